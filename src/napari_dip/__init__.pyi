@@ -1,0 +1,14 @@
+from .api import denoise as denoise
+from .api import iter_denoise as iter_denoise
+from .errors import DenoiseError as DenoiseError
+from .images.files import read as read
+from .images.files import write as write
+from .images.image import Image as Image
+from .images.metrics import psnr as psnr
+from .images.metrics import ssim as ssim
+from .images.noise import add_gaussian as add_gaussian
+from .images.noise import add_poisson as add_poisson
+from .images.noise import add_speckle as add_speckle
+from .settings import DIP as DIP
+from .snapshot import Snapshot as Snapshot
+from .snapshot import last as last

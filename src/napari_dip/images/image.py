@@ -1,0 +1,178 @@
+"""`Image`: pixels with the axes, scale and units that a measurement needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+LETTERS = "TZCYX"  # time, depth, channel, height, width
+RGB_SIZES = (3, 4)
+PlaneIndex = tuple[int | slice, ...]
+
+
+class ArrayLike(Protocol):
+    """What `Image` asks of its pixels: numpy, dask, zarr and memory maps all have it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> Any: ...
+    def __getitem__(self, key: Any, /) -> Any: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Pixels and what they mean.
+
+    Parameters
+    ----------
+    pixels : array-like
+        numpy, dask, zarr or memory-mapped; read plane by plane.
+    axes : str, optional
+        A letter an axis out of ``TZCYX``, each once, with Y and X. ``C`` last (``YXC``) means RGB or RGBA colour.
+        By default guessed from the number of axes, see `guess_axes`.
+    scale : tuple of float, optional
+        The size of a pixel along each axis, in `units`; 1 by default.
+    units : tuple of str, optional
+        The unit of each axis, ``"pixel"`` by default.
+    name : str
+        What to call it: a file's stem, a layer's name.
+    provenance : mapping
+        What made it, ready for JSON; empty for raw data.
+
+    Raises
+    ------
+    ValueError
+        When axes, scale, units and shape do not agree.
+    """
+
+    pixels: ArrayLike
+    axes: str = ""
+    scale: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
+    name: str = ""
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        axes = (self.axes or guess_axes(shape, self.pixels.dtype)).upper()
+        check_axes(axes, shape)
+        object.__setattr__(self, "axes", axes)
+        for name, blank in (("scale", 1.0), ("units", "pixel")):
+            values = tuple(getattr(self, name)) or (blank,) * len(shape)
+            if len(values) != len(shape):
+                raise ValueError(f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one an axis.")
+            object.__setattr__(self, name, values)
+        if not all(np.isfinite(s) and s > 0 for s in self.scale):
+            raise ValueError(f"scale must be positive and finite on every axis; given was {self.scale}.")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each axis."""
+        return tuple(self.pixels.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of a pixel value."""
+        return np.dtype(self.pixels.dtype)
+
+    @property
+    def is_rgb(self) -> bool:
+        """Whether the last axis is colour."""
+        return self.axes.endswith("C")
+
+    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+        """Return the pixels as numpy, so that numpy functions take an Image."""
+        return np.asarray(self.pixels, dtype=dtype)
+
+    def with_pixels(self, pixels: ArrayLike, **changes: Any) -> Image:
+        """Return the same image with other pixels (of the same shape unless axes change too)."""
+        return replace(self, pixels=pixels, **changes)
+
+    def plane_indices(self) -> list[PlaneIndex]:
+        """Return the index of each plane, in the order of storage: Y and X whole, colour with them."""
+        whole = {"Y", "X"} | ({"C"} if self.is_rgb else set())
+        choices = [
+            [slice(None)] if a in whole else range(n) for a, n in zip(self.axes, self.shape, strict=True)
+        ]
+        return list(product(*choices))  # type: ignore[arg-type]
+
+    def plane(self, index: PlaneIndex) -> NDArray[np.float64]:
+        """Read one plane as float64, channels first.
+
+        Returns
+        -------
+        (C, Y, X) array
+            C is 1, or the number of colours of an RGB image.
+        """
+        plane = np.asarray(self.pixels[index], dtype=np.float64)
+        plane_axes = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
+        if "C" not in plane_axes:
+            plane, plane_axes = plane[None], ["C", *plane_axes]
+        return cast("NDArray[np.float64]", plane.transpose([plane_axes.index(a) for a in "CYX"]))
+
+    def plane_like(self, plane: NDArray[Any]) -> NDArray[Any]:
+        """Turn a (C, Y, X) plane into the layout of this image's own planes, ready for ``pixels[index] = ...``."""
+        order = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
+        if "C" not in order:
+            return plane[0].transpose(["YX".index(a) for a in order])
+        return plane.transpose(["CYX".index(a) for a in order])
+
+    def planes(self) -> Iterator[NDArray[np.float64]]:
+        """Walk the planes as (C, Y, X) float64 arrays."""
+        return (self.plane(index) for index in self.plane_indices())
+
+
+def guess_axes(shape: tuple[int, ...], dtype: DTypeLike) -> str:
+    """Guess axis letters for unlabelled data.
+
+    Two axes are YX. Three are YXC for 8- or 16-bit data whose last axis has 3 or 4 entries and whose others are
+    longer, else ZYX. Four are TZYX, five TZCYX.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two axes or more than five.
+    """
+    if not 2 <= len(shape) <= len(LETTERS):
+        raise ValueError(
+            f"An image has 2 to 5 axes out of TZCYX; given was an array of shape {shape}. Drop or split axes first."
+        )
+    colour = np.dtype(dtype).kind == "u" and shape[-1] in RGB_SIZES and len(shape) > 2 and min(shape[-3:-1]) > 4
+    if colour:
+        return {3: "YXC", 4: "ZYXC", 5: "TZYXC"}[len(shape)]
+    return {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}[len(shape)]
+
+
+def check_axes(axes: str, shape: tuple[int, ...]) -> None:
+    """Refuse axis letters that cannot describe the shape.
+
+    Raises
+    ------
+    ValueError
+        With a sentence that names what is wrong.
+    """
+    if len(axes) != len(shape):
+        raise ValueError(
+            f"axes {axes!r} name {len(axes)} axes, but the data have {len(shape)} (shape {shape}): give a letter each."
+        )
+    strangers = sorted(set(axes) - set(LETTERS))
+    if strangers:
+        raise ValueError(f"axes {axes!r} hold {', '.join(strangers)}; use the letters T, Z, C, Y and X.")
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"axes {axes!r} use a letter twice; each of T, Z, C, Y and X may stand once.")
+    if not {"Y", "X"} <= set(axes):
+        raise ValueError(f"axes {axes!r} lack Y or X; both are needed.")
+    if axes.endswith("C") and shape[-1] not in RGB_SIZES:
+        raise ValueError(
+            f"axes {axes!r} end with C, which means RGB colour, but that axis has {shape[-1]} entries, not 3 or 4."
+        )
+    if 0 in shape:
+        raise ValueError(f"The image has no pixels: its shape is {shape}.")

@@ -1,0 +1,71 @@
+"""The event that flows from every method to every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from napari_dip.images.image import Image
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Where the work stands, and the answer if it stopped now.
+
+    Attributes
+    ----------
+    step : int
+        Steps done so far over all planes, from 1.
+    total : int
+        Steps planned over all planes; the work may end earlier.
+    loss : float
+        What the optimiser minimises, in units of the (stabilised) image mapped to [0, 1].
+    criterion : float or None
+        What the stopping rule watches (lower is better), where there is one.
+    chosen : int
+        The step whose answer `image` is, counted like `step`.
+    plane, planes : int
+        The plane under work, from 0, and how many there are.
+    note : str
+        A sentence for the user, such as why the fit went back or ended.
+    provenance : dict
+        What made the image, ready for JSON: method, settings, seed, device, versions, step chosen.
+
+    Notes
+    -----
+    Law: `image` has the input's shape, axes, range and units; planes not reached yet show the input. It is computed
+    on first use, so a reader that shows four pictures a second pays for four.
+    """
+
+    step: int
+    total: int
+    loss: float
+    criterion: float | None
+    chosen: int
+    plane: int
+    planes: int
+    note: str
+    provenance: dict[str, object]
+    make_image: Callable[[], Image] = field(repr=False)
+
+    @cached_property
+    def image(self) -> Image:
+        """The answer if the work stopped now."""
+        return self.make_image()
+
+
+def last(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """Run a stream to its end and return its last snapshot, which is the result.
+
+    Raises
+    ------
+    ValueError
+        If the stream is empty.
+    """
+    final = None
+    for final in snapshots:  # noqa: B007
+        pass
+    if final is None:
+        raise ValueError("The stream of snapshots is empty: there is no result.")
+    return final
