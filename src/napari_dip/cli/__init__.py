@@ -1,0 +1,59 @@
+"""The command line ``napari-dip``; see `main`.
+
+Every setting of a method is a flag read off its `Settings`; none is written here by hand. torch is imported
+by the verbs that work, never for help, a wrong call, ``score`` or ``info``; napari and Qt never are.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from napari_dip.cli.talk import DONE, FAILED, MISUSED, Talk, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The words after ``napari-dip``; by default those of this process.
+
+    Returns
+    -------
+    int
+        0 done, 1 some input failed or the run was interrupted, 2 wrong usage (nothing was done).
+    """
+    from cyclopts import CycloptsError
+
+    from napari_dip.cli.commands import build
+    from napari_dip.errors import DenoiseError
+
+    tokens = list(sys.argv[1:] if argv is None else argv)
+    talk = Talk(as_json="--json" in tokens)
+    try:
+        code = build(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else DONE
+    except CycloptsError as error:
+        return talk.give_up(_sentence(error), MISUSED)
+    except UsageError as error:
+        return talk.give_up(str(error), MISUSED)
+    except (DenoiseError, OSError, ValueError) as error:
+        return talk.give_up(str(error), FAILED)
+    except KeyboardInterrupt:
+        return talk.give_up("Interrupted.", FAILED)
+
+
+def _sentence(error: Exception) -> str:
+    """Return what is wrong with a command line in one sentence."""
+    from pydantic import ValidationError
+
+    from napari_dip.settings import explain
+
+    if isinstance(error.__cause__, ValidationError):
+        return explain(error.__cause__) + " See `napari-dip denoise --help`."
+    return str(error).strip()

@@ -1,0 +1,66 @@
+"""The verb ``info``: what a file holds and what made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.cli.talk import DONE, Talk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def run(path: Path, talk: Talk) -> int:
+    """Print axes, shape, type, pixel size and provenance of an image file.
+
+    Raises
+    ------
+    ValueError, OSError
+        With a sentence, when the file can't be read.
+    """
+    from napari_dip.images.files import read
+
+    image = read(path)
+    provenance = dict(image.provenance)
+    talk.say(str(path))
+    talk.say(f"  axes   {image.axes}")
+    talk.say(f"  shape  {' x '.join(map(str, image.shape))}")
+    talk.say(f"  dtype  {image.dtype}")
+    sizes = (
+        f"{a} {s:g} {u}" for a, s, u in zip(image.axes, image.scale, image.units, strict=True) if a != "C"
+    )
+    talk.say(f"  scale  {', '.join(sizes)}")
+    if provenance:
+        talk.say("  made by napari-dip:")
+        for line in _lines(provenance, depth=2):
+            talk.say(line)
+    else:
+        talk.say("  no record of napari-dip in it")
+    talk.result(
+        {
+            "file": str(path),
+            "axes": image.axes,
+            "shape": list(image.shape),
+            "dtype": str(image.dtype),
+            "scale": list(image.scale),
+            "units": list(image.units),
+            "provenance": provenance,
+        }
+    )
+    return DONE
+
+
+def _lines(record: dict[str, Any], depth: int) -> list[str]:
+    """Write a nested record as indented lines, escaped: text out of a file may hold control codes."""
+    lines = []
+    for key, value in record.items():
+        name = "  " * depth + ascii(key)[1:-1]
+        if isinstance(value, dict):
+            lines += [f"{name}:", *_lines(value, depth + 1)]
+        else:
+            lines.append(f"{name}: {_safe(value)}")
+    return lines
+
+
+def _safe(value: Any) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(value))

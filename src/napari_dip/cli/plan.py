@@ -1,0 +1,156 @@
+"""From INPUT... and OUT to pairs of files, with every check that can be made before any work starts."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_dip.cli.talk import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+READ = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
+WRITE = (".tif", ".tiff", ".png")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to read and the file to write."""
+
+    source: Path
+    target: Path
+
+
+def plan(inputs: Sequence[Path], out: Path, *, dtype: str = "float32", overwrite: bool = False) -> list[Job]:
+    """Pair every input image with its output.
+
+    Parameters
+    ----------
+    inputs : sequence of Path
+        Images and folders; folders are searched to the bottom, hidden files and folders left out.
+    out : Path
+        A file for one image, else a folder.
+    dtype : {"float32", "same"}
+        PNG cannot hold float32, so a PNG in a folder becomes a TIFF then.
+    overwrite : bool
+        Whether outputs may exist.
+
+    Raises
+    ------
+    UsageError
+        With a sentence, when the pairs cannot be made or must not be written.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise UsageError(f"There is no file or folder {path}.")
+    if len(inputs) == 1 and inputs[0].is_file():
+        jobs = [_single(inputs[0], out, dtype)]
+    else:
+        jobs = _many(inputs, out, dtype)
+    _check_targets(jobs, overwrite)
+    check_writable(out if len(jobs) > 1 or inputs[0].is_dir() else out.parent)
+    return jobs
+
+
+def _single(source: Path, out: Path, dtype: str) -> Job:
+    _check_suffix(source)
+    if out.is_dir():
+        raise UsageError(
+            f"OUT is a file for one image, but {out} is a folder: give {out / _name(source, dtype)}."
+        )
+    if out.suffix.lower() not in WRITE:
+        raise UsageError(
+            f"OUT is {out}, but images are written as {', '.join(WRITE)}: give it such an ending."
+        )
+    if out.suffix.lower() == ".png" and dtype == "float32":
+        raise UsageError(f"A PNG holds no float32: write {out.with_suffix('.tif')}, or say --dtype same.")
+    return Job(source, out)
+
+
+def _many(inputs: Sequence[Path], out: Path, dtype: str) -> list[Job]:
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"OUT is a folder for several images or a folder of them, but {out} is a file.")
+    jobs = []
+    for path in inputs:
+        if path.is_dir():
+            found = _images_under(path, leave_out=out)
+            if not found:
+                raise UsageError(f"There is no image in the folder {path}: {', '.join(READ)} are read.")
+            jobs += [Job(file, out / file.relative_to(path).parent / _name(file, dtype)) for file in found]
+        else:
+            _check_suffix(path)
+            jobs.append(Job(path, out / _name(path, dtype)))
+    return jobs
+
+
+def _images_under(folder: Path, leave_out: Path) -> list[Path]:
+    """List a folder's images, sorted; those of an OUT inside it are results of an earlier run, not inputs."""
+    nested = leave_out.resolve() if leave_out.resolve() != folder.resolve() else None
+    found = []
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if hidden or not file.is_file() or file.suffix.lower() not in READ:
+            continue
+        if nested is None or nested not in file.resolve().parents:
+            found.append(file)
+    return found
+
+
+def _name(source: Path, dtype: str) -> str:
+    """Return the output's name: the input's, but a TIFF where its format cannot hold the values."""
+    lossless = source.suffix.lower() in WRITE and not (source.suffix.lower() == ".png" and dtype == "float32")
+    return source.name if lossless else source.with_suffix(".tif").name
+
+
+def _check_suffix(source: Path) -> None:
+    if source.suffix.lower() not in READ:
+        raise UsageError(f"{source} is not an image that can be read: {', '.join(READ)} are.")
+
+
+def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:
+    """Refuse outputs that would fall on each other, on an input still to be read, or on any file unasked."""
+    sources = {job.source.resolve() for job in jobs}
+    owner: dict[Path, Path] = {}
+    for job in jobs:
+        target = job.target.resolve()
+        if target in owner:
+            raise UsageError(
+                f"{owner[target]} and {job.source} would both be written to {job.target}: "
+                "give a folder above both, or run them apart."
+            )
+        owner[target] = job.source
+        if target == job.source.resolve() and not overwrite:
+            raise UsageError(
+                f"{job.target} is the input itself: choose another OUT, or say --overwrite to replace it."
+            )
+        if target in sources and target != job.source.resolve():
+            raise UsageError(
+                f"{job.target}, the output for {job.source}, is another input: choose another OUT."
+            )
+    taken = [job.target for job in jobs if job.target.exists()]
+    if taken and not overwrite:
+        more = f" (and {len(taken) - 1} more of the outputs)" if len(taken) > 1 else ""
+        raise UsageError(f"{taken[0]}{more} exists: choose another OUT, or say --overwrite.")
+    folder = next((target for target in taken if target.is_dir()), None)
+    if folder:
+        raise UsageError(f"{folder} is a folder where an image would be written: choose another OUT.")
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a place where no file can be made, by its nearest folder that exists.
+
+    Raises
+    ------
+    UsageError
+        When that is no folder, or must not be written.
+    """
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise UsageError(f"{folder} can't be made: {there} is a file.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"No file can be written in {there}: choose another OUT.")

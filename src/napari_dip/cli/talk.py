@@ -1,0 +1,70 @@
+"""What the command line says, where it says it, and the exit codes."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+DONE, FAILED, MISUSED = 0, 1, 2
+
+
+class UsageError(Exception):
+    """The call itself is wrong; the message says how, and no work was started."""
+
+
+@dataclass(frozen=True)
+class Talk:
+    """Where text goes: results to stdout, all else to stderr; with JSON only the object goes to stdout.
+
+    Parameters
+    ----------
+    as_json : bool
+        Whether one JSON object is the result.
+    quiet : bool
+        Whether progress is left out.
+    """
+
+    as_json: bool = False
+    quiet: bool = False
+
+    def say(self, text: str) -> None:
+        """Print a line of the result for a human."""
+        print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+
+    def note(self, text: str) -> None:
+        """Print a remark that is no result: to stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+    def result(self, record: dict[str, Any]) -> None:
+        """Print the JSON object where one was asked for."""
+        if self.as_json:
+            print(json.dumps(_plain(record), allow_nan=False), flush=True)
+
+    def give_up(self, sentence: str, code: int) -> int:
+        """Say why nothing (more) is done and return the exit code."""
+        self.note(f"napari-dip: {sentence}")
+        self.result({"error": sentence})
+        return code
+
+
+def _plain(value: Any) -> Any:
+    """Return `value` as JSON can hold it: numbers that are not finite become null."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if hasattr(value, "item") and not isinstance(value, str):  # a numpy scalar
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def minutes(seconds: float) -> str:
+    """Write a duration as m:ss, or h:mm:ss from an hour on."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
