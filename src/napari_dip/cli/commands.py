@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
+from pydantic import ValidationError
 
-from napari_dip.cli.talk import Talk
-from napari_dip.settings import METHODS, Settings
+from napari_dip.cli.talk import Talk, UsageError
+from napari_dip.settings import METHODS, Settings, explain
 
 
 def _flag(kind: Any, text: str, *names: str) -> Any:
@@ -75,9 +76,18 @@ def chosen_method(tokens: Sequence[str]) -> type[Settings]:
 
 
 def settings_of(method: type[Settings], preset: str, given: Settings | None) -> Settings:
-    """Build the settings: the preset's, with the flags that were given on top."""
+    """Build the settings: the preset's, with the flags that were given on top.
+
+    Raises
+    ------
+    UsageError
+        When they do not go together.
+    """
     changes = {name: getattr(given, name) for name in given.model_fields_set} if given else {}
-    return method.preset(preset, **changes)
+    try:
+        return method.preset(preset, **changes)
+    except ValidationError as error:  # flags that are fine one by one but not together
+        raise UsageError(explain(error)) from error
 
 
 def denoise_command(method: type[Settings]) -> Callable[..., int]:

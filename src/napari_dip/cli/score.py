@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.talk import DONE, Talk
+from napari_dip.cli.talk import DONE, Talk, UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +17,8 @@ def run(clean_path: Path, restored_path: Path, data_range: float | None, affine:
 
     Raises
     ------
+    UsageError
+        When the given range is none.
     ValueError, OSError
         With a sentence, when a file can't be read, the shapes differ, or no range is known.
     """
@@ -43,6 +45,8 @@ def _range(clean: Image, given: float | None) -> tuple[float, str]:
     import numpy as np
 
     if given is not None:
+        if not 0 < given < float("inf"):
+            raise UsageError(f"--data-range is {given}; it must be positive, such as 255 for 8-bit images.")
         return given, "as given"
     if clean.dtype.kind not in "ui":
         raise ValueError(
