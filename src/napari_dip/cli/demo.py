@@ -31,7 +31,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
         Before any work, when `out` or `device` can't be used.
     """
     from napari_dip.cli.picture import draw
-    from napari_dip.images.files import read, write
+    from napari_dip.images.files import read, sha256, write
     from napari_dip.images.metrics import psnr, ssim
 
     check_device(device)
@@ -44,7 +44,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
         noisy, clean = read(noisy_path), read(clean_path)
         curve: list[Point] = []
         final, interrupted = fit(noisy, how, device, "demo", talk, curve)
-        answer = signed(final, noisy_path, interrupted)
+        answer = signed(final, {"name": noisy_path.name, "sha256": sha256(noisy_path)}, interrupted)
     seconds = time.monotonic() - started
     scores = {
         f"{name}_{which}": measure(clean, image, data_range=RANGE)

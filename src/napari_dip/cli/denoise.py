@@ -101,14 +101,18 @@ def _guarded(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
 
 def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     """Read, fit, write and report one file."""
-    from napari_dip.images.files import read, write
+    from napari_dip.images.files import read, sha256, write
 
     image = read(job.source, axes=task.axes)
-    _check_fits(image, job.target)
+    _check_fits(image, job.target, task.dtype)
+    source = {
+        "name": job.source.name,
+        "sha256": sha256(job.source),
+    }  # of what was read: it may change meanwhile
     started = time.monotonic()
     final, interrupted = fit(image, task.settings, task.device, label, talk)
     seconds = time.monotonic() - started
-    answer = signed(final, job.source, interrupted)
+    answer = signed(final, source, interrupted)
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
     clipped = write(job.target, answer, dtype=dtype, overwrite=task.overwrite)
@@ -193,19 +197,19 @@ def ask_to_stop() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def signed(final: Snapshot, source: Path, interrupted: bool = False) -> Image:
+def signed(final: Snapshot, source: dict[str, str], interrupted: bool = False) -> Image:
     """Return the answer with its provenance: what made it, and the name and hash of the file it came from."""
-    from napari_dip.images.files import sha256
-
-    record = dict(final.provenance)
-    record["source"] = {"name": source.name, "sha256": sha256(source)}
+    record = {**final.provenance, "source": source}
     if interrupted:
         record["interrupted"] = True
     return replace(final.image, provenance=record)
 
 
-def _check_fits(image: Image, target: Path) -> None:
+def _check_fits(image: Image, target: Path, dtype: str) -> None:
     """Refuse before the fit what the output's format could not hold after it."""
-    planes = [a for a in image.axes if a not in "YX"]
-    if target.suffix.lower() == ".png" and planes and image.axes != "YXC":
+    if target.suffix.lower() != ".png":
+        return
+    if image.axes not in ("YX", "YXC"):
         raise ValueError(f"A PNG holds one plane, but the image has axes {image.axes}: write a .tif.")
+    if dtype == "same" and image.dtype not in ("uint8", "uint16"):
+        raise ValueError(f"A PNG holds uint8 or uint16, but the image is {image.dtype}: write a .tif.")

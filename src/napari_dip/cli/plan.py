@@ -7,13 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_dip.cli.talk import UsageError
+from napari_dip.images.files import READABLE, WRITABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-READ = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
-WRITE = (".tif", ".tiff", ".png")
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,9 @@ def _single(source: Path, out: Path, dtype: str) -> Job:
         raise UsageError(
             f"OUT is a file for one image, but {out} is a folder: give {out / _name(source, dtype)}."
         )
-    if out.suffix.lower() not in WRITE:
+    if out.suffix.lower() not in WRITABLE:
         raise UsageError(
-            f"OUT is {out}, but images are written as {', '.join(WRITE)}: give it such an ending."
+            f"OUT is {out}, but images are written as {', '.join(WRITABLE)}: give it such an ending."
         )
     if out.suffix.lower() == ".png" and dtype == "float32":
         raise UsageError(f"A PNG holds no float32: write {out.with_suffix('.tif')}, or say --dtype same.")
@@ -78,7 +76,7 @@ def _many(inputs: Sequence[Path], out: Path, dtype: str) -> list[Job]:
         if path.is_dir():
             found = _images_under(path, leave_out=out)
             if not found:
-                raise UsageError(f"There is no image in the folder {path}: {', '.join(READ)} are read.")
+                raise UsageError(f"There is no image in the folder {path}: {', '.join(READABLE)} are read.")
             jobs += [Job(file, out / file.relative_to(path).parent / _name(file, dtype)) for file in found]
         else:
             _check_suffix(path)
@@ -92,7 +90,7 @@ def _images_under(folder: Path, leave_out: Path) -> list[Path]:
     found = []
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if hidden or not file.is_file() or file.suffix.lower() not in READ:
+        if hidden or not file.is_file() or file.suffix.lower() not in READABLE:
             continue
         if nested is None or nested not in file.resolve().parents:
             found.append(file)
@@ -101,13 +99,15 @@ def _images_under(folder: Path, leave_out: Path) -> list[Path]:
 
 def _name(source: Path, dtype: str) -> str:
     """Return the output's name: the input's, but a TIFF where its format cannot hold the values."""
-    lossless = source.suffix.lower() in WRITE and not (source.suffix.lower() == ".png" and dtype == "float32")
+    lossless = source.suffix.lower() in WRITABLE and not (
+        source.suffix.lower() == ".png" and dtype == "float32"
+    )
     return source.name if lossless else source.with_suffix(".tif").name
 
 
 def _check_suffix(source: Path) -> None:
-    if source.suffix.lower() not in READ:
-        raise UsageError(f"{source} is not an image that can be read: {', '.join(READ)} are.")
+    if source.suffix.lower() not in READABLE:
+        raise UsageError(f"{source} is not an image that can be read: {', '.join(READABLE)} are.")
 
 
 def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:

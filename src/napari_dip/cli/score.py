@@ -9,8 +9,6 @@ from napari_dip.cli.talk import DONE, Talk, UsageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_dip.images.image import Image
-
 
 def run(clean_path: Path, restored_path: Path, data_range: float | None, affine: bool, talk: Talk) -> int:
     """Score one file against another and return the exit code.
@@ -22,35 +20,19 @@ def run(clean_path: Path, restored_path: Path, data_range: float | None, affine:
     ValueError, OSError
         With a sentence, when a file can't be read, the shapes differ, or no range is known.
     """
-    import numpy as np
-
     from napari_dip.images.files import read
-    from napari_dip.images.metrics import psnr, ssim
+    from napari_dip.images.metrics import data_range_of, psnr, ssim
 
+    if data_range is not None and not 0 < data_range < float("inf"):
+        raise UsageError(f"--data-range is {data_range}; it must be positive, such as 255 for 8-bit images.")
     clean, restored = read(clean_path), read(restored_path)
-    span, origin = _range(clean, data_range)
-    values = [np.asarray(image.pixels) for image in (clean, restored)]
+    span = data_range_of(clean, data_range)
+    origin = "as given" if data_range is not None else f"that of the clean image's type {clean.dtype}"
     scores = {
-        "psnr": psnr(*values, data_range=span, affine=affine),
-        "ssim": ssim(*values, data_range=span, affine=affine),
+        "psnr": psnr(clean, restored, data_range=span, affine=affine),
+        "ssim": ssim(clean, restored, data_range=span, affine=affine),
     }
     matched = ", gain and offset matched" if affine else ""
     talk.say(f"PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}  (range {span:g}, {origin}{matched})")
     talk.result({**scores, "data_range": span, "data_range_from": origin, "affine": affine})
     return DONE
-
-
-def _range(clean: Image, given: float | None) -> tuple[float, str]:
-    """Return the span of possible values and where it comes from; never that of the values that occur."""
-    import numpy as np
-
-    if given is not None:
-        if not 0 < given < float("inf"):
-            raise UsageError(f"--data-range is {given}; it must be positive, such as 255 for 8-bit images.")
-        return given, "as given"
-    if clean.dtype.kind not in "ui":
-        raise ValueError(
-            f"The clean image is {clean.dtype}, whose range is not known: give it, such as --data-range 255."
-        )
-    limits = np.iinfo(clean.dtype)
-    return float(limits.max) - float(limits.min), f"that of the clean image's type {clean.dtype}"

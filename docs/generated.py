@@ -1,0 +1,61 @@
+"""mkdocs hook: what can be read off the code is not written by hand.
+
+``<!-- settings -->`` becomes a table of every method's settings, ``<!-- presets -->`` one of the presets, and
+``<!-- help: VERB -->`` the verb's ``--help``.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from napari_dip.settings import METHODS, Knob, Settings, knobs
+
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill the places of one page."""
+    markdown = markdown.replace("<!-- settings -->", "\n\n".join(map(settings_table, METHODS.values())))
+    markdown = markdown.replace("<!-- presets -->", "\n\n".join(map(presets_table, METHODS.values())))
+    return re.sub(r"<!-- help: (\w+) -->", lambda found: help_text(found[1]), markdown)
+
+
+def settings_table(method: type[Settings]) -> str:
+    """Write a method's settings as a table, from its Settings class alone."""
+    rows = [f"| {' | '.join(map(_cell, row(knob)))} |" for knob in knobs(method)]
+    head = ["| setting | default | allowed | unit | what it does |", "|---|---|---|---|---|"]
+    return "\n".join([f"### {method.title} (`{method.method}`)", "", *head, *rows])
+
+
+def row(knob: Knob) -> tuple[str, str, str, str, str]:
+    """Return one line of the table."""
+    bounds = ", ".join(f"{SIGNS[sign]} {limit:g}" for sign, limit in knob.bounds.items())
+    choices = ", ".join(f"`{c}`" for c in getattr(knob.annotation, "__args__", ()) if isinstance(c, str))
+    return f"`{knob.name}`", f"`{knob.default}`", choices or bounds, knob.unit, knob.help
+
+
+def presets_table(method: type[Settings]) -> str:
+    """Write a method's presets and what each changes."""
+    lines = [f"| preset of {method.title} | differs from the defaults in |", "|---|---|"]
+    for name, values in method.presets.items():
+        changes = ", ".join(f"`{key} = {value!r}`" for key, value in values.items())
+        lines.append(f"| `{name}` | {_cell(changes or 'nothing: these are the defaults')} |")
+    return "\n".join(lines)
+
+
+def help_text(verb: str) -> str:
+    """Return what ``napari-dip VERB --help`` prints, as a block."""
+    from rich.console import Console
+
+    from napari_dip.cli.commands import build
+
+    page = io.StringIO()
+    build([verb]).help_print([verb], console=Console(width=100, file=page))
+    lines = [line.rstrip() for line in page.getvalue().rstrip().splitlines()]
+    return "\n".join(["```text", *lines, "```"])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
