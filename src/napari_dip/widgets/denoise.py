@@ -1,0 +1,256 @@
+"""The dock "Denoise": choose a layer and a method, run, watch, stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from napari_dip.settings import METHODS, Settings
+from napari_dip.widgets.devices import DeviceCombo
+from napari_dip.widgets.form import Form
+from napari_dip.widgets.input import InputBox
+from napari_dip.widgets.iterates import add_iterates, shown_iterate
+from napari_dip.widgets.panel import Panel
+from napari_dip.widgets.preferences import preferences
+from napari_dip.widgets.run import Order, Run
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_dip.widgets.layers import Source
+
+WIDTH = 330
+
+
+class DenoiseWidget(QWidget):
+    """Denoises one image layer and shows the answer as it comes, on one layer.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the layers are.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.viewer: Any = viewer
+        self.run: Run | None = None
+        self._kept: tuple[Run, Any] | None = None  # the run whose iterates are shown, and their layer
+        self._left = False
+        self.input = InputBox(viewer)
+        self.method, self.preset = QComboBox(), QComboBox()
+        self.device = DeviceCombo(preferences().device)
+        self.keep = QCheckBox("Keep iterates, to choose another one afterwards")
+        self.panel = Panel(*_colours(viewer))
+        self.form: Form | None = None
+        self._form_place = QVBoxLayout()
+        for name, settings in METHODS.items():
+            self.method.addItem(settings.title, name)
+        self._lay_out()
+        self._connect()
+        self._on_method()
+
+    @property
+    def settings_class(self) -> type[Settings]:
+        """The method chosen."""
+        return METHODS[self.method.currentData()]
+
+    def start(self) -> Run | None:
+        """Run on what is chosen; return the run, or None where the choice cannot be run."""
+        ready = self._ready()
+        if ready is None or (self.run is not None and self.run.running):
+            return None
+        source, how = ready
+        wishes = preferences()
+        order = Order(
+            source,
+            how,
+            self.device.device,
+            wishes.pictures_per_second,
+            self.keep.isChecked(),
+            wishes.output_folder,
+        )
+        self._kept = None
+        self.run = Run(self.viewer, order, parent=self)
+        self.run.beat.connect(self.panel.show_beat)
+        self.run.ended.connect(self._on_ended)
+        self.panel.begin()
+        self.run.start()
+        return self.run
+
+    def toggle_pause(self) -> None:
+        """Pause, or go on."""
+        if self.run is None:
+            return
+        if self.run.paused:
+            self.run.resume()
+        else:
+            self.run.pause()
+        self.panel.set_paused(self.run.paused)
+
+    def stop(self) -> None:
+        """End the run and keep the answer so far."""
+        if self.run is not None:
+            self.run.stop()
+
+    def discard(self) -> None:
+        """End the run and take its layer away."""
+        if self.run is not None:
+            self.run.discard()
+
+    def use_iterate(self) -> None:
+        """Make the iterate that the slider shows the answer."""
+        if self._kept is None:
+            return
+        run, layer = self._kept
+        if layer not in self.viewer.layers or run.layer is None or run.layer not in self.viewer.layers:
+            self.panel.say("The layer of the iterates or of the answer is gone: run again.", error=True)
+            return
+        assert run.answer is not None and run.answer.kept is not None
+        iterate = shown_iterate(self.viewer, layer, run.answer.kept)
+        run.layer.data = iterate.picture
+        provenance = {**iterate.provenance, "chosen_by": "user", "step_chosen": iterate.step}
+        run.layer.metadata = {**run.layer.metadata, "napari_dip": provenance}
+        self.panel.say(f"The answer is now the iterate of step {iterate.step:,}.")
+
+    def leave(self) -> None:
+        """End what runs and let go of the viewer; called when the dock is closed."""
+        if self._left:
+            return
+        self._left = True
+        self.input.leave()
+        if self.run is not None and self.run.running:
+            self.run.leave()
+        self.run = self._kept = None
+
+    def closeEvent(self, event: Any) -> None:
+        """Leave when closed as a window of its own."""
+        self.leave()
+        super().closeEvent(event)
+
+    def event(self, event: Any) -> bool:
+        """Leave when the dock is closed: napari then takes the widget out of it, and hiding does not."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self.leave()
+        return bool(super().event(event))
+
+    def _ready(self) -> tuple[Source, Settings] | None:
+        """Return what to run, or say why nothing can be run."""
+        try:
+            assert self.form is not None
+            source, how = self.input.source(), self.form.settings()
+        except ValueError as error:
+            self.input.readout.setText("")
+            self.panel.say(str(error), error=True)
+            return None
+        self.input.describe(source)
+        return source, how
+
+    def _on_choice(self) -> None:
+        if self._left or (self.run is not None and self.run.running):
+            return
+        self.panel.say("")
+        self.panel.set_running(False, can_run=self._ready() is not None)
+
+    def _on_method(self, index: int = 0) -> None:
+        self.preset.blockSignals(True)
+        self.preset.clear()
+        self.preset.addItems(list(self.settings_class.presets))
+        self.preset.blockSignals(False)
+        if self.form is not None:
+            self._form_place.removeWidget(self.form)
+            self.form.deleteLater()
+        self.form = Form(self.settings_class)
+        self.form.changed.connect(self._on_choice)
+        self._form_place.addWidget(self.form)
+        self._on_choice()
+
+    def _on_preset(self, index: int = 0) -> None:
+        if self.form is not None:
+            self.form.show_preset(self.preset.currentText())
+
+    def _on_ended(self) -> None:
+        run = self.run
+        if run is None:
+            return
+        if run.failure:
+            from napari.utils.notifications import show_error
+
+            show_error(run.failure)
+            self.panel.end(run.failure, error=True)
+        elif run.answer is not None:
+            self._show_iterates(run)
+            self.panel.end(_ending(run), error=bool(run.answer.warning))
+        else:
+            self.panel.end("The run was ended and its answer dropped.")
+        self.panel.set_running(False, can_run=self.input.layers.layer is not None)
+
+    def _show_iterates(self, run: Run) -> None:
+        kept = run.answer.kept if run.answer is not None else None
+        if kept is None:
+            return
+        source = run.order.source
+        self._kept = run, add_iterates(self.viewer, kept, source.look, f"{source.name} iterates")
+        self.panel.use_button.show()
+
+    def _connect(self) -> None:
+        self.method.currentIndexChanged.connect(self._on_method)
+        self.preset.currentIndexChanged.connect(self._on_preset)
+        self.input.changed.connect(self._on_choice)
+        self.panel.run.connect(self.start)
+        self.panel.pause.connect(self.toggle_pause)
+        self.panel.stop.connect(self.stop)
+        self.panel.discard.connect(self.discard)
+        self.panel.use.connect(self.use_iterate)
+
+    def _lay_out(self) -> None:
+        choices = QFormLayout()
+        choices.setContentsMargins(0, 0, 0, 0)
+        choices.setSpacing(4)
+        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        choices.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        for label, field in (("Method", self.method), ("Preset", self.preset), ("Device", self.device)):
+            choices.addRow(label, field)
+        top = QWidget()
+        layout = QVBoxLayout(top)
+        layout.setContentsMargins(0, 0, 6, 0)
+        layout.setSpacing(8)
+        layout.addWidget(self.input)
+        layout.addLayout(choices)
+        layout.addLayout(self._form_place)
+        layout.addWidget(self.keep)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(top)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        whole = QVBoxLayout(self)
+        whole.addWidget(scroll, stretch=3)
+        whole.addWidget(self.panel, stretch=2)
+        self.setMinimumWidth(WIDTH)
+
+
+def _ending(run: Run) -> str:
+    assert run.answer is not None
+    last = run.answer.last
+    kept = "Stopped" if run.control.stop.is_set() else "Done"
+    return " ".join(
+        x
+        for x in (
+            f"{kept}: the answer of step {last.chosen:,} of {last.step:,}.",
+            last.note,
+            run.answer.warning,
+        )
+        if x
+    )
+
+
+def _colours(viewer: Any) -> tuple[str, str]:
+    """Return background and text of the viewer's theme, as hex."""
+    from napari.utils.theme import get_theme
+
+    theme = get_theme(viewer.theme)
+    return theme.background.as_hex(), theme.text.as_hex()

@@ -1,0 +1,178 @@
+"""The form of a method, read off its Settings; no name of a knob is written here.
+
+Only the fields a person edited are handed on, on top of the preset: a float box rounds what it shows (1/30
+becomes 0.0333), and a default must reach the engine as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin
+
+from magicgui.widgets import create_widget
+from pydantic import ValidationError
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_dip.settings import Knob, Settings, explain, knobs
+
+DIGITS = 3  # significant digits a float box shows of its default
+BIGGEST = 2_147_483_647  # of a Qt spin box
+
+
+class Form(QWidget):
+    """Shows one method's knobs, the basic ones in view and the others folded.
+
+    Parameters
+    ----------
+    settings : type of Settings
+        The method.
+    preset : str
+        The preset whose values are shown at first.
+    """
+
+    changed = Signal()
+
+    def __init__(self, settings: type[Settings], preset: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings
+        self._preset = preset or next(iter(settings.presets))
+        self._edited: dict[str, Any] = {}
+        self._boxes: dict[str, Any] = {}
+        basic, advanced = _rows(), _rows()
+        for knob in knobs(settings):
+            self._add(knob, basic if knob.basic else advanced)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(basic)
+        if advanced.rowCount():
+            layout.addWidget(_folded(advanced))
+        self.show_preset(self._preset)
+
+    def show_preset(self, name: str) -> None:
+        """Show a preset's values and forget the edits."""
+        self._preset = name
+        self._edited = {}
+        values = self._settings.preset(name)
+        for key, box in self._boxes.items():
+            with box.changed.blocked():
+                box.value = _to_box(box, getattr(values, key))
+        self.changed.emit()
+
+    def settings(self) -> Settings:
+        """Return the preset with the edits on top.
+
+        Raises
+        ------
+        ValueError
+            If an edit is out of bounds or cannot be read, in a sentence.
+        """
+        try:
+            return self._settings.preset(self._preset, **{k: _from_box(v) for k, v in self._edited.items()})
+        except ValidationError as error:
+            raise ValueError(explain(error)) from None
+
+    @property
+    def edited(self) -> dict[str, Any]:
+        """The fields a person changed since the preset was chosen, as they stand in their boxes."""
+        return dict(self._edited)
+
+    def box(self, name: str) -> Any:
+        """Return the magicgui widget of a knob."""
+        return self._boxes[name]
+
+    def _add(self, knob: Knob, rows: QFormLayout) -> None:
+        box = _box(knob)
+        box.changed.connect(lambda value, name=knob.name: self._edit(name, value))
+        box.tooltip = knob.help
+        self._boxes[knob.name] = box
+        if isinstance(knob.default, bool):
+            box.text = ""
+        title = knob.name.replace("_", " ").capitalize()
+        label = QLabel(f"{title} ({knob.unit})" if knob.unit and knob.unit != knob.name else title)
+        label.setToolTip(knob.help)
+        rows.addRow(label, box.native)
+
+    def _edit(self, name: str, value: Any) -> None:
+        self._edited[name] = value
+        self.changed.emit()
+
+
+def _rows() -> QFormLayout:
+    rows = QFormLayout()
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setSpacing(4)
+    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+    return rows
+
+
+def _folded(rows: QFormLayout) -> QCollapsible:
+    content = QWidget()
+    content.setLayout(rows)
+    fold = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
+    fold.setDuration(0)
+    fold.setContent(content)
+    return fold
+
+
+def _box(knob: Knob) -> Any:
+    """Choose a widget by the knob's type; what Qt has no box for becomes a line of text."""
+    kind = knob.annotation
+    if get_origin(kind) is Literal:
+        box = create_widget(name=knob.name, widget_type="ComboBox", options={"choices": list(get_args(kind))})
+    elif kind is bool:
+        box = create_widget(name=knob.name, widget_type="CheckBox")
+    elif kind is int:
+        box = create_widget(name=knob.name, widget_type="SpinBox", options=_int_bounds(knob))
+    elif kind is float:
+        decimals = _decimals(knob.default)
+        options = {**_float_bounds(knob, decimals), "step": 10.0**-decimals}
+        box = create_widget(name=knob.name, widget_type="FloatSpinBox", options=options)
+        box.native.setDecimals(decimals + 2)
+    else:
+        box = create_widget(name=knob.name, widget_type="LineEdit")
+        box.native.setPlaceholderText("automatic" if NoneType in get_args(kind) else "")
+    return box
+
+
+def _int_bounds(knob: Knob) -> dict[str, int]:
+    low = knob.bounds.get("ge", knob.bounds.get("gt", -BIGGEST - 1) + 1)
+    high = knob.bounds.get("le", knob.bounds.get("lt", BIGGEST + 1) - 1)
+    return {"min": int(max(low, -BIGGEST)), "max": int(min(high, BIGGEST))}
+
+
+def _float_bounds(knob: Knob, decimals: int) -> dict[str, float]:
+    tiny = 10.0 ** -(decimals + 2)  # the nearest value to an open bound that the box can show
+    low = knob.bounds.get("ge", knob.bounds.get("gt", -1e9) + tiny)
+    high = knob.bounds.get("le", knob.bounds.get("lt", 1e9) - tiny)
+    return {"min": low, "max": high}
+
+
+def _decimals(default: Any) -> int:
+    """Return the decimals of one step of the arrows: the default's second digit, and at least 0.01."""
+    if not default:
+        return 2
+    return max(DIGITS - 1 - math.floor(math.log10(abs(default))), 2)
+
+
+def _to_box(box: Any, value: Any) -> Any:
+    if box.widget_type != "LineEdit":
+        return value
+    return "" if value is None else str(value)
+
+
+def _from_box(value: Any) -> Any:
+    """Read a line of text as the value it spells; pydantic judges whether it fits."""
+    if not isinstance(value, str):
+        return value
+    if not value.strip() or value.strip().lower() in ("none", "automatic"):
+        return None
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value

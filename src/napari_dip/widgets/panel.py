@@ -1,0 +1,144 @@
+"""The lower part of the dock: buttons, progress, what happened, the curve."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_dip.widgets.curve import Curve
+
+if TYPE_CHECKING:
+    from napari_dip.widgets.stream import Beat
+
+RATE_WINDOW = 5.0  # seconds over which the rate is averaged
+HELP = {
+    "Run": "Fit the network and watch the noise go.",
+    "Pause": "Hold the fit; the layer stays as it is.",
+    "Stop": "End now and keep the answer so far.",
+    "Discard": "End now and take the layer away.",
+}
+
+
+class Panel(QWidget):
+    """Shows how a run goes and takes the four orders.
+
+    The signals `run`, `pause`, `stop`, `discard` and `use` (make the iterate shown the answer) are bare.
+    """
+
+    run = Signal()
+    pause = Signal()
+    stop = Signal()
+    discard = Signal()
+    use = Signal()
+
+    def __init__(self, background: str, text: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.buttons = {name: QPushButton(name) for name in HELP}
+        self.use_button = QPushButton("Use this iterate")
+        self.bar, self.pace, self.message = QProgressBar(), QLabel(), QLabel()
+        self.curve = Curve(background, text)
+        self._times: list[tuple[float, int]] = []
+        self._lay_out()
+        for name, signal in (
+            ("Run", self.run),
+            ("Pause", self.pause),
+            ("Stop", self.stop),
+            ("Discard", self.discard),
+        ):
+            self.buttons[name].setToolTip(HELP[name])
+            self.buttons[name].clicked.connect(signal)
+        self.use_button.setToolTip(
+            "Make the iterate that the slider shows the answer, on the denoised layer."
+        )
+        self.use_button.clicked.connect(self.use)
+        self.use_button.hide()
+        self.set_running(False)
+
+    def set_running(self, running: bool, *, can_run: bool = True) -> None:
+        """Enable the buttons that make sense."""
+        self.buttons["Run"].setEnabled(not running and can_run)
+        for name in ("Pause", "Stop", "Discard"):
+            self.buttons[name].setEnabled(running)
+        if not running:
+            self.set_paused(False)
+
+    def set_paused(self, paused: bool) -> None:
+        """Name the pause button after what it does next."""
+        self.buttons["Pause"].setText("Resume" if paused else "Pause")
+        self._times = []
+
+    def begin(self) -> None:
+        """Get ready for a run."""
+        self.curve.clear()
+        self.use_button.hide()
+        self.bar.setRange(0, 0)
+        self.pace.setText("")
+        self.say("Preparing ...")
+        self.set_running(True)
+
+    def show_beat(self, beat: Beat) -> None:
+        """Move the bar and the curve."""
+        self.curve.show_beat(beat)
+        if not beat.total:
+            return
+        self.bar.setRange(0, beat.total)
+        self.bar.setValue(beat.step)
+        self.pace.setText(self._pace(beat))
+        plane = f"Plane {beat.plane + 1} of {beat.planes}. " if beat.planes > 1 else ""
+        self.say(plane + beat.note)
+
+    def end(self, sentence: str, *, error: bool = False) -> None:
+        """Say how the run ended."""
+        if self.bar.maximum() == 0:
+            self.bar.setRange(0, 1)
+            self.bar.reset()
+        self.say(sentence, error=error)
+        self.set_running(False)
+
+    def say(self, sentence: str, *, error: bool = False) -> None:
+        """Show a sentence; one about an error in the colour of warnings."""
+        self.message.setText(sentence)
+        self.message.setStyleSheet("color: #e3b617;" if error else "")
+        self.message.setVisible(bool(sentence))
+
+    def _pace(self, beat: Beat) -> str:
+        now = time.monotonic()
+        self._times = [(t, s) for t, s in self._times if now - t < RATE_WINDOW] + [(now, beat.step)]
+        (t0, s0), (t1, s1) = self._times[0], self._times[-1]
+        if t1 - t0 < 0.3 or s1 <= s0:
+            return ""
+        rate = (s1 - s0) / (t1 - t0)
+        left = round((beat.total - beat.step) / rate)
+        return f"{rate:.3g} it/s, {clock(left)} left"
+
+    def _lay_out(self) -> None:
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(6)
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        for button in self.buttons.values():
+            button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+            row.addWidget(button)
+        layout.addLayout(row)
+        self.bar.setFormat("%v / %m steps")
+        self.bar.setRange(0, 1)
+        self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout.addWidget(self.bar)
+        self.pace.setAlignment(Qt.AlignmentFlag.AlignRight)
+        layout.addWidget(self.pace)
+        self.message.setWordWrap(True)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        layout.addWidget(self.message)
+        layout.addWidget(self.use_button)
+        layout.addWidget(self.curve, stretch=1)
+
+
+def clock(seconds: int) -> str:
+    """Write a duration as m:ss or h:mm:ss."""
+    minutes, seconds = divmod(max(seconds, 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,43 @@
+"""The plugin's preferences (Preferences > napari-dip), with defaults where napari cannot keep them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PLUGIN = "napari-dip"
+
+
+@dataclass(frozen=True)
+class Preferences:
+    """What a person set once for all runs.
+
+    Attributes
+    ----------
+    device : str
+        The device offered first.
+    pictures_per_second : float
+        How often the layer is renewed during a run, at most.
+    output_folder : str
+        Where each answer is written as a TIFF; nowhere if empty.
+    """
+
+    device: str = "auto"
+    pictures_per_second: float = 3.0
+    output_folder: str = ""
+
+
+def preferences() -> Preferences:
+    """Read the preferences; napari before 0.9 keeps none, and then the defaults hold."""
+    try:
+        from napari.settings import get_plugin_settings
+    except ImportError:
+        return Preferences()
+    try:
+        stored = get_plugin_settings(PLUGIN)
+    except KeyError:  # the plugin is disabled, or was installed after napari read its settings
+        return Preferences()
+    return Preferences(
+        device=str(stored.run.device).strip() or "auto",
+        pictures_per_second=float(stored.run.pictures_per_second),
+        output_folder=str(stored.output.folder).strip(),
+    )

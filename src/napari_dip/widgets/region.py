@@ -1,0 +1,102 @@
+"""What to run on: the whole layer, the plane shown, a rectangle, or what is in view; a slice per axis.
+
+Axes that a region pins to one plane keep a length of 1, so that the answer lies at its place in the stack.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from napari_dip.widgets.layers import Index, factors, levels
+
+WHOLE, PLANE, RECTANGLE, VIEW = "Whole layer", "This plane", "Rectangle of a Shapes layer", "What is in view"
+HELP = {
+    WHOLE: "Every plane of the layer, one after the other.",
+    PLANE: "The plane that the sliders stand on.",
+    RECTANGLE: "The box around the selected shape, else around the last one, in every plane.",
+    VIEW: "The part of this plane that the canvas shows: zoom in and try the settings on it first.",
+}
+
+
+def region(kind: str, layer: Any, axes: str, level: int, viewer: Any, shapes: Any = None) -> Index:
+    """Turn a choice into slices of a resolution level.
+
+    Parameters
+    ----------
+    kind : str
+        One of the keys of `HELP`.
+    layer : napari.layers.Image
+        The noisy layer.
+    axes : str
+        A letter per axis of the layer, without colour.
+    level : int
+        The resolution level the slices count in.
+    viewer : napari.Viewer
+        Says which plane is shown.
+    shapes : napari.layers.Shapes, optional
+        Where the rectangle is.
+
+    Raises
+    ------
+    ValueError
+        If the region has no pixel of the layer in it, in a sentence.
+    """
+    shape = levels(layer)[level].shape[: layer.ndim]
+    step = factors(layer, level)
+    if kind == WHOLE:
+        return tuple(slice(0, n) for n in shape)
+    if kind == RECTANGLE:
+        low, high = _rectangle(layer, shapes)
+        return _clipped(axes, shape, low, high, step, None)
+    here = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
+    if kind == PLANE:
+        low, high = np.zeros(layer.ndim), np.asarray(levels(layer)[0].shape[: layer.ndim], dtype=float)
+    else:
+        low, high = _view(layer, axes, viewer)
+    return _clipped(axes, shape, low, high, step, here)
+
+
+def _clipped(axes: str, shape: Any, low: Any, high: Any, step: Any, here: Any) -> Index:
+    """Cut Y and X to [low, high), other axes to the plane at `here` if given; in finest-level pixels."""
+    out = []
+    for i, (letter, n) in enumerate(zip(axes, shape, strict=True)):
+        if letter in "YX":
+            start, stop = math.floor(low[i] / step[i] + 1e-6), math.ceil(high[i] / step[i] - 1e-6)
+            out.append(slice(max(start, 0), min(stop, n)))
+        elif here is None:
+            out.append(slice(0, n))
+        else:
+            at = min(max(round(here[i] / step[i]), 0), n - 1)
+            out.append(slice(at, at + 1))
+    if any(s.stop <= s.start for s in out):
+        raise ValueError(
+            "The region lies outside the layer: move it onto the layer, or choose another region."
+        )
+    return tuple(out)
+
+
+def _rectangle(layer: Any, shapes: Any) -> tuple[Any, Any]:
+    if shapes is None:
+        raise ValueError("There is no Shapes layer: add one and draw a rectangle on the image.")
+    if not len(shapes.data):
+        raise ValueError(f"The Shapes layer {shapes.name!r} is empty: draw a rectangle on the image.")
+    chosen = max(shapes.selected_data, default=len(shapes.data) - 1)
+    corners = np.array([layer.world_to_data(shapes.data_to_world(corner)) for corner in shapes.data[chosen]])
+    # A shape lies between pixel centres; pixel i spans [i - 1/2, i + 1/2].
+    return corners.min(axis=0) + 0.5, corners.max(axis=0) + 0.5
+
+
+def _view(layer: Any, axes: str, viewer: Any) -> tuple[Any, Any]:
+    if viewer.dims.ndisplay != 2:
+        raise ValueError("What is in view needs the 2D view: press the 2D/3D button of the viewer first.")
+    hidden = [i - viewer.dims.ndim for i in viewer.dims.not_displayed]  # counted from the last axis
+    if any(axes[i] in "YX" for i in hidden if i >= -layer.ndim):
+        raise ValueError("The viewer shows another plane than Y and X: put the axes back in order first.")
+    corners = np.asarray(layer.corner_pixels, dtype=float)
+    if not corners.any():  # never drawn, such as a hidden layer
+        raise ValueError("The layer is not in view: show it, or choose another region.")
+    step = factors(layer, layer.data_level)  # corner_pixels count in the level that is drawn
+    return corners[0] * step, (corners[1] + 1) * step

@@ -1,0 +1,202 @@
+"""One run in the dock: the worker, the layer it renews, and the bar in the activity dock."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_dip.widgets.kept import Kept
+from napari_dip.widgets.stream import Answer, Beat, Control, watched
+
+if TYPE_CHECKING:
+    from napari_dip.settings import Settings
+    from napari_dip.widgets.layers import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """What a run is to do."""
+
+    source: Source
+    how: Settings
+    device: str
+    pictures_per_second: float = 3.0
+    keep_iterates: bool = False
+    folder: str = ""
+
+
+_leaving: set[Run] = set()  # runs whose dock is closed, until their worker has ended
+
+
+class Run(QObject):
+    """Starts the worker, shows its pictures in one layer, and cleans up.
+
+    Signals come in this order: `beat` many times, then `ended` once, whatever happened. By then the worker is
+    let go, and `layer`, `answer`, `failure` say how it went.
+    """
+
+    beat = Signal(object)
+    ended = Signal()
+
+    def __init__(self, viewer: Any, order: Order, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.order = order
+        self.control = Control()
+        self.layer: Any = None
+        self.answer: Answer | None = None
+        self.failure = ""
+        self.paused = False
+        self._worker: Any = None
+        self._bar: Any = None
+
+    def start(self) -> None:
+        """Start the worker."""
+        from napari.qt.threading import create_worker
+        from napari.utils import cancelable_progress
+        from superqt.utils import GeneratorWorker
+
+        order = self.order
+        self._bar = cancelable_progress(total=0, desc=f"Denoising {order.source.name}", leave=False)
+        self.viewer.layers.events.removed.connect(self._on_removed)
+        # superqt's own class: napari's notifies with a traceback, where the dock shows one sentence.
+        self._worker = create_worker(
+            watched,
+            order.source,
+            order.how,
+            order.device,
+            self.control,
+            order.pictures_per_second,
+            Kept() if order.keep_iterates else None,
+            order.folder,
+            _worker_class=GeneratorWorker,
+            _ignore_errors=True,
+            _connect={
+                "yielded": self._on_beat,
+                "returned": self._on_returned,
+                "errored": self._on_errored,
+                "paused": self._on_paused,
+                "finished": self._on_finished,
+            },
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether the worker is at work (or paused)."""
+        return self._worker is not None
+
+    def pause(self) -> None:
+        """Hold the work after this step."""
+        self.paused = True
+        if self._worker is not None:
+            self._worker.pause()
+
+    def resume(self) -> None:
+        """Go on."""
+        self.paused = False
+        if self._worker is not None:
+            self._worker.resume()
+
+    def stop(self) -> None:
+        """End after this step and keep the answer so far."""
+        self.control.stop.set()
+        self.resume()
+
+    def discard(self) -> None:
+        """End after this step and take the layer away."""
+        self.control.discard.set()
+        self.resume()
+        self._remove_layer()
+
+    def leave(self) -> None:
+        """End after this step and touch neither viewer nor dock again; the layer stays as it is."""
+        self.control.discard.set()
+        self.layer = None
+        self.resume()
+        self.setParent(None)  # outlive the dock until the worker has ended
+        _leaving.add(self)
+
+    def _on_paused(self) -> None:
+        # Stop or Resume may have come between the request to pause and the pause itself.
+        if not self.paused and self._worker is not None:
+            self._worker.resume()
+
+    def _on_beat(self, beat: Beat) -> None:
+        if self.control.discard.is_set():
+            return
+        if beat.picture is not None:
+            self._show(beat.picture)
+            self.control.shown.set()
+        self._move_bar(beat)
+        self.beat.emit(beat)
+
+    def _on_returned(self, answer: Answer | None) -> None:
+        if answer is None or self.control.discard.is_set():
+            return
+        self._show(answer.picture)
+        self.layer.metadata = {**self.layer.metadata, "napari_dip": answer.provenance}
+        self.answer = answer
+        self.beat.emit(answer.last)
+
+    def _on_errored(self, error: Exception) -> None:
+        if self.control.discard.is_set():
+            return
+        self.failure = " ".join(str(error).split()) or type(error).__name__
+        if self.layer is not None:
+            self.layer.metadata = {**self.layer.metadata, "napari_dip": {"unfinished": self.failure}}
+
+    def _on_finished(self) -> None:
+        self._worker = None
+        self._close_bar()
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        free_memory()
+        _leaving.discard(self)
+        self.ended.emit()
+
+    def _on_removed(self, event: Any) -> None:
+        if self.layer is not None and event.value == self.layer and not self.control.discard.is_set():
+            name, self.layer = self.layer.name, None
+            self.failure = f"The layer {name!r} was removed, so the run was ended and its answer dropped."
+            self.discard()
+
+    def _show(self, picture: Any) -> None:
+        if self.layer is not None:
+            self.layer.data = picture
+            return
+        name = f"{self.order.source.name} denoised"
+        selected = self.viewer.layers.selection.active
+        self.layer = self.viewer.add_image(picture, **self.order.source.look, name=name)
+        if selected is not None:
+            self.viewer.layers.selection.active = selected
+
+    def _remove_layer(self) -> None:
+        layer, self.layer = self.layer, None
+        if layer is not None and layer in self.viewer.layers:
+            self.viewer.layers.remove(layer)
+
+    def _move_bar(self, beat: Beat) -> None:
+        if self._bar is None:
+            return
+        if self._bar.is_canceled:  # its own callback fires only for bars that are iterated
+            self.stop()
+        if beat.total and self._bar.total != beat.total:
+            self._bar.total = beat.total
+        if beat.step > self._bar.n:
+            self._bar.update(beat.step - self._bar.n)
+
+    def _close_bar(self) -> None:
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
+
+
+def free_memory() -> None:
+    """Give memory back: collect what the worker held, and empty CUDA's cache if torch has one."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,0 +1,239 @@
+"""From the stream of snapshots to what a dock can show: a generator that napari runs in a worker thread.
+
+Sees no torch and no Qt. It realises a picture only when one is due and the one before has been shown, so the
+main thread is never sent more than it can draw; between pictures it yields cheap beats, so that pause answers
+quickly.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.errors import DenoiseError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_dip.settings import Settings
+    from napari_dip.snapshot import Snapshot
+    from napari_dip.widgets.kept import Kept
+    from napari_dip.widgets.layers import Source
+
+BEAT = 0.1  # seconds between beats
+PICTURE_SHARE = 0.25  # of the worker's time, at most, goes into pictures
+Point = tuple[int, float, float | None]
+
+
+class Control:
+    """What the dock tells a running worker.
+
+    Attributes
+    ----------
+    stop : threading.Event
+        End after this step and keep the answer.
+    discard : threading.Event
+        End after this step and keep nothing.
+    shown : threading.Event
+        The last picture has been drawn, so the next may be made.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.discard = threading.Event()
+        self.shown = threading.Event()
+        self.shown.set()
+
+
+@dataclass(frozen=True, eq=False)
+class Beat:
+    """Where the work stands; `picture` where one was due.
+
+    Attributes
+    ----------
+    step, total, chosen, plane, planes, note
+        As in `Snapshot`; step 0 means that the work is being prepared.
+    points : tuple of (step, loss, criterion)
+        What the curve needs since the last beat.
+    picture : array or None
+        The answer so far, as the layer shows it.
+    """
+
+    step: int = 0
+    total: int = 0
+    chosen: int = 0
+    plane: int = 0
+    planes: int = 1
+    note: str = ""
+    points: tuple[Point, ...] = ()
+    picture: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """How a run ended: the full answer, what made it, and the last beat."""
+
+    picture: NDArray[Any]
+    provenance: dict[str, object]
+    last: Beat
+    kept: Kept | None = None
+    warning: str = ""
+
+
+@dataclass(eq=False)
+class Pace:
+    """Says when a beat and when a picture is due."""
+
+    pictures_per_second: float
+    points: list[Point] = field(default_factory=list)
+    next_beat: float = 0.0
+    next_picture: float = 0.0
+
+    def beat(self, snapshot: Snapshot, picture: NDArray[Any] | None = None) -> Beat:
+        """Pack a snapshot and the points since the last beat."""
+        self.next_beat = time.monotonic() + BEAT
+        points, self.points = tuple(self.points), []
+        s = snapshot
+        return Beat(s.step, s.total, s.chosen, s.plane, s.planes, s.note, points, picture)
+
+    def picture_made(self, seconds: float) -> None:
+        """Plan the next picture; a costly one waits longer, so that pictures never eat the fit."""
+        wait = max(1 / self.pictures_per_second, seconds * (1 / PICTURE_SHARE - 1))
+        self.next_picture = time.monotonic() + wait
+
+
+def watched(
+    source: Source,
+    how: Settings,
+    device: str,
+    control: Control,
+    pictures_per_second: float = 3.0,
+    kept: Kept | None = None,
+    folder: str = "",
+) -> Generator[Beat, None, Answer | None]:
+    """Run a method on a layer's source and report as it goes; made for napari's `create_worker`.
+
+    Parameters
+    ----------
+    source : Source
+        What to read and how to show it.
+    how : Settings
+        The method and its knobs.
+    device : str
+        As in `napari_dip.iter_denoise`.
+    control : Control
+        Read at every step.
+    pictures_per_second : float
+        Pictures a second, at most.
+    kept : Kept, optional
+        Where the pictures are kept for the axis of iterates.
+    folder : str
+        Where the answer is also written as a TIFF; nowhere if empty.
+
+    Yields
+    ------
+    Beat
+        At each step, but not more than ten a second.
+
+    Returns
+    -------
+    Answer or None
+        None after `control.discard`.
+
+    Raises
+    ------
+    DenoiseError
+        For whatever breaks during the work. Never a RuntimeError: napari's workers swallow those.
+    ValueError
+        If the image or the settings are refused.
+    """
+    stream: Iterator[Snapshot] | None = None
+    try:
+        yield Beat()
+        from napari_dip import (
+            api,
+        )  # the first thing that may load torch, and it is not the main thread that waits
+
+        stream = iter(api.iter_denoise(source.image(), how, device=device))
+        last = yield from _follow(stream, source, control, Pace(pictures_per_second), kept)
+        if last is None:
+            return None
+        return _answer(last, source, kept, folder)
+    except (RuntimeError, StopIteration) as error:
+        sentence = _sentence(error)
+        traceback.clear_frames(error.__traceback__)  # they hold the net and its memory
+        raise DenoiseError(sentence) from None
+    finally:
+        close = getattr(stream, "close", None)
+        if close is not None:
+            close()
+
+
+def _follow(
+    stream: Iterator[Snapshot], source: Source, control: Control, pace: Pace, kept: Kept | None
+) -> Generator[Beat, None, Snapshot | None]:
+    """Yield beats until the stream ends or is stopped; return the last snapshot, or None if discarded."""
+    snapshot = None
+    for snapshot in stream:
+        if control.discard.is_set():
+            return None
+        pace.points.append((snapshot.step, snapshot.loss, snapshot.criterion))
+        if control.stop.is_set():
+            break
+        now = time.monotonic()
+        if now >= pace.next_picture and control.shown.is_set():
+            picture = source.shown(snapshot.image)
+            pace.picture_made(time.monotonic() - now)
+            if kept is not None:
+                kept.add(snapshot.chosen, picture, snapshot.provenance)
+            control.shown.clear()
+            yield pace.beat(snapshot, picture)
+        elif now >= pace.next_beat:
+            yield pace.beat(snapshot)
+    if control.discard.is_set():
+        return None
+    if snapshot is None:
+        raise DenoiseError("The method ended without an answer: raise its number of steps.")
+    yield pace.beat(snapshot)
+    return snapshot
+
+
+def _answer(snapshot: Snapshot, source: Source, kept: Kept | None, folder: str) -> Answer:
+    image = snapshot.image
+    picture = source.shown(image)
+    if kept is not None:
+        kept.add(snapshot.chosen, picture, snapshot.provenance, final=True)
+    warning = _written(image, source.name, folder) if folder else ""
+    return Answer(picture, dict(snapshot.provenance), Pace(1).beat(snapshot), kept, warning)
+
+
+def _written(image: Any, name: str, folder: str) -> str:
+    """Write the answer beside others, never over one; return why not, as a sentence, or nothing."""
+    from napari_dip.images.files import write
+
+    stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip() or "image"
+    place = Path(folder).expanduser()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        number, path = 1, place / f"{stem} denoised.tif"
+        while path.exists():
+            number += 1
+            path = place / f"{stem} denoised {number}.tif"
+        write(path, image)
+    except (OSError, ValueError) as error:
+        return f"The answer is on its layer, but was not written to {place}: {error}"
+    return ""
+
+
+def _sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    reason = lines[0] if lines else type(error).__name__
+    if "out of memory" in reason.lower():
+        return f"The device ran out of memory ({reason}): choose a smaller region, or the CPU as device."
+    return f"The work broke off ({reason}): try another device, or the settings of a preset."
