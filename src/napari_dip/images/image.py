@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from numpy.typing import DTypeLike, NDArray
 
 LETTERS = "TZCYX"  # time, depth, channel, height, width
@@ -36,8 +37,8 @@ class Image:
     pixels : array-like
         numpy, dask, zarr or memory-mapped; read plane by plane.
     axes : str, optional
-        A letter an axis out of ``TZCYX``, each once, with Y and X. ``C`` last (``YXC``) means RGB or RGBA colour.
-        By default guessed from the number of axes, see `guess_axes`.
+        A letter an axis out of ``TZCYX``, each once, with Y and X. ``C`` last (``YXC``) means RGB or RGBA
+        colour. By default guessed from the number of axes, see `guess_axes`.
     scale : tuple of float, optional
         The size of a pixel along each axis, in `units`; 1 by default.
     units : tuple of str, optional
@@ -68,7 +69,9 @@ class Image:
         for name, blank in (("scale", 1.0), ("units", "pixel")):
             values = tuple(getattr(self, name)) or (blank,) * len(shape)
             if len(values) != len(shape):
-                raise ValueError(f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one an axis.")
+                raise ValueError(
+                    f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one an axis."
+                )
             object.__setattr__(self, name, values)
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
             raise ValueError(f"scale must be positive and finite on every axis; given was {self.scale}.")
@@ -81,14 +84,15 @@ class Image:
     @property
     def dtype(self) -> np.dtype[Any]:
         """Type of a pixel value."""
-        return np.dtype(self.pixels.dtype)
+        dtype: np.dtype[Any] = np.dtype(self.pixels.dtype)
+        return dtype.newbyteorder("=")  # a file's byte order is no property of the image
 
     @property
     def is_rgb(self) -> bool:
         """Whether the last axis is colour."""
         return self.axes.endswith("C")
 
-    def __array__(self, dtype: DTypeLike = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Return the pixels as numpy, so that numpy functions take an Image."""
         return np.asarray(self.pixels, dtype=dtype)
 
@@ -102,7 +106,7 @@ class Image:
         choices = [
             [slice(None)] if a in whole else range(n) for a, n in zip(self.axes, self.shape, strict=True)
         ]
-        return list(product(*choices))  # type: ignore[arg-type]
+        return list(product(*choices))
 
     def plane(self, index: PlaneIndex) -> NDArray[np.float64]:
         """Read one plane as float64, channels first.
@@ -116,14 +120,14 @@ class Image:
         plane_axes = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
         if "C" not in plane_axes:
             plane, plane_axes = plane[None], ["C", *plane_axes]
-        return cast("NDArray[np.float64]", plane.transpose([plane_axes.index(a) for a in "CYX"]))
+        return plane.transpose([plane_axes.index(a) for a in "CYX"])
 
     def plane_like(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """Turn a (C, Y, X) plane into the layout of this image's own planes, ready for ``pixels[index] = ...``."""
+        """Turn a (C, Y, X) plane into this image's own layout, ready for ``pixels[index] = ...``."""
         order = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
         if "C" not in order:
-            return plane[0].transpose(["YX".index(a) for a in order])
-        return plane.transpose(["CYX".index(a) for a in order])
+            return np.transpose(plane[0], ["YX".index(a) for a in order])
+        return np.transpose(plane, ["CYX".index(a) for a in order])
 
     def planes(self) -> Iterator[NDArray[np.float64]]:
         """Walk the planes as (C, Y, X) float64 arrays."""
@@ -133,8 +137,8 @@ class Image:
 def guess_axes(shape: tuple[int, ...], dtype: DTypeLike) -> str:
     """Guess axis letters for unlabelled data.
 
-    Two axes are YX. Three are YXC for 8- or 16-bit data whose last axis has 3 or 4 entries and whose others are
-    longer, else ZYX. Four are TZYX, five TZCYX.
+    Two axes are YX. Three are YXC for 8- or 16-bit data whose last axis has 3 or 4 entries and whose others
+    are longer, else ZYX. Four are TZYX, five TZCYX.
 
     Raises
     ------
@@ -143,9 +147,11 @@ def guess_axes(shape: tuple[int, ...], dtype: DTypeLike) -> str:
     """
     if not 2 <= len(shape) <= len(LETTERS):
         raise ValueError(
-            f"An image has 2 to 5 axes out of TZCYX; given was an array of shape {shape}. Drop or split axes first."
+            f"An image has 2 to 5 axes out of TZCYX; given was the shape {shape}. Drop or split axes first."
         )
-    colour = np.dtype(dtype).kind == "u" and shape[-1] in RGB_SIZES and len(shape) > 2 and min(shape[-3:-1]) > 4
+    colour = (
+        np.dtype(dtype).kind == "u" and shape[-1] in RGB_SIZES and len(shape) > 2 and min(shape[-3:-1]) > 4
+    )
     if colour:
         return {3: "YXC", 4: "ZYXC", 5: "TZYXC"}[len(shape)]
     return {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}[len(shape)]
@@ -161,7 +167,7 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
     """
     if len(axes) != len(shape):
         raise ValueError(
-            f"axes {axes!r} name {len(axes)} axes, but the data have {len(shape)} (shape {shape}): give a letter each."
+            f"axes {axes!r} name {len(axes)} axes; the data have {len(shape)} ({shape}): give a letter each."
         )
     strangers = sorted(set(axes) - set(LETTERS))
     if strangers:
@@ -172,7 +178,7 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"axes {axes!r} lack Y or X; both are needed.")
     if axes.endswith("C") and shape[-1] not in RGB_SIZES:
         raise ValueError(
-            f"axes {axes!r} end with C, which means RGB colour, but that axis has {shape[-1]} entries, not 3 or 4."
+            f"axes {axes!r} end with C, which means RGB; that axis has {shape[-1]} entries, not 3 or 4."
         )
     if 0 in shape:
         raise ValueError(f"The image has no pixels: its shape is {shape}.")

@@ -1,0 +1,190 @@
+"""Read and write images: TIFF (plain, ImageJ, OME) and PNG in and out, JPEG in.
+
+Writing is atomic: a file stands under its final name whole or not at all.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from math import prod
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.images.cast import cast, target_dtype
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import DTypeLike
+
+    from napari_dip.images.image import Image
+
+__all__ = ["READABLE", "WRITABLE", "cast", "read", "read_provenance", "sha256", "write"]
+
+_TIFF = (".tif", ".tiff", ".btf")
+WRITABLE = (*_TIFF, ".png")
+READABLE = (*WRITABLE, ".jpg", ".jpeg")
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)  # numpy reports a short write without a number
+
+
+def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
+    """Read an image with its axes, scale, units and provenance.
+
+    Parameters
+    ----------
+    path : path-like
+        A TIFF (plain, ImageJ, OME), PNG or JPEG file. Of a palette PNG the pixels are the indices.
+        Uncompressed TIFFs from 32 MiB on are memory-mapped, read-only; others are read whole.
+    axes : str, optional
+        A letter an axis out of ``TZCYX``, where the file does not say or says it wrongly. A stack that names
+        nothing is taken as ZYX. Singleton axes of a file need not be named.
+
+    Returns
+    -------
+    Image
+        `scale` and `units` from ImageJ's or OME's metadata, 1 pixel where there are none.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no such file.
+    ValueError
+        If it is empty, damaged, cut short, complex, no image, or its axes are not among T, Z, C, Y and X.
+    """
+    file = _existing(path)
+    if file.suffix.lower() in _TIFF:
+        from napari_dip.images.tiff_reader import read_tiff
+
+        image = read_tiff(file, axes)
+    else:
+        from napari_dip.images.png import read_picture
+
+        image = read_picture(file, axes)
+    target_dtype(image.dtype, None)  # refuses complex pixels
+    return image
+
+
+def write(
+    path: str | PathLike[str], image: Image, *, dtype: DTypeLike | None = None, overwrite: bool = False
+) -> int:
+    """Write an image with its axes, scale, units and provenance.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.tif`` and ``.tiff`` become ImageJ TIFF where that can hold the image, else OME-TIFF; ``.ome.tif``
+        always OME-TIFF; from 4 GB on BigTIFF. ``.png`` holds one plane of uint8 or uint16.
+    image : Image
+        Read plane by plane, so it may be larger than the memory.
+    dtype : dtype-like or "same", optional
+        A type to round and clip to; ``"same"`` is the image's own. By default uint8, uint16 and float32 stay
+        and everything else becomes float32.
+    overwrite : bool
+        Whether a file of that name may be replaced.
+
+    Returns
+    -------
+    int
+        Values that had to be clipped to fit `dtype`.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there and `overwrite` is False.
+    OSError
+        If the disk is full or does not let us write; nothing is left under `path` or beside it then.
+    ValueError
+        If the name's suffix, or the image in that format, is not supported.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in WRITABLE:
+        raise ValueError(f"{target.name} has no suffix that can be written; name it {', '.join(WRITABLE)}.")
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
+    if not target.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder {target.parent} does not exist; create it or choose another one."
+        )
+    stored = target_dtype(image.dtype, dtype)
+    # Hidden, and with a suffix that no reader takes for an image.
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    try:
+        clipped = _write_part(part, target, image, stored)
+        os.replace(part, target)  # noqa: PTH105
+    except OSError as error:
+        raise OSError(_why_not_written(error, target, prod(image.shape) * stored.itemsize)) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return clipped
+
+
+def _write_part(part: Path, target: Path, image: Image, dtype: np.dtype[Any]) -> int:
+    with part.open("xb+") as file:
+        if target.suffix.lower() == ".png":
+            from napari_dip.images.png import write_png
+
+            clipped = write_png(file, image, dtype)
+        else:
+            from napari_dip.images.tiff_writer import write_tiff
+
+            clipped = write_tiff(file, image, dtype, ome=".ome." in target.name.lower())
+        file.flush()
+        os.fsync(file.fileno())
+    return clipped
+
+
+def _why_not_written(error: OSError, target: Path, needed: int) -> str:
+    if error.errno in _NO_SPACE:
+        free = shutil.disk_usage(target.absolute().parent).free
+        return (
+            f"{target} was not written: it needs {needed:,} bytes and the disk has {free:,} left "
+            "(or a limit was reached); make room or choose another disk."
+        )
+    return f"{target} was not written: {error.strerror or error}; choose a folder you may write to."
+
+
+def read_provenance(path: str | PathLike[str]) -> dict[str, Any]:
+    """Return what made a file: method, settings, seed, versions, as `write` stored it; empty for other files.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, ValueError
+        As in `read`.
+    """
+    file = _existing(path)
+    if file.suffix.lower() in _TIFF:
+        from napari_dip.images.tiff_reader import read_tiff_record
+
+        record = read_tiff_record(file)
+    else:
+        from napari_dip.images.png import read_picture_record
+
+        record = read_picture_record(file)
+    return record.provenance if record else {}
+
+
+def sha256(path: str | PathLike[str]) -> str:
+    """Return a file's SHA-256 as 64 hexadecimal digits."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _existing(path: str | PathLike[str]) -> Path:
+    """Return the path of a file that may be an image, or refuse with the reason."""
+    file = Path(path)
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; give an image file ({', '.join(READABLE)}).")
+    if not file.exists():
+        raise FileNotFoundError(f"There is no file {file}; check the name and the folder.")
+    if file.suffix.lower() not in READABLE:
+        raise ValueError(f"{file.name} has no suffix of an image that can be read: {', '.join(READABLE)}.")
+    if file.stat().st_size == 0:
+        raise ValueError(f"{file.name} is empty: it holds 0 bytes; copy it again from its source.")
+    return file

@@ -1,0 +1,18 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of real images, which is not part of this repository."""
+    root = Path(__file__).resolve().parents[1]
+    folder = Path(os.environ.get("NAPARI_DIP_DATA", root.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"No real images at {folder}; set NAPARI_DIP_DATA to where they are.")
+    return folder
