@@ -105,10 +105,8 @@ def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
 
     image = read(job.source, axes=task.axes)
     _check_fits(image, job.target, task.dtype)
-    source = {
-        "name": job.source.name,
-        "sha256": sha256(job.source),
-    }  # of what was read: it may change meanwhile
+    # The hash of what was read: the file may change, or its disk go away, during a long fit.
+    source = {"name": job.source.name, "sha256": sha256(job.source)}
     started = time.monotonic()
     final, interrupted = fit(image, task.settings, task.device, label, talk)
     seconds = time.monotonic() - started

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from napari_dip.images.image import Image
 
+BAR: dict[str, Any] = {"location": "bottom", "shrink": 0.3, "aspect": 28, "pad": 0.02}
 Point = tuple[int, float, float | None]  # step, loss, criterion
 
 
@@ -42,23 +43,20 @@ def draw(
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 7.2), layout="constrained")
-    grid = figure.add_gridspec(2, 4, height_ratios=(2.1, 1))
+    figure = Figure(figsize=(15, 7), layout="constrained")
+    grid = figure.add_gridspec(2, 4, height_ratios=(2.3, 1))
     planes = {name: np.asarray(image.pixels, dtype=np.float64) for name, image in images.items()}
     white = min(data_range, float(np.percentile(planes["clean"], 99.8)) * 1.1) or data_range
+    panels = [figure.add_subplot(grid[0, column]) for column in range(4)]
     shown: Any = None
-    for column, (name, plane) in enumerate(planes.items()):
-        axes = figure.add_subplot(grid[0, column])
+    for axes, (name, plane) in zip(panels, planes.items(), strict=False):
         shown = _panel(axes, plane, f"{name.capitalize()}\n{titles[name]}", cmap="gray", vmin=0, vmax=white)
-    figure.colorbar(
-        shown, ax=figure.axes, location="left", shrink=0.7, label="gray levels, the same scale for all three"
-    )
+    figure.colorbar(shown, ax=panels[:3], **BAR, label="gray levels, one scale for the three")
     residual = planes["noisy"] - planes["denoised"]
     bound = float(np.percentile(np.abs(residual), 99)) or 1.0
-    axes = figure.add_subplot(grid[0, 3])
     title = f"Residual (noisy - denoised)\nmean {residual.mean():.2f}, std {residual.std():.2f}"
-    shown = _panel(axes, residual, title, cmap="RdBu_r", vmin=-bound, vmax=bound)
-    figure.colorbar(shown, ax=axes, location="right", shrink=0.7, label="gray levels")
+    shown = _panel(panels[3], residual, title, cmap="RdBu_r", vmin=-bound, vmax=bound)
+    figure.colorbar(shown, ax=panels[3], **(BAR | {"shrink": 0.9}), label="gray levels")
     _curve(figure.add_subplot(grid[1, :]), curve, chosen)
     part = path.with_name(f".{path.name}.part")
     try:
@@ -89,4 +87,4 @@ def _curve(axes: Any, curve: Sequence[Point], chosen: int) -> None:
     axes.set_ylabel("squared error")
     axes.margins(x=0.01)
     axes.grid(alpha=0.25)
-    axes.legend(loc="upper right", frameon=False)
+    axes.legend(loc="best")

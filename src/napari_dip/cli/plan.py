@@ -99,10 +99,9 @@ def _images_under(folder: Path, leave_out: Path) -> list[Path]:
 
 def _name(source: Path, dtype: str) -> str:
     """Return the output's name: the input's, but a TIFF where its format cannot hold the values."""
-    lossless = source.suffix.lower() in WRITABLE and not (
-        source.suffix.lower() == ".png" and dtype == "float32"
-    )
-    return source.name if lossless else source.with_suffix(".tif").name
+    suffix = source.suffix.lower()
+    too_small = suffix not in WRITABLE or (suffix == ".png" and dtype == "float32")
+    return source.with_suffix(".tif").name if too_small else source.name
 
 
 def _check_suffix(source: Path) -> None:
