@@ -86,7 +86,7 @@ def _many(inputs: Sequence[Path], out: Path, dtype: str) -> list[Job]:
 
 def _images_under(folder: Path, leave_out: Path) -> list[Path]:
     """List a folder's images, sorted; those of an OUT inside it are results of an earlier run, not inputs."""
-    nested = leave_out.resolve() if leave_out.resolve() != folder.resolve() else None
+    nested = leave_out.resolve() if folder.resolve() in leave_out.resolve().parents else None
     found = []
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
