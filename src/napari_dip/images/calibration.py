@@ -81,7 +81,7 @@ def imagej_tags(calibration: Calibration) -> Tags:
     tags: Tags = {}
     unit = calibration["X"][1]
     x, y = calibration["X"][0], converted(*calibration["Y"], unit)
-    if not unit.isascii() or y is None:
+    if not (unit.isascii() and unit.isprintable()) or y is None:  # the tag is a line of ASCII text
         return tags
     if unit != "pixel" or (x, y) != (1, 1):
         tags |= {"unit": unit, "xresolution": 1 / x, "yresolution": 1 / y}

@@ -214,7 +214,8 @@ def _overheard() -> Iterator[list[str]]:
     class Ear(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.thread == me:
-                said.append(record.getMessage())
+                # Without the leading "<TiffFile 'name'>": a name is free to contain any word.
+                said.append(record.getMessage().partition(">")[2])
 
     logger, ear = logging.getLogger("tifffile"), Ear(logging.WARNING)
     logger.addHandler(ear)

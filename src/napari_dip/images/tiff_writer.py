@@ -124,4 +124,5 @@ def _ome_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
         dict(zip(image.axes, zip(image.scale, image.units, strict=True), strict=True))
     )
     comment = {"Namespace": KEY, "Value": pack(image, ome_calibration(attributes))}
-    return {"Name": image.name or KEY, **attributes, "CommentAnnotation": comment}, {}
+    name = "".join(c for c in image.name if c.isprintable()) or KEY  # XML knows no control characters
+    return {"Name": name, **attributes, "CommentAnnotation": comment}, {}
