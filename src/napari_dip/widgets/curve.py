@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from napari_dip.widgets.stream import Beat, Point
@@ -29,6 +30,7 @@ class Curve(QWidget):
     ) -> None:
         super().__init__(parent)
         self.setMinimumHeight(HEIGHT)
+        self.setMaximumHeight(2 * HEIGHT)
         self._points: list[Point] = []
         self._plane = 0
         self._plot: Any = None
@@ -41,6 +43,10 @@ class Curve(QWidget):
             return
         self._build(pyqtgraph, background, text)
         layout.addWidget(self._plot)
+
+    def sizeHint(self) -> QSize:
+        """Ask for enough height to read the curve, and for no width."""
+        return QSize(0, HEIGHT * 4 // 3)
 
     @property
     def steps(self) -> list[int]:
@@ -91,6 +97,9 @@ class Curve(QWidget):
             axis.enableAutoSIPrefix(False)
             axis.setLabel(label)
         plot.getAxis("left").setWidth(52)
+        plot.getPlotItem().layout.setContentsMargins(0, 0, 4, 6)  # its axis label hangs over the edge
+        # pyqtgraph asks for 640 x 480, which would make the dock half of napari's window.
+        plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         legend = plot.addLegend(offset=(-4, 4), labelTextColor=text, labelTextSize="8pt", verSpacing=-4)
         legend.setBrush(pyqtgraph.mkBrush(background))
         self._loss = plot.plot(pen=pyqtgraph.mkPen(LOSS, width=1.5), name="loss")

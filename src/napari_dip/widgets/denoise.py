@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_dip.settings import METHODS, Settings
-from napari_dip.widgets.devices import DeviceCombo
-from napari_dip.widgets.form import Form
+from napari_dip.widgets.choices import Choices
 from napari_dip.widgets.input import InputBox
 from napari_dip.widgets.iterates import add_iterates, shown_iterate
 from napari_dip.widgets.panel import Panel
@@ -19,6 +17,7 @@ from napari_dip.widgets.run import Order, Run
 if TYPE_CHECKING:
     import napari.viewer
 
+    from napari_dip.settings import Settings
     from napari_dip.widgets.layers import Source
 
 WIDTH = 330
@@ -38,24 +37,13 @@ class DenoiseWidget(QWidget):
         self.viewer: Any = viewer
         self.run: Run | None = None
         self._kept: tuple[Run, Any] | None = None  # the run whose iterates are shown, and their layer
-        self._left = False
+        self._left = self._refused = False
         self.input = InputBox(viewer)
-        self.method, self.preset = QComboBox(), QComboBox()
-        self.device = DeviceCombo(preferences().device)
-        self.keep = QCheckBox("Keep iterates, to choose another one afterwards")
+        self.choices = Choices(preferences().device, self.input.rows.labels)
         self.panel = Panel(*_colours(viewer))
-        self.form: Form | None = None
-        self._form_place = QVBoxLayout()
-        for name, settings in METHODS.items():
-            self.method.addItem(settings.title, name)
         self._lay_out()
         self._connect()
-        self._on_method()
-
-    @property
-    def settings_class(self) -> type[Settings]:
-        """The method chosen."""
-        return METHODS[self.method.currentData()]
+        self._on_choice()
 
     def start(self) -> Run | None:
         """Run on what is chosen; return the run, or None where the choice cannot be run."""
@@ -67,11 +55,13 @@ class DenoiseWidget(QWidget):
         order = Order(
             source,
             how,
-            self.device.device,
+            self.choices.device.device,
             wishes.pictures_per_second,
-            self.keep.isChecked(),
+            self.choices.keep.isChecked(),
             wishes.output_folder,
         )
+        if self.run is not None:
+            self.run.deleteLater()  # with its answer and its iterates
         self._kept = None
         self.run = Run(self.viewer, order, parent=self)
         self.run.beat.connect(self.panel.show_beat)
@@ -139,37 +129,22 @@ class DenoiseWidget(QWidget):
     def _ready(self) -> tuple[Source, Settings] | None:
         """Return what to run, or say why nothing can be run."""
         try:
-            assert self.form is not None
-            source, how = self.input.source(), self.form.settings()
+            source, how = self.input.source(), self.choices.settings()
         except ValueError as error:
+            self._refused = True
             self.input.readout.setText("")
             self.panel.say(str(error), error=True)
             return None
+        if self._refused:
+            self._refused = False
+            self.panel.say("")
         self.input.describe(source)
         return source, how
 
     def _on_choice(self) -> None:
         if self._left or (self.run is not None and self.run.running):
             return
-        self.panel.say("")
         self.panel.set_running(False, can_run=self._ready() is not None)
-
-    def _on_method(self, index: int = 0) -> None:
-        self.preset.blockSignals(True)
-        self.preset.clear()
-        self.preset.addItems(list(self.settings_class.presets))
-        self.preset.blockSignals(False)
-        if self.form is not None:
-            self._form_place.removeWidget(self.form)
-            self.form.deleteLater()
-        self.form = Form(self.settings_class)
-        self.form.changed.connect(self._on_choice)
-        self._form_place.addWidget(self.form)
-        self._on_choice()
-
-    def _on_preset(self, index: int = 0) -> None:
-        if self.form is not None:
-            self.form.show_preset(self.preset.currentText())
 
     def _on_ended(self) -> None:
         run = self.run
@@ -196,8 +171,7 @@ class DenoiseWidget(QWidget):
         self.panel.use_button.show()
 
     def _connect(self) -> None:
-        self.method.currentIndexChanged.connect(self._on_method)
-        self.preset.currentIndexChanged.connect(self._on_preset)
+        self.choices.changed.connect(self._on_choice)
         self.input.changed.connect(self._on_choice)
         self.panel.run.connect(self.start)
         self.panel.pause.connect(self.toggle_pause)
@@ -206,21 +180,12 @@ class DenoiseWidget(QWidget):
         self.panel.use.connect(self.use_iterate)
 
     def _lay_out(self) -> None:
-        choices = QFormLayout()
-        choices.setContentsMargins(0, 0, 0, 0)
-        choices.setSpacing(4)
-        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        for label, field in (("Method", self.method), ("Preset", self.preset), ("Device", self.device)):
-            choices.addRow(label, field)
         top = QWidget()
         layout = QVBoxLayout(top)
         layout.setContentsMargins(0, 0, 6, 0)
         layout.setSpacing(8)
         layout.addWidget(self.input)
-        layout.addLayout(choices)
-        layout.addLayout(self._form_place)
-        layout.addWidget(self.keep)
+        layout.addWidget(self.choices)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidget(top)
@@ -228,8 +193,8 @@ class DenoiseWidget(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         whole = QVBoxLayout(self)
-        whole.addWidget(scroll, stretch=3)
-        whole.addWidget(self.panel, stretch=2)
+        whole.addWidget(scroll, stretch=1)
+        whole.addWidget(self.panel)
         self.setMinimumWidth(WIDTH)
 
 

@@ -13,13 +13,13 @@ from typing import Any, Literal, get_args, get_origin
 
 from magicgui.widgets import create_widget
 from pydantic import ValidationError
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_dip.settings import Knob, Settings, explain, knobs
+from napari_dip.widgets.rows import SPACING, Rows
 
-DIGITS = 3  # significant digits a float box shows of its default
 BIGGEST = 2_147_483_647  # of a Qt spin box
 
 
@@ -42,7 +42,7 @@ class Form(QWidget):
         self._preset = preset or next(iter(settings.presets))
         self._edited: dict[str, Any] = {}
         self._boxes: dict[str, Any] = {}
-        basic, advanced = _rows(), _rows()
+        basic, advanced = self._basic, self._advanced = Rows(), Rows()
         for knob in knobs(settings):
             self._add(knob, basic if knob.basic else advanced)
         layout = QVBoxLayout(self)
@@ -81,12 +81,17 @@ class Form(QWidget):
         """The fields a person changed since the preset was chosen, as they stand in their boxes."""
         return dict(self._edited)
 
+    @property
+    def labels(self) -> list[QLabel]:
+        """The labels, to be aligned with those of other forms."""
+        return [*self._basic.labels, *self._advanced.labels]
+
     def box(self, name: str) -> Any:
         """Return the magicgui widget of a knob."""
         return self._boxes[name]
 
-    def _add(self, knob: Knob, rows: QFormLayout) -> None:
-        box = _box(knob)
+    def _add(self, knob: Knob, rows: Rows) -> None:
+        box = _box(knob, [getattr(self._settings.preset(name), knob.name) for name in self._settings.presets])
         box.changed.connect(lambda value, name=knob.name: self._edit(name, value))
         box.tooltip = knob.help
         self._boxes[knob.name] = box
@@ -102,26 +107,25 @@ class Form(QWidget):
         self.changed.emit()
 
 
-def _rows() -> QFormLayout:
-    rows = QFormLayout()
-    rows.setContentsMargins(0, 0, 0, 0)
-    rows.setSpacing(4)
-    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-    return rows
-
-
-def _folded(rows: QFormLayout) -> QCollapsible:
+def _folded(rows: Rows) -> QCollapsible:
     content = QWidget()
     content.setLayout(rows)
     fold = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
     fold.setDuration(0)
     fold.setContent(content)
+    fold.collapse(animate=False)
+    layout = fold.layout()
+    if layout is not None:
+        layout.setContentsMargins(0, 2, 0, 2)
+        layout.setSpacing(SPACING)
     return fold
 
 
-def _box(knob: Knob) -> Any:
-    """Choose a widget by the knob's type; what Qt has no box for becomes a line of text."""
+def _box(knob: Knob, values: list[Any]) -> Any:
+    """Choose a widget by the knob's type; what Qt has no box for becomes a line of text.
+
+    `values` are those of the presets: a float box gets decimals enough for the smallest.
+    """
     kind = knob.annotation
     if get_origin(kind) is Literal:
         box = create_widget(name=knob.name, widget_type="ComboBox", options={"choices": list(get_args(kind))})
@@ -130,10 +134,11 @@ def _box(knob: Knob) -> Any:
     elif kind is int:
         box = create_widget(name=knob.name, widget_type="SpinBox", options=_int_bounds(knob))
     elif kind is float:
-        decimals = _decimals(knob.default)
-        options = {**_float_bounds(knob, decimals), "step": 10.0**-decimals}
+        digit = min((math.floor(math.log10(abs(v))) for v in values if v), default=0)  # of the first digit
+        decimals = max(2 - digit, 4)
+        options = {**_float_bounds(knob, decimals), "step": 10.0 ** min(digit - 1, -1)}
         box = create_widget(name=knob.name, widget_type="FloatSpinBox", options=options)
-        box.native.setDecimals(decimals + 2)
+        box.native.setDecimals(decimals)
     else:
         box = create_widget(name=knob.name, widget_type="LineEdit")
         box.native.setPlaceholderText("automatic" if NoneType in get_args(kind) else "")
@@ -147,17 +152,10 @@ def _int_bounds(knob: Knob) -> dict[str, int]:
 
 
 def _float_bounds(knob: Knob, decimals: int) -> dict[str, float]:
-    tiny = 10.0 ** -(decimals + 2)  # the nearest value to an open bound that the box can show
+    tiny = 10.0**-decimals  # the nearest value to an open bound that the box can show
     low = knob.bounds.get("ge", knob.bounds.get("gt", -1e9) + tiny)
     high = knob.bounds.get("le", knob.bounds.get("lt", 1e9) - tiny)
     return {"min": low, "max": high}
-
-
-def _decimals(default: Any) -> int:
-    """Return the decimals of one step of the arrows: the default's second digit, and at least 0.01."""
-    if not default:
-        return 2
-    return max(DIGITS - 1 - math.floor(math.log10(abs(default))), 2)
 
 
 def _to_box(box: Any, value: Any) -> Any:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_dip.images.image import LETTERS, check_axes
 from napari_dip.widgets import region as regions
 from napari_dip.widgets.layers import Source, axes_of, good_level, levels, source_of
+from napari_dip.widgets.rows import Rows, narrow
 
 
 class LayerCombo(QComboBox):
@@ -23,8 +24,6 @@ class LayerCombo(QComboBox):
 
         self._viewer, self._kind = viewer, getattr(napari.layers, kind)
         self._layers: list[Any] = []
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.refill)
@@ -38,12 +37,11 @@ class LayerCombo(QComboBox):
         self.blockSignals(True)
         self.clear()
         self.addItems([layer.name for layer in self._layers])
-        kept = before in self._layers
         active = self._viewer.layers.selection.active
-        wanted = before if kept else active if active in self._layers else None
+        wanted = next((layer for layer in (before, active) if layer in self._layers), None)
         self.setCurrentIndex(self._layers.index(wanted) if wanted is not None else len(self._layers) - 1)
         self.blockSignals(False)
-        if not kept:
+        if before != self.layer:
             self.chosen.emit()
 
     @property
@@ -80,6 +78,7 @@ class InputBox(QWidget):
         self.axes: list[QComboBox] = []
         self._axes_row = QHBoxLayout()
         self.readout = QLabel()
+        self.rows = Rows()
         self._lay_out()
         for i, (name, help_text) in enumerate(regions.HELP.items()):
             self.region.addItem(name)
@@ -126,11 +125,8 @@ class InputBox(QWidget):
         self.readout.setText(f"{planes}{colour} plane{'s' if planes > 1 else ''} of {size}")
 
     def _lay_out(self) -> None:
-        self.rows = QFormLayout(self)
-        self.rows.setContentsMargins(0, 0, 0, 0)
-        self.rows.setSpacing(4)
-        self.rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self.rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self.setLayout(self.rows)
+        narrow(self.layers, self.shapes, self.level, self.region)
         self._axes_row.setSpacing(4)
         axes_box = QWidget()
         axes_box.setLayout(self._axes_row)
@@ -170,6 +166,7 @@ class InputBox(QWidget):
             return
         for letter, n in zip(letters, layer.data.shape, strict=False):
             combo = QComboBox()
+            narrow(combo)
             combo.addItems(list(LETTERS))
             combo.setCurrentText(letter)
             combo.setToolTip(f"This axis has {n} entries.")
@@ -187,7 +184,7 @@ class InputBox(QWidget):
             self.changed.emit()
 
 
-def _show_row(rows: QFormLayout, field: QWidget, show: bool) -> None:
+def _show_row(rows: Rows, field: QWidget, show: bool) -> None:
     for widget in (field, rows.labelForField(field)):
         if widget is not None:
             widget.setVisible(show)

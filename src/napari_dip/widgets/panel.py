@@ -38,7 +38,7 @@ class Panel(QWidget):
         super().__init__(parent)
         self.buttons = {name: QPushButton(name) for name in HELP}
         self.use_button = QPushButton("Use this iterate")
-        self.bar, self.pace, self.message = QProgressBar(), QLabel(), QLabel()
+        self.bar, self.message = QProgressBar(), QLabel()
         self.curve = Curve(background, text)
         self._times: list[tuple[float, int]] = []
         self._lay_out()
@@ -75,7 +75,7 @@ class Panel(QWidget):
         self.curve.clear()
         self.use_button.hide()
         self.bar.setRange(0, 0)
-        self.pace.setText("")
+        self.bar.setFormat("")
         self.say("Preparing ...")
         self.set_running(True)
 
@@ -86,7 +86,7 @@ class Panel(QWidget):
             return
         self.bar.setRange(0, beat.total)
         self.bar.setValue(beat.step)
-        self.pace.setText(self._pace(beat))
+        self.bar.setFormat("%v / %m steps" + self._pace(beat))
         plane = f"Plane {beat.plane + 1} of {beat.planes}. " if beat.planes > 1 else ""
         self.say(plane + beat.note)
 
@@ -95,6 +95,8 @@ class Panel(QWidget):
         if self.bar.maximum() == 0:
             self.bar.setRange(0, 1)
             self.bar.reset()
+        else:
+            self.bar.setFormat("%v / %m steps")
         self.say(sentence, error=error)
         self.set_running(False)
 
@@ -112,7 +114,7 @@ class Panel(QWidget):
             return ""
         rate = (s1 - s0) / (t1 - t0)
         left = round((beat.total - beat.step) / rate)
-        return f"{rate:.3g} it/s, {clock(left)} left"
+        return f"   {rate:.3g} it/s   {clock(left)} left"
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -124,12 +126,10 @@ class Panel(QWidget):
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
             row.addWidget(button)
         layout.addLayout(row)
-        self.bar.setFormat("%v / %m steps")
+        self.bar.setFormat("")
         self.bar.setRange(0, 1)
         self.bar.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout.addWidget(self.bar)
-        self.pace.setAlignment(Qt.AlignmentFlag.AlignRight)
-        layout.addWidget(self.pace)
         self.message.setWordWrap(True)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         layout.addWidget(self.message)

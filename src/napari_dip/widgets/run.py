@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -13,6 +15,8 @@ from napari_dip.widgets.kept import Kept
 from napari_dip.widgets.stream import Answer, Beat, Control, watched
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_dip.settings import Settings
     from napari_dip.widgets.layers import Source
 
@@ -53,6 +57,8 @@ class Run(QObject):
         self.paused = False
         self._worker: Any = None
         self._bar: Any = None
+        self._inbox: deque[Callable[[], None]] = deque()
+        self._reading = False
 
     def start(self) -> None:
         """Start the worker."""
@@ -120,12 +126,39 @@ class Run(QObject):
         self.setParent(None)  # outlive the dock until the worker has ended
         _leaving.add(self)
 
+    def _in_turn(self, work: Callable[[], None]) -> None:
+        """Do what a signal asks for, after what earlier ones asked for.
+
+        Moving a bar of the activity dock makes Qt deliver the next signal in the middle of the one at hand.
+        """
+        self._inbox.append(work)
+        if self._reading:
+            return
+        self._reading = True
+        try:
+            while self._inbox:
+                self._inbox.popleft()()
+        finally:
+            self._reading = False
+
+    def _on_beat(self, beat: Beat) -> None:
+        self._in_turn(partial(self._take_beat, beat))
+
+    def _on_returned(self, answer: Answer | None) -> None:
+        self._in_turn(partial(self._take_answer, answer))
+
+    def _on_errored(self, error: Exception) -> None:
+        self._in_turn(partial(self._take_error, " ".join(str(error).split()) or type(error).__name__))
+
+    def _on_finished(self) -> None:
+        self._in_turn(self._take_end)
+
     def _on_paused(self) -> None:
         # Stop or Resume may have come between the request to pause and the pause itself.
         if not self.paused and self._worker is not None:
             self._worker.resume()
 
-    def _on_beat(self, beat: Beat) -> None:
+    def _take_beat(self, beat: Beat) -> None:
         if self.control.discard.is_set():
             return
         if beat.picture is not None:
@@ -134,7 +167,7 @@ class Run(QObject):
         self._move_bar(beat)
         self.beat.emit(beat)
 
-    def _on_returned(self, answer: Answer | None) -> None:
+    def _take_answer(self, answer: Answer | None) -> None:
         if answer is None or self.control.discard.is_set():
             return
         self._show(answer.picture)
@@ -142,14 +175,14 @@ class Run(QObject):
         self.answer = answer
         self.beat.emit(answer.last)
 
-    def _on_errored(self, error: Exception) -> None:
+    def _take_error(self, sentence: str) -> None:
         if self.control.discard.is_set():
             return
-        self.failure = " ".join(str(error).split()) or type(error).__name__
+        self.failure = sentence
         if self.layer is not None:
             self.layer.metadata = {**self.layer.metadata, "napari_dip": {"unfinished": self.failure}}
 
-    def _on_finished(self) -> None:
+    def _take_end(self) -> None:
         self._worker = None
         self._close_bar()
         self.viewer.layers.events.removed.disconnect(self._on_removed)

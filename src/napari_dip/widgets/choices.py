@@ -1,0 +1,80 @@
+"""The middle part of the dock: which method, preset and settings, and on which device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
+
+from napari_dip.settings import METHODS, Settings
+from napari_dip.widgets.devices import DeviceCombo
+from napari_dip.widgets.form import Form
+from napari_dip.widgets.rows import Rows, align, narrow
+
+if TYPE_CHECKING:
+    from qtpy.QtWidgets import QLabel
+
+
+class Choices(QWidget):
+    """Asks how to denoise; `settings` gives the answer.
+
+    Parameters
+    ----------
+    device : str
+        The device offered first.
+    neighbours : list of QLabel
+        Labels elsewhere in the dock that stand in the same column.
+    """
+
+    changed = Signal()
+
+    def __init__(self, device: str, neighbours: list[QLabel], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._neighbours = neighbours
+        self.method, self.preset, self.device = QComboBox(), QComboBox(), DeviceCombo(device)
+        narrow(self.method, self.preset, self.device)
+        self.keep = QCheckBox("Keep iterates")
+        self.keep.setToolTip("A slider then shows how the fit went, and any iterate can be made the answer.")
+        for name, settings in METHODS.items():
+            self.method.addItem(settings.title, name)
+        self._rows = Rows()
+        for label, field in (("Device", self.device), ("Method", self.method), ("Preset", self.preset)):
+            self._rows.addRow(label, field)
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setSpacing(4)
+        self._layout.addLayout(self._rows)
+        self.form = self._new_form()
+        self._layout.addWidget(self.form)
+        self._layout.addWidget(self.keep)
+        self.method.currentIndexChanged.connect(self._on_method)
+        self.preset.currentIndexChanged.connect(self._on_preset)
+
+    @property
+    def settings_class(self) -> type[Settings]:
+        """The method chosen."""
+        return METHODS[self.method.currentData()]
+
+    def settings(self) -> Settings:
+        """Return the settings chosen; a ValueError says in a sentence what is wrong with them."""
+        return self.form.settings()
+
+    def _new_form(self) -> Form:
+        self.preset.blockSignals(True)
+        self.preset.clear()
+        self.preset.addItems(list(self.settings_class.presets))
+        self.preset.blockSignals(False)
+        form = Form(self.settings_class)
+        form.changed.connect(self.changed)
+        align([*self._neighbours, *self._rows.labels, *form.labels])
+        return form
+
+    def _on_method(self, index: int) -> None:
+        old, self.form = self.form, self._new_form()
+        self._layout.replaceWidget(old, self.form)
+        old.deleteLater()
+        self.changed.emit()
+
+    def _on_preset(self, index: int) -> None:
+        self.form.show_preset(self.preset.currentText())

@@ -1,0 +1,45 @@
+"""Rows of a label and a field, so that all parts of the dock stand in the same two columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SPACING = 4
+
+
+class Rows(QFormLayout):
+    """A form layout with the dock's spacing that remembers its labels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setContentsMargins(0, 0, 0, 0)
+        self.setSpacing(SPACING)
+        self.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+
+    @property
+    def labels(self) -> list[QLabel]:
+        """The labels, from top to bottom."""
+        cells = (self.itemAt(i, QFormLayout.ItemRole.LabelRole) for i in range(self.rowCount()))
+        return [label for cell in cells if cell is not None and isinstance(label := cell.widget(), QLabel)]
+
+
+def narrow(*combos: QComboBox) -> None:
+    """Let combo boxes shrink below their longest entry, so that the dock may be narrow."""
+    for combo in combos:
+        combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        combo.setMinimumContentsLength(3)
+
+
+def align(labels: Iterable[QLabel]) -> None:
+    """Give the label columns of several rows one width."""
+    labels = list(labels)
+    width = max(label.sizeHint().width() for label in labels)
+    for label in labels:
+        label.setMinimumWidth(width)
