@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import numpy as np
 import pytest
 import tifffile
@@ -190,3 +192,10 @@ def test_over_the_limit_a_bigtiff_is_written(tmp_path, monkeypatch):
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:
         assert tif.is_bigtiff
     assert_same(image, read(tmp_path / "a.tif"))
+
+
+def test_no_network_address_goes_into_a_file(tmp_path):
+    write(tmp_path / "a.ome.tif", make("YX", "uint8"))
+    with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
+        identity = uuid.UUID(tifffile.xml2dict(tif.ome_metadata)["OME"]["UUID"].removeprefix("urn:uuid:"))
+    assert identity.version == 4

@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import product
 from math import prod
 from typing import IO, TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import tifffile
@@ -125,4 +126,5 @@ def _ome_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
     )
     comment = {"Namespace": KEY, "Value": pack(image, ome_calibration(attributes))}
     name = "".join(c for c in image.name if c.isprintable()) or KEY  # XML knows no control characters
-    return {"Name": name, **attributes, "CommentAnnotation": comment}, {}
+    identity = f"urn:uuid:{uuid4()}"  # tifffile's own would hold the machine's network address
+    return {"UUID": identity, "Name": name, **attributes, "CommentAnnotation": comment}, {}
