@@ -114,7 +114,7 @@ def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
     clipped = write(job.target, answer, dtype=dtype, overwrite=task.overwrite)
-    state = f"interrupted at step {final.step}, the answer so far is" if interrupted else "done,"
+    state = "interrupted, the answer so far is" if interrupted else "done,"
     talk.say(f"{job.source}: {state} step {final.chosen} of {final.step}, {minutes(seconds)} -> {job.target}")
     if final.note:
         talk.note(f"{job.source}: {final.note}")

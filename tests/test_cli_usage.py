@@ -1,0 +1,157 @@
+"""Wrong calls, and flags read off the settings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from cli_help import leftovers, quick, save
+
+from napari_dip.cli import main
+from napari_dip.cli.commands import build, settings_of
+from napari_dip.settings import DIP, METHODS, Knob, Settings, knobs
+
+HEAVY = "[m for m in ('torch', 'napari', 'qtpy', 'PyQt6', 'PySide6', 'magicgui') if m in sys.modules]"
+
+
+@pytest.fixture(autouse=True)
+def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+
+
+@pytest.fixture
+def noisy(tmp_path: Path) -> Path:
+    return save(tmp_path / "in" / "cells.tif")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["nowhere.tif", "-o", "o.tif"], "no file or folder nowhere.tif"),
+        (["a.tif"], "--out"),
+        (["-o", "o.tif"], "INPUTS"),
+        (["a.tif", "-o", "folder"], "is a folder"),
+        (["a.tif", "b.tif", "-o", "c.tif"], "is a file"),
+        (["a.tif", "-o", "b.tif"], "exists"),
+        (["a.tif", "-o", "a.tif"], "the input itself"),
+        (["a.tif", "-o", "o.jpg"], "images are written as"),
+        (["a.tif", "-o", "o.png"], "holds no float32"),
+        (["a.tif", "-o", "a.tif/o.tif"], "is a file"),
+        (["notes.txt", "-o", "o.tif"], "not an image that can be read"),
+        (["empty", "-o", "o"], "no image in the folder"),
+        (["a.tif", "other/a.tif", "-o", "o"], "both be written"),
+        (["other", "deep", "-o", ".", "--overwrite"], "is another input"),
+        (["a.tif", "-o", "o.tif", "--device", "cude:0"], "--device is 'cude:0'"),
+        (["a.tif", "-o", "o.tif", "--dtype", "int3"], "int3"),
+        (["a.tif", "-o", "o.tif", "--steps", "0"], "steps"),
+        (["a.tif", "-o", "o.tif", "--steps", "many"], "steps"),
+        (["a.tif", "-o", "o.tif", "--method", "nomethod"], "nomethod"),
+        (["a.tif", "-o", "o.tif", "--preset", "nopreset"], "nopreset"),
+        (["a.tif", "-o", "o.tif", "--nonsense"], "--nonsense"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_wrong_usage_is_2_with_one_sentence_before_any_work(
+    words: list[str],
+    reason: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.tif", "b.tif", "c.tif", "other/a.tif", "deep/other/a.tif"):
+        save(Path(name))
+    for name in ("folder", "empty"):
+        Path(name).mkdir()
+    Path("notes.txt").write_text("x")
+    monkeypatch.setattr("napari_dip.api.iter_denoise", lambda *_, **__: pytest.fail("work was started"))
+    before = leftovers(tmp_path)
+    assert main(["denoise", *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("napari-dip: ") and captured.err.count("\n") == 1
+    assert reason in captured.err
+    assert leftovers(tmp_path) == before
+
+
+def test_a_place_that_must_not_be_written_is_refused(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("napari_dip.cli.plan.os.access", lambda *_: False)  # root may write everywhere
+    assert main(["denoise", str(noisy), "-o", str(tmp_path / "deep" / "er" / "o.tif")]) == 2
+    assert "No file can be written in" in capsys.readouterr().err
+
+
+def flags_of(method: type[Settings], monkeypatch: pytest.MonkeyPatch, words: list[str]) -> Settings:
+    """The settings that a command line leads to."""
+    seen: list[Settings] = []
+    monkeypatch.setattr(
+        "napari_dip.cli.denoise.run", lambda inputs, out, task, talk: seen.append(task.settings) or 0
+    )
+    assert main(["denoise", "x.tif", "-o", "y.tif", "--method", method.method, *words]) == 0
+    return seen[0]
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+def test_an_empty_command_line_gives_the_defaults(
+    method: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert flags_of(method, monkeypatch, []) == method()
+
+
+@pytest.mark.parametrize(
+    ("method", "knob"),
+    [(method, knob) for method in METHODS.values() for knob in knobs(method)],
+    ids=lambda value: value.name if isinstance(value, Knob) else value.method,
+)
+def test_every_knob_is_a_flag_with_its_default_and_help(method: type[Settings], knob: Knob) -> None:
+    verb = build(["denoise", "--method", method.method])["denoise"]
+    flags = {name: argument for argument in verb.assemble_argument_collection() for name in argument.names}
+    flag = flags["--" + knob.name.replace("_", "-")]
+    assert flag.parameter.help == knob.help
+    assert flag.field_info.default == knob.default
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
+def test_a_preset_is_the_base_and_a_flag_wins(
+    method: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in method.presets:
+        assert flags_of(method, monkeypatch, ["--preset", name]) == method.preset(name)
+        given = flags_of(method, monkeypatch, ["--preset", name, "--seed", "7"])
+        assert given == method.preset(name, seed=7)
+
+
+def test_a_flag_that_equals_the_class_default_still_beats_the_preset() -> None:
+    changed = next(iter(DIP.presets["paper"]))
+    given = DIP(**{changed: DIP.model_fields[changed].default})
+    assert getattr(settings_of(DIP, "paper", given), changed) == DIP.model_fields[changed].default
+
+
+def fresh(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("words", [["--help"], ["denoise", "--help"], ["denoise", "no.tif", "-o", "x.tif"]])
+def test_help_and_wrong_calls_are_quick_and_load_no_torch(words: list[str]) -> None:
+    best = float("inf")
+    for _ in range(3):
+        started = time.perf_counter()
+        done = fresh(f"import sys; from napari_dip.cli import main; main({words!r}); sys.exit(str({HEAVY}))")
+        best = min(best, time.perf_counter() - started)
+    assert done.stderr.strip().endswith("[]")
+    assert best < 1
+
+
+def test_importing_the_package_is_quick_and_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, time; t = time.perf_counter(); import napari_dip; t = time.perf_counter() - t; print(t, "
+    )
+    results = [fresh(code + HEAVY + ")").stdout.split(maxsplit=1) for _ in range(3)]
+    assert all(loaded.strip() == "[]" for _, loaded in results)
+    assert min(float(seconds) for seconds, _ in results) < 0.3

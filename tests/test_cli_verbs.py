@@ -1,0 +1,136 @@
+"""The verbs score, info, demo and doctor, and what is said on the way."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from cli_help import FEW, leftovers, quick, save
+
+from napari_dip.cli import main
+from napari_dip.cli.progress import Bar, Lines
+from napari_dip.cli.talk import minutes
+from napari_dip.images.files import read, write
+from napari_dip.images.image import Image
+from napari_dip.settings import DIP
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+
+
+@pytest.fixture
+def noisy(tmp_path: Path) -> Path:
+    return save(tmp_path / "in" / "cells.tif")
+
+
+def test_score_says_the_range_and_where_it_comes_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean = save(tmp_path / "clean.tif", dtype="uint8")
+    restored = tmp_path / "restored.tif"
+    write(restored, Image(np.asarray(read(clean).pixels).astype("float32") + 2))
+    assert main(["score", str(clean), str(restored)]) == 0
+    line = capsys.readouterr().out
+    assert "PSNR 42.11 dB" in line and "range 255" in line and "uint8" in line
+    assert main(["score", str(clean), str(restored), "--data-range", "100", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["psnr"] == pytest.approx(20 * np.log10(100 / 2))
+    assert (record["data_range"], record["data_range_from"]) == (100, "as given")
+    assert main(["score", str(clean), str(restored), "--affine", "--json"]) == 0
+    matched = json.loads(capsys.readouterr().out)["psnr"]
+    assert matched is None or matched > 100, "an offset is undone by --affine; infinite is null"
+
+
+def test_score_refuses_what_it_can_not_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clean = save(tmp_path / "clean.tif", dtype="float32")
+    other = save(tmp_path / "other.tif", (9, 9))
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(b"II*\0")
+    assert main(["score", str(clean), str(clean)]) == 1
+    assert "range" in capsys.readouterr().err
+    assert main(["score", str(clean), str(other), "--data-range", "1"]) == 1
+    assert "shape" in capsys.readouterr().err
+    assert main(["score", str(clean), str(broken), "--data-range", "1"]) == 1
+    assert main(["score", str(clean), str(clean), "--data-range", "0"]) == 2
+
+
+def test_info_shows_what_the_file_holds_and_what_made_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = {"axes": "ZYX", "scale": (0.3, 0.1, 0.1), "units": ("um", "um", "um")}
+    path = tmp_path / "a.tif"
+    made_by = {"settings": {"seed": 3}, "note": "a\x1b[31mb"}
+    write(path, Image(np.zeros((2, 3, 4), np.float32), provenance=made_by, **about))
+    assert main(["info", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "ZYX" in text and "2 x 3 x 4" in text and "Z 0.3 um" in text and "seed: 3" in text
+    assert "\x1b" not in text, "control codes out of a file must not reach the terminal"
+    assert main(["info", str(path), "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["axes"] == "ZYX" and record["scale"] == pytest.approx([0.3, 0.1, 0.1])
+    assert record["provenance"] == made_by
+    assert main(["info", str(tmp_path / "nowhere.tif")]) == 1
+
+
+def test_demo_writes_the_image_and_the_picture_and_says_the_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--out", str(tmp_path / "demo"), "--json", *FEW]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert {"psnr_noisy", "psnr_denoised", "ssim_noisy", "ssim_denoised", "seconds"} <= record.keys()
+    assert 15 < record["psnr_noisy"] < 30 and 0 < record["ssim_noisy"] < 1
+    assert leftovers(tmp_path / "demo") == ["fish_denoised.png", "fish_denoised.tif"]
+    assert read(tmp_path / "demo" / "fish_denoised.tif").shape == (512, 512)
+    picture = np.asarray(read(tmp_path / "demo" / "fish_denoised.png").pixels)
+    assert picture.shape[1] > 1000 and picture.std() > 10
+    (tmp_path / "file").write_text("x")
+    assert main(["demo", "--out", str(tmp_path / "file")]) == 2
+
+
+def test_doctor_says_why_cuda_is_not_used(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["versions"]["torch"] and record["threads"] >= 1
+    cpu = next(device for device in record["devices"] if device["name"] == "cpu")
+    assert 0 < cpu["seconds_per_step"] < 60
+    has_cuda = any(device["name"].startswith("cuda") for device in record["devices"])
+    assert has_cuda == (record["cuda"] == "used")
+
+
+def test_progress_has_rate_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter(range(100))
+    monkeypatch.setattr("napari_dip.cli.progress.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("napari_dip.cli.progress.LINE_EVERY", 0.0)
+    steps = [replace(s, total=600) for s in quick(Image(np.zeros((4, 4))), DIP())]
+    with Lines("cells.tif") as lines:
+        for snapshot in steps:
+            lines.show(snapshot)
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[0] == "cells.tif: step 1 of 600, starting"
+    assert shown[-1].startswith("cells.tif: step 3 of 600, ")
+    assert "steps/s, at most " in shown[-1] and shown[-1].endswith(" left")
+
+
+def test_the_bar_shows_and_goes_on_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ValueError, match="stop"), Bar("cells.tif") as bar:
+        for snapshot in quick(Image(np.zeros((4, 4))), DIP()):
+            bar.show(snapshot)
+        raise ValueError("stop")
+    assert bar.bar.tasks[0].completed == 3 and not bar.bar.live.is_started
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (61, "1:01"), (3725, "1:02:05"), (-3, "0:00")]
+)
+def test_durations_read_as_on_a_clock(seconds: float, text: str) -> None:
+    assert minutes(seconds) == text
