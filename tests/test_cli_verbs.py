@@ -26,11 +26,6 @@ def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
 
 
-@pytest.fixture
-def noisy(tmp_path: Path) -> Path:
-    return save(tmp_path / "in" / "cells.tif")
-
-
 def test_score_says_the_range_and_where_it_comes_from(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
