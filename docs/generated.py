@@ -31,7 +31,7 @@ def settings_table(method: type[Settings]) -> str:
 
 def row(knob: Knob) -> tuple[str, str, str, str, str]:
     """Return one line of the table."""
-    bounds = ", ".join(f"{SIGNS[sign]} {limit:g}" for sign, limit in knob.bounds.items())
+    bounds = ", ".join(f"{SIGNS[sign]} {limit:.10g}" for sign, limit in knob.bounds.items())
     choices = ", ".join(f"`{c}`" for c in getattr(knob.annotation, "__args__", ()) if isinstance(c, str))
     return f"`{knob.name}`", f"`{knob.default}`", choices or bounds, knob.unit, knob.help
 
