@@ -158,8 +158,10 @@ class DenoiseWidget(QWidget):
         elif run.answer is not None:
             self._show_iterates(run)
             self.panel.end(_ending(run), error=bool(run.answer.warning))
-        else:
-            self.panel.end("The run was ended and its answer dropped.")
+        elif run.control.discard.is_set():
+            self.panel.end("Discarded: nothing is kept.")
+        else:  # by napari, whose list of tasks can end workers
+            self.panel.end("The run was ended by napari: the layer holds its last picture.", error=True)
         self.panel.set_running(False, can_run=self.input.layers.layer is not None)
 
     def _show_iterates(self, run: Run) -> None:

@@ -20,7 +20,7 @@ from superqt import QCollapsible
 from napari_dip.settings import Knob, Settings, explain, knobs
 from napari_dip.widgets.rows import SPACING, Rows
 
-BIGGEST = 2_147_483_647  # of a Qt spin box
+BIGGEST = 2**53  # superqt's large spin box holds it
 
 
 class Form(QWidget):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_dip.images.image import LETTERS, check_axes
 from napari_dip.widgets import region as regions
 from napari_dip.widgets.layers import Source, axes_of, good_level, levels, source_of
 from napari_dip.widgets.rows import Rows, narrow
+
+SETTLED = 150  # milliseconds after the last move of the camera
 
 
 class LayerCombo(QComboBox):
@@ -88,6 +90,12 @@ class InputBox(QWidget):
         self.level.currentIndexChanged.connect(self._on_change)
         self.region.currentIndexChanged.connect(self._on_change)
         viewer.dims.events.point.connect(self._on_move)
+        self._camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera  # scene: since 0.9
+        self._drawn = QTimer(self)  # what is in view is known only after napari has drawn it
+        self._drawn.setSingleShot(True)
+        self._drawn.setInterval(SETTLED)
+        self._drawn.timeout.connect(self._on_view)
+        self._camera.events.connect(self._on_camera)
         self._on_layer()
 
     def source(self) -> Source:
@@ -113,6 +121,8 @@ class InputBox(QWidget):
         self.layers.leave()
         self.shapes.leave()
         self.viewer.dims.events.point.disconnect(self._on_move)
+        self._camera.events.disconnect(self._on_camera)
+        self._drawn.stop()
 
     def describe(self, source: Source) -> None:
         """Say how much the run will fit."""
@@ -182,6 +192,13 @@ class InputBox(QWidget):
     def _on_move(self, event: Any = None) -> None:
         if self.region.currentText() in (regions.PLANE, regions.VIEW):
             self.changed.emit()
+
+    def _on_camera(self, event: Any = None) -> None:
+        if self.region.currentText() == regions.VIEW:
+            self._drawn.start()
+
+    def _on_view(self) -> None:
+        self.changed.emit()
 
 
 def _show_row(rows: Rows, field: QWidget, show: bool) -> None:

@@ -124,10 +124,9 @@ def axes_of(layer: Any) -> str:
     guessed = guess_axes(tuple(layer.data.shape[: layer.ndim]), "float32")  # float: never taken for colour
     known = [_letter(label) for label in layer.axis_labels]
     known = [letter if known.count(letter) == 1 else "" for letter in known]
-    spare = [letter for letter in guessed if letter not in known]
-    spare += [letter for letter in "XYZTC" if letter not in known and letter not in spare]
-    # From the last axis backwards, so that a lone label in front leaves Y and X where they are.
-    spare.sort(key="CTZYX".index)
+    # Taken from the end, the last axis first, so that a lone label in front leaves Y and X where they are.
+    spare = [letter for letter in ("C", "T", "Z") if letter not in guessed] + list(guessed)
+    spare = [letter for letter in spare if letter not in known]
     return "".join(reversed([letter or spare.pop() for letter in reversed(known)]))
 
 

@@ -95,8 +95,8 @@ def _view(layer: Any, axes: str, viewer: Any) -> tuple[Any, Any]:
     hidden = [i - viewer.dims.ndim for i in viewer.dims.not_displayed]  # counted from the last axis
     if any(axes[i] in "YX" for i in hidden if i >= -layer.ndim):
         raise ValueError("The viewer shows another plane than Y and X: put the axes back in order first.")
-    corners = np.asarray(layer.corner_pixels, dtype=float)
-    if not corners.any():  # never drawn, such as a hidden layer
+    if not layer.visible:
         raise ValueError("The layer is not in view: show it, or choose another region.")
+    corners = np.asarray(layer.corner_pixels, dtype=float)
     step = factors(layer, layer.data_level)  # corner_pixels count in the level that is drawn
     return corners[0] * step, (corners[1] + 1) * step

@@ -1,0 +1,188 @@
+"""The dock, from a press of Run to its end, whatever comes between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+
+from napari_dip.widgets.region import PLANE, RECTANGLE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.timeout(60)
+WAIT = 10_000
+UM = ("um", "um", "um")
+
+
+def begun(dock: Any, qtbot: Any) -> Any:
+    """Start a long run and wait for its first picture."""
+    run = dock.start()
+    qtbot.waitUntil(lambda: run.layer is not None, timeout=WAIT)
+    return run
+
+
+def test_a_run_ends_with_one_layer_that_looks_like_its_source(
+    make_dock: Callable[..., Any], viewer: Any, finish: Callable[[Any], Any]
+) -> None:
+    look = {
+        "colormap": "magma",
+        "contrast_limits": (2, 90),
+        "scale": (0.2, 0.1),
+        "translate": (3, 4),
+        "rotate": 20,
+    }
+    dock = make_dock(axis_labels=("y", "x"), units=UM[:2], **look)
+    finish(dock.start())
+    assert [layer.name for layer in viewer.layers] == ["cells", "cells denoised"]
+    noisy, clean = viewer.layers
+    assert clean.data.shape == noisy.data.shape and (clean.data == 30).all()
+    for name in ("scale", "translate", "rotate", "shear", "contrast_limits"):
+        np.testing.assert_allclose(getattr(clean, name), getattr(noisy, name))
+    assert (clean.units, clean.axis_labels) == (noisy.units, noisy.axis_labels)
+    assert clean.colormap.name == "magma"
+    assert clean.metadata["napari_dip"]["step_chosen"] == 30
+    assert "step 30 of 30" in dock.panel.message.text()
+    assert dock.panel.buttons["Run"].isEnabled() and not dock.panel.buttons["Stop"].isEnabled()
+    assert dock.panel.bar.value() == 30
+
+
+@pytest.mark.parametrize("kind", ["numpy", "dask", "zarr", "rgb", "multiscale", "stack"])
+def test_every_kind_of_layer_runs(
+    kind: str, make_dock: Callable[..., Any], viewer: Any, engine: Any, finish: Callable[[Any], Any]
+) -> None:
+    plain = np.random.default_rng(0).integers(0, 200, (20, 24), np.uint8)
+    colour, look = np.stack([plain] * 3, axis=-1), {"scale": (0.3, 0.1, 0.1), "units": UM}
+    data, look = {
+        "numpy": (plain, {}),
+        "dask": (da.from_array(plain, chunks=8), {}),
+        "zarr": (zarr.array(plain), {}),
+        "rgb": (colour, {"rgb": True}),
+        "multiscale": ([plain, plain[::2, ::2]], {"multiscale": True}),
+        "stack": (np.stack([plain] * 4), look),
+    }[kind]
+    dock = make_dock(data, **look)
+    finish(dock.start())
+    noisy, clean = viewer.layers
+    axes = {"rgb": "YXC", "stack": "ZYX"}.get(kind, "YX")
+    assert engine.images[0].axes == axes and engine.images[0].dtype == np.uint8
+    assert clean.rgb == noisy.rgb and not clean.multiscale
+    assert np.asarray(clean.data).dtype == (np.uint8 if kind == "rgb" else np.float32)
+    np.testing.assert_allclose(clean.extent.world, noisy.extent.world)
+    if kind == "stack":
+        assert tuple(clean.scale) == (0.3, 0.1, 0.1) and clean.units == noisy.units
+
+
+def test_pictures_come_during_the_run(make_dock: Callable[..., Any], qtbot: Any) -> None:
+    dock = make_dock(steps=100_000)
+    run = begun(dock, qtbot)
+    first = float(run.layer.data[0, 0])
+    qtbot.waitUntil(lambda: float(run.layer.data[0, 0]) > first, timeout=WAIT)
+    assert len(dock.panel.curve.steps) > 1
+    assert dock.panel.curve.steps == sorted(dock.panel.curve.steps)
+    assert run.layer.contrast_limits == [0, 599]
+
+
+def test_impossible_axes_are_refused_with_a_reason(make_dock: Callable[..., Any]) -> None:
+    dock = make_dock(np.zeros((3, 20, 24)))
+    assert [combo.currentText() for combo in dock.input.axes] == ["Z", "Y", "X"]
+    assert dock.input.readout.text() == "3 planes of 20 x 24 pixels"
+    dock.input.axes[0].setCurrentText("Y")
+    assert not dock.panel.buttons["Run"].isEnabled()
+    assert "use a letter twice" in dock.panel.message.text()
+    assert dock.start() is None
+    dock.input.axes[0].setCurrentText("T")
+    assert dock.panel.buttons["Run"].isEnabled() and dock.panel.message.text() == ""
+
+
+def test_six_axes_are_refused_with_a_reason(make_dock: Callable[..., Any]) -> None:
+    dock = make_dock(np.zeros((2,) * 4 + (20, 24)))
+    assert not dock.panel.buttons["Run"].isEnabled()
+    assert "2 to 5 axes" in dock.panel.message.text()
+
+
+def test_a_rectangle_lands_in_place(
+    make_dock: Callable[..., Any], viewer: Any, engine: Any, finish: Any
+) -> None:
+    dock = make_dock(np.zeros((3, 40, 50)), scale=(0.3, 0.1, 0.1), translate=(1, 2, 3), units=UM)
+    noisy = viewer.layers["cells"]
+    corners = [
+        noisy.data_to_world((1, y, x)) for y, x in ((9.5, 4.5), (9.5, 24.5), (29.5, 24.5), (29.5, 4.5))
+    ]
+    viewer.add_shapes([np.array(corners)], units=UM)
+    dock.input.region.setCurrentText(RECTANGLE)
+    assert dock.input.readout.text() == "3 planes of 20 x 20 pixels"
+    finish(dock.start())
+    assert engine.images[0].shape == (3, 20, 20)
+    np.testing.assert_allclose(
+        viewer.layers["cells denoised"].data_to_world((1, 0, 0)), noisy.data_to_world((1, 10, 5))
+    )
+
+
+def test_this_plane_follows_the_slider(
+    make_dock: Callable[..., Any], viewer: Any, engine: Any, finish: Any
+) -> None:
+    dock = make_dock(np.arange(3.0)[:, None, None] * np.ones((3, 20, 24)))
+    dock.input.region.setCurrentText(PLANE)
+    viewer.dims.set_point(0, 1)
+    finish(dock.start())
+    assert (np.asarray(engine.images[0]) == 1).all()
+    assert tuple(viewer.layers["cells denoised"].translate) == (1, 0, 0)
+
+
+def test_the_axis_of_iterates_and_a_new_choice(
+    make_dock: Callable[..., Any], viewer: Any, finish: Any
+) -> None:
+    dock = make_dock(steps=400, scale=(0.2, 0.1), rotate=20, units=UM[:2])
+    dock.choices.keep.setChecked(True)
+    run = finish(dock.start())
+    noisy, clean, iterates = viewer.layers
+    steps = iterates.metadata["napari_dip"]["iterates_at_steps"]
+    assert len(steps) >= 2 and steps[-1] == 400
+    assert iterates.data.shape == (len(steps), *noisy.data.shape)
+    np.testing.assert_allclose(iterates.data_to_world((0, 3, 4))[1:], noisy.data_to_world((3, 4)))
+    viewer.dims.set_point(0, 0)
+    assert not dock.panel.use_button.isHidden()
+    dock.panel.use_button.click()
+    assert (clean.data == steps[0]).all()
+    record = clean.metadata["napari_dip"]
+    assert (record["chosen_by"], record["step_chosen"]) == ("user", steps[0])
+    assert run.answer.kept.row[0].step == steps[0]
+
+
+def test_an_edited_knob_reaches_the_engine_and_defaults_stay_exact(
+    make_dock: Callable[..., Any], finish: Any
+) -> None:
+    dock = make_dock(steps=7)
+    run = finish(dock.start())
+    assert run.order.how == type(run.order.how).preset(dock.choices.preset.currentText(), steps=7)
+
+
+def test_the_layer_list_is_followed(make_dock: Callable[..., Any], viewer: Any) -> None:
+    dock = make_dock()
+    viewer.add_image(np.zeros((4, 5, 6)), name="other")
+    assert dock.input.layers.layer.name == "cells"
+    viewer.layers["cells"].name = "renamed"
+    assert dock.input.layers.currentText() == "renamed"
+    viewer.layers.remove("renamed")
+    assert dock.input.layers.layer.name == "other" and len(dock.input.axes) == 3
+    viewer.layers.clear()
+    assert not dock.panel.buttons["Run"].isEnabled() and "no image layer" in dock.panel.message.text()
+
+
+def test_devices_are_looked_for_when_the_list_is_opened(
+    make_dock: Callable[..., Any], qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_dip.widgets import devices
+
+    monkeypatch.setattr(devices, "find_devices", lambda: [("cuda:0", "A GPU")])
+    combo = make_dock().choices.device
+    assert [combo.itemData(i) for i in range(combo.count())] == ["auto", "cpu"]
+    with qtbot.waitSignal(combo.found, timeout=WAIT):
+        combo.showPopup()
+    combo.hidePopup()
+    assert combo.itemText(2) == "cuda:0 (A GPU)" and combo.device == "auto"

@@ -1,0 +1,165 @@
+"""The generator that the worker runs, read here without Qt."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_dip.errors import DenoiseError
+from napari_dip.images.files import read
+from napari_dip.settings import DIP
+from napari_dip.widgets.kept import Kept
+from napari_dip.widgets.layers import Source
+from napari_dip.widgets.stream import Answer, Beat, Control, watched
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def source(shape: tuple[int, ...] = (16, 16)) -> Source:
+    index = tuple(slice(0, n) for n in shape)
+    axes = "ZYX"[-len(shape) :]
+    return Source(np.zeros(shape), index, axes, (1.0,) * len(shape), ("um",) * len(shape), "cells", False)
+
+
+def drained(stream: Generator[Beat, None, Answer | None]) -> tuple[list[Beat], Answer | None]:
+    beats = []
+    while True:
+        try:
+            beats.append(next(stream))
+        except StopIteration as end:
+            return beats, end.value
+
+
+def start(control: Control, steps: int = 40, **options: Any) -> Generator[Beat, None, Answer | None]:
+    return watched(source(), DIP(steps=steps), "cpu", control, **options)
+
+
+def test_the_end_brings_the_full_answer_and_every_point(engine: Any) -> None:
+    control = Control()
+    beats, answer = drained(start(control))
+    assert answer is not None
+    assert (answer.picture == 40).all() and answer.picture.shape == (16, 16)
+    assert answer.provenance["step_chosen"] == 40
+    assert [p[0] for beat in beats for p in beat.points] == list(range(1, 41))
+    assert engine.closed == 1 and engine.devices == ["cpu"]
+
+
+def test_no_picture_is_made_before_the_last_was_shown(engine: Any) -> None:
+    beats, _ = drained(start(Control(), pictures_per_second=1000.0))
+    assert [beat.step for beat in beats if beat.picture is not None] == [1]
+    assert engine.realised == [1, 40]
+
+
+def test_pictures_come_no_faster_than_asked(engine: Any) -> None:
+    control = Control()
+    pictures = 0
+    for beat in start(control, steps=60, pictures_per_second=20.0):
+        pictures += beat.picture is not None
+        control.shown.set()
+    assert 2 <= pictures <= 8  # in 0.12 to 0.3 s
+
+
+def test_stop_keeps_the_step_at_hand(engine: Any) -> None:
+    control = Control()
+    stream = start(control, steps=10_000)
+    while engine.step < 5:
+        next(stream)
+    control.stop.set()
+    at = engine.step
+    _, answer = drained(stream)
+    assert answer is not None and engine.step <= at + 1
+    assert (answer.picture == engine.step).all()
+    assert engine.closed == 1
+
+
+def test_discard_ends_with_nothing(engine: Any) -> None:
+    control = Control()
+    stream = start(control, steps=10_000)
+    while engine.step < 5:
+        next(stream)
+    control.discard.set()
+    at = engine.step
+    assert drained(stream)[1] is None
+    assert engine.step <= at + 1 and engine.closed == 1
+
+
+@pytest.mark.parametrize("fail_at", [1, 20])
+def test_a_runtime_error_becomes_ours(engine: Any, fail_at: int) -> None:
+    engine.fail_at = fail_at
+    engine.error = RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.\nmore lines")
+    with pytest.raises(DenoiseError, match=r"ran out of memory .*Tried to allocate 2 GiB.* choose a smaller"):
+        drained(start(Control()))
+    assert not issubclass(DenoiseError, RuntimeError)
+
+
+def test_a_failed_run_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Net:
+        pass
+
+    alive: list[weakref.ref[Net]] = []
+
+    def failing(image: Any, how: Any, *, device: str = "auto") -> Any:
+        net = Net()
+        alive.append(weakref.ref(net))
+        raise RuntimeError("no")
+        yield
+
+    monkeypatch.setattr("napari_dip.api.iter_denoise", failing)
+    with pytest.raises(DenoiseError) as caught:
+        drained(start(Control()))
+    gc.collect()
+    assert alive[0]() is None and caught.value is not None
+
+
+def test_other_errors_pass_as_they_are(engine: Any) -> None:
+    engine.fail_at, engine.error = 1, ValueError("The image holds 3 NaN.")
+    with pytest.raises(ValueError, match="3 NaN"):
+        drained(start(Control()))
+
+
+def test_an_empty_stream_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("napari_dip.api.iter_denoise", lambda *_, **__: iter(()))
+    with pytest.raises(DenoiseError, match="without an answer"):
+        drained(start(Control()))
+
+
+def test_the_answer_is_also_written_and_over_nothing(engine: Any, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert drained(start(Control(), steps=3, folder=str(tmp_path)))[1].warning == ""  # type: ignore[union-attr]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cells denoised 2.tif", "cells denoised.tif"]
+    assert (np.asarray(read(tmp_path / "cells denoised.tif").pixels) == 3).all()
+
+
+def test_a_folder_that_cannot_be_written_costs_no_answer(engine: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    answer = drained(start(Control(), steps=3, folder=str(tmp_path / "file")))[1]
+    assert answer is not None and (answer.picture == 3).all()
+    assert "was not written" in answer.warning
+
+
+def test_the_generator_runs_in_any_thread(engine: Any) -> None:
+    ends: list[Answer | None] = []
+    thread = threading.Thread(target=lambda: ends.append(drained(start(Control(), steps=5))[1]))
+    thread.start()
+    thread.join(timeout=20)
+    assert ends and ends[0] is not None
+
+
+def test_kept_iterates_are_thinned_evenly() -> None:
+    kept = Kept(most=8)
+    for step in range(1, 101):
+        kept.add(step, np.full((4, 4), step), {})
+    kept.add(100, np.full((4, 4), 100), {}, final=True)
+    steps = [iterate.step for iterate in kept.row]
+    assert steps[0] == 1 and steps[-1] == 100 and len(steps) <= 9
+    assert len(set(np.diff(steps[:-1]).tolist())) == 1
+    assert kept.stack().shape == (len(steps), 4, 4)
