@@ -12,6 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+from napari_dip.widgets.run import Order, Run
+from napari_dip.widgets.stream import Beat
+
 pytestmark = pytest.mark.timeout(60)
 WAIT = 10_000
 
@@ -67,6 +70,25 @@ def test_resume_goes_on(make_dock: Callable[..., Any], engine: Any, qtbot: Any) 
     at = engine.step
     dock.toggle_pause()
     qtbot.waitUntil(lambda: engine.step > at, timeout=WAIT)
+
+
+def test_signals_are_taken_in_turn(viewer: Any, qapp: Any) -> None:
+    """Moving a bar of the activity dock lets Qt deliver the next signal in the middle of this one."""
+    run = Run(viewer, Order(None, None, "cpu"))  # type: ignore[arg-type]
+    shown: list[int] = []
+    run.beat.connect(lambda beat: shown.append(beat.step))
+
+    class Bar:
+        n, total, is_canceled = 0, 9, False
+
+        def update(self, n: int) -> None:
+            self.n += n
+            if self.n == 1:
+                run._on_beat(Beat(step=2, total=9))
+
+    run._bar = Bar()
+    run._on_beat(Beat(step=1, total=9))
+    assert shown == [1, 2]
 
 
 def test_discard_leaves_no_layer(
