@@ -47,9 +47,7 @@ def main(out: Path, steps: int, stop_after: float) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images" / "dock.png")
     parser.add_argument("--steps", type=int, default=0, help="steps at most; the preset's by default")
     parser.add_argument("--stop-after", type=float, default=600, help="seconds after which Stop is pressed")

@@ -115,9 +115,7 @@ def test_a_layer_removed_during_the_run_ends_it_with_a_sentence(
     assert dock.panel.buttons["Run"].isEnabled()
 
 
-def test_the_source_may_be_removed_during_the_run(
-    make_dock: Callable[..., Any], viewer: Any, qtbot: Any
-) -> None:
+def test_the_source_may_be_removed_during_the_run(make_dock: Callable[..., Any], viewer: Any, qtbot: Any) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
     viewer.layers.remove("cells")
@@ -144,9 +142,7 @@ def test_out_of_memory_is_a_sentence_and_the_dock_runs_again(
     assert run.failure == "" and (run.layer.data == 30).all()
 
 
-def test_nan_is_a_sentence(
-    make_dock: Callable[..., Any], engine: Any, finish: Any, errors: list[str]
-) -> None:
+def test_nan_is_a_sentence(make_dock: Callable[..., Any], engine: Any, finish: Any, errors: list[str]) -> None:
     dock = make_dock()
     engine.fail_at, engine.error = (
         1,
@@ -166,9 +162,7 @@ def test_nothing_is_held_after_a_run(make_dock: Callable[..., Any], finish: Any,
     assert worker() is None
 
 
-def test_closing_the_dock_ends_the_run(
-    make_dock: Callable[..., Any], viewer: Any, engine: Any, qtbot: Any
-) -> None:
+def test_closing_the_dock_ends_the_run(make_dock: Callable[..., Any], viewer: Any, engine: Any, qtbot: Any) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
     dock.close()

@@ -21,6 +21,7 @@ class Odd(Settings):
     title: ClassVar[str] = "Odd"
     presets: ClassVar[dict[str, dict[str, Any]]] = {"plain": {}, "slow": {"rate": 2.5e-5, "kind": "b"}}
 
+    steps: int = knob(10, "Steps.", unit="steps", ge=1)
     rate: float = knob(2e-4, "A small rate.", gt=0, le=1)
     third: float = knob(1 / 30, "A third of a tenth.", unit="of z", ge=0, basic=True)
     big: int = knob(10**12, "More than a spin box holds.", ge=1)
@@ -110,7 +111,5 @@ def test_opening_the_dock_leaves_torch_out() -> None:
         "dock = DenoiseWidget(ViewerModel())\n"
         "assert 'torch' not in sys.modules, 'torch was loaded'\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr

@@ -150,9 +150,7 @@ def test_a_rectangle_is_found_in_a_scaled_and_turned_layer() -> None:
 
 def test_the_selected_shape_goes_before_the_last() -> None:
     layer = ImageLayer(np.zeros((40, 50)))
-    shapes = Shapes(
-        [np.array([[1, 1], [1, 9], [9, 9], [9, 1]]), np.array([[20, 20], [20, 40], [30, 40], [30, 20]])]
-    )
+    shapes = Shapes([np.array([[1, 1], [1, 9], [9, 9], [9, 1]]), np.array([[20, 20], [20, 40], [30, 40], [30, 20]])])
     shapes.selected_data = {0}
     assert region(RECTANGLE, layer, "YX", 0, viewer_at((0, 0)), shapes) == (slice(1, 10), slice(1, 10))
     shapes.selected_data = set()
@@ -186,9 +184,7 @@ def test_what_is_in_view_is_cut_from_the_plane_shown() -> None:
         (VIEW, (0, 0, 0), 3, None, "2D view"),
     ],
 )
-def test_an_impossible_region_is_refused(
-    kind: str, point: Any, ndisplay: int, shapes: Any, reason: str
-) -> None:
+def test_an_impossible_region_is_refused(kind: str, point: Any, ndisplay: int, shapes: Any, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         region(kind, stack(), "ZYX", 0, viewer_at(point, ndisplay), shapes)
 

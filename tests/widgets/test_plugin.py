@@ -45,9 +45,7 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
 
 def test_the_preferences_are_those_of_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = PluginManifest.from_distribution("napari-dip").contributions.configurations
-    defaults = {
-        f"{g}.{p}": prop.default for g, group in groups.items() for p, prop in group.properties.items()
-    }
+    defaults = {f"{g}.{p}": prop.default for g, group in groups.items() for p, prop in group.properties.items()}
     assert defaults == {"run.device": "auto", "run.pictures_per_second": 3.0, "output.folder": ""}
     assert Preferences() == Preferences(*defaults.values())
 
@@ -91,9 +89,7 @@ def test_what_the_writer_writes_can_be_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["rgb", "multiscale"])
 def test_the_writer_takes_colour_and_levels(kind: str, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (20, 24, 3) if kind == "rgb" else (20, 24), np.uint8)
-    layer = ImageLayer(
-        pixels if kind == "rgb" else [pixels, pixels[::2, ::2]], multiscale=kind == "multiscale"
-    )
+    layer = ImageLayer(pixels if kind == "rgb" else [pixels, pixels[::2, ::2]], multiscale=kind == "multiscale")
     data, meta, _ = layer.as_layer_data_tuple()
     write_layer(str(tmp_path / "x.tif"), data, meta)
     np.testing.assert_array_equal(np.asarray(read(tmp_path / "x.tif")), pixels)
@@ -124,9 +120,7 @@ def test_what_is_in_view_is_smaller_after_zooming_in(window: Any, engine: Any, q
     dock.input.region.setCurrentText(VIEW)
     window.scene.camera.zoom *= 8
     window.screenshot(canvas_only=True, flash=False)  # draws
-    qtbot.waitUntil(
-        lambda: dock.input.readout.text() not in ("", "1 plane of 400 x 400 pixels"), timeout=WAIT
-    )
+    qtbot.waitUntil(lambda: dock.input.readout.text() not in ("", "1 plane of 400 x 400 pixels"), timeout=WAIT)
     run = dock.start()
     qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
     clean = window.layers[-1]

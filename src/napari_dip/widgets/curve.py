@@ -1,8 +1,9 @@
-"""The live curve: loss and stopping criterion on a log axis, with a mark at the chosen step."""
+"""The live curve: loss (left axis) and stopping criterion (right axis), with a mark at the chosen step."""
 
 from __future__ import annotations
 
 import math
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 4000
 LOSS, CRITERION = "#4da3ff", "#ffb454"  # both legible on napari's dark and light themes
 HEIGHT = 150
+WIDE = 20  # largest over smallest value, from which on an axis is logarithmic
 
 
 class Curve(QWidget):
@@ -25,9 +27,7 @@ class Curve(QWidget):
         Colours of the theme.
     """
 
-    def __init__(
-        self, background: str = "#262930", text: str = "#f0f1f2", parent: QWidget | None = None
-    ) -> None:
+    def __init__(self, background: str = "#262930", text: str = "#f0f1f2", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setMinimumHeight(HEIGHT)
         self.setMaximumHeight(2 * HEIGHT)
@@ -73,7 +73,7 @@ class Curve(QWidget):
             self._plane, self._points = beat.plane, []
             self._mark.hide()
         if beat.planes > 1:
-            self._plot.setTitle(f"plane {beat.plane + 1} of {beat.planes}", size="8pt")
+            self._item.setTitle(f"plane {beat.plane + 1} of {beat.planes}", size="8pt")
         self._points.extend(beat.points)
         if len(self._points) > MOST_POINTS:
             self._points = self._points[::2]
@@ -84,46 +84,69 @@ class Curve(QWidget):
             self._mark.show()
 
     def _build(self, pyqtgraph: Any, background: str, text: str) -> None:
-        plot = pyqtgraph.PlotWidget(background=background)
-        plot.setLogMode(x=False, y=True)
-        plot.setMouseEnabled(x=False, y=False)
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.showGrid(x=False, y=True, alpha=0.15)
-        for side, label in (("bottom", "step"), ("left", "loss")):
-            axis = plot.getAxis(side)
-            axis.setPen(text)
-            axis.setTextPen(text)
-            axis.enableAutoSIPrefix(False)
-            axis.setLabel(label)
-        plot.getAxis("left").setWidth(52)
-        plot.getPlotItem().layout.setContentsMargins(0, 0, 4, 6)  # its axis label hangs over the edge
+        self._plot = pyqtgraph.PlotWidget(background=background)
         # pyqtgraph asks for 640 x 480, which would make the dock half of napari's window.
-        plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        legend = plot.addLegend(offset=(-4, 4), labelTextColor=text, labelTextSize="8pt", verSpacing=-4)
-        legend.setBrush(pyqtgraph.mkBrush(background))
-        self._loss = plot.plot(pen=pyqtgraph.mkPen(LOSS, width=1.5), name="loss")
-        self._criterion = plot.plot(pen=pyqtgraph.mkPen(CRITERION, width=1.5), name="stopping criterion")
+        self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        self._item = item = self._plot.getPlotItem()
+        item.layout.setContentsMargins(0, 4, 8, 6)  # axis labels hang over the edge
+        item.setMouseEnabled(x=False, y=False)
+        item.setMenuEnabled(False)
+        item.hideButtons()
+        item.showAxis("right")
+        for side, label, colour in (
+            ("bottom", "step", text),
+            ("left", "loss", LOSS),
+            ("right", "stopping criterion", CRITERION),
+        ):
+            axis = item.getAxis(side)
+            axis.setPen(text)
+            axis.setTextPen(colour)
+            axis.enableAutoSIPrefix(False)
+            axis.setLabel(label, color=colour)
+        # A view of its own for the criterion: its size is not that of the loss, which may even be negative.
+        self._right = pyqtgraph.ViewBox(enableMouse=False, enableMenu=False)
+        item.scene().addItem(self._right)
+        item.getAxis("right").linkToView(self._right)
+        self._right.setXLink(item)
+        item.getViewBox().sigResized.connect(self._on_resized)
+        self._loss = item.plot(pen=pyqtgraph.mkPen(LOSS + "60", width=1))  # of one batch: it jumps
+        self._mean = item.plot(pen=pyqtgraph.mkPen(LOSS, width=1.5))
+        self._criterion = pyqtgraph.PlotDataItem(pen=pyqtgraph.mkPen(CRITERION, width=1.5))
+        self._right.addItem(self._criterion)
         pen = pyqtgraph.mkPen(text, style=pyqtgraph.QtCore.Qt.PenStyle.DashLine)
-        options = {
-            "position": 0.08,
-            "color": text,
-            "fill": background,
-            "movable": False,
-            "anchors": [(1, 1), (1, 1)],
-        }
+        options = {"position": 0.92, "color": text, "fill": background, "movable": False, "anchors": [(1, 0), (1, 0)]}
         self._mark = pyqtgraph.InfiniteLine(angle=90, pen=pen, label="", labelOpts=options)
         self._mark.hide()
-        plot.addItem(self._mark, ignoreBounds=True)
-        self._plot = plot
+        item.addItem(self._mark, ignoreBounds=True)
+
+    def _on_resized(self) -> None:
+        self._right.setGeometry(self._item.getViewBox().sceneBoundingRect())
 
     def _draw(self) -> None:
         if self._plot is None:
             return
-        for line, column in ((self._loss, 1), (self._criterion, 2)):
-            good = [(p[0], p[column]) for p in self._points if _drawable(p[column])]
+        for line, side, column in ((self._loss, "left", 1), (self._criterion, "right", 2)):
+            good = [(p[0], y) for p in self._points if (y := p[column]) is not None and math.isfinite(y)]
+            log = _wide([y for _, y in good])
+            self._item.getAxis(side).setLogMode(x=False, y=log)
+            self._item.getAxis(side).setStyle(showValues=bool(good))
+            line.setLogMode(False, log)
             line.setData([x for x, _ in good], [y for _, y in good])
+            if line is self._loss:
+                self._mean.setLogMode(False, log)
+                self._mean.setData(*_smoothed(good))
 
 
-def _drawable(value: float | None) -> bool:
-    return value is not None and math.isfinite(value) and value > 0
+def _wide(values: list[float]) -> bool:
+    """Whether a log axis helps: it cannot show a negative likelihood, and has hardly a tick on a short range."""
+    return bool(values) and min(values) > 0 and max(values) > WIDE * min(values)
+
+
+def _smoothed(points: list[tuple[int, float]]) -> tuple[list[int], list[float]]:
+    """Average the loss over a twentieth of the curve."""
+    window = len(points) // 20
+    if window < 2:
+        return [x for x, _ in points], [y for _, y in points]
+    sums = list(accumulate((y for _, y in points), initial=0.0))
+    means = [(b - a) / window for a, b in zip(sums, sums[window:], strict=False)]
+    return [x for x, _ in points[window // 2 :]][: len(means)], means

@@ -101,7 +101,7 @@ class DenoiseWidget(QWidget):
         assert run.answer is not None and run.answer.kept is not None
         iterate = shown_iterate(self.viewer, layer, run.answer.kept)
         run.layer.data = iterate.picture
-        provenance = {**iterate.provenance, "chosen_by": "user", "step_chosen": iterate.step}
+        provenance = {**iterate.provenance, "chosen_by": "user", "iterate_used": iterate.step}
         run.layer.metadata = {**run.layer.metadata, "napari_dip": provenance}
         self.panel.say(f"The answer is now the iterate of step {iterate.step:,}.")
 

@@ -31,7 +31,7 @@ class DeviceCombo(QComboBox):
 
     def __init__(self, preferred: str = "auto", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        for name, text in (("auto", "auto (GPU where there is one)"), ("cpu", "cpu")):
+        for name, text in (("auto", "auto (GPU if any)"), ("cpu", "cpu")):
             self.addItem(text, name)
         if self.findData(preferred) < 0:
             self.addItem(preferred, preferred)

@@ -27,9 +27,7 @@ def add_iterates(viewer: Any, kept: Kept, look: Mapping[str, Any], name: str) ->
     wider["shear"] = _framed(_matrix(look["shear"], ndim - 1), ndim)
     wider["affine"] = _framed(look["affine"], ndim + 1)
     steps = [iterate.step for iterate in kept.row]
-    layer = viewer.add_image(
-        kept.stack(), **wider, name=name, metadata={"napari_dip": {"iterates_at_steps": steps}}
-    )
+    layer = viewer.add_image(kept.stack(), **wider, name=name, metadata={"napari_dip": {"iterates_at_steps": steps}})
     show_iterate(viewer, layer, len(steps) - 1)
     return layer
 

@@ -38,9 +38,7 @@ class Kept:
     every: int = 1
     seen: int = 0
 
-    def add(
-        self, step: int, picture: NDArray[Any], provenance: dict[str, object], *, final: bool = False
-    ) -> None:
+    def add(self, step: int, picture: NDArray[Any], provenance: dict[str, object], *, final: bool = False) -> None:
         """Offer a picture; the final one is always kept and replaces an earlier one of the same step."""
         if final:
             self.row = [iterate for iterate in self.row if iterate.step != step]

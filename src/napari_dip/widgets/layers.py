@@ -196,9 +196,7 @@ def _corner(layer: Any, index: Index, step: NDArray[np.float64]) -> NDArray[np.f
     start = np.array([s.start or 0 for s in index], dtype=float) * step + (step - 1) / 2
     origin = np.zeros_like(start)
     shift = np.asarray(layer.data_to_world(start)) - np.asarray(layer.data_to_world(origin))
-    return np.asarray(layer.translate, dtype=float) + np.linalg.solve(
-        np.asarray(layer.affine.linear_matrix), shift
-    )
+    return np.asarray(layer.translate, dtype=float) + np.linalg.solve(np.asarray(layer.affine.linear_matrix), shift)
 
 
 def image_of(data: Any, meta: Mapping[str, Any]) -> Image:

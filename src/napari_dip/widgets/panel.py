@@ -50,9 +50,7 @@ class Panel(QWidget):
         ):
             self.buttons[name].setToolTip(HELP[name])
             self.buttons[name].clicked.connect(signal)
-        self.use_button.setToolTip(
-            "Make the iterate that the slider shows the answer, on the denoised layer."
-        )
+        self.use_button.setToolTip("Make the iterate that the slider shows the answer, on the denoised layer.")
         self.use_button.clicked.connect(self.use)
         self.use_button.hide()
         self.set_running(False)

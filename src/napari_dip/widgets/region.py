@@ -72,9 +72,7 @@ def _clipped(axes: str, shape: Any, low: Any, high: Any, step: Any, here: Any) -
             at = min(max(round(here[i] / step[i]), 0), n - 1)
             out.append(slice(at, at + 1))
     if any(s.stop <= s.start for s in out):
-        raise ValueError(
-            "The region lies outside the layer: move it onto the layer, or choose another region."
-        )
+        raise ValueError("The region lies outside the layer: move it onto the layer, or choose another region.")
     return tuple(out)
 
 

@@ -43,9 +43,7 @@ def noisy_stack() -> list[tuple[NDArray[np.uint16], dict[str, Any], str]]:
         "scale": STACK_SCALE,
         "units": ("um",) * 3,
         "axis_labels": ("z", "y", "x"),
-        "metadata": {
-            "source": "synthetic: Poisson noise of up to 40 photons, read noise of 3 photons, 100 offset"
-        },
+        "metadata": {"source": "synthetic: Poisson noise of up to 40 photons, read noise of 3 photons, 100 offset"},
     }
     return [(synthetic_stack(), look, "image")]
 

@@ -1,0 +1,49 @@
+"""The curve takes what the methods give: negative losses, gaps, many planes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+pytest.importorskip("pyqtgraph")
+
+from napari_dip.widgets.curve import MOST_POINTS, Curve
+from napari_dip.widgets.stream import Beat
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def curve(qtbot: Any) -> Curve:
+    made = Curve()
+    qtbot.addWidget(made)
+    return made
+
+
+def test_losses_of_any_sign_and_missing_criteria_are_drawn(curve: Curve) -> None:
+    curve.show_beat(Beat(3, 9, 2, points=((1, 0.5, None), (2, -0.5, 0.1), (3, float("nan"), 0.05))))
+    assert curve._loss.getData()[1].tolist() == [0.5, -0.5]
+    assert curve._criterion.getData()[1].tolist() == [0.1, 0.05]
+    assert curve.chosen == 2
+
+
+def test_a_wide_range_is_drawn_on_a_log_axis(curve: Curve) -> None:
+    curve.show_beat(Beat(2, 9, 2, points=((1, 1.0, 3.0), (2, 0.001, 2.0))))
+    assert curve._loss.getData()[1].tolist() == [0.0, -3.0]
+    assert curve._criterion.getData()[1].tolist() == [3.0, 2.0]
+
+
+def test_a_new_plane_starts_a_new_curve(curve: Curve) -> None:
+    curve.show_beat(Beat(2, 9, 2, plane=0, planes=2, points=((1, 1, 1), (2, 1, 1))))
+    curve.show_beat(Beat(3, 9, 2, plane=1, planes=2, points=((3, 1, 1),)))
+    assert curve.steps == [3] and curve.chosen is None, "the chosen step is of the plane before"
+    curve.clear()
+    assert curve.steps == []
+
+
+def test_a_long_run_stays_drawable(curve: Curve) -> None:
+    for start in range(1, 20_001, 1000):
+        curve.show_beat(Beat(start + 999, 20_000, 1, points=tuple((i, 1.0, 1.0) for i in range(start, start + 1000))))
+    assert MOST_POINTS / 2 <= len(curve.steps) <= MOST_POINTS
+    assert curve.steps[0] == 1 and curve.steps[-1] > 19_000
