@@ -88,17 +88,13 @@ def test_a_place_that_must_not_be_written_is_refused(
 def flags_of(method: type[Settings], monkeypatch: pytest.MonkeyPatch, words: list[str]) -> Settings:
     """The settings that a command line leads to."""
     seen: list[Settings] = []
-    monkeypatch.setattr(
-        "napari_dip.cli.denoise.run", lambda inputs, out, task, talk: seen.append(task.settings) or 0
-    )
+    monkeypatch.setattr("napari_dip.cli.denoise.run", lambda inputs, out, task, talk: seen.append(task.settings) or 0)
     assert main(["denoise", "x.tif", "-o", "y.tif", "--method", method.method, *words]) == 0
     return seen[0]
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
-def test_an_empty_command_line_gives_the_defaults(
-    method: type[Settings], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_empty_command_line_gives_the_defaults(method: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     assert flags_of(method, monkeypatch, []) == method()
 
 
@@ -116,9 +112,7 @@ def test_every_knob_is_a_flag_with_its_default_and_help(method: type[Settings], 
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
-def test_a_preset_is_the_base_and_a_flag_wins(
-    method: type[Settings], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_preset_is_the_base_and_a_flag_wins(method: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in method.presets:
         assert flags_of(method, monkeypatch, ["--preset", name]) == method.preset(name)
         given = flags_of(method, monkeypatch, ["--preset", name, "--seed", "7"])
@@ -132,9 +126,7 @@ def test_a_flag_that_equals_the_class_default_still_beats_the_preset() -> None:
 
 
 def fresh(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.parametrize("words", [["--help"], ["denoise", "--help"], ["denoise", "no.tif", "-o", "x.tif"]])
@@ -149,9 +141,7 @@ def test_help_and_wrong_calls_are_quick_and_load_no_torch(words: list[str]) -> N
 
 
 def test_importing_the_package_is_quick_and_loads_nothing_heavy() -> None:
-    code = (
-        "import sys, time; t = time.perf_counter(); import napari_dip; t = time.perf_counter() - t; print(t, "
-    )
+    code = "import sys, time; t = time.perf_counter(); import napari_dip; t = time.perf_counter() - t; print(t, "
     results = [fresh(code + HEAVY + ")").stdout.split(maxsplit=1) for _ in range(3)]
     assert all(loaded.strip() == "[]" for _, loaded in results)
     assert min(float(seconds) for seconds, _ in results) < 0.3

@@ -26,9 +26,7 @@ def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
 
 
-def test_score_says_the_range_and_where_it_comes_from(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_score_says_the_range_and_where_it_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     clean = save(tmp_path / "clean.tif", dtype="uint8")
     restored = tmp_path / "restored.tif"
     write(restored, Image(np.asarray(read(clean).pixels).astype("float32") + 2))
@@ -57,9 +55,7 @@ def test_score_refuses_what_it_can_not_judge(tmp_path: Path, capsys: pytest.Capt
     assert main(["score", str(clean), str(clean), "--data-range", "0"]) == 2
 
 
-def test_info_shows_what_the_file_holds_and_what_made_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_info_shows_what_the_file_holds_and_what_made_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     about = {"axes": "ZYX", "scale": (0.3, 0.1, 0.1), "units": ("um", "um", "um")}
     path = tmp_path / "a.tif"
     made_by = {"settings": {"seed": 3}, "note": "a\x1b[31mb"}
@@ -100,9 +96,7 @@ def test_doctor_says_why_cuda_is_not_used(capsys: pytest.CaptureFixture[str]) ->
     assert has_cuda == (record["cuda"] == "used")
 
 
-def test_progress_has_rate_and_time_left(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_progress_has_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     clock = iter(range(100))
     monkeypatch.setattr("napari_dip.cli.progress.time.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr("napari_dip.cli.progress.LINE_EVERY", 0.0)

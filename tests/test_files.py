@@ -105,9 +105,7 @@ def test_an_image_edited_in_fiji_is_believed(tmp_path):
     again = read(tmp_path / "b.tif")
     assert again.scale == pytest.approx((0.5, 0.2, 0.2)) and again.units == ("um",) * 3
     assert again.provenance == PROVENANCE
-    tifffile.imwrite(
-        tmp_path / "c.tif", image.pixels, metadata={**edited, "axes": "TYX", "finterval": 4}, **options
-    )
+    tifffile.imwrite(tmp_path / "c.tif", image.pixels, metadata={**edited, "axes": "TYX", "finterval": 4}, **options)
     again = read(tmp_path / "c.tif")
     assert (again.axes, again.scale[0], again.units[0]) == ("TYX", 4, "s")
     tifffile.imwrite(tmp_path / "d.tif", image.pixels[:, :7], metadata={**edited}, **options)

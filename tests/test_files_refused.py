@@ -104,9 +104,7 @@ def test_a_name_is_no_sign_of_damage(tmp_path, capfd):
 
 
 def test_odd_names_and_units_make_a_readable_file(tmp_path):
-    image = make(
-        "ZYX", "float32", name="a\x00\x1b<b>\ud800 & {c}", units=("um", "a\nslices=9", "a\nslices=9")
-    )
+    image = make("ZYX", "float32", name="a\x00\x1b<b>\ud800 & {c}", units=("um", "a\nslices=9", "a\nslices=9"))
     for name in ("a.tif", "a.ome.tif"):
         write(tmp_path / name, image)
         again = read(tmp_path / name)

@@ -39,12 +39,8 @@ def test_planes_round_trip(axes, shape, planes, plane):
 def test_plane_holds_the_right_pixels():
     pixels = np.arange(2 * 3 * 4).reshape(2, 3, 4)
     np.testing.assert_array_equal(Image(pixels, "ZYX").plane((1, slice(None), slice(None)))[0], pixels[1])
-    np.testing.assert_array_equal(
-        Image(pixels, "YXZ").plane((slice(None), slice(None), 1))[0], pixels[..., 1]
-    )
-    np.testing.assert_array_equal(
-        Image(pixels[..., :3], "XYC").plane((slice(None),) * 3)[2], pixels[..., 2].T
-    )
+    np.testing.assert_array_equal(Image(pixels, "YXZ").plane((slice(None), slice(None), 1))[0], pixels[..., 1])
+    np.testing.assert_array_equal(Image(pixels[..., :3], "XYC").plane((slice(None),) * 3)[2], pixels[..., 2].T)
 
 
 @pytest.mark.parametrize(

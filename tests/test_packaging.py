@@ -69,14 +69,10 @@ def test_the_manifest_is_an_entry_point() -> None:
 def test_constraints_are_exact_versions_and_nothing_else() -> None:
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*", pin) for pin in pins), (
-        "no URLs, no local versions"
-    )
+    assert all(re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*", pin) for pin in pins), "no URLs, no local versions"
     assert "torch==2.13.0" in pins
     assert not [pin for pin in pins if pin.startswith(("napari-dip=", "bm3d=", "torchvision="))]
-    wanted = {
-        name_of(r) for r in [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["docs"], *EXTRAS["napari"]]
-    }
+    wanted = {name_of(r) for r in [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["docs"], *EXTRAS["napari"]]}
     assert wanted - {"napari-dip"} <= {pin.split("==")[0] for pin in pins}
 
 

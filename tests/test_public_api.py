@@ -41,9 +41,7 @@ def test_each_function_documents_its_parameters_and_is_typed(name: str) -> None:
     assert len(names) < 2 or "Parameters\n-----" in text, f"{name} needs a Parameters section"
     for parameter in names if "Parameters\n-----" in text else ():
         section = text.split("Parameters\n")[1]
-        assert re.search(rf"(^|, ){parameter}\b", section, re.MULTILINE), (
-            f"{name}: {parameter} is not documented"
-        )
+        assert re.search(rf"(^|, ){parameter}\b", section, re.MULTILINE), f"{name}: {parameter} is not documented"
     assert set(inspect.get_annotations(function)) == {*names, "return"}
 
 

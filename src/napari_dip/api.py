@@ -1,48 +1,226 @@
-"""The front door: arrays or Images in, Snapshots or the answer out.
-
-(A stand-in with the final signatures while the engine is written: it smooths.)
-"""
+"""The front door: arrays or Images in, Snapshots or the answer out."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import platform
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from napari_dip.images.image import Image
+from napari_dip.errors import DenoiseError
+from napari_dip.images.image import ArrayLike, Image, PlaneIndex
+from napari_dip.images.stabilise import UnitRange, estimate_noise
 from napari_dip.settings import DIP, Settings
 from napari_dip.snapshot import Snapshot, last
 
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
 
-def iter_denoise(image: Any, how: Settings | None = None, *, axes: str | None = None, device: str = "auto") -> Iterator[Snapshot]:
-    """Denoise, one Snapshot a step."""
-    import time
+    from napari_dip.engine.loop import Step
 
-    from scipy.ndimage import gaussian_filter
+NOISE_PLANES = 8  # planes of a stack, evenly spread, that the noise is measured on
 
-    how = how or DIP()
-    source = image if isinstance(image, Image) else Image(np.asarray(image), axes or "")
-    out = np.asarray(source.pixels, dtype=np.float32).copy()
+
+@overload
+def denoise(image: Image, how: Settings | None = ..., *, axes: str | None = ..., device: str = ...) -> Image: ...
+@overload
+def denoise(
+    image: ArrayLike, how: Settings | None = ..., *, axes: str | None = ..., device: str = ...
+) -> NDArray[np.float32]: ...
+def denoise(
+    image: Image | ArrayLike, how: Settings | None = None, *, axes: str | None = None, device: str = "auto"
+) -> Image | NDArray[np.float32]:
+    """Denoise an image without clean training data.
+
+    Parameters
+    ----------
+    image : Image or array-like
+        2 to 5 axes out of TZCYX, any intensity range; a stack goes plane by plane, RGB colours together.
+    how : Settings, optional
+        Method and settings, ``DIP()`` by default.
+    axes : str, optional
+        A letter an axis for a bare array, such as ``"ZYX"``; guessed where not given.
+    device : str
+        ``"auto"``, ``"cpu"``, ``"cuda:0"``, ``"mps"``.
+
+    Returns
+    -------
+    Image or float32 array
+        What was given, denoised: same shape, axes, intensity scale and units.
+
+    Raises
+    ------
+    ValueError
+        For input that cannot be denoised, before any work starts.
+    DenoiseError
+        If the work breaks, for instance for lack of memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_dip import DIP, denoise
+    >>> noisy = np.random.default_rng(0).poisson(20, (32, 32))
+    >>> denoise(noisy, DIP(steps=2)).shape
+    (32, 32)
+    """
+    answer = last(iter_denoise(image, how, axes=axes, device=device)).image
+    return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)
+
+
+def iter_denoise(
+    image: Image | ArrayLike, how: Settings | None = None, *, axes: str | None = None, device: str = "auto"
+) -> Iterator[Snapshot]:
+    """Denoise step by step; same parameters and errors as `denoise`.
+
+    Yields
+    ------
+    Snapshot
+        One a step. `Snapshot.image` is the answer if the work stopped there, float32.
+    """
+    how = DIP() if how is None else how
+    source = image if isinstance(image, Image) else Image(_as_array_like(image), axes or "")
+    return _translated(_checked(source, how, device)())  # bad input is refused at the call, not at the first step
+
+
+def _as_array_like(image: Any) -> ArrayLike:
+    return image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
+
+
+def _checked(source: Image, how: Settings, device_name: str) -> Callable[[], Iterator[Snapshot]]:
+    """Look at all pixels once, refuse what cannot be denoised, and return the work."""
+    from napari_dip.engine.device import pick_device
+
+    device = pick_device(device_name)
+    if source.dtype.kind not in "buif":
+        raise ValueError(
+            f"Pixels are of type {source.dtype}; give integers or floats (for complex data, a part of it)."
+        )
     indices = source.plane_indices()
-    total = how.steps * len(indices)
-    for p, index in enumerate(indices):
+    low, high, total = np.inf, -np.inf, 0.0
+    for index in indices:
         plane = source.plane(index)
-        for s in range(how.steps):
-            time.sleep(0.01)
-            smooth = gaussian_filter(plane, (0, 2 * s / how.steps, 2 * s / how.steps)).astype(np.float32)
+        bad = plane.size - int(np.isfinite(plane).sum())
+        if bad:
+            where = f" in plane {index}" if len(indices) > 1 else ""
+            raise ValueError(
+                f"The image has {bad} non-finite pixels (NaN or infinite){where}; replace them first, for instance "
+                "with skimage.restoration.inpaint_biharmonic."
+            )
+        low, high, total = min(low, plane.min()), max(high, plane.max()), total + plane.mean()
+    chosen = indices[:: -(-len(indices) // NOISE_PLANES)]
+    noise = estimate_noise(source.plane(index) for index in chosen)
+    unit = UnitRange.of(low, high, total / len(indices), noise, stabilise=getattr(how, "stabilise", False))
+    return lambda: _planes(source, indices, how, device, unit)
 
-            def make(smooth=smooth, index=index, base=out) -> Image:
-                pixels = base.copy()
-                pixels[index] = source.plane_like(smooth)
-                return source.with_pixels(pixels, provenance={"settings": how.described()})
 
-            snapshot = Snapshot(p * how.steps + s + 1, total, 1 / (s + 1), 1 / (s + 1), p * how.steps + s + 1, p, len(indices), "", {"settings": how.described()}, make)
-            yield snapshot
-        out[index] = source.plane_like(smooth)
+def _planes(
+    source: Image, indices: list[PlaneIndex], how: Settings, device: torch.device, unit: UnitRange
+) -> Iterator[Snapshot]:
+    """Fit plane by plane; the answers land in one float32 stack that starts as the input."""
+    import torch
+
+    stack = np.array(source.pixels, dtype=np.float32)
+    record = _record(how, device, unit)
+    chosen: list[int] = []
+    total = how.steps * len(indices)
+    for number, index in enumerate(indices):
+        y = torch.as_tensor(unit.to_unit(source.plane(index)), dtype=torch.float32).to(device)
+        for step in _steps(y, how, unit):
+            yield Snapshot(
+                step=number * how.steps + step.index,
+                total=total,
+                loss=float(step.loss),
+                criterion=step.criterion,
+                chosen=number * how.steps + step.chosen,
+                plane=number,
+                planes=len(indices),
+                note=step.note,
+                provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
+                make_image=partial(_picture, source, stack, index, unit, step.answer, made),
+            )
+        stack = stack.copy() if number + 1 < len(indices) else stack  # snapshots already out keep theirs
+        stack[index] = _to_intensities(source, unit, step.answer)
+        chosen.append(step.chosen)
 
 
-def denoise(image: Any, how: Settings | None = None, *, axes: str | None = None, device: str = "auto") -> Any:
-    """Denoise and return what was given: an Image for an Image, else an array."""
-    result = last(iter_denoise(image, how, axes=axes, device=device)).image
-    return result if isinstance(image, Image) else np.asarray(result.pixels)
+def _picture(
+    source: Image,
+    stack: NDArray[np.float32],
+    index: PlaneIndex,
+    unit: UnitRange,
+    answer: Tensor,
+    made: dict[str, object],
+) -> Image:
+    pixels = stack.copy()
+    pixels[index] = _to_intensities(source, unit, answer)
+    return source.with_pixels(pixels, provenance={**source.provenance, **made})
+
+
+def _to_intensities(source: Image, unit: UnitRange, answer: Tensor) -> NDArray[Any]:
+    """Cross the border from a (C, Y, X) tensor in the unit range to a numpy plane as the image stores it."""
+    return source.plane_like(unit.from_unit(answer.double().cpu().numpy()))
+
+
+def _record(how: Settings, device: torch.device, unit: UnitRange) -> dict[str, object]:
+    """Return what made the answer, ready for JSON."""
+    noise = unit.model and {"gain": unit.model.gain, "variance": unit.model.variance}
+    names = ("napari-dip", "torch", "numpy")
+    return {
+        "settings": how.described(),
+        "device": str(device),
+        "noise": noise,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
+    }
+
+
+def _steps(y: Tensor, how: Settings, unit: UnitRange) -> Iterator[Step]:
+    """Choose the method by the type of its settings."""
+    import torch
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.methods import blindspot, dip
+
+    generator = torch.Generator().manual_seed(how.seed)
+    match how:
+        case DIP() if unit.noise == 0 or float(y.std()) == 0:
+            zero = torch.zeros((), device=y.device)
+            return iter(
+                [
+                    Step(
+                        1,
+                        zero,
+                        y,
+                        y,
+                        1,
+                        note="The image has no noise that could be measured; it is left as it is.",
+                    )
+                ]
+            )
+        case DIP(net="blind-spot"):
+            fit = blindspot.fit(y, how, generator, unit.noise)
+        case DIP(net="skip"):
+            fit = dip.fit(y, how, generator)
+        case _:
+            raise ValueError(f"{type(how).__name__} settings cannot denoise an image; give DIP settings.")
+    return fit
+
+
+def _translated(snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
+    """Turn torch's errors into ours: napari swallows a RuntimeError, and running out of GPU memory is one."""
+    try:
+        yield from snapshots
+    except MemoryError as error:
+        raise DenoiseError("The computer ran out of memory; crop the image or close other programs.") from error
+    except RuntimeError as error:
+        import torch
+
+        if isinstance(error, torch.OutOfMemoryError):
+            raise DenoiseError(
+                "The GPU ran out of memory; crop the image, take fewer channels, or take device cpu."
+            ) from error
+        raise DenoiseError(f"The computation failed: {error}") from error

@@ -20,13 +20,9 @@ def _flag(kind: Any, text: str, *names: str) -> Any:
 
 
 INPUTS = _flag(list[Path], "Images (TIFF, PNG, JPEG) or folders of them.")
-OUT = _flag(
-    Path, "A file for one image; a folder for several or for a folder, whose tree is kept.", "--out", "-o"
-)
+OUT = _flag(Path, "A file for one image; a folder for several or for a folder, whose tree is kept.", "--out", "-o")
 AXES = _flag(str | None, "A letter of TZCYX for each axis, such as ZYX; by default read off the file.")
-DTYPE = _flag(
-    Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's."
-)
+DTYPE = _flag(Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's.")
 OVERWRITE = _flag(bool, "Replace files that exist.")
 DEVICE = _flag(str, "auto, cpu, cuda:0 (or another number) or mps; auto takes the first GPU, else the CPU.")
 JSON = _flag(bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json")
@@ -55,9 +51,7 @@ def build(tokens: Sequence[str]) -> App:
         ("denoise", denoise_command(method)),
         (
             "score",
-            _annotated(
-                score, clean=CLEAN, restored=RESTORED, data_range=DATA_RANGE, affine=AFFINE, json=JSON
-            ),
+            _annotated(score, clean=CLEAN, restored=RESTORED, data_range=DATA_RANGE, affine=AFFINE, json=JSON),
         ),
         ("info", _annotated(info, file=FILE, json=JSON)),
         ("doctor", _annotated(doctor, json=JSON)),

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from napari_dip.settings import Settings
 
 RANGE = 255.0  # the pair is 8-bit
-CITATION = (
-    "Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images, CVPR 2019"
-)
+CITATION = "Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images, CVPR 2019"
 
 
 def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
@@ -54,9 +52,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
     out.mkdir(parents=True, exist_ok=True)
     tiff, png = out / "fish_denoised.tif", out / "fish_denoised.png"
     write(tiff, answer, dtype="float32", overwrite=True)
-    titles = {
-        w: f"PSNR {scores[f'psnr_{w}']:.2f} dB, SSIM {scores[f'ssim_{w}']:.3f}" for w in ("noisy", "denoised")
-    }
+    titles = {w: f"PSNR {scores[f'psnr_{w}']:.2f} dB, SSIM {scores[f'ssim_{w}']:.3f}" for w in ("noisy", "denoised")}
     images = {"noisy": noisy, "denoised": answer, "clean": clean}
     draw(png, images, titles | {"clean": "average of 50 captures"}, curve, final.chosen, RANGE)
     talk.say("Confocal zebrafish embryo, one capture against the average of 50.")
@@ -69,7 +65,5 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
         talk.note("Interrupted: this is the answer so far.")
     extra = {"steps": final.step, "chosen": final.chosen, "interrupted": interrupted, "data_range": RANGE}
     paths = {"tiff": str(tiff), "png": str(png)}
-    talk.result(
-        {**scores, "seconds": seconds, **extra, **paths, "settings": how.described(), "citation": CITATION}
-    )
+    talk.result({**scores, "seconds": seconds, **extra, **paths, "settings": how.described(), "citation": CITATION})
     return FAILED if interrupted else DONE

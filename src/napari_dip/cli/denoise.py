@@ -60,9 +60,7 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     if len(jobs) > 1:
         done = sum(record["status"] == "done" for record in records)
         talk.say(f"{done} of {len(jobs)} files done, {failed} failed.")
-    talk.result(
-        {"settings": task.settings.described(), "device": task.device, "files": records, "not_begun": left}
-    )
+    talk.result({"settings": task.settings.described(), "device": task.device, "files": records, "not_begun": left})
     return DONE if all(record["status"] == "done" for record in records) else FAILED
 
 

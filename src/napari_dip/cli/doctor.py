@@ -114,9 +114,7 @@ def seconds_per_step(device: str) -> float:
     convolve = torch.nn.functional.conv2d
     image = torch.rand(1, CHANNELS, SIZE, SIZE, generator=generator).to(device)  # (B, C, H, W)
     shapes = [(CHANNELS, CHANNELS, 3, 3)] * 2
-    weights = [
-        torch.rand(shape, generator=generator).sub(0.5).to(device).requires_grad_() for shape in shapes
-    ]
+    weights = [torch.rand(shape, generator=generator).sub(0.5).to(device).requires_grad_() for shape in shapes]
     times = []
     for _ in range(REPEATS + 2):
         started = time.perf_counter()

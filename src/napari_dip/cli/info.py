@@ -26,9 +26,7 @@ def run(path: Path, talk: Talk) -> int:
     talk.say(f"  axes   {image.axes}")
     talk.say(f"  shape  {' x '.join(map(str, image.shape))}")
     talk.say(f"  dtype  {image.dtype}")
-    sizes = (
-        f"{a} {s:g} {u}" for a, s, u in zip(image.axes, image.scale, image.units, strict=True) if a != "C"
-    )
+    sizes = (f"{a} {s:g} {u}" for a, s, u in zip(image.axes, image.scale, image.units, strict=True) if a != "C")
     talk.say(f"  scale  {', '.join(sizes)}")
     if provenance:
         talk.say("  made by napari-dip:")

@@ -76,9 +76,7 @@ def _panel(axes: Any, plane: Any, title: str, **look: Any) -> Any:
 def _curve(axes: Any, curve: Sequence[Point], chosen: int) -> None:
     """Draw loss and criterion over the steps, the chosen one marked; a log axis takes positive values."""
     for label, column, style in (("loss", 1, "0.55"), ("stopping criterion", 2, "C0")):
-        points = [
-            (p[0], p[column]) for p in curve if p[column] is not None and 0 < float(p[column] or 0) < np.inf
-        ]
+        points = [(p[0], p[column]) for p in curve if p[column] is not None and 0 < float(p[column] or 0) < np.inf]
         if points:
             axes.plot(*zip(*points, strict=True), color=style, lw=1.2, label=label)
     axes.axvline(chosen, color="C3", lw=1.2, ls="--", label=f"step taken: {chosen}")

@@ -56,13 +56,9 @@ def plan(inputs: Sequence[Path], out: Path, *, dtype: str = "float32", overwrite
 def _single(source: Path, out: Path, dtype: str) -> Job:
     _check_suffix(source)
     if out.is_dir():
-        raise UsageError(
-            f"OUT is a file for one image, but {out} is a folder: give {out / _name(source, dtype)}."
-        )
+        raise UsageError(f"OUT is a file for one image, but {out} is a folder: give {out / _name(source, dtype)}.")
     if out.suffix.lower() not in WRITABLE:
-        raise UsageError(
-            f"OUT is {out}, but images are written as {', '.join(WRITABLE)}: give it such an ending."
-        )
+        raise UsageError(f"OUT is {out}, but images are written as {', '.join(WRITABLE)}: give it such an ending.")
     if out.suffix.lower() == ".png" and dtype == "float32":
         raise UsageError(f"A PNG holds no float32: write {out.with_suffix('.tif')}, or say --dtype same.")
     return Job(source, out)
@@ -122,13 +118,9 @@ def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:
             )
         owner[target] = job.source
         if target == job.source.resolve() and not overwrite:
-            raise UsageError(
-                f"{job.target} is the input itself: choose another OUT, or say --overwrite to replace it."
-            )
+            raise UsageError(f"{job.target} is the input itself: choose another OUT, or say --overwrite to replace it.")
         if target in sources and target != job.source.resolve():
-            raise UsageError(
-                f"{job.target}, the output for {job.source}, is another input: choose another OUT."
-            )
+            raise UsageError(f"{job.target}, the output for {job.source}, is another input: choose another OUT.")
     taken = [job.target for job in jobs if job.target.exists()]
     if taken and not overwrite:
         more = f" (and {len(taken) - 1} more of the outputs)" if len(taken) > 1 else ""

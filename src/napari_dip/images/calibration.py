@@ -144,9 +144,7 @@ def ome_calibration(attributes: Mapping[str, object]) -> Calibration:
 
 def ome_header(xml: str) -> tuple[dict[str, str], list[str]]:
     """Return the first image's Pixels attributes and the file's comments; empty if the OME-XML is broken."""
-    if (
-        "<!DOCTYPE" in xml or "<!ENTITY" in xml
-    ):  # OME-XML has neither; entities can be made to fill the memory
+    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:  # OME-XML has neither; entities can be made to fill the memory
         return {}, []
     try:
         root = ElementTree.fromstring(xml)

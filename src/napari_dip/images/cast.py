@@ -51,9 +51,7 @@ def target_dtype(have: np.dtype[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
         For complex pixels or a type that is no real number.
     """
     if have.kind not in "buif":
-        raise ValueError(
-            f"The image has pixels of type {have}; real numbers are wanted: take the magnitude first."
-        )
+        raise ValueError(f"The image has pixels of type {have}; real numbers are wanted: take the magnitude first.")
     have = have.newbyteorder("=")
     if dtype is None:
         return have if have in KEPT else np.dtype("float32")
@@ -64,9 +62,7 @@ def target_dtype(have: np.dtype[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
     except TypeError:
         wanted = np.dtype("O")
     if wanted.kind not in "uif":
-        raise ValueError(
-            f"dtype {dtype!r} is not a type of real numbers; give uint8, uint16, float32 or same."
-        )
+        raise ValueError(f"dtype {dtype!r} is not a type of real numbers; give uint8, uint16, float32 or same.")
     return wanted
 
 
@@ -89,9 +85,7 @@ def cast_pixels(pixels: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any
     inside = (rounded >= limits.min) & (rounded <= limits.max)  # False for NaN
     clipped = int(inside.size - np.count_nonzero(inside))
     if clipped:
-        rounded = np.clip(
-            np.nan_to_num(rounded, nan=0.0, posinf=limits.max, neginf=limits.min), limits.min, limits.max
-        )
+        rounded = np.clip(np.nan_to_num(rounded, nan=0.0, posinf=limits.max, neginf=limits.min), limits.min, limits.max)
     return rounded.astype(dtype), clipped
 
 

@@ -68,9 +68,7 @@ def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
     return image
 
 
-def write(
-    path: str | PathLike[str], image: Image, *, dtype: DTypeLike | None = None, overwrite: bool = False
-) -> int:
+def write(path: str | PathLike[str], image: Image, *, dtype: DTypeLike | None = None, overwrite: bool = False) -> int:
     """Write an image with its axes, scale, units and provenance.
 
     Parameters
@@ -109,9 +107,7 @@ def write(
     if target.exists() and not overwrite:
         raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
     if not target.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder {target.parent} does not exist; create it or choose another one."
-        )
+        raise FileNotFoundError(f"The folder {target.parent} does not exist; create it or choose another one.")
     stored = target_dtype(image.dtype, dtype)
     # Hidden, and with a suffix that no reader takes for an image.
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")

@@ -69,9 +69,7 @@ class Image:
         for name, blank in (("scale", 1.0), ("units", "pixel")):
             values = tuple(getattr(self, name)) or (blank,) * len(shape)
             if len(values) != len(shape):
-                raise ValueError(
-                    f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one an axis."
-                )
+                raise ValueError(f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one an axis.")
             object.__setattr__(self, name, values)
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
             raise ValueError(f"scale must be positive and finite on every axis; given was {self.scale}.")
@@ -103,9 +101,7 @@ class Image:
     def plane_indices(self) -> list[PlaneIndex]:
         """Return the index of each plane, in the order of storage: Y and X whole, colour with them."""
         whole = {"Y", "X"} | ({"C"} if self.is_rgb else set())
-        choices = [
-            [slice(None)] if a in whole else range(n) for a, n in zip(self.axes, self.shape, strict=True)
-        ]
+        choices = [[slice(None)] if a in whole else range(n) for a, n in zip(self.axes, self.shape, strict=True)]
         return list(product(*choices))
 
     def plane(self, index: PlaneIndex) -> NDArray[np.float64]:
@@ -149,9 +145,7 @@ def guess_axes(shape: tuple[int, ...], dtype: DTypeLike) -> str:
         raise ValueError(
             f"An image has 2 to 5 axes out of TZCYX; given was the shape {shape}. Drop or split axes first."
         )
-    colour = (
-        np.dtype(dtype).kind == "u" and shape[-1] in RGB_SIZES and len(shape) > 2 and min(shape[-3:-1]) > 4
-    )
+    colour = np.dtype(dtype).kind == "u" and shape[-1] in RGB_SIZES and len(shape) > 2 and min(shape[-3:-1]) > 4
     if colour:
         return {3: "YXC", 4: "ZYXC", 5: "TZYXC"}[len(shape)]
     return {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}[len(shape)]
@@ -177,8 +171,6 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
     if not {"Y", "X"} <= set(axes):
         raise ValueError(f"axes {axes!r} lack Y or X; both are needed.")
     if axes.endswith("C") and shape[-1] not in RGB_SIZES:
-        raise ValueError(
-            f"axes {axes!r} end with C, which means RGB; that axis has {shape[-1]} entries, not 3 or 4."
-        )
+        raise ValueError(f"axes {axes!r} end with C, which means RGB; that axis has {shape[-1]} entries, not 3 or 4.")
     if 0 in shape:
         raise ValueError(f"The image has no pixels: its shape is {shape}.")

@@ -110,9 +110,7 @@ def add_speckle(image: ImageOrArray, variance: float, *, seed: int = 0, clip: Li
 
 def _clean(image: Any, name: str, amount: float, *, positive: bool = False) -> NDArray[np.float64]:
     if not np.isfinite(amount) or amount < 0 or (positive and amount == 0):
-        raise ValueError(
-            f"{name} must be {'positive' if positive else 'at least 0'} and finite; given was {amount}."
-        )
+        raise ValueError(f"{name} must be {'positive' if positive else 'at least 0'} and finite; given was {amount}.")
     return np.asarray(image, dtype=np.float64)
 
 

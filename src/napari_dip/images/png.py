@@ -81,17 +81,11 @@ def check_png(image: Image, dtype: np.dtype[Any]) -> None:
         For more than one plane, other types than uint8 and uint16, or 16-bit colour.
     """
     if len(image.plane_indices()) > 1:
-        raise ValueError(
-            f"A PNG holds one plane, but the image has shape {image.shape} ({image.axes}): write a TIFF."
-        )
+        raise ValueError(f"A PNG holds one plane, but the image has shape {image.shape} ({image.axes}): write a TIFF.")
     if dtype.name not in ("uint8", "uint16"):
-        raise ValueError(
-            f"A PNG holds uint8 or uint16, not {dtype.name}: give dtype uint8 or uint16, or write a TIFF."
-        )
+        raise ValueError(f"A PNG holds uint8 or uint16, not {dtype.name}: give dtype uint8 or uint16, or write a TIFF.")
     if image.is_rgb and dtype.name != "uint8":
-        raise ValueError(
-            "A colour PNG is written with 8 bits a channel only: give dtype uint8, or write a TIFF."
-        )
+        raise ValueError("A colour PNG is written with 8 bits a channel only: give dtype uint8, or write a TIFF.")
 
 
 def _pixels(picture: PIL.Image.Image) -> NDArray[Any]:
@@ -109,12 +103,8 @@ def _is_deep_colour(path: Path) -> bool:
     """Whether a PNG's header says 16 bits and more than one channel."""
     with path.open("rb") as file:
         start = file.read(26)
-    return (
-        start[:8] == b"\x89PNG\r\n\x1a\n" and len(start) == 26 and start[24] == 16 and start[25] in (2, 4, 6)
-    )
+    return start[:8] == b"\x89PNG\r\n\x1a\n" and len(start) == 26 and start[24] == 16 and start[25] in (2, 4, 6)
 
 
 def _unreadable(path: Path) -> str:
-    return (
-        f"{path.name} cannot be read as PNG or JPEG: it is damaged, cut short, too large or something else."
-    )
+    return f"{path.name} cannot be read as PNG or JPEG: it is damaged, cut short, too large or something else."

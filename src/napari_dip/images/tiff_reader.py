@@ -110,9 +110,7 @@ def _by_request(raw: _Raw, axes: str) -> tuple[Any, str]:
 
 def _named_colour(raw: _Raw) -> tuple[str, Any]:
     """Drop singleton axes and turn samples (S) into C: last where they are colours, else before Y."""
-    kept = [
-        i for i, (a, n) in enumerate(zip(raw.letters, raw.pixels.shape, strict=True)) if n > 1 or a in "YX"
-    ]
+    kept = [i for i, (a, n) in enumerate(zip(raw.letters, raw.pixels.shape, strict=True)) if n > 1 or a in "YX"]
     letters = "".join(raw.letters[i] for i in kept)
     pixels = raw.pixels.reshape([raw.pixels.shape[i] for i in kept])
     if "S" not in letters or "C" in letters:
@@ -175,9 +173,7 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
         except _Damaged:
             raise ValueError(_cut_short(path)) from None
         except OSError as error:
-            raise OSError(
-                f"{path.name} could not be read ({error.strerror or 'input/output error'})."
-            ) from None
+            raise OSError(f"{path.name} could not be read ({error.strerror or 'input/output error'}).") from None
         except _BROKEN as error:
             if "imagecodecs" in str(error):
                 raise ValueError(

@@ -53,9 +53,7 @@ def choose_layout(axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, om
         If no TIFF of ours can hold that type.
     """
     if dtype.name not in _OME_TYPES:
-        raise ValueError(
-            f"TIFF files here hold {', '.join(_OME_TYPES)}; given was {dtype.name}: choose another dtype."
-        )
+        raise ValueError(f"TIFF files here hold {', '.join(_OME_TYPES)}; given was {dtype.name}: choose another dtype.")
     big = prod(shape) * dtype.itemsize >= BIG
     colour_fits = not axes.endswith("C") or (dtype.name == "uint8" and shape[-1] == 3)
     imagej = not ome and not big and dtype.name in _IMAGEJ_TYPES and colour_fits
@@ -65,9 +63,7 @@ def choose_layout(axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, om
 def write_tiff(file: IO[bytes], image: Image, dtype: np.dtype[Any], *, ome: bool) -> int:
     """Write an image to an open file and return the number of clipped values."""
     dialect, big = choose_layout(image.axes, image.shape, dtype, ome=ome)
-    order = (
-        "".join(a for a in _ORDER if a in image.axes and not (a == "C" and image.is_rgb)) + "C" * image.is_rgb
-    )
+    order = "".join(a for a in _ORDER if a in image.axes and not (a == "C" and image.is_rgb)) + "C" * image.is_rgb
     shape = tuple(image.shape[image.axes.index(a)] for a in order)
     stored_axes = order[:-1] + "S" if image.is_rgb else order
     metadata, options = _imagej_metadata(image) if dialect == "imagej" else _ome_metadata(image)
@@ -121,9 +117,7 @@ def _imagej_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _ome_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
-    attributes = ome_attributes(
-        dict(zip(image.axes, zip(image.scale, image.units, strict=True), strict=True))
-    )
+    attributes = ome_attributes(dict(zip(image.axes, zip(image.scale, image.units, strict=True), strict=True)))
     comment = {"Namespace": KEY, "Value": pack(image, ome_calibration(attributes))}
     name = "".join(c for c in image.name if c.isprintable()) or KEY  # XML knows no control characters
     identity = f"urn:uuid:{uuid4()}"  # tifffile's own would hold the machine's network address

@@ -1,0 +1,145 @@
+"""Filters: Iterator[Step] -> Iterator[Step]. None of them needs a network to be tested."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from napari_dip.engine.loop import Step
+
+Criterion = Callable[[Step], float]
+
+
+def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
+    """Replace each answer by the exponential average of the answers so far.
+
+    Parameters
+    ----------
+    weight : float
+        Of the past, in [0, 1); 0 changes nothing. The first ``1 / (1 - weight)`` answers are averaged plainly, so that
+        the average does not remember the random start.
+    """
+    mean: Tensor | None = None
+    seen = 0
+    for step in steps:
+        if step.output is not None:
+            seen += 1
+            past = min(weight, 1 - 1 / seen)
+            mean = step.answer if mean is None else torch.lerp(step.answer, mean, past)
+        yield step if mean is None else replace(step, answer=mean)
+
+
+def backtracked(steps: Iterable[Step], net: nn.Module, *, every: int = 50, jump: float = 3.16) -> Iterator[Step]:
+    """Put the network back to its last good state when the fit gets suddenly worse.
+
+    Adam on an untrained network now and then throws the fit away. As in the published code, a fall of 5 dB of the fit
+    (the loss growing by a factor of 10^0.5 = 3.16) brings the weights of the last check back.
+
+    Parameters
+    ----------
+    net : Module
+        The network being fitted; its weights are saved every `every` steps and restored after a jump.
+    """
+    saved: dict[str, Tensor] = {}
+    good = math.inf
+    for step in steps:
+        if step.index % every == 0:
+            loss = step.loss.item()
+            if saved and loss > jump * good:
+                net.load_state_dict(saved)
+                step = replace(step, note=f"The fit got worse at step {step.index}; it went back {every} steps.")
+            elif math.isfinite(loss):
+                good = loss
+                saved = {name: value.detach().clone() for name, value in net.state_dict().items()}
+        yield step
+
+
+def early_stopped(steps: Iterable[Step], criterion: Criterion, patience: int, *, every: int = 1) -> Iterator[Step]:
+    """Keep the answer of the step with the lowest criterion, and end when it has not improved for long.
+
+    Parameters
+    ----------
+    criterion : callable
+        Takes a Step with an output, returns a number; lower is better.
+    patience : int
+        Steps without improvement after which the stream ends.
+    every : int
+        Ask the criterion at every so many outputs; on a GPU each question waits for the device.
+    """
+    best = math.inf
+    kept: Tensor | None = None
+    chosen = asked = outputs = 0
+    for step in steps:
+        value: float | None = None
+        if step.output is not None:
+            outputs += 1
+            if outputs % every == 0 or kept is None:
+                value, asked = criterion(step), step.index
+                if value < best or kept is None:
+                    best, kept, chosen = value, step.answer, step.index
+        if kept is not None:
+            step = replace(step, answer=kept, chosen=chosen, criterion=value)
+        yield step
+        if kept is not None and asked - chosen >= patience:
+            return
+
+
+def held_out_error(noisy: Tensor, hidden: Tensor, image: Callable[[Step], Tensor]) -> Criterion:
+    """Return the criterion: mean squared error on pixels that the loss never saw.
+
+    Their noise is independent of the image, so this is the error against the clean image plus a constant.
+
+    Parameters
+    ----------
+    noisy : Tensor
+        Shape (C, Y, X).
+    hidden : Tensor of bool
+        Shape (1, Y, X), True where the loss did not look.
+    image : callable
+        Takes a Step, returns the image that knows nothing of the hidden pixels, shape (C, Y, X).
+    """
+    mask = hidden.expand_as(noisy)
+    target = noisy[mask]
+
+    def criterion(step: Step) -> float:
+        return (image(step)[mask] - target).square().mean().item()
+
+    return criterion
+
+
+def moving_variance(memory: float = 0.9) -> Criterion:
+    """Return the criterion: how much the raw outputs still move (ES-EMV).
+
+    The variance of the outputs over the last steps falls while the image is learnt, is lowest near the best image and
+    rises when noise is learnt.
+
+    Parameters
+    ----------
+    memory : float
+        Weight of the past in mean and variance.
+
+    References
+    ----------
+    Wang et al., Early Stopping for Deep Image Prior, TMLR 2023, arXiv:2112.06074.
+    """
+    mean: Tensor | None = None
+    variance = 0.0
+    asked = 0
+
+    def criterion(step: Step) -> float:
+        nonlocal mean, variance, asked
+        output = step.output
+        assert output is not None
+        if mean is None:
+            mean = output
+        asked += 1
+        change = (output - mean).square().mean().item()
+        variance = memory * (variance + (1 - memory) * change)
+        mean = torch.lerp(output, mean, memory)
+        return variance if asked > 10 / (1 - memory) else math.inf  # before that the variance is still filling up
+
+    return criterion

@@ -1,0 +1,91 @@
+"""The loop, the only one: gradient steps as an iterator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+WARM_UP = 20  # steps over which a linear schedule rises, so that the first estimates of Adam's moments do no harm
+
+
+# Takes the step's index, from 1; returns the loss and, where this step looked at the whole image, output and answer.
+Objective = Callable[[int], tuple[Tensor, "tuple[Tensor, Tensor] | None"]]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One gradient step, tensors on the device.
+
+    Attributes
+    ----------
+    index : int
+        From 1.
+    loss : Tensor
+        Scalar.
+    output : Tensor or None
+        The network's own image, shape (C, Y, X); None in a step that did not look at the whole image.
+    answer : Tensor
+        What would be shown, shape (C, Y, X): the output, or what the method makes of it. Filters rewrite it.
+    chosen : int
+        The index of the step that `answer` belongs to.
+    criterion : float or None
+        What the stopping rule watches.
+    note : str
+        A sentence for the user, mostly empty.
+    """
+
+    index: int
+    loss: Tensor
+    output: Tensor | None
+    answer: Tensor
+    chosen: int
+    criterion: float | None = None
+    note: str = ""
+
+
+def optimize(
+    objective: Objective,
+    parameters: Iterable[torch.nn.Parameter],
+    steps: int,
+    learning_rate: float,
+    first: Tensor,
+    *,
+    schedule: str = "constant",
+) -> Iterator[Step]:
+    """Minimise an objective with Adam, one Step at a time.
+
+    Parameters
+    ----------
+    objective : callable
+        See `Objective`: the scalar loss, and output and answer of shape (C, Y, X) each, or None.
+    parameters : iterable of Parameter
+        What is fitted.
+    steps : int
+        How many steps.
+    learning_rate : float
+        Of Adam (Kingma and Ba, arXiv:1412.6980).
+    first : Tensor
+        The answer before any output exists: the noisy image, shape (C, Y, X).
+    schedule : {"constant", "linear"}
+        ``"linear"`` rises over 20 steps, is flat to the half and falls to a fiftieth at the end.
+    """
+    parameters = list(parameters)
+    adam = torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+    answer, chosen = first, 0
+    for index in range(1, steps + 1):
+        if schedule == "linear":
+            factor = min(1.0, index / WARM_UP, 2 * (1 - (index - 1) / steps) + 0.02)
+            for group in adam.param_groups:
+                group["lr"] = learning_rate * factor
+        adam.zero_grad(set_to_none=True)
+        loss, images = objective(index)
+        loss.backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        output = None
+        if images is not None:
+            output, answer = (image.detach() for image in images)
+            chosen = index
+        yield Step(index, loss.detach(), output, answer, chosen)

@@ -1,0 +1,155 @@
+"""Deep Image Prior through a blind spot: the network sees the image, but never the pixel it predicts.
+
+    theta* = argmin  E[ log(v + s^2) + (m - y)^2 / (v + s^2) ],   (m, v) = f_theta(y without the pixel)
+    answer = (s^2 m + v y) / (s^2 + v)
+
+As in the Deep Image Prior an untrained network is fitted to the one noisy image and stopped before it learns the noise.
+Its input is not random but the image itself, seen around a blind spot: the pixel's own noise can not be copied, so the
+fit starts at a mild blur instead of grey and stays useful far longer. m is the prediction from the neighbours and v the
+variance of its error; s is the standard deviation of the noise, the same everywhere in the stabilised image. The answer
+weighs the prediction against the measured pixel by how much each is to be trusted.
+
+The fit draws random crops with flips and quarter turns, so that a step costs the same however large the image is. At
+every look at the whole image the next of the eight orientations is taken, and the looks are averaged.
+
+References: Ulyanov et al., Deep Image Prior, CVPR 2018, arXiv:1711.10925; Batson and Royer, Noise2Self, ICML 2019,
+arXiv:1901.11365; Laine et al., High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019, arXiv:1901.10277.
+
+What differs from these papers: one image instead of a training set, a small dilated network, and the stopping rule of
+held-out pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from operator import attrgetter
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from napari_dip.engine.device import seeded
+from napari_dip.engine.filters import averaged, early_stopped, held_out_error
+from napari_dip.engine.loop import Step, optimize
+from napari_dip.nets.blindspot import BlindSpotNet, mirror, ring_means
+from napari_dip.settings import DIP
+
+LOOKS = 24  # how often the whole image is looked at during a fit
+LOOK_WEIGHT = 0.8  # of the past in the average of looks: about the last eight, one of each orientation
+NOISE_UNITS = 3.0  # the network's input has noise of standard deviation 1/3
+STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about this many pixels
+
+
+def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator[Step]:
+    """Fit the blind-spot network to a noisy plane.
+
+    Parameters
+    ----------
+    y : Tensor
+        Shape (C, Y, X), intensities in [0, 1].
+    s : DIP
+        With ``net="blind-spot"``.
+    generator : Generator
+        Seeded, on the CPU.
+    noise : float
+        Standard deviation of the noise in `y`, the same everywhere.
+
+    Yields
+    ------
+    Step
+        One a gradient step; the answer changes at each look at the whole image.
+    """
+    centre, unit = y.mean(), NOISE_UNITS * noise
+    x = ((y - centre) / unit)[None]  # (1, C, Y, X)
+    colours = len(y)
+    with seeded(s.seed):
+        net = BlindSpotNet(colours, s.channels, s.layers).to(y.device)
+    mean_net = AveragedModel(net, avg_fn=lambda old, new, n: torch.lerp(new, old, min(s.averaging, 1 - 1 / (n + 1))))
+    hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
+    seen = mirror((~hidden).float()[None], net.reach)
+    padded = torch.cat([mirror(torch.cat([x, ring_means(x)], dim=1), net.reach), seen], dim=1)
+    variance = NOISE_UNITS**-2
+    look_every = max(1, s.steps // LOOKS)
+
+    def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        crops = random_crops(padded, s.crop + 2 * net.reach, s.batch, generator)
+        if index > 1:  # the weights of the step before, so that the average never runs ahead of the optimiser
+            mean_net.update_parameters(net)
+        mean, spread = net(crops[:, :-1])
+        inner = slice(net.reach, -net.reach)
+        target, weight = crops[:, :colours, inner, inner], crops[:, -1:, inner, inner]
+        v = spread_to_variance(spread, variance) + variance
+        loss = (((mean - target).square() / v + v.log()) * weight).sum() / (weight.sum() * colours + 1e-12)
+        if index % look_every and index != s.steps:
+            return loss, None
+        with torch.no_grad():
+            blind, answer = look(mean_net.module, padded[:, :-1], variance, index // look_every)
+        return loss, (blind * unit + centre, answer * unit + centre)
+
+    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, y, schedule=s.schedule)
+    steps = averaged(steps, LOOK_WEIGHT)
+    if s.stop == "held-out" and bool(hidden.any()):
+        steps = early_stopped(steps, held_out_error(y, hidden, attrgetter("output")), s.patience)
+    yield from steps
+
+
+def spread_to_variance(spread: Tensor, noise_variance: float) -> Tensor:
+    """Turn the network's second output into the variance of its error, between 0 and some times the noise's."""
+    return 4 * noise_variance * torch.nn.functional.softplus(spread - 2)
+
+
+def random_crops(padded: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
+    """Cut `count` random squares out of (1, C, Y, X), each in a random one of the eight orientations.
+
+    Where the image is smaller than the square, the crop is as large as the image (and square, so that it can turn).
+    """
+    height, width = padded.shape[-2:]
+    size = min(size, height, width)
+    crops = []
+    for _ in range(count):
+        draw = torch.rand(3, generator=generator).tolist()
+        top, left = int(draw[0] * (height - size + 1)), int(draw[1] * (width - size + 1))
+        crops.append(turn(padded[..., top : top + size, left : left + size], int(draw[2] * 8)))
+    return torch.cat(crops)
+
+
+def turn(image: Tensor, orientation: int) -> Tensor:
+    """Bring (..., Y, X) into one of its eight orientations."""
+    image = torch.rot90(image, orientation % 4, (-2, -1))
+    return image.flip(-1) if orientation % 8 >= 4 else image
+
+
+def turn_back(image: Tensor, orientation: int) -> Tensor:
+    """Undo `turn`."""
+    image = image.flip(-1) if orientation % 8 >= 4 else image
+    return torch.rot90(image, -(orientation % 4), (-2, -1))
+
+
+def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: int) -> tuple[Tensor, Tensor]:
+    """Denoise the whole image with the network as it is.
+
+    Parameters
+    ----------
+    padded : Tensor
+        Shape (1, C * (1 + rings), Y + 2 reach, X + 2 reach).
+    orientation : int
+        Which of the eight orientations the network gets to see.
+
+    Returns
+    -------
+    blind, answer : Tensor
+        Shape (C, Y, X) each: the prediction from the neighbours, and its mean with the measured pixel, each weighted
+        by the inverse of its variance.
+    """
+    turned, reach = turn(padded, orientation), net.reach
+    rows = turned.shape[-2] - 2 * reach
+    strip = max(1, STRIP_PIXELS // turned.shape[-1])
+    strips = []
+    for top in range(0, rows, strip):
+        x = turned[..., top : min(top + strip, rows) + 2 * reach, :]
+        mean, spread = net(x)
+        measured = x[:, : net.colours, reach:-reach, reach:-reach]
+        v = spread_to_variance(spread, noise_variance)
+        strips.append(torch.stack([mean, (noise_variance * mean + v * measured) / (noise_variance + v)]))
+    blind, answer = turn_back(torch.cat(strips, dim=-2), orientation)[:, 0]  # (2, 1, C, Y, X) before
+    return blind, answer

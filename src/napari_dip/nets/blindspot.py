@@ -1,0 +1,113 @@
+"""A network that cannot see the pixel it predicts.
+
+The first convolution has no weight at its centre; all later 3x3 convolutions are dilated by 2. A pixel reaches itself
+only through offsets that are even, and the first layer moves by an odd one, so no path leads back: each output is a
+function of the other pixels alone, and the pixel's own noise cannot be copied into it. Wider rings around the pixel
+come in as extra channels (`ring_means`) just before the 1x1 convolutions.
+
+References
+----------
+Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
+Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019, arXiv:1901.10277.
+Wu, Liu, Cao, Ren and Zuo, Unpaired Learning of Deep Image Denoising (dilated blind-spot network), ECCV 2020,
+arXiv:2008.13711.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+RING_WIDTHS = (0.7, 1.0, 2.0, 4.0)  # standard deviations in pixels
+
+
+class BlindSpotNet(nn.Module):
+    """Predict each pixel, and how far off the prediction may be, from the pixels around it.
+
+    Parameters
+    ----------
+    colours : int
+        Channels of the image; a pixel is blind to all of its own.
+    channels : int
+        Width of the network.
+    layers : int
+        Dilated convolutions; the network sees ``1 + 2 * layers`` pixels far.
+    """
+
+    def __init__(self, colours: int = 1, channels: int = 48, layers: int = 4) -> None:
+        super().__init__()
+        self.colours = colours
+        self.reach = 1 + 2 * layers
+        self.first = nn.Conv2d(colours, channels, 3)
+        blind = torch.ones(1, 1, 3, 3)
+        blind[..., 1, 1] = 0
+        self.register_buffer("blind", blind, persistent=False)
+        self.around = nn.ModuleList(nn.Conv2d(channels, channels, 3, dilation=2) for _ in range(layers))
+        self.join = nn.Conv2d(channels + colours * len(RING_WIDTHS), channels, 1)
+        self.mix = nn.Conv2d(channels, channels, 1)
+        self.last = nn.Conv2d(channels, 2 * colours, 1)
+        nn.init.zeros_(self.last.weight)  # the fit starts at the mean of the neighbours, a mild blur
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict the middle of a padded image.
+
+        Parameters
+        ----------
+        x : Tensor
+            Shape (B, colours * (1 + rings), Y + 2 reach, X + 2 reach): the image, then its ring means from the
+            narrowest to the widest.
+
+        Returns
+        -------
+        mean, spread : Tensor
+            Shape (B, colours, Y, X) each. `spread` is the logarithm of the variance of the error of `mean`.
+        """
+        act = functional.leaky_relu
+        image, rings = x[:, : self.colours], x[:, self.colours :]
+        h = functional.conv2d(image, self.first.weight * self.blind, self.first.bias)
+        for conv in self.around:  # (B, channels, ...), two pixels less on each side every time
+            h = h[..., 2:-2, 2:-2] + conv(act(h, 0.1))
+        r = self.reach
+        rings = rings[..., r:-r, r:-r]
+        h = act(self.join(act(torch.cat([h, rings], dim=1), 0.1)), 0.1)
+        h = self.last(act(self.mix(h), 0.1))
+        return h[:, : self.colours] + rings[:, : self.colours], h[:, self.colours :]
+
+
+def ring_means(image: Tensor) -> Tensor:
+    """Average around each pixel without it.
+
+    Parameters
+    ----------
+    image : Tensor
+        Shape (B, C, Y, X).
+
+    Returns
+    -------
+    Tensor
+        Shape (B, C * rings, Y, X): Gaussian means of growing width whose centre has no weight; borders are mirrored.
+    """
+    colours = image.shape[1]
+    means = []
+    for sigma in RING_WIDTHS:
+        radius = int(4 * sigma) + 1
+        t = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+        line = torch.exp(-(t**2) / (2 * sigma**2))
+        kernel = (line / line.sum()).expand(colours, 1, 1, -1)
+        padded = mirror(image, radius)
+        blurred = functional.conv2d(functional.conv2d(padded, kernel, groups=colours), kernel.mT, groups=colours)
+        centre = kernel[0, 0, 0, radius] ** 2
+        means.append((blurred - centre * image) / (1 - centre))
+    return torch.cat(means, dim=1)
+
+
+def mirror(image: Tensor, margin: int) -> Tensor:
+    """Pad (..., Y, X) by reflection, also where the margin is longer than the image."""
+    for dim in (-2, -1):
+        size = image.shape[dim]
+        period = max(2 * size - 2, 1)
+        index = torch.arange(-margin, size + margin, device=image.device).remainder(period)
+        image = image.index_select(dim, torch.where(index < size, index, period - index))
+    return image

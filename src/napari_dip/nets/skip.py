@@ -1,0 +1,68 @@
+"""The skip network of the Deep Image Prior: a U-Net whose skips are narrow.
+
+Five scales, 128 channels down and up, 4 in each skip, reflection padding, strided convolution down, bilinear up, batch
+norm and LeakyReLU 0.2 after every convolution, a 1x1 convolution after each scale, a sigmoid at the end: 2,217,831
+weights for 32 channels in and 3 out.
+
+Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925 (supplement).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class SkipNet(nn.Module):
+    """Fit an image with a fixed random input.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels of z and of the image.
+    channels : int
+        Width of every scale.
+    scales : int
+        How many times the image is halved.
+    skips : int
+        Channels of each skip connection.
+    """
+
+    def __init__(
+        self, inputs: int = 32, outputs: int = 1, channels: int = 128, scales: int = 5, skips: int = 4
+    ) -> None:
+        super().__init__()
+        self.down = nn.ModuleList()
+        self.skip = nn.ModuleList()
+        self.up = nn.ModuleList()
+        for scale in range(scales):
+            width = inputs if scale == 0 else channels
+            self.down.append(nn.Sequential(_block(width, channels, 3, stride=2), _block(channels, channels, 3)))
+            self.skip.append(_block(width, skips, 1))
+            joined = channels + skips
+            self.up.append(
+                nn.Sequential(nn.BatchNorm2d(joined), _block(joined, channels, 3), _block(channels, channels, 1))
+            )
+        self.last = nn.Conv2d(channels, outputs, 1)
+        self.multiple = 2**scales
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map z (B, inputs, Y, X) to an image (B, outputs, Y, X) in (0, 1)."""
+        return torch.sigmoid(self.last(self._scale(z, 0)))
+
+    def _scale(self, x: Tensor, scale: int) -> Tensor:
+        deep = self.down[scale](x)  # (B, channels, Y/2, X/2)
+        if scale + 1 < len(self.down):
+            deep = self._scale(deep, scale + 1)
+        deep = functional.interpolate(deep, size=x.shape[-2:], mode="bilinear")  # (B, channels, Y, X)
+        joined: Tensor = self.up[scale](torch.cat([deep, self.skip[scale](x)], dim=1))
+        return joined
+
+
+def _block(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="reflect"),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.2),
+    )
