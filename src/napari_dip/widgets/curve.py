@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 MOST_POINTS = 4000
 LOSS, CRITERION = "#4da3ff", "#ffb454"  # both legible on napari's dark and light themes
 HEIGHT = 150
+FEW = 100  # points, up to which each is marked
 WIDE = 20  # largest over smallest value, from which on an axis is logarithmic
 
 
@@ -72,8 +73,6 @@ class Curve(QWidget):
         if beat.plane != self._plane:
             self._plane, self._points = beat.plane, []
             self._mark.hide()
-        if beat.planes > 1:
-            self._item.setTitle(f"plane {beat.plane + 1} of {beat.planes}", size="8pt")
         self._points.extend(beat.points)
         if len(self._points) > MOST_POINTS:
             self._points = self._points[::2]
@@ -109,9 +108,11 @@ class Curve(QWidget):
         item.getAxis("right").linkToView(self._right)
         self._right.setXLink(item)
         item.getViewBox().sigResized.connect(self._on_resized)
-        self._loss = item.plot(pen=pyqtgraph.mkPen(LOSS + "60", width=1))  # of one batch: it jumps
+        self._loss = item.plot(pen=pyqtgraph.mkPen(LOSS + "38", width=1))  # of one batch: it jumps
         self._mean = item.plot(pen=pyqtgraph.mkPen(LOSS, width=1.5))
-        self._criterion = pyqtgraph.PlotDataItem(pen=pyqtgraph.mkPen(CRITERION, width=1.5))
+        self._criterion = pyqtgraph.PlotDataItem(
+            pen=pyqtgraph.mkPen(CRITERION, width=1.5), symbolSize=4, symbolBrush=CRITERION, symbolPen=None
+        )
         self._right.addItem(self._criterion)
         pen = pyqtgraph.mkPen(text, style=pyqtgraph.QtCore.Qt.PenStyle.DashLine)
         options = {"position": 0.92, "color": text, "fill": background, "movable": False, "anchors": [(1, 0), (1, 0)]}
@@ -129,10 +130,12 @@ class Curve(QWidget):
             good = [(p[0], y) for p in self._points if (y := p[column]) is not None and math.isfinite(y)]
             log = _wide([y for _, y in good])
             self._item.getAxis(side).setLogMode(x=False, y=log)
-            self._item.getAxis(side).setStyle(showValues=bool(good))
+            self._item.getAxis(side).setStyle(showValues=len(good) > 1)
             line.setLogMode(False, log)
             line.setData([x for x, _ in good], [y for _, y in good])
-            if line is self._loss:
+            if line is self._criterion:
+                line.setSymbol("o" if len(good) < FEW else None)
+            else:
                 self._mean.setLogMode(False, log)
                 self._mean.setData(*_smoothed(good))
 

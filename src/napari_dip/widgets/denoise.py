@@ -159,6 +159,7 @@ class DenoiseWidget(QWidget):
             self._show_iterates(run)
             self.panel.end(_ending(run), error=bool(run.answer.warning))
         elif run.control.discard.is_set():
+            self.panel.bar.reset()
             self.panel.end("Discarded: nothing is kept.")
         else:  # by napari, whose list of tasks can end workers
             self.panel.end("The run was ended by napari: the layer holds its last picture.", error=True)

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_dip.settings import Knob, Settings, explain, knobs
-from napari_dip.widgets.rows import SPACING, Rows
+from napari_dip.widgets.rows import SPACING, Rows, narrow
 
 BIGGEST = 2**53  # superqt's large spin box holds it
 
@@ -100,6 +100,8 @@ class Form(QWidget):
         title = knob.name.replace("_", " ").capitalize()
         label = QLabel(f"{title} ({knob.unit})" if knob.unit and knob.unit != knob.name else title)
         label.setToolTip(knob.help)
+        if not isinstance(knob.default, bool):
+            narrow(box.native)
         rows.addRow(label, box.native)
 
     def _edit(self, name: str, value: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel
+from qtpy.QtWidgets import QFormLayout, QLabel, QSizePolicy, QWidget
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,11 +30,10 @@ class Rows(QFormLayout):
         return [label for cell in cells if cell is not None and isinstance(label := cell.widget(), QLabel)]
 
 
-def narrow(*combos: QComboBox) -> None:
-    """Let combo boxes shrink below their longest entry, so that the dock may be narrow."""
-    for combo in combos:
-        combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        combo.setMinimumContentsLength(3)
+def narrow(*fields: QWidget) -> None:
+    """Let fields take the width there is, so that long entries and large bounds do not make the dock wide."""
+    for field in fields:
+        field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
 
 def align(labels: Iterable[QLabel]) -> None:
