@@ -71,9 +71,7 @@ def gaussian_j(noisy: np.ndarray) -> np.ndarray:
     """Gaussian blur, its width calibrated by J-invariance (Batson and Royer 2019) as scikit-image does it."""
     from skimage.restoration import calibrate_denoiser
 
-    blur = calibrate_denoiser(
-        noisy, _gaussian, denoise_parameters={"sigma": np.arange(0.4, 4.01, 0.1)}, approximate_loss=False
-    )
+    blur = calibrate_denoiser(noisy, _gaussian, denoise_parameters={"sigma": np.arange(0.4, 4.01, 0.1)})
     return blur(noisy)
 
 

@@ -72,7 +72,9 @@ def main() -> None:
 
             follow(noisy, clean, how, every, report)
             best, last = result[label]["best"], result[label]["last"]
-            print(f"{name} {label}: best {best[3]:.2f} dB at step {best[0]} after {best[1]:.0f} CPU s; last {last[3]:.2f} dB")
+            print(
+                f"{name} {label}: best {best[3]:.2f} dB at step {best[0]} after {best[1]:.0f} CPU s; last {last[3]:.2f} dB"
+            )
 
 
 if __name__ == "__main__":

@@ -75,12 +75,24 @@ def denoise(
 def iter_denoise(
     image: Image | ArrayLike, how: Settings | None = None, *, axes: str | None = None, device: str = "auto"
 ) -> Iterator[Snapshot]:
-    """Denoise step by step; same parameters and errors as `denoise`.
+    """Denoise step by step.
+
+    Parameters
+    ----------
+    image, how, axes, device
+        As for `denoise`.
 
     Yields
     ------
     Snapshot
         One a step. `Snapshot.image` is the answer if the work stopped there, float32.
+
+    Raises
+    ------
+    ValueError
+        At the call, for input that cannot be denoised.
+    DenoiseError
+        During the work, if it breaks.
     """
     how = DIP() if how is None else how
     source = image if isinstance(image, Image) else Image(_as_array_like(image), axes or "")

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 
 def knob(default: Any, help_text: str, *, unit: str = "", basic: bool = False, **bounds: Any) -> Any:
-    """Declare one setting: default, help, unit, whether it shows unfolded, and bounds (``ge``, ``le``, ``gt``, ``lt``)."""
+    """Declare one setting: default, help, unit, whether it shows unfolded, and pydantic's bounds."""
     return Field(default, description=help_text, json_schema_extra={"unit": unit, "basic": basic}, **bounds)
 
 
@@ -78,7 +78,7 @@ class DIP(Settings):
     }
 
     steps: int = knob(
-        600,
+        800,
         "Steps of Adam at most; the stopping rule may end the fit earlier.",
         unit="steps",
         ge=1,
@@ -91,13 +91,13 @@ class DIP(Settings):
     )
     stop: Literal["held-out", "variance", "never"] = knob(
         "held-out",
-        "What chooses the step: the error on hidden pixels, the moving variance of the outputs (skip only), or nothing.",
+        "What chooses the step: the error on hidden pixels, the moving variance of outputs (skip only), or nothing.",
         basic=True,
     )
     patience: int = knob(300, "Steps without improvement before the fit ends.", unit="steps", ge=1)
     held_out_share: float = knob(0.05, "Share of the pixels hidden from the loss.", ge=0, le=0.5)
     stabilise: bool = knob(True, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias.")
-    learning_rate: float = knob(0.003, "Learning rate of Adam.", gt=0, le=1)
+    learning_rate: float = knob(0.004, "Learning rate of Adam.", gt=0, le=1)
     schedule: Literal["constant", "linear"] = knob(
         "linear", "Learning rate over the steps: constant, or flat to the half and then down to 0."
     )
@@ -109,8 +109,8 @@ class DIP(Settings):
     )
     channels: int = knob(48, "Width of the network.", unit="channels", ge=1, le=1024)
     layers: int = knob(4, "Dilated layers of the blind-spot network; it sees 1 + 2 layers far.", ge=0, le=64)
-    crop: int = knob(64, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
-    batch: int = knob(1, "Crops a step for the blind-spot network.", ge=1, le=1024)
+    crop: int = knob(32, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
+    batch: int = knob(4, "Crops a step for the blind-spot network.", ge=1, le=1024)
     scales: int = knob(5, "Scales of the skip network.", ge=1, le=8)
     skip_channels: int = knob(4, "Channels of each skip connection of the skip network.", ge=1, le=1024)
     input_channels: int = knob(32, "Channels of the random input z of the skip network.", ge=1, le=1024)
@@ -170,6 +170,7 @@ def explain(error: ValidationError) -> str:
     """Turn pydantic's report into one sentence a user can act on."""
     parts = []
     for problem in error.errors():
-        where = ".".join(str(p) for p in problem["loc"]) or "settings"
-        parts.append(f"{where} = {problem['input']!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+        words = problem["msg"].removeprefix("Value error, ")
+        where = ".".join(str(p) for p in problem["loc"])
+        parts.append(f"{where} = {problem['input']!r}: {words[0].lower()}{words[1:]}" if where else words)
     return "; ".join(parts) + "."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from operator import attrgetter
 
 import torch
 from torch import Tensor, nn
@@ -23,14 +24,27 @@ def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
         Of the past, in [0, 1); 0 changes nothing. The first ``1 / (1 - weight)`` answers are averaged plainly, so that
         the average does not remember the random start.
     """
-    mean: Tensor | None = None
-    seen = 0
+    mean = running_mean(weight, attrgetter("answer"))
+    answer: Tensor | None = None
     for step in steps:
         if step.output is not None:
-            seen += 1
-            past = min(weight, 1 - 1 / seen)
-            mean = step.answer if mean is None else torch.lerp(step.answer, mean, past)
-        yield step if mean is None else replace(step, answer=mean)
+            answer = mean(step)
+        yield step if answer is None else replace(step, answer=answer)
+
+
+def running_mean(weight: float, image: Callable[[Step], Tensor] = attrgetter("output")) -> Callable[[Step], Tensor]:
+    """Return a function that takes Steps in turn and returns the exponential average of their images so far."""
+    mean: Tensor | None = None
+    seen = 0
+
+    def update(step: Step) -> Tensor:
+        nonlocal mean, seen
+        seen += 1
+        new = image(step)
+        mean = new if mean is None else torch.lerp(new, mean, min(weight, 1 - 1 / seen))
+        return mean
+
+    return update
 
 
 def backtracked(steps: Iterable[Step], net: nn.Module, *, every: int = 50, jump: float = 3.16) -> Iterator[Step]:

@@ -54,6 +54,7 @@ def optimize(
     first: Tensor,
     *,
     schedule: str = "constant",
+    clip: float | None = None,
 ) -> Iterator[Step]:
     """Minimise an objective with Adam, one Step at a time.
 
@@ -71,6 +72,9 @@ def optimize(
         The answer before any output exists: the noisy image, shape (C, Y, X).
     schedule : {"constant", "linear"}
         ``"linear"`` rises over 20 steps, is flat to the half and falls to a fiftieth at the end.
+    clip : float, optional
+        The longest gradient that is believed; longer ones are shortened to it, so that one odd batch cannot throw the
+        fit away.
     """
     parameters = list(parameters)
     adam = torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
@@ -83,6 +87,8 @@ def optimize(
         adam.zero_grad(set_to_none=True)
         loss, images = objective(index)
         loss.backward()  # type: ignore[no-untyped-call]
+        if clip is not None:
+            torch.nn.utils.clip_grad_norm_(parameters, clip)
         adam.step()
         output = None
         if images is not None:

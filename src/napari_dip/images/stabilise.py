@@ -54,14 +54,15 @@ class PoissonGaussian:
     def stabilise(self, y: Pixels) -> Pixels:
         """Apply the generalised Anscombe transform: noise of standard deviation 1 comes out."""
         g = self.gain
-        return 2 / g * np.sqrt(np.maximum(g * y + 0.375 * g**2 + self.variance, 0))
+        photons = np.maximum(y / g + 0.375 + self.variance / g**2, 0)
+        return np.asarray(2 * np.sqrt(photons), dtype=np.float64)
 
     def restore(self, z: Pixels) -> Pixels:
         """Undo `stabilise` on a denoised image, without bias (closed form of the exact unbiased inverse)."""
         z = np.maximum(z, 0.5)
         root = np.sqrt(1.5)
         photons = z**2 / 4 + root / (4 * z) - 11 / (8 * z**2) + 5 * root / (8 * z**3) - 0.125
-        return self.gain * photons - self.variance / self.gain
+        return np.asarray(self.gain * photons - self.variance / self.gain, dtype=np.float64)
 
 
 def estimate_noise(planes: Iterable[Pixels]) -> PoissonGaussian:

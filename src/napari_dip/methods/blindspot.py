@@ -4,10 +4,10 @@
     answer = (s^2 m + v y) / (s^2 + v)
 
 As in the Deep Image Prior an untrained network is fitted to the one noisy image and stopped before it learns the noise.
-Its input is not random but the image itself, seen around a blind spot: the pixel's own noise can not be copied, so the
-fit starts at a mild blur instead of grey and stays useful far longer. m is the prediction from the neighbours and v the
-variance of its error; s is the standard deviation of the noise, the same everywhere in the stabilised image. The answer
-weighs the prediction against the measured pixel by how much each is to be trusted.
+Its input is not random but the image itself, seen around a blind spot: a pixel's own noise cannot be copied, so the fit
+starts at a calibrated blur instead of grey and stays useful far longer. m is the prediction from the neighbours and v
+the variance of its error; s is the standard deviation of the noise, the same everywhere in the stabilised image. The
+answer weighs the prediction against the measured pixel by how much each is to be trusted.
 
 The fit draws random crops with flips and quarter turns, so that a step costs the same however large the image is. At
 every look at the whole image the next of the eight orientations is taken, and the looks are averaged.
@@ -21,21 +21,23 @@ held-out pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from operator import attrgetter
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import averaged, early_stopped, held_out_error
+from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean
 from napari_dip.engine.loop import Step, optimize
-from napari_dip.nets.blindspot import BlindSpotNet, mirror, ring_means
+from napari_dip.nets.blindspot import BlindSpotNet, best_mixture, mirror, ring_means
 from napari_dip.settings import DIP
 
 LOOKS = 24  # how often the whole image is looked at during a fit
 LOOK_WEIGHT = 0.8  # of the past in the average of looks: about the last eight, one of each orientation
+SPREAD_UNITS = 4.0  # variance of the error at the knee of the softplus, in units of the noise's variance
 NOISE_UNITS = 3.0  # the network's input has noise of standard deviation 1/3
 STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about this many pixels
 
@@ -64,11 +66,16 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator
     colours = len(y)
     with seeded(s.seed):
         net = BlindSpotNet(colours, s.channels, s.layers).to(y.device)
-    mean_net = AveragedModel(net, avg_fn=lambda old, new, n: torch.lerp(new, old, min(s.averaging, 1 - 1 / (n + 1))))
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
     seen = mirror((~hidden).float()[None], net.reach)
-    padded = torch.cat([mirror(torch.cat([x, ring_means(x)], dim=1), net.reach), seen], dim=1)
+    rings = ring_means(x)
+    start = best_mixture(x, rings)
+    padded = torch.cat([mirror(torch.cat([x, start, rings], dim=1), net.reach), seen], dim=1)
     variance = NOISE_UNITS**-2
+    error = ((x - start).square().mean() / variance - 1).clamp(0.01, 100).item()  # of the start, in units of the noise
+    net.offset.data[:, colours:] = math.log(math.expm1(error / SPREAD_UNITS))
+    mean_net = AveragedModel(net, avg_fn=lambda old, new, n: torch.lerp(new, old, min(s.averaging, 1 - 1 / (n + 1))))
+    shown = cast("BlindSpotNet", mean_net.module)
     look_every = max(1, s.steps // LOOKS)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
@@ -83,19 +90,19 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator
         if index % look_every and index != s.steps:
             return loss, None
         with torch.no_grad():
-            blind, answer = look(mean_net.module, padded[:, :-1], variance, index // look_every)
+            blind, answer = look(shown, padded[:, :-1], variance, index // look_every)
         return loss, (blind * unit + centre, answer * unit + centre)
 
-    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, y, schedule=s.schedule)
+    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, y, schedule=s.schedule, clip=1.0)
     steps = averaged(steps, LOOK_WEIGHT)
     if s.stop == "held-out" and bool(hidden.any()):
-        steps = early_stopped(steps, held_out_error(y, hidden, attrgetter("output")), s.patience)
+        steps = early_stopped(steps, held_out_error(y, hidden, running_mean(LOOK_WEIGHT)), s.patience)
     yield from steps
 
 
 def spread_to_variance(spread: Tensor, noise_variance: float) -> Tensor:
-    """Turn the network's second output into the variance of its error, between 0 and some times the noise's."""
-    return 4 * noise_variance * torch.nn.functional.softplus(spread - 2)
+    """Turn the network's second output into the variance of its error, a positive number."""
+    return SPREAD_UNITS * noise_variance * torch.nn.functional.softplus(spread)
 
 
 def random_crops(padded: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
@@ -131,7 +138,7 @@ def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: 
     Parameters
     ----------
     padded : Tensor
-        Shape (1, C * (1 + rings), Y + 2 reach, X + 2 reach).
+        Shape (1, C * (2 + rings), Y + 2 reach, X + 2 reach).
     orientation : int
         Which of the eight orientations the network gets to see.
 

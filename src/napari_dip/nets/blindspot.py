@@ -3,7 +3,8 @@
 The first convolution has no weight at its centre; all later 3x3 convolutions are dilated by 2. A pixel reaches itself
 only through offsets that are even, and the first layer moves by an odd one, so no path leads back: each output is a
 function of the other pixels alone, and the pixel's own noise cannot be copied into it. Wider rings around the pixel
-come in as extra channels (`ring_means`) just before the 1x1 convolutions.
+come in as extra channels (`ring_means`) just before the 1x1 convolutions, and the fit starts at their best linear
+mixture (`best_mixture`), which is a calibrated blur.
 
 References
 ----------
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-RING_WIDTHS = (0.7, 1.0, 2.0, 4.0)  # standard deviations in pixels
+RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
 
 
 class BlindSpotNet(nn.Module):
@@ -42,13 +43,14 @@ class BlindSpotNet(nn.Module):
         self.first = nn.Conv2d(colours, channels, 3)
         blind = torch.ones(1, 1, 3, 3)
         blind[..., 1, 1] = 0
+        self.blind: Tensor
         self.register_buffer("blind", blind, persistent=False)
         self.around = nn.ModuleList(nn.Conv2d(channels, channels, 3, dilation=2) for _ in range(layers))
-        self.join = nn.Conv2d(channels + colours * len(RING_WIDTHS), channels, 1)
+        self.join = nn.Conv2d(channels + colours * (1 + len(RING_WIDTHS)), channels, 1)
         self.mix = nn.Conv2d(channels, channels, 1)
-        self.last = nn.Conv2d(channels, 2 * colours, 1)
-        nn.init.zeros_(self.last.weight)  # the fit starts at the mean of the neighbours, a mild blur
-        nn.init.zeros_(self.last.bias)
+        self.last = nn.Conv2d(channels, 2 * colours, 1, bias=False)
+        self.offset = nn.Parameter(torch.zeros(1, 2 * colours, 1, 1))
+        nn.init.zeros_(self.last.weight)  # the fit starts at the mixture of rings
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Predict the middle of a padded image.
@@ -56,8 +58,8 @@ class BlindSpotNet(nn.Module):
         Parameters
         ----------
         x : Tensor
-            Shape (B, colours * (1 + rings), Y + 2 reach, X + 2 reach): the image, then its ring means from the
-            narrowest to the widest.
+            Shape (B, colours * (2 + rings), Y + 2 reach, X + 2 reach): the image, the mixture of its ring means, and
+            the ring means.
 
         Returns
         -------
@@ -72,7 +74,7 @@ class BlindSpotNet(nn.Module):
         r = self.reach
         rings = rings[..., r:-r, r:-r]
         h = act(self.join(act(torch.cat([h, rings], dim=1), 0.1)), 0.1)
-        h = self.last(act(self.mix(h), 0.1))
+        h = self.last(act(self.mix(h), 0.1)) + self.offset
         return h[:, : self.colours] + rings[:, : self.colours], h[:, self.colours :]
 
 
@@ -101,6 +103,34 @@ def ring_means(image: Tensor) -> Tensor:
         centre = kernel[0, 0, 0, radius] ** 2
         means.append((blurred - centre * image) / (1 - centre))
     return torch.cat(means, dim=1)
+
+
+def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
+    """Mix the ring means linearly so that they predict the image best.
+
+    No ring mean holds the noise of its own pixel, so the noisy image itself is the target (Batson and Royer,
+    Noise2Self, ICML 2019, arXiv:1901.11365). The mixture predicts at least as well as any one of the rings.
+
+    Parameters
+    ----------
+    image, rings : Tensor
+        Shape (1, C, Y, X) and (1, C * rings, Y, X).
+
+    Returns
+    -------
+    Tensor
+        Shape (1, C, Y, X).
+    """
+    colours = image.shape[1]
+    mixtures = []
+    for colour in range(colours):
+        own = rings[0, colour::colours].flatten(1)  # (rings, Y * X)
+        columns = torch.cat([own, torch.ones_like(own[:1])]).double().cpu()
+        target = image[0, colour].flatten().double().cpu()
+        gram = columns @ columns.T + 1e-6 * len(target) * torch.eye(len(columns), dtype=torch.float64)
+        weights = torch.linalg.solve(gram, columns @ target)
+        mixtures.append((weights @ columns).reshape(image.shape[-2:]).to(image))
+    return torch.stack(mixtures)[None]
 
 
 def mirror(image: Tensor, margin: int) -> Tensor:

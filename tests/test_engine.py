@@ -1,0 +1,134 @@
+"""The loop and its filters, most of them on plain lists of steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from operator import attrgetter
+
+import pytest
+import torch
+
+from napari_dip import DIP, iter_denoise
+from napari_dip.engine.device import pick_device, seeded
+from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance
+from napari_dip.engine.loop import Step, optimize
+
+
+def steps(values: list[float | None]) -> Iterator[Step]:
+    """One step a value; None is a step that did not look at the image."""
+    answer = torch.zeros(1, 1, 1)
+    for index, value in enumerate(values, 1):
+        output = None if value is None else torch.full((1, 1, 1), float(value))
+        answer = answer if output is None else output
+        yield Step(index, torch.tensor(1.0), output, answer, index)
+
+
+def test_averaged_starts_as_a_plain_mean_and_forgets_later() -> None:
+    out = [s.answer.item() for s in averaged(steps([1, 3, 5, None, 7]), 0.75)]
+    assert out == pytest.approx([1, 2, 3, 3, 4])
+    out = [s.answer.item() for s in averaged(steps([0.0] * 50 + [1.0]), 0.9)]
+    assert out[-1] == pytest.approx(0.1)
+
+
+def test_averaged_with_no_memory_changes_nothing() -> None:
+    assert [s.answer.item() for s in averaged(steps([1, 5, 2]), 0.0)] == [1, 5, 2]
+
+
+def test_early_stopped_keeps_the_best_and_ends_after_patience() -> None:
+    seen = list(early_stopped(steps([5, 3, 1, 2, 4, 6, 0]), lambda s: s.output.item(), patience=3))
+    assert [s.index for s in seen] == [1, 2, 3, 4, 5, 6]
+    assert [s.chosen for s in seen] == [1, 2, 3, 3, 3, 3]
+    assert seen[-1].answer.item() == 1
+
+
+def test_early_stopped_reads_only_outputs() -> None:
+    seen = list(early_stopped(steps([4, None, 2, None, None]), lambda s: s.output.item(), patience=9))
+    assert [s.chosen for s in seen] == [1, 1, 3, 3, 3]
+    assert [s.criterion for s in seen] == [4, None, 2, None, None]
+
+
+def test_early_stopped_never_takes_a_nan() -> None:
+    seen = list(early_stopped(steps([4, math.nan, 2]), lambda s: s.output.item(), patience=9))
+    assert [s.chosen for s in seen] == [1, 1, 3]
+
+
+def test_held_out_error_looks_at_hidden_pixels_alone() -> None:
+    noisy = torch.tensor([[[1.0, 2.0, 3.0]]])
+    hidden = torch.tensor([[[False, True, False]]])
+    answer = torch.tensor([[[100.0, 2.5, -100.0]]])
+    step = Step(1, torch.tensor(0.0), answer, answer, 1)
+    assert held_out_error(noisy, hidden, attrgetter("answer"))(step) == pytest.approx(0.25)
+
+
+def test_moving_variance_is_lowest_where_outputs_stand_still() -> None:
+    torch.manual_seed(0)
+    width = [1.0] * 150 + [0.1] * 150 + [1.0] * 150
+    criterion = moving_variance()
+    values = []
+    for index, w in enumerate(width, 1):
+        output = w * torch.randn(1, 8, 8)
+        values.append(criterion(Step(index, torch.tensor(0.0), output, output, index)))
+    assert all(math.isinf(v) for v in values[:99])
+    assert 150 < values.index(min(values)) < 300
+
+
+def test_backtracked_restores_the_weights_after_a_jump() -> None:
+    net = torch.nn.Linear(1, 1)
+
+    def diverging() -> Iterator[Step]:
+        one = torch.ones(1, 1, 1)
+        for index in range(1, 4):
+            loss = torch.tensor([1.0, 1.0, 9.0][index - 1])
+            with torch.no_grad():
+                net.weight.fill_(float(index))
+            yield Step(index, loss, one, one, index)
+
+    notes = [s.note for s in backtracked(diverging(), net, every=1)]
+    assert notes[:2] == ["", ""]
+    assert "went back" in notes[2]
+    assert net.weight.item() == 2
+
+
+def test_optimize_goes_downhill_and_follows_the_schedule() -> None:
+    x = torch.nn.Parameter(torch.tensor([3.0]))
+    image = torch.zeros(1, 1, 1)
+
+    def objective(index: int) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor] | None]:
+        loss = (x - 1).square().sum()
+        return loss, (image + loss, image - loss) if index % 2 == 0 else None
+
+    seen = list(optimize(objective, [x], 200, 0.1, image, schedule="linear", clip=1.0))
+    assert seen[-1].loss < 1e-3 < seen[0].loss
+    assert seen[0].output is None
+    assert seen[0].chosen == 0
+    assert seen[2].chosen == 2
+    assert seen[2].answer.item() == pytest.approx(-seen[1].loss.item())
+    assert not seen[1].answer.requires_grad
+
+
+def test_seeded_leaves_the_global_random_state_alone() -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(1)
+    torch.manual_seed(5)
+    with seeded(0):
+        torch.rand(100)
+    assert torch.rand(1) == expected
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cuda:99", "cpu:1"])
+def test_unknown_devices_get_a_sentence(name: str) -> None:
+    with pytest.raises(ValueError, match=r"[Dd]evice.*\."):
+        pick_device(name)
+
+
+def test_auto_finds_a_device() -> None:
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+
+
+def test_no_context_leaks_between_yields() -> None:
+    noisy = torch.rand(24, 24, generator=torch.Generator().manual_seed(0)).numpy()
+    for how in (DIP(steps=3, channels=4, crop=16), DIP.preset("paper", steps=3, channels=4)):
+        for _ in iter_denoise(noisy, how, device="cpu"):
+            assert torch.is_grad_enabled()
+            assert not torch.is_inference_mode_enabled()
