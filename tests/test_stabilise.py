@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_dip.images.stabilise import PoissonGaussian, UnitRange, estimate_noise
+from napari_dip import read
+from napari_dip.images.stabilise import PoissonGaussian, UnitRange, estimate_noise, noise_is_smooth
 
 
 def scene(seed: int, size: int = 192) -> np.ndarray:
@@ -69,3 +72,21 @@ def test_uint16_comes_back_to_the_integer() -> None:
     y = np.arange(65536, dtype=np.float64)
     unit = UnitRange.of(0, 65535, 3e4, PoissonGaussian(0.0, 1.0), stabilise=False)
     assert np.array_equal(np.rint(unit.from_unit(unit.to_unit(y))), y)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_smooth_noise_is_told_from_white(seed: int) -> None:
+    white = np.random.default_rng(seed).normal(0, 10, (192, 192))
+    smooth = ndimage.gaussian_filter(white, 0.8)
+    assert not noise_is_smooth([(scene(seed) + white)[None]])
+    assert noise_is_smooth([(scene(seed) + 2.5 * smooth)[None]])
+
+
+def test_real_wide_field_noise_is_smooth_and_confocal_noise_is_not(data_dir: Path) -> None:
+    def planes(path: str) -> list[np.ndarray]:
+        return [np.asarray(read(data_dir / path).pixels, dtype=np.float64)[None]]
+
+    assert noise_is_smooth(planes("fmd_test_mix/WideField_BPAE_R_1_raw.png"))
+    for sample in ("BPAE_B", "BPAE_G", "BPAE_R", "fish", "mice"):
+        assert not noise_is_smooth(planes(f"fmd_confocal_fov01/{sample}_raw.tif"))
+    assert not noise_is_smooth(planes("fmd_test_mix/TwoPhoton_BPAE_G_1_raw.png"))

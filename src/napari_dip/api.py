@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_dip.errors import DenoiseError
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.images.stabilise import UnitRange, estimate_noise
+from napari_dip.images.stabilise import UnitRange, estimate_noise, noise_is_smooth
 from napari_dip.settings import DIP, Settings
 from napari_dip.snapshot import Snapshot, last
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from napari_dip.engine.loop import Step
 
+SMOOTH_NOISE = (
+    "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks like "
+    "structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
+)
 NOISE_PLANES = 8  # planes of a stack, evenly spread, that the noise is measured on
 
 
@@ -125,19 +129,21 @@ def _checked(source: Image, how: Settings, device_name: str) -> Callable[[], Ite
             )
         low, high, total = min(low, plane.min()), max(high, plane.max()), total + plane.mean()
     chosen = indices[:: -(-len(indices) // NOISE_PLANES)]
-    noise = estimate_noise(source.plane(index) for index in chosen)
+    samples = [source.plane(index) for index in chosen]
+    noise = estimate_noise(samples)
+    warning = SMOOTH_NOISE if noise_is_smooth(samples) else ""
     unit = UnitRange.of(low, high, total / len(indices), noise, stabilise=getattr(how, "stabilise", False))
-    return lambda: _planes(source, indices, how, device, unit)
+    return lambda: _planes(source, indices, how, device, unit, warning)
 
 
 def _planes(
-    source: Image, indices: list[PlaneIndex], how: Settings, device: torch.device, unit: UnitRange
+    source: Image, indices: list[PlaneIndex], how: Settings, device: torch.device, unit: UnitRange, warning: str
 ) -> Iterator[Snapshot]:
     """Fit plane by plane; the answers land in one float32 stack that starts as the input."""
     import torch
 
     stack = np.array(source.pixels, dtype=np.float32)
-    record = _record(how, device, unit)
+    record = {**_record(how, device, unit), "noise_is_correlated": bool(warning)}
     chosen: list[int] = []
     total = how.steps * len(indices)
     for number, index in enumerate(indices):
@@ -151,7 +157,7 @@ def _planes(
                 chosen=number * how.steps + step.chosen,
                 plane=number,
                 planes=len(indices),
-                note=step.note,
+                note=step.note or (warning if number == 0 and step.index == 1 else ""),
                 provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
                 make_image=partial(_picture, source, stack, index, unit, step.answer, made),
             )
