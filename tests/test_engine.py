@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from operator import attrgetter
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from napari_dip import DIP, iter_denoise
 from napari_dip.engine.device import pick_device, seeded
-from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance
+from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance, thinned
 from napari_dip.engine.loop import Step, optimize
 
 
@@ -88,6 +89,13 @@ def test_backtracked_restores_the_weights_after_a_jump() -> None:
     assert notes[:2] == ["", ""]
     assert "went back" in notes[2]
     assert net.weight.item() == 2
+
+
+def test_thinned_keeps_every_nth_those_with_a_note_and_the_last() -> None:
+    noted = [replace(s, note="!" if s.index == 4 else "") for s in steps([0.0] * 8)]
+    assert [s.index for s in thinned(noted, 3)] == [3, 4, 6, 8]
+    assert [s.index for s in thinned(noted[:6], 3)] == [3, 4, 6]
+    assert [s.index for s in thinned(noted, 1)] == list(range(1, 9))
 
 
 def test_optimize_goes_downhill_and_follows_the_schedule() -> None:

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from napari_dip.engine.loop import Step
 
 SMOOTH_NOISE = (
-    "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks like "
-    "structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
+    "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks "
+    "like structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
 )
+READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 NOISE_PLANES = 8  # planes of a stack, evenly spread, that the noise is measured on
 
 
@@ -142,13 +143,15 @@ def _planes(
     """Fit plane by plane; the answers land in one float32 stack that starts as the input."""
     import torch
 
+    from napari_dip.engine.filters import thinned
+
     stack = np.array(source.pixels, dtype=np.float32)
     record = {**_record(how, device, unit), "noise_is_correlated": bool(warning)}
     chosen: list[int] = []
     total = how.steps * len(indices)
     for number, index in enumerate(indices):
         y = torch.as_tensor(unit.to_unit(source.plane(index)), dtype=torch.float32).to(device)
-        for step in _steps(y, how, unit):
+        for step in thinned(_steps(y, how, unit), 1 if device.type == "cpu" else READ_EVERY):
             yield Snapshot(
                 step=number * how.steps + step.index,
                 total=total,
@@ -157,10 +160,11 @@ def _planes(
                 chosen=number * how.steps + step.chosen,
                 plane=number,
                 planes=len(indices),
-                note=step.note or (warning if number == 0 and step.index == 1 else ""),
+                note=step.note or warning,
                 provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
                 make_image=partial(_picture, source, stack, index, unit, step.answer, made),
             )
+            warning = ""  # once is enough
         stack = stack.copy() if number + 1 < len(indices) else stack  # snapshots already out keep theirs
         stack[index] = _to_intensities(source, unit, step.answer)
         chosen.append(step.chosen)

@@ -102,6 +102,22 @@ def early_stopped(steps: Iterable[Step], criterion: Criterion, patience: int, *,
             return
 
 
+def thinned(steps: Iterable[Step], every: int) -> Iterator[Step]:
+    """Let one step in `every` through, those with a note, and the last.
+
+    Reading a loss waits for the device: on a GPU the reader asks for one in ten.
+    """
+    skipped: Step | None = None
+    for step in steps:
+        if step.index % every == 0 or step.note:
+            skipped = None
+            yield step
+        else:
+            skipped = step
+    if skipped is not None:
+        yield skipped
+
+
 def held_out_error(noisy: Tensor, hidden: Tensor, image: Callable[[Step], Tensor]) -> Criterion:
     """Return the criterion: mean squared error on pixels that the loss never saw.
 
