@@ -1,21 +1,23 @@
 """How long the default preset takes, against the published fit, to the published fit's best picture.
 
     python benchmarks/time_to_quality.py [--images fish,BPAE_G] [--paper-steps 3000] [--threads 2] [--seed 0]
+                                         [--runs fast,paper]
 
 Both fits run in this process, one after the other, on the same crop and seed. The published fit never stops by itself
 here: its averaged answer is scored at every 10th step, and its best counts. It may be cut short (`--paper-steps`, or
 interrupted): then the record says how far it came, and its best so far is a lower bound. Results are written after every
-tenth step, so that nothing is lost.
+tenth step, so that nothing is lost; a run left out by `--runs` stays in the record as it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 
 import numpy as np
 import torch
-from common import machine, pair, save, score
+from common import RESULTS, machine, pair, save, score
 
 from napari_dip import DIP, iter_denoise
 
@@ -23,7 +25,7 @@ IMAGES = "fish,set12/01+gaussian25,mice,BPAE_G"
 
 
 def follow(noisy: np.ndarray, clean: np.ndarray, how: DIP, every: int, report: callable) -> None:
-    """Fit, and report [step, CPU seconds, wall seconds, PSNR] at every so many steps and at the end; scoring is not timed."""
+    """Fit, and report [step, CPU s, wall s, PSNR] at every so many steps and at the end; scoring is not timed."""
     cpu, wall = time.process_time(), time.perf_counter()
     curve: list[list[float]] = []
     snapshot = None
@@ -47,11 +49,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--runs", default="fast,paper")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     for name in args.images.split(","):
         noisy, clean = pair(name, args.size)
-        result: dict[str, object] = {
+        file = f"time_to_quality_{name.replace('/', '_').replace('+', '_')}"
+        before = RESULTS / f"{file}.json"
+        result: dict[str, object] = json.loads(before.read_text()) if before.exists() else {}
+        result |= {
             "data": name,
             "size": args.size,
             "seed": args.seed,
@@ -63,17 +69,18 @@ def main() -> None:
             "fast": (DIP(seed=args.seed), 25),
             "paper": (DIP.preset("paper", seed=args.seed, stop="never", steps=args.paper_steps), 10),
         }
-        for label, (how, every) in runs.items():
+        for label in args.runs.split(","):
+            how, every = runs[label]
 
-            def report(curve: list[list[float]], label: str = label, result: dict = result, name: str = name) -> None:
+            def report(curve: list[list[float]], label: str = label, result: dict = result, file: str = file) -> None:
                 best = max(curve, key=lambda point: point[-1])
                 result[label] = {"best": best, "last": curve[-1], "curve": curve}
-                save(f"time_to_quality_{name.replace('/', '_').replace('+', '_')}", result)
+                save(file, result)
 
             follow(noisy, clean, how, every, report)
             best, last = result[label]["best"], result[label]["last"]
             print(
-                f"{name} {label}: best {best[3]:.2f} dB at step {best[0]} after {best[1]:.0f} CPU s; last {last[3]:.2f} dB"
+                f"{name} {label}: best {best[3]:.2f} dB at step {best[0]}, {best[1]:.0f} CPU s; last {last[3]:.2f} dB"
             )
 
 
