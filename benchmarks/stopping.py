@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from common import CONFOCAL, TWO_PHOTON, machine, pair, save, score
 
-from napari_dip import DIP, iter_denoise
+from napari_dip import DIP, iter_denoise, last
 
 PHOTOS = tuple(f"set12/{n}+{noise}" for n, noise in (("01", "gaussian25"), ("03", "poisson30"), ("05", "speckle0.1")))
 MORE = ("set12/08+gaussian25", "set12/02+poisson30", "set12/07+speckle0.1")
@@ -32,8 +32,7 @@ def run(name: str, size: int, how: DIP) -> dict[str, object]:
         if snapshot.step % every == 0:
             curve.append((snapshot.step, score(clean, np.asarray(snapshot.image))))
     best = max(curve, key=lambda point: point[1])
-    for snapshot in iter_denoise(noisy, how, device="cpu"):
-        pass
+    snapshot = last(iter_denoise(noisy, how, device="cpu"))
     chosen = (snapshot.chosen, score(clean, np.asarray(snapshot.image)))
     return {
         "noisy": score(clean, noisy),
