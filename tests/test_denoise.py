@@ -100,6 +100,19 @@ def test_a_constant_image_is_left_as_it_is(how: Settings) -> None:
     assert np.array_equal(denoise(flat, how, device="cpu"), flat)
 
 
+def test_a_constant_plane_in_a_noisy_stack_keeps_its_values() -> None:
+    noisy = noisy_scene(0, 32)[0]
+    stack = np.stack([noisy, np.full_like(noisy, 60)])
+    assert np.array_equal(denoise(stack, DIP(**QUICK), axes="ZYX", device="cpu")[1], stack[1])
+
+
+def test_the_first_picture_is_a_blur_already() -> None:
+    noisy, clean = noisy_scene(0)
+    first = next(iter_denoise(noisy, DIP(**QUICK), device="cpu"))
+    gain = psnr(clean, np.asarray(first.image), data_range=200) - psnr(clean, noisy, data_range=200)
+    assert gain > 5
+
+
 @every_method
 def test_the_input_is_not_written_to(how: Settings) -> None:
     noisy = noisy_scene(0, 32)[0]

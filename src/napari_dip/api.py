@@ -27,6 +27,7 @@ SMOOTH_NOISE = (
     "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks "
     "like structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
 )
+NO_NOISE = "The image has no noise that could be measured; it is left as it is."
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 NOISE_PLANES = 8  # planes of a stack, evenly spread, that the noise is measured on
 
@@ -162,11 +163,10 @@ def _planes(
                 planes=len(indices),
                 note=step.note or warning,
                 provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
-                make_image=partial(_picture, source, stack, index, unit, step.answer, made),
+                make_image=partial(_picture, source, stack, index, unit, step, made),
             )
             warning = ""  # once is enough
-        stack = stack.copy() if number + 1 < len(indices) else stack  # snapshots already out keep theirs
-        stack[index] = _to_intensities(source, unit, step.answer)
+        stack = np.asarray(_picture(source, stack, index, unit, step, made).pixels)  # snapshots out keep theirs
         chosen.append(step.chosen)
 
 
@@ -175,17 +175,14 @@ def _picture(
     stack: NDArray[np.float32],
     index: PlaneIndex,
     unit: UnitRange,
-    answer: Tensor,
+    step: Step,
     made: dict[str, object],
 ) -> Image:
+    """Put the answer of one plane into a copy of the stack: from a tensor in the unit range to numpy intensities."""
     pixels = stack.copy()
-    pixels[index] = _to_intensities(source, unit, answer)
+    if step.chosen:  # at 0 the answer still is the input, which stands there exactly
+        pixels[index] = source.plane_like(unit.from_unit(step.answer.double().cpu().numpy()))
     return source.with_pixels(pixels, provenance={**source.provenance, **made})
-
-
-def _to_intensities(source: Image, unit: UnitRange, answer: Tensor) -> NDArray[Any]:
-    """Cross the border from a (C, Y, X) tensor in the unit range to a numpy plane as the image stores it."""
-    return source.plane_like(unit.from_unit(answer.double().cpu().numpy()))
 
 
 def _record(how: Settings, device: torch.device, unit: UnitRange) -> dict[str, object]:
@@ -209,7 +206,7 @@ def _steps(y: Tensor, how: Settings, unit: UnitRange) -> Iterator[Step]:
 
     generator = torch.Generator().manual_seed(how.seed)
     match how:
-        case DIP() if unit.noise == 0 or float(y.std()) == 0:
+        case DIP() if unit.noise == 0 or float(y.max() - y.min()) == 0:
             zero = torch.zeros((), device=y.device)
             return iter(
                 [

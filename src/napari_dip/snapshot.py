@@ -24,7 +24,7 @@ class Snapshot:
     criterion : float or None
         What the stopping rule watches (lower is better), where there is one.
     chosen : int
-        The step whose answer `image` is, counted like `step`.
+        The step whose answer `image` is, counted like `step`; where a plane has no answer yet, the steps before it.
     plane, planes : int
         The plane under work, from 0, and how many there are.
     note : str

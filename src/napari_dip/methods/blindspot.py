@@ -87,7 +87,7 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator
         target, weight = crops[:, :colours, inner, inner], crops[:, -1:, inner, inner]
         v = spread_to_variance(spread, variance) + variance
         loss = (((mean - target).square() / v + v.log()) * weight).sum() / (weight.sum() * colours + 1e-12)
-        if index % look_every and index != s.steps:
+        if index % look_every and index not in (1, s.steps):  # the first look is the blur that the fit starts at
             return loss, None
         with torch.no_grad():
             blind, answer = look(shown, padded[:, :-1], variance, index // look_every)
