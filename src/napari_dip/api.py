@@ -208,18 +208,7 @@ def _steps(y: Tensor, how: Settings, unit: UnitRange) -> Iterator[Step]:
     match how:
         case DIP() if unit.noise == 0 or float(y.max() - y.min()) == 0:
             zero = torch.zeros((), device=y.device)
-            return iter(
-                [
-                    Step(
-                        1,
-                        zero,
-                        y,
-                        y,
-                        1,
-                        note="The image has no noise that could be measured; it is left as it is.",
-                    )
-                ]
-            )
+            return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
         case DIP(net="blind-spot"):
             fit = blindspot.fit(y, how, generator, unit.noise)
         case DIP(net="skip"):
