@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_dip import api
 from napari_dip.errors import DenoiseError
 from napari_dip.images.files import read
 from napari_dip.settings import DIP
+from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.kept import Kept
 from napari_dip.widgets.layers import Source
 from napari_dip.widgets.stream import Answer, Beat, Control, watched
@@ -163,3 +165,32 @@ def test_kept_iterates_are_thinned_evenly() -> None:
     assert steps[0] == 1 and steps[-1] == 100 and len(steps) <= 9
     assert len(set(np.diff(steps[:-1]).tolist())) == 1
     assert kept.stack().shape == (len(steps), 4, 4)
+
+
+def snapshots(*rows: tuple[int, int, str]) -> Any:
+    """Give an engine whose snapshots have these steps, chosen steps and notes."""
+
+    def engine(image: Any, how: Any, *, device: str) -> Any:
+        for step, chosen, note in rows:
+            yield Snapshot(step, len(rows), 1.0, None, chosen, 0, 1, note, {}, lambda: image)
+
+    return engine
+
+
+def test_an_answer_that_did_not_change_is_not_drawn_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(step, 1 if step < 30 else 30, "") for step in range(1, 61)]
+    monkeypatch.setattr(api, "iter_denoise", snapshots(*rows))
+    control = Control()
+    drawn = []
+    for beat in start(control, pictures_per_second=1e9):
+        if beat.picture is not None:
+            drawn.append(beat.chosen)
+            control.shown.set()
+    assert drawn == [1, 30]
+
+
+def test_a_note_is_said_until_the_end_although_the_engine_says_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(1, 1, "Correlated noise."), (2, 2, ""), (3, 3, "Went back at 3."), (4, 4, "Went back at 4."), (5, 5, "")]
+    monkeypatch.setattr(api, "iter_denoise", snapshots(*rows))
+    beats, answer = drained(start(Control()))
+    assert answer is not None and answer.last.note == beats[-1].note == "Correlated noise. Went back at 4."

@@ -203,17 +203,16 @@ class DenoiseWidget(QWidget):
 
 def _ending(run: Run) -> str:
     assert run.answer is not None
-    last = run.answer.last
-    kept = "Stopped" if run.control.stop.is_set() else "Done"
-    return " ".join(
-        x
-        for x in (
-            f"{kept}: the answer of step {last.chosen:,} of {last.step:,}.",
-            last.note,
-            run.answer.warning,
-        )
-        if x
-    )
+    last, stopped = run.answer.last, run.control.stop.is_set()
+    if stopped and last.plane + 1 < last.planes:
+        rest = last.planes - last.plane - 1
+        what = f"{last.plane} of {last.planes} planes are done, one half-way; the other {rest} show the input."
+    elif last.planes > 1:
+        what = f"each of the {last.planes} planes is the answer of its best step."
+    else:
+        what = f"the answer of step {last.chosen:,} of {last.step:,}." if last.chosen else "nothing was changed."
+    sentences = (f"{'Stopped' if stopped else 'Done'}: {what}", last.note, run.answer.warning)
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _colours(viewer: Any) -> tuple[str, str]:

@@ -41,6 +41,7 @@ class Panel(QWidget):
         self.bar, self.message = QProgressBar(), QLabel()
         self.curve = Curve(background, text)
         self._times: list[tuple[float, int]] = []
+        self._judged = False  # whether a stopping rule has spoken
         self._lay_out()
         for name, signal in (
             ("Run", self.run),
@@ -71,6 +72,7 @@ class Panel(QWidget):
     def begin(self) -> None:
         """Get ready for a run."""
         self.curve.clear()
+        self._judged = False
         self.use_button.hide()
         self.bar.setRange(0, 0)
         self.bar.setFormat("")
@@ -84,9 +86,9 @@ class Panel(QWidget):
             return
         self.bar.setRange(0, beat.total)
         self.bar.setValue(beat.step)
-        self.bar.setFormat("%v / %m steps" + self._pace(beat))
-        plane = f"Plane {beat.plane + 1} of {beat.planes}. " if beat.planes > 1 else ""
-        self.say(plane + beat.note)
+        self.bar.setFormat("%p%" + self._pace(beat))
+        self._judged |= any(criterion is not None for _, _, criterion in beat.points)
+        self.say(f"{where(beat, self._judged)} {beat.note}".strip())
 
     def end(self, sentence: str, *, error: bool = False) -> None:
         """Say how the run ended."""
@@ -94,7 +96,7 @@ class Panel(QWidget):
             self.bar.setRange(0, 1)
             self.bar.reset()
         else:
-            self.bar.setFormat("%v / %m steps")
+            self.bar.setFormat("%v of %m steps")
         self.say(sentence, error=error)
         self.set_running(False)
 
@@ -112,7 +114,7 @@ class Panel(QWidget):
             return ""
         rate = (s1 - s0) / (t1 - t0)
         left = round((beat.total - beat.step) / rate)
-        return f"   {rate:.3g} it/s   {clock(left)} left"
+        return f"   {rate:.3g} steps/s   {clock(left)} left"
 
     def _lay_out(self) -> None:
         layout = QVBoxLayout(self)
@@ -133,6 +135,16 @@ class Panel(QWidget):
         layout.addWidget(self.message)
         layout.addWidget(self.use_button)
         layout.addWidget(self.curve, stretch=1)
+
+
+def where(beat: Beat, judged: bool) -> str:
+    """Say how far the fit is, and of which step the picture in view is.
+
+    Where a stopping rule judges the steps, that is the best so far and not the newest.
+    """
+    plane = f"Plane {beat.plane + 1} of {beat.planes}, step" if beat.planes > 1 else "Step"
+    what = "best so far" if judged else "in view"
+    return f"{plane} {beat.step:,} of {beat.total:,}" + (f", {what} {beat.chosen:,}." if beat.chosen else ".")
 
 
 def clock(seconds: int) -> str:

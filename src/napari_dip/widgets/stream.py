@@ -11,10 +11,10 @@ import threading
 import time
 import traceback
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import DenoiseError
+from napari_dip.widgets.write import write_beside
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -92,18 +92,34 @@ class Pace:
 
     pictures_per_second: float
     points: list[Point] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     next_beat: float = 0.0
     next_picture: float = 0.0
+    pictured: int = -1
+
+    def take(self, snapshot: Snapshot) -> None:
+        """Remember what a snapshot says, whether or not a beat is due with it.
+
+        The first note and the newest are kept: an engine says each once, and a person reads slowly.
+        """
+        self.points.append((snapshot.step, snapshot.loss, snapshot.criterion))
+        if snapshot.note and snapshot.note not in self.notes:
+            self.notes = [*self.notes[:1], snapshot.note]
 
     def beat(self, snapshot: Snapshot, picture: NDArray[Any] | None = None) -> Beat:
         """Pack a snapshot and the points since the last beat."""
         self.next_beat = time.monotonic() + BEAT
         points, self.points = tuple(self.points), []
         s = snapshot
-        return Beat(s.step, s.total, s.chosen, s.plane, s.planes, s.note, points, picture)
+        return Beat(s.step, s.total, s.chosen, s.plane, s.planes, " ".join(self.notes), points, picture)
 
-    def picture_made(self, seconds: float) -> None:
+    def picture_due(self, snapshot: Snapshot) -> bool:
+        """Say whether it is time for a picture, and whether it would be another than the last."""
+        return snapshot.chosen != self.pictured and time.monotonic() >= self.next_picture
+
+    def picture_made(self, snapshot: Snapshot, seconds: float) -> None:
         """Plan the next picture; a costly one waits longer, so that pictures never eat the fit."""
+        self.pictured = snapshot.chosen
         wait = max(1 / self.pictures_per_second, seconds * (1 / PICTURE_SHARE - 1))
         self.next_picture = time.monotonic() + wait
 
@@ -156,15 +172,15 @@ def watched(
     stream: Iterator[Snapshot] | None = None
     try:
         yield Beat()
-        from napari_dip import (
-            api,
-        )  # the first thing that may load torch, and it is not the main thread that waits
+        # What follows loads torch, and it is not the main thread that waits for it.
+        from napari_dip import api
 
         stream = iter(api.iter_denoise(source.image(), how, device=device))
-        last = yield from _follow(stream, source, control, Pace(pictures_per_second), kept)
+        pace = Pace(pictures_per_second)
+        last = yield from _follow(stream, source, control, pace, kept)
         if last is None:
             return None
-        return _answer(last, source, kept, folder)
+        return _answer(last, pace, source, kept, folder)
     except (RuntimeError, StopIteration) as error:
         sentence = _sentence(error)
         traceback.clear_frames(error.__traceback__)  # they hold the net and its memory
@@ -183,13 +199,13 @@ def _follow(
     for snapshot in stream:
         if control.discard.is_set():
             return None
-        pace.points.append((snapshot.step, snapshot.loss, snapshot.criterion))
+        pace.take(snapshot)
         if control.stop.is_set():
             break
         now = time.monotonic()
-        if now >= pace.next_picture and control.shown.is_set():
+        if control.shown.is_set() and pace.picture_due(snapshot):
             picture = source.shown(snapshot.image)
-            pace.picture_made(time.monotonic() - now)
+            pace.picture_made(snapshot, time.monotonic() - now)
             if kept is not None:
                 kept.add(snapshot.chosen, picture, snapshot.provenance)
             control.shown.clear()
@@ -204,31 +220,13 @@ def _follow(
     return snapshot
 
 
-def _answer(snapshot: Snapshot, source: Source, kept: Kept | None, folder: str) -> Answer:
+def _answer(snapshot: Snapshot, pace: Pace, source: Source, kept: Kept | None, folder: str) -> Answer:
     image = snapshot.image
     picture = source.shown(image)
     if kept is not None:
         kept.add(snapshot.chosen, picture, snapshot.provenance, final=True)
-    warning = _written(image, source.name, folder) if folder else ""
-    return Answer(picture, dict(snapshot.provenance), Pace(1).beat(snapshot), kept, warning)
-
-
-def _written(image: Any, name: str, folder: str) -> str:
-    """Write the answer beside others, never over one; return why not, as a sentence, or nothing."""
-    from napari_dip.images.files import write
-
-    stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip() or "image"
-    place = Path(folder).expanduser()
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-        number, path = 1, place / f"{stem} denoised.tif"
-        while path.exists():
-            number += 1
-            path = place / f"{stem} denoised {number}.tif"
-        write(path, image)
-    except (OSError, ValueError) as error:
-        return f"The answer is on its layer, but was not written to {place}: {error}"
-    return ""
+    warning = write_beside(image, source.name, folder) if folder else ""
+    return Answer(picture, dict(snapshot.provenance), pace.beat(snapshot), kept, warning)
 
 
 def _sentence(error: Exception) -> str:

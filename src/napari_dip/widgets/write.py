@@ -1,11 +1,14 @@
-"""The writer: an image layer becomes a TIFF that keeps axes, scale, units and provenance."""
+"""Layers and answers become TIFF files that keep axes, scale, units and provenance."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from napari_dip.images.image import Image
 
 
 def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
@@ -35,3 +38,21 @@ def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 
     write(path, image_of(data, meta), overwrite=True)
     return [path]
+
+
+def write_beside(image: Image, name: str, folder: str) -> str:
+    """Write the answer beside others, never over one; return why not, as a sentence, or nothing."""
+    from napari_dip.images.files import write
+
+    stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip() or "image"
+    place = Path(folder).expanduser()
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        number, path = 1, place / f"{stem} denoised.tif"
+        while path.exists():
+            number += 1
+            path = place / f"{stem} denoised {number}.tif"
+        write(path, image)
+    except (OSError, ValueError) as error:
+        return f"The answer is on its layer, but was not written to {place}: {error}"
+    return ""
