@@ -16,7 +16,7 @@ import pytest
 from cli_help import FEW, Fit, leftovers, quick, save
 
 from napari_dip.cli import main
-from napari_dip.cli.denoise import fit
+from napari_dip.cli.follow import fit
 from napari_dip.cli.talk import Talk
 from napari_dip.errors import DenoiseError
 from napari_dip.images.files import read, read_provenance, sha256, write
@@ -174,6 +174,33 @@ def test_ctrl_c_writes_the_answer_so_far_and_leaves_the_rest(
     assert "answer so far" in captured.err and "2 of 3 files were not begun" in captured.err
     record = json.loads(captured.out)
     assert record["not_begun"] == 2 and record["files"][0]["status"] == "interrupted"
+
+
+def test_ctrl_c_in_a_stack_says_that_planes_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
+        yield replace(next(quick(image, how)), plane=1, planes=5)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_dip.api.iter_denoise", interrupted)
+    source = save(tmp_path / "a.tif", (5, 8, 9))
+    assert main(["denoise", str(source), "-o", str(tmp_path / "b.tif")]) == 1
+    assert "in plane 2 of 5" in capsys.readouterr().out
+
+
+def test_a_remark_made_early_is_said_and_recorded(
+    noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def remarking(image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
+        for snapshot in quick(image, how):
+            yield replace(snapshot, note="The noise is correlated." if snapshot.step < 3 else "")
+
+    monkeypatch.setattr("napari_dip.api.iter_denoise", remarking)
+    assert main(["denoise", str(noisy), "-o", str(tmp_path / "b.tif"), "--json"]) == 0
+    said = capsys.readouterr()
+    assert said.err.count("The noise is correlated.") == 1
+    assert json.loads(said.out)["files"][0]["note"] == "The noise is correlated."
 
 
 def test_ctrl_c_before_the_first_step_writes_nothing(

@@ -45,6 +45,9 @@ def noisy(tmp_path: Path) -> Path:
         (["a.tif", "other/a.tif", "-o", "o"], "both be written"),
         (["other", "deep", "-o", ".", "--overwrite"], "is another input"),
         (["a.tif", "-o", "o.tif", "--device", "cude:0"], "--device is 'cude:0'"),
+        (["a.tif", "-o", "o.tif", "--device", "cuda:99"], "'cuda:99' was asked for"),
+        (["a.tif", "-o", "o.tif", "--axes", "QYX"], "TZCYX"),
+        (["a.tif", "-o", "o.tif", "--axes", "ZZX"], "TZCYX"),
         (["a.tif", "-o", "o.tif", "--dtype", "int3"], "int3"),
         (["a.tif", "-o", "o.tif", "--steps", "0"], "steps"),
         (["a.tif", "-o", "o.tif", "--steps", "many"], "steps"),
@@ -75,6 +78,19 @@ def test_wrong_usage_is_2_with_one_sentence_before_any_work(
     assert captured.err.startswith("napari-dip: ") and captured.err.count("\n") == 1
     assert reason in captured.err
     assert leftovers(tmp_path) == before
+
+
+def test_no_words_at_all_show_the_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    shown = capsys.readouterr()
+    assert all(verb in shown.out for verb in ("demo", "denoise", "score", "info", "doctor"))
+    assert shown.err == ""
+
+
+def test_the_demo_refuses_a_device_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "-o", str(tmp_path / "demo"), "--device", "cuda:99"]) == 2
+    assert "'cuda:99' was asked for" in capsys.readouterr().err
+    assert leftovers(tmp_path) == []
 
 
 def test_a_place_that_must_not_be_written_is_refused(

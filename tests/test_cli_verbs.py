@@ -11,8 +11,10 @@ import pytest
 from cli_help import FEW, leftovers, quick, save
 
 from napari_dip.cli import main
+from napari_dip.cli.picture import draw, figure_of, labels_of
 from napari_dip.cli.progress import Bar, Lines
 from napari_dip.cli.talk import minutes
+from napari_dip.errors import DenoiseError
 from napari_dip.images.files import read, write
 from napari_dip.images.image import Image
 from napari_dip.settings import DIP
@@ -48,7 +50,7 @@ def test_score_refuses_what_it_can_not_judge(tmp_path: Path, capsys: pytest.Capt
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"II*\0")
     assert main(["score", str(clean), str(clean)]) == 1
-    assert "range" in capsys.readouterr().err
+    assert "--data-range" in capsys.readouterr().err
     assert main(["score", str(clean), str(other), "--data-range", "1"]) == 1
     assert "shape" in capsys.readouterr().err
     assert main(["score", str(clean), str(broken), "--data-range", "1"]) == 1
@@ -63,6 +65,10 @@ def test_info_shows_what_the_file_holds_and_what_made_it(tmp_path: Path, capsys:
     assert main(["info", str(path)]) == 0
     text = capsys.readouterr().out
     assert "ZYX" in text and "2 x 3 x 4" in text and "Z 0.3 um" in text and "seed: 3" in text
+    blank = tmp_path / "b.tif"
+    write(blank, Image(np.zeros((2, 3, 4), np.float32), axes="TYX", scale=(1, 0.1, 0.1), units=("pixel", "um", "um")))
+    assert main(["info", str(blank)]) == 0
+    assert "T not given, Y 0.1 um" in capsys.readouterr().out
     assert "\x1b" not in text, "control codes out of a file must not reach the terminal"
     assert main(["info", str(path), "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
@@ -86,7 +92,10 @@ def test_demo_writes_the_image_and_the_picture_and_says_the_figures(
     assert main(["demo", "--out", str(tmp_path / "file")]) == 2
 
 
-def test_doctor_says_why_cuda_is_not_used(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_says_why_cuda_is_not_used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.undo()  # the speed test is a real fit
+    for name, value in (("SIZE", 32), ("WARM", 1), ("TIMED", 2)):
+        monkeypatch.setattr(f"napari_dip.cli.doctor.{name}", value)
     assert main(["doctor", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["versions"]["torch"] and record["threads"] >= 1
@@ -94,6 +103,32 @@ def test_doctor_says_why_cuda_is_not_used(capsys: pytest.CaptureFixture[str]) ->
     assert 0 < cpu["seconds_per_step"] < 60
     has_cuda = any(device["name"].startswith("cuda") for device in record["devices"])
     assert has_cuda == (record["cuda"] == "used")
+
+
+def test_doctor_names_a_broken_device_and_goes_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise DenoiseError("The GPU is not well.")
+
+    monkeypatch.setattr("napari_dip.api.iter_denoise", broken)
+    assert main(["doctor"]) == 0
+    assert "The GPU is not well." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("preset", DIP.presets)
+def test_the_picture_takes_losses_of_any_sign_and_gaps(preset: str, tmp_path: Path) -> None:
+    plane = Image(np.random.default_rng(0).random((8, 8)))
+    images = dict.fromkeys(("noisy", "denoised", "clean"), plane)
+    curve = [(step, -1.5 + step / 20, 0.013 if step % 10 == 1 else None) for step in range(1, 60)]
+    figure = figure_of(images, dict.fromkeys(images, ""), curve, 41, 1.0, labels_of(DIP.preset(preset)))
+    *_, below, right = figure.axes
+    assert len(below.lines[0].get_ydata()) == 59 and min(below.lines[0].get_ydata()) < 0
+    assert list(right.lines[0].get_xdata()) == [1, 11, 21, 31, 41, 51]
+    assert "loss" in below.get_ylabel() and right.get_ylabel() not in ("", below.get_ylabel())
+    assert any("41" in text.get_text() for text in below.texts)
+    draw(tmp_path / "a.png", images, dict.fromkeys(images, ""), curve, 41, 1.0)
+    assert leftovers(tmp_path) == ["a.png"]
 
 
 def test_progress_has_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,6 +141,12 @@ def test_progress_has_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys
             lines.show(snapshot)
     shown = capsys.readouterr().err.splitlines()
     assert shown[0] == "cells.tif: step 1 of 600, starting"
+    monkeypatch.setattr("napari_dip.cli.progress.LINE_EVERY", 2.5)
+    with Lines("cells.tif") as lines:
+        for snapshot in steps:
+            lines.show(snapshot)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "steps/s" in line, "the clock runs from the first step, not from the first line"
     assert shown[-1].startswith("cells.tif: step 3 of 600, ")
     assert "steps/s, at most " in shown[-1] and shown[-1].endswith(" left")
 

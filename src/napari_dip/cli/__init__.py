@@ -36,6 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if argv is None else argv)
     talk = Talk(as_json="--json" in tokens)
     try:
+        if not tokens:  # a call without a verb does nothing; it is answered with what there is
+            build(tokens).help_print([])
+            return MISUSED
         code = build(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:

@@ -62,7 +62,7 @@ def build(tokens: Sequence[str]) -> App:
 
 def chosen_method(tokens: Sequence[str]) -> type[Settings]:
     """Find the Settings class that ``--method`` names; a wrong name is refused when the flags are parsed."""
-    for word, following in zip(tokens, [*tokens[1:], ""], strict=True):
+    for word, following in zip(tokens, [*tokens[1:], ""], strict=False):
         name = following if word == "--method" else word.removeprefix("--method=")
         if name in METHODS and name != word:
             return METHODS[name]

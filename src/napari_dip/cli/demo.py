@@ -6,8 +6,8 @@ import time
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.denoise import check_device, fit, signed
-from napari_dip.cli.plan import check_writable
+from napari_dip.cli.follow import fit, signed
+from napari_dip.cli.plan import check_device, check_found, check_writable
 from napari_dip.cli.talk import DONE, FAILED, Talk, UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
     UsageError
         Before any work, when `out` or `device` can't be used.
     """
-    from napari_dip.cli.picture import draw
+    from napari_dip.cli.picture import draw, labels_of
     from napari_dip.images.files import read, sha256, write
     from napari_dip.images.metrics import psnr, ssim
 
@@ -36,6 +36,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out is a folder, but {out} is a file.")
     check_writable(out)
+    check_found(device)
     started = time.monotonic()
     data = files("napari_dip") / "data"
     with as_file(data / "fish_raw.tif") as noisy_path, as_file(data / "fish_gt.tif") as clean_path:
@@ -54,7 +55,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
     write(tiff, answer, dtype="float32", overwrite=True)
     titles = {w: f"PSNR {scores[f'psnr_{w}']:.2f} dB, SSIM {scores[f'ssim_{w}']:.3f}" for w in ("noisy", "denoised")}
     images = {"noisy": noisy, "denoised": answer, "clean": clean}
-    draw(png, images, titles | {"clean": "average of 50 captures"}, curve, final.chosen, RANGE)
+    draw(png, images, titles | {"clean": "average of 50 captures"}, curve, final.chosen, RANGE, labels_of(how))
     talk.say("Confocal zebrafish embryo, one capture against the average of 50.")
     talk.say(f"  {CITATION}.")
     for which in ("noisy", "denoised"):

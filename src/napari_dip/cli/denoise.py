@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import re
-import signal
-import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.cli.plan import Job, plan
-from napari_dip.cli.progress import progress
-from napari_dip.cli.talk import DONE, FAILED, Talk, UsageError, minutes
+from napari_dip.cli.follow import fit, signed
+from napari_dip.cli.plan import Job, check_axes, check_device, check_found, plan
+from napari_dip.cli.talk import DONE, FAILED, Talk, minutes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_dip.cli.picture import Point
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
-
-DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,9 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
         Before any work, when the call itself is wrong.
     """
     check_device(task.device)
+    check_axes(task.axes)
     jobs = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite)
+    check_found(task.device)
     records: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, start=1):
         label = job.source.name if len(jobs) == 1 else f"{job.source.name} ({number} of {len(jobs)})"
@@ -62,18 +57,6 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
         talk.say(f"{done} of {len(jobs)} files done, {failed} failed.")
     talk.result({"settings": task.settings.described(), "device": task.device, "files": records, "not_begun": left})
     return DONE if all(record["status"] == "done" for record in records) else FAILED
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that is no device's name; whether it is there is known once torch is loaded.
-
-    Raises
-    ------
-    UsageError
-        With the names that are known.
-    """
-    if not DEVICES.fullmatch(device):
-        raise UsageError(f"--device is {device!r}; it must be auto, cpu, mps, or cuda:0 (or another number).")
 
 
 def _guarded(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
@@ -106,99 +89,39 @@ def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     # The hash of what was read: the file may change, or its disk go away, during a long fit.
     source = {"name": job.source.name, "sha256": sha256(job.source)}
     started = time.monotonic()
-    final, interrupted = fit(image, task.settings, task.device, label, talk)
+    notes: list[str] = []
+    final, interrupted = fit(image, task.settings, task.device, label, talk, notes=notes)
     seconds = time.monotonic() - started
     answer = signed(final, source, interrupted)
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
     clipped = write(job.target, answer, dtype=dtype, overwrite=task.overwrite)
-    state = "interrupted, the answer so far is" if interrupted else "done,"
-    talk.say(f"{job.source}: {state} step {final.chosen} of {final.step}, {minutes(seconds)} -> {job.target}")
-    if final.note:
-        talk.note(f"{job.source}: {final.note}")
-    if task.dtype == "same":
+    talk.say(f"{job.source}: {_summary(final, interrupted)}, {minutes(seconds)} -> {job.target}")
+    if task.dtype == "same" and image.dtype.kind in "ui":
         talk.say(f"{job.target}: {clipped} values clipped to {image.dtype}.")
     return {
         "output": str(job.target),
         "status": "interrupted" if interrupted else "done",
         "steps": final.step,
         "chosen": final.chosen,
+        "planes": final.planes,
         "seconds": seconds,
-        "note": final.note,
+        "device": final.provenance.get("device"),
+        "note": " ".join(notes),
         "clipped": clipped,
     }
 
 
-def fit(
-    image: Image, how: Settings, device: str, label: str, talk: Talk, curve: list[Point] | None = None
-) -> tuple[Snapshot, bool]:
-    """Follow a fit to its end, or to Ctrl-C.
-
-    Parameters
-    ----------
-    curve : list of (step, loss, criterion), optional
-        Is given a point a step; the snapshots themselves are let go, since each can hold a whole picture.
-
-    Returns
-    -------
-    final : Snapshot
-        The last one, whose image is the answer.
-    interrupted : bool
-        Whether Ctrl-C ended it.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        When interrupted before the first step was done.
-    """
-    from napari_dip.api import iter_denoise
-
-    final: Snapshot | None = None
-    interrupted = False
-    try:
-        with progress(label, talk) as bar, ask_to_stop() as asked:
-            for final in iter_denoise(image, how, device=device):
-                if curve is not None:
-                    curve.append((final.step, final.loss, final.criterion))
-                bar.show(final)
-                if asked.is_set():
-                    interrupted = True
-                    break
-    except KeyboardInterrupt:
-        interrupted = True
-        if final is None:
-            raise
-    if final is None:
-        raise ValueError(f"{label}: the method gave no answer.")
-    return final, interrupted
-
-
-@contextmanager
-def ask_to_stop() -> Iterator[threading.Event]:
-    """Let the first Ctrl-C set a flag, so that the step at hand ends well; the second interrupts at once."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # signals can't be caught there
-        yield asked
-        return
-    before = signal.getsignal(signal.SIGINT)
-
-    def first(number: int, frame: object) -> None:
-        asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    signal.signal(signal.SIGINT, first)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def signed(final: Snapshot, source: dict[str, str], interrupted: bool = False) -> Image:
-    """Return the answer with its provenance: what made it, and the name and hash of the file it came from."""
-    record = {**final.provenance, "source": source}
+def _summary(final: Snapshot, interrupted: bool) -> str:
+    """Say how a fit ended; a step counted over all planes of a stack would tell nobody anything."""
+    if final.chosen == 0 and not interrupted:
+        return "left as it is"
+    if final.planes == 1:
+        step = f"step {final.chosen} of {final.step}"
+        return f"interrupted, the answer so far is {step}" if interrupted else f"done, {step} taken"
     if interrupted:
-        record["interrupted"] = True
-    return replace(final.image, provenance=record)
+        return f"interrupted in plane {final.plane + 1} of {final.planes}; planes not reached are the input's"
+    return f"done, {final.planes} planes"
 
 
 def _check_fits(image: Image, target: Path, dtype: str) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import platform
-import statistics
 import time
 from typing import Any
 
-from napari_dip.cli.talk import DONE, Talk
+from napari_dip.cli.talk import DONE, Talk, minutes
+from napari_dip.settings import DIP
 
 PACKAGES = (
     "napari-dip",
@@ -21,7 +21,8 @@ PACKAGES = (
     "PyQt6",
     "PySide6",
 )
-SIZE, CHANNELS, REPEATS = 256, 32, 5
+SIZE = 256  # pixels, the side of the image that the speed test is made on
+WARM, TIMED = 10, 20  # steps
 
 
 def run(talk: Talk) -> int:
@@ -37,13 +38,15 @@ def run(talk: Talk) -> int:
         "cuda": why_no_cuda() or "used",
     }
     for device in report["devices"]:
-        device["seconds_per_step"] = seconds_per_step(device["name"])
+        device |= speed(device["name"])
     talk.say(f"Python {report['python']} on {report['platform']}")
     for name, version in report["versions"].items():
         talk.say(f"  {name:13} {version or 'not installed'}")
-    talk.say(f"Devices (one training step of two {CHANNELS}-channel convolutions, {SIZE}x{SIZE} pixels):")
+    talk.say(
+        f"Devices, and a short speed test (the default fit of {SIZE} x {SIZE} pixels, {DIP().steps} steps at most):"
+    )
     for device in report["devices"]:
-        talk.say(f"  {device['name']:8} {device['seconds_per_step'] * 1000:8.1f} ms   {device['is']}")
+        talk.say(f"  {device['name']:8} {device['is']}: {_said(device)}")
     if report["cuda"] != "used":
         talk.say(f"CUDA is not used: {report['cuda']}")
     talk.result(report)
@@ -68,7 +71,9 @@ def devices() -> list[dict[str, Any]]:
     import torch
 
     threads = torch.get_num_threads()
-    found = [{"name": "cpu", "is": f"{platform.processor() or platform.machine()}, {threads} threads"}]
+    found = [
+        {"name": "cpu", "is": f"{platform.processor() or platform.machine()}, {threads} thread{'s' * (threads > 1)}"}
+    ]
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         about = torch.cuda.get_device_properties(number)
         found.append({"name": f"cuda:{number}", "is": f"{about.name}, {about.total_memory / 2**30:.0f} GiB"})
@@ -95,8 +100,8 @@ def why_no_cuda() -> str:
     return f"torch was built for CUDA {torch.version.cuda}, but found no GPU; is CUDA_VISIBLE_DEVICES set?"
 
 
-def seconds_per_step(device: str) -> float:
-    """Time one training step of two convolutions: the median of a few, after two that warm up.
+def speed(device: str) -> dict[str, Any]:
+    """Time steps of the default fit on a small synthetic image, after a few that warm up.
 
     Parameters
     ----------
@@ -105,29 +110,29 @@ def seconds_per_step(device: str) -> float:
 
     Returns
     -------
-    float
-        Seconds a step.
+    dict
+        ``seconds_per_step``, or None and the reason as ``error``: a doctor names what is broken and goes on.
     """
-    import torch
+    import numpy as np
 
-    generator = torch.Generator().manual_seed(0)
-    convolve = torch.nn.functional.conv2d
-    image = torch.rand(1, CHANNELS, SIZE, SIZE, generator=generator).to(device)  # (B, C, H, W)
-    shapes = [(CHANNELS, CHANNELS, 3, 3)] * 2
-    weights = [torch.rand(shape, generator=generator).sub(0.5).to(device).requires_grad_() for shape in shapes]
-    times = []
-    for _ in range(REPEATS + 2):
-        started = time.perf_counter()
-        hidden = torch.nn.functional.leaky_relu(convolve(image, weights[0], padding=1), 0.2)
-        convolve(hidden, weights[1], padding=1).square().mean().backward()  # type: ignore[no-untyped-call]
-        _wait(device, torch)
-        times.append(time.perf_counter() - started)
-    return statistics.median(times[2:])
+    from napari_dip.api import iter_denoise
+    from napari_dip.errors import DenoiseError
+
+    noisy = np.random.default_rng(0).poisson(20, (SIZE, SIZE)).astype(np.float32)
+    started, first = 0.0, 0
+    try:
+        for snapshot in iter_denoise(noisy, DIP(), device=device):
+            if not first and snapshot.step >= WARM:
+                started, first = time.perf_counter(), snapshot.step
+            elif first and snapshot.step >= first + TIMED:
+                return {"seconds_per_step": (time.perf_counter() - started) / (snapshot.step - first)}
+    except (DenoiseError, ValueError) as error:
+        return {"seconds_per_step": None, "error": str(error)}
+    return {"seconds_per_step": None, "error": "The fit ended before it could be timed."}
 
 
-def _wait(device: str, torch: Any) -> None:
-    """Let the device finish: GPUs work on after the call has come back."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-    elif device == "mps":
-        torch.mps.synchronize()
+def _said(device: dict[str, Any]) -> str:
+    seconds = device["seconds_per_step"]
+    if seconds is None:
+        return str(device["error"])
+    return f"{seconds * 1000:.3g} ms a step, about {minutes(seconds * DIP().steps)} an image"

@@ -9,6 +9,8 @@ from napari_dip.cli.talk import DONE, Talk
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_dip.images.image import Image
+
 
 def run(path: Path, talk: Talk) -> int:
     """Print axes, shape, type, pixel size and provenance of an image file.
@@ -26,8 +28,7 @@ def run(path: Path, talk: Talk) -> int:
     talk.say(f"  axes   {image.axes}")
     talk.say(f"  shape  {' x '.join(map(str, image.shape))}")
     talk.say(f"  dtype  {image.dtype}")
-    sizes = (f"{a} {s:g} {u}" for a, s, u in zip(image.axes, image.scale, image.units, strict=True) if a != "C")
-    talk.say(f"  scale  {', '.join(sizes)}")
+    talk.say(f"  scale  {sizes(image)}")
     if provenance:
         talk.say("  made by napari-dip:")
         for line in _lines(provenance, depth=2):
@@ -46,6 +47,15 @@ def run(path: Path, talk: Talk) -> int:
         }
     )
     return DONE
+
+
+def sizes(image: Image) -> str:
+    """Say how far a step along each axis is; an axis of 1 pixel is one that nothing is known of."""
+    steps = zip(image.axes, image.scale, image.units, strict=True)
+    known = {a: "not given" if (s, u) == (1, "pixel") else f"{s:g} {u}" for a, s, u in steps if a != "C"}
+    if set(known.values()) == {"not given"}:
+        return "not given"
+    return ", ".join(f"{axis} {size}" for axis, size in known.items())
 
 
 def _lines(record: dict[str, Any], depth: int) -> list[str]:

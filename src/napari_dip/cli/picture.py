@@ -10,9 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
     from napari_dip.images.image import Image
+    from napari_dip.settings import Settings
 
 BAR: dict[str, Any] = {"location": "bottom", "shrink": 0.3, "aspect": 28, "pad": 0.02}
+LOG_FROM = 20.0  # from this span on, greatest over least
 Point = tuple[int, float, float | None]  # step, loss, criterion
 
 
@@ -23,6 +27,7 @@ def draw(
     curve: Sequence[Point],
     chosen: int,
     data_range: float,
+    labels: tuple[str, str] = ("loss", "stopping criterion"),
 ) -> None:
     """Write the picture as PNG; nothing stands under `path` until it is whole.
 
@@ -40,7 +45,27 @@ def draw(
         The step whose answer was taken.
     data_range : float
         White, in gray levels.
+    labels : (str, str)
+        What loss and criterion are, see `labels_of`.
     """
+    figure = figure_of(images, titles, curve, chosen, data_range, labels)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        figure.savefig(part, format="png", dpi=110)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def figure_of(
+    images: Mapping[str, Image],
+    titles: Mapping[str, str],
+    curve: Sequence[Point],
+    chosen: int,
+    data_range: float,
+    labels: tuple[str, str],
+) -> Figure:
+    """Return the picture; the parameters are those of `draw`."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 7), layout="constrained")
@@ -57,13 +82,8 @@ def draw(
     title = f"Residual (noisy - denoised)\nmean {residual.mean():.2f}, std {residual.std():.2f}"
     shown = _panel(panels[3], residual, title, cmap="RdBu_r", vmin=-bound, vmax=bound)
     figure.colorbar(shown, ax=panels[3], **(BAR | {"shrink": 0.9}), label="gray levels")
-    _curve(figure.add_subplot(grid[1, :]), curve, chosen)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        figure.savefig(part, format="png", dpi=110)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    _curve(figure.add_subplot(grid[1, :]), curve, chosen, labels)
+    return figure
 
 
 def _panel(axes: Any, plane: Any, title: str, **look: Any) -> Any:
@@ -73,16 +93,47 @@ def _panel(axes: Any, plane: Any, title: str, **look: Any) -> Any:
     return axes.imshow(plane, interpolation="nearest", **look)
 
 
-def _curve(axes: Any, curve: Sequence[Point], chosen: int) -> None:
-    """Draw loss and criterion over the steps, the chosen one marked; a log axis takes positive values."""
-    for label, column, style in (("loss", 1, "0.55"), ("stopping criterion", 2, "C0")):
-        points = [(p[0], p[column]) for p in curve if p[column] is not None and 0 < float(p[column] or 0) < np.inf]
-        if points:
-            axes.plot(*zip(*points, strict=True), color=style, lw=1.2, label=label)
-    axes.axvline(chosen, color="C3", lw=1.2, ls="--", label=f"step taken: {chosen}")
-    axes.set_yscale("log")
+def labels_of(how: Settings) -> tuple[str, str]:
+    """Say what the loss and the stopping criterion of these settings are, as an axis needs it."""
+    losses = {"blind-spot": "loss:\nnegative log likelihood", "skip": "loss:\nsquared error"}
+    criteria = {"held-out": "squared error on\nhidden pixels, with noise", "variance": "variance of the\nlast outputs"}
+    loss = losses.get(getattr(how, "net", ""), "loss")
+    return loss, criteria.get(getattr(how, "stop", ""), "stopping criterion")
+
+
+def _curve(axes: Any, curve: Sequence[Point], chosen: int, labels: tuple[str, str]) -> None:
+    """Draw loss and criterion over the steps, each on an axis of its own: their units differ, and their span."""
+    loss = [(step, value) for step, value, _ in curve if np.isfinite(value)]
+    criterion = [(step, value) for step, _, value in curve if value is not None and np.isfinite(value)]
+    if loss:
+        steps, values = np.array(loss).T
+        _line(axes, steps, values, "0.6", labels[0], lw=0.5, alpha=0.6)
+        width = max(1, len(values) // 40)  # the loss of random crops jumps: what matters is its mean
+        mean = np.convolve(values, np.full(width, 1 / width), mode="valid")
+        axes.plot(steps[width - 1 :], mean, color="0.35", lw=1.4)
+    if criterion:
+        other = axes.twinx()
+        steps, values = np.array(criterion).T
+        _line(other, steps, values, "C0", labels[1], lw=1.6, marker=".", ms=4)
+    axes.axvline(chosen, color="C3", lw=1.2, ls="--")
+    axes.annotate(
+        f"step taken: {chosen} ",
+        (chosen, 0.94),
+        xycoords=("data", "axes fraction"),
+        color="C3",
+        ha="right" if chosen > curve[-1][0] / 2 else "left",
+        va="top",
+    )
     axes.set_xlabel("step")
-    axes.set_ylabel("squared error")
     axes.margins(x=0.01)
-    axes.grid(alpha=0.25)
-    axes.legend(loc="best")
+    axes.grid(alpha=0.25, axis="x")
+
+
+def _line(axes: Any, steps: Any, values: Any, color: str, label: str, **look: Any) -> None:
+    """Draw one curve, on a log axis where it spans much and is positive."""
+    axes.plot(steps, values, color=color, **look)
+    if values.min() > 0 and values.max() > LOG_FROM * values.min():
+        axes.set_yscale("log")
+    dark = "0.3" if color.startswith("0") else color
+    axes.set_ylabel(label, color=dark)
+    axes.tick_params(axis="y", colors=dark)

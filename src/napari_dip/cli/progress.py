@@ -55,9 +55,10 @@ class Lines(Silent):
 
     def show(self, snapshot: Snapshot) -> None:
         """Print a line when the last one is ten seconds old."""
+        pace = self.clock.pace(snapshot)  # at every step: the clock starts at the first
         if time.monotonic() >= self.next:
             self.next = time.monotonic() + LINE_EVERY
-            text = f"{self.label}: step {snapshot.step} of {snapshot.total}, {self.clock.pace(snapshot)}"
+            text = f"{self.label}: step {snapshot.step} of {snapshot.total}, {pace}"
             print(text, file=sys.stderr, flush=True)
 
 

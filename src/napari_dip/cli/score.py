@@ -26,6 +26,11 @@ def run(clean_path: Path, restored_path: Path, data_range: float | None, affine:
     if data_range is not None and not 0 < data_range < float("inf"):
         raise UsageError(f"--data-range is {data_range}; it must be positive, such as 255 for 8-bit images.")
     clean, restored = read(clean_path), read(restored_path)
+    if data_range is None and clean.dtype.kind == "f":
+        raise ValueError(
+            f"The clean image {clean_path} is {clean.dtype}, which has no range of its own: "
+            "say --data-range, such as 255 for values on the scale of 8 bits."
+        )
     span = data_range_of(clean, data_range)
     origin = "as given" if data_range is not None else f"that of the clean image's type {clean.dtype}"
     scores = {
