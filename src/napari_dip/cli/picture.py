@@ -117,7 +117,7 @@ def _curve(axes: Any, curve: Sequence[Point], chosen: int, labels: tuple[str, st
         _line(other, steps, values, "C0", labels[1], lw=1.6, marker=".", ms=4)
     axes.axvline(chosen, color="C3", lw=1.2, ls="--")
     axes.annotate(
-        f"step taken: {chosen} ",
+        f" step taken: {chosen} ",
         (chosen, 0.94),
         xycoords=("data", "axes fraction"),
         color="C3",
