@@ -54,6 +54,12 @@ def test_early_stopped_never_takes_a_nan() -> None:
     assert [s.chosen for s in seen] == [1, 1, 3]
 
 
+def test_early_stopped_follows_the_newest_answer_while_the_criterion_cannot_judge() -> None:
+    values = iter([math.inf, math.inf, 3.0, 5.0])
+    seen = list(early_stopped(steps([4, 7, 2, 9]), lambda _: next(values), patience=9))
+    assert [s.chosen for s in seen] == [1, 2, 3, 3]
+
+
 def test_held_out_error_looks_at_hidden_pixels_alone() -> None:
     noisy = torch.tensor([[[1.0, 2.0, 3.0]]])
     hidden = torch.tensor([[[False, True, False]]])
@@ -96,6 +102,8 @@ def test_thinned_keeps_every_nth_those_with_a_note_and_the_last() -> None:
     assert [s.index for s in thinned(noted, 3)] == [3, 4, 6, 8]
     assert [s.index for s in thinned(noted[:6], 3)] == [3, 4, 6]
     assert [s.index for s in thinned(noted, 1)] == list(range(1, 9))
+    judged = [replace(s, criterion=0.5 if s.index == 5 else None) for s in steps([0.0] * 8)]
+    assert [s.index for s in thinned(judged, 4)] == [4, 5, 8]
 
 
 def test_optimize_goes_downhill_and_follows_the_schedule() -> None:

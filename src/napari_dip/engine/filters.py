@@ -93,7 +93,7 @@ def early_stopped(steps: Iterable[Step], criterion: Criterion, patience: int, *,
             outputs += 1
             if outputs % every == 0 or kept is None:
                 value, asked = criterion(step), step.index
-                if value < best or kept is None:
+                if value < best or kept is None or value == best == math.inf:  # no judgement yet: the newest
                     best, kept, chosen = value, step.answer, step.index
         if kept is not None:
             step = replace(step, answer=kept, chosen=chosen, criterion=value)
@@ -103,13 +103,13 @@ def early_stopped(steps: Iterable[Step], criterion: Criterion, patience: int, *,
 
 
 def thinned(steps: Iterable[Step], every: int) -> Iterator[Step]:
-    """Let one step in `every` through, those with a note, and the last.
+    """Let one step in `every` through, those with a note or a criterion, and the last.
 
     Reading a loss waits for the device: on a GPU the reader asks for one in ten.
     """
     skipped: Step | None = None
     for step in steps:
-        if step.index % every == 0 or step.note:
+        if step.index % every == 0 or step.note or step.criterion is not None:
             skipped = None
             yield step
         else:
