@@ -6,13 +6,14 @@ import platform
 from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
+from os import PathLike
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
 from napari_dip.errors import DenoiseError
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.images.stabilise import UnitRange, estimate_noise, noise_is_smooth
+from napari_dip.images.survey import Survey, survey
 from napari_dip.settings import DIP, Settings
 from napari_dip.snapshot import Snapshot, last
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
+    from napari_dip.images.stabilise import UnitRange
 
 SMOOTH_NOISE = (
     "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks "
@@ -29,7 +31,6 @@ SMOOTH_NOISE = (
 )
 NO_NOISE = "The image has no noise that could be measured; it is left as it is."
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
-NOISE_PLANES = 8  # planes of a stack, evenly spread, that the noise is measured on
 
 
 @overload
@@ -102,56 +103,56 @@ def iter_denoise(
     """
     how = DIP() if how is None else how
     source = image if isinstance(image, Image) else Image(_as_array_like(image), axes or "")
-    return _translated(_checked(source, how, device)())  # bad input is refused at the call, not at the first step
+    if not isinstance(how, Settings):
+        raise ValueError(f"how is {how!r}; give settings such as DIP(), DIP(steps=400) or DIP.preset('paper').")
+    from napari_dip.engine.device import pick_device
+
+    # Bad input is refused at the call, not at the first step.
+    chosen, found = pick_device(device), survey(source, stabilise=getattr(how, "stabilise", False))
+    return _translated(_planes(source, how, chosen, found))
 
 
 def _as_array_like(image: Any) -> ArrayLike:
-    return image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
-
-
-def _checked(source: Image, how: Settings, device_name: str) -> Callable[[], Iterator[Snapshot]]:
-    """Look at all pixels once, refuse what cannot be denoised, and return the work."""
-    from napari_dip.engine.device import pick_device
-
-    device = pick_device(device_name)
-    if source.dtype.kind not in "buif":
+    """Leave numpy, dask, zarr and the like as they are, and turn lists, tensors and data frames into numpy."""
+    if isinstance(image, str | PathLike):
+        raise ValueError(f"The image is the name of a file, {str(image)!r}; read it first: denoise(read(...)).")
+    if np.ma.is_masked(image):
         raise ValueError(
-            f"Pixels are of type {source.dtype}; give integers or floats (for complex data, a part of it)."
+            "The image has masked pixels, and a fit cannot leave any out; fill them first: image.filled()."
         )
-    indices = source.plane_indices()
-    low, high, total = np.inf, -np.inf, 0.0
-    for index in indices:
-        plane = source.plane(index)
-        bad = plane.size - int(np.isfinite(plane).sum())
-        if bad:
-            where = f" in plane {index}" if len(indices) > 1 else ""
-            raise ValueError(
-                f"The image has {bad} non-finite pixels (NaN or infinite){where}; replace them first, for instance "
-                "with skimage.restoration.inpaint_biharmonic."
-            )
-        low, high, total = min(low, plane.min()), max(high, plane.max()), total + plane.mean()
-    chosen = indices[:: -(-len(indices) // NOISE_PLANES)]
-    samples = [source.plane(index) for index in chosen]
-    noise = estimate_noise(samples)
-    warning = SMOOTH_NOISE if noise_is_smooth(samples) else ""
-    unit = UnitRange.of(low, high, total / len(indices), noise, stabilise=getattr(how, "stabilise", False))
-    return lambda: _planes(source, indices, how, device, unit, warning)
+    try:
+        np.dtype(image.dtype)
+        tuple(image.shape)
+        return image  # type: ignore[no-any-return]
+    except (AttributeError, TypeError):  # no array, or one with types of its own, as torch has
+        pass
+    try:
+        return np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(
+            f"The image is a {type(image).__name__} that numpy cannot read as numbers on a grid; give a numpy array."
+        ) from None
 
 
-def _planes(
-    source: Image, indices: list[PlaneIndex], how: Settings, device: torch.device, unit: UnitRange, warning: str
-) -> Iterator[Snapshot]:
+def _planes(source: Image, how: Settings, device: torch.device, found: Survey) -> Iterator[Snapshot]:
     """Fit plane by plane; the answers land in one float32 stack that starts as the input."""
     import torch
 
     from napari_dip.engine.filters import thinned
 
-    stack = np.array(source.pixels, dtype=np.float32)
-    record = {**_record(how, device, unit), "noise_is_correlated": bool(warning)}
+    indices = source.plane_indices()
+    stack = np.empty(source.shape, dtype=np.float32)
+    for index in indices:
+        stack[index] = source.pixels[index]
+    warning = SMOOTH_NOISE if found.noise_is_smooth else ""
+    record = _record(how, device, found)
     chosen: list[int] = []
     total = how.steps * len(indices)
     for number, index in enumerate(indices):
-        y = torch.as_tensor(unit.to_unit(source.plane(index)), dtype=torch.float32).to(device)
+        unit = found.unit(source, index)
+        noisy = source.plane(index)
+        y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32).to(device)
+        picture = partial(_picture, source, index=index, restore=partial(_restored, unit, noisy, unit.padding(noisy)))
         for step in thinned(_steps(y, how, unit), 1 if device.type == "cpu" else READ_EVERY):
             yield Snapshot(
                 step=number * how.steps + step.index,
@@ -163,10 +164,10 @@ def _planes(
                 planes=len(indices),
                 note=step.note or warning,
                 provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
-                make_image=partial(_picture, source, stack, index, unit, step, made),
+                make_image=partial(picture, stack=stack, step=step, made=made),
             )
             warning = ""  # once is enough
-        stack = np.asarray(_picture(source, stack, index, unit, step, made).pixels)  # snapshots out keep theirs
+        stack = np.asarray(picture(stack=stack, step=step, made=made).pixels)  # snapshots out keep theirs
         chosen.append(step.chosen)
 
 
@@ -174,25 +175,35 @@ def _picture(
     source: Image,
     stack: NDArray[np.float32],
     index: PlaneIndex,
-    unit: UnitRange,
     step: Step,
     made: dict[str, object],
+    restore: Callable[[Step], NDArray[np.float64]],
 ) -> Image:
-    """Put the answer of one plane into a copy of the stack: from a tensor in the unit range to numpy intensities."""
+    """Put the answer of one plane into a copy of the stack."""
     pixels = stack.copy()
     if step.chosen:  # at 0 the answer still is the input, which stands there exactly
-        pixels[index] = source.plane_like(unit.from_unit(step.answer.double().cpu().numpy()))
+        pixels[index] = source.plane_like(restore(step))
     return source.with_pixels(pixels, provenance={**source.provenance, **made})
 
 
-def _record(how: Settings, device: torch.device, unit: UnitRange) -> dict[str, object]:
-    """Return what made the answer, ready for JSON."""
-    noise = unit.model and {"gain": unit.model.gain, "variance": unit.model.variance}
+def _restored(
+    unit: UnitRange, noisy: NDArray[np.float64], padding: NDArray[np.bool_] | None, step: Step
+) -> NDArray[np.float64]:
+    """Return the answer in intensities: from a tensor in the unit range to numpy, (C, Y, X)."""
+    answer = unit.from_unit(step.answer.double().cpu().numpy())
+    return answer if padding is None else np.where(padding, noisy, answer)
+
+
+def _record(how: Settings, device: torch.device, found: Survey) -> dict[str, object]:
+    """Return what made the answer, ready for JSON; the noise is a list where there are several channels."""
+    models = [unit.model for unit in found.units]
+    noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
     names = ("napari-dip", "torch", "numpy")
     return {
         "settings": how.described(),
         "device": str(device),
-        "noise": noise,
+        "noise": noise if len(noise) > 1 else noise[0],
+        "noise_is_correlated": found.noise_is_smooth,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
     }
 

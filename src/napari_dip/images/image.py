@@ -62,7 +62,7 @@ class Image:
     provenance: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        shape = self.pixels.shape
+        shape = tuple(self.pixels.shape)
         axes = (self.axes or guess_axes(shape, self.pixels.dtype)).upper()
         check_axes(axes, shape)
         object.__setattr__(self, "axes", axes)

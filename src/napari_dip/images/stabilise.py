@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BINS = 64
 KEPT_SHARE = 0.9  # of the squared residuals in a bin; the largest are edges
 KEPT_SHARE_OF_VARIANCE = 0.6230  # what that share keeps of a Gaussian's variance
+FLAT = 15  # side of the squares of one single value that are no measurement: padding, saturation, a blank plane
 GROWTH_OF_SMOOTH_NOISE = 1.8  # FMD confocal and two-photon 1.0 to 1.3, photographs 1.0 to 1.2, FMD wide-field 6
 
 
@@ -89,9 +90,19 @@ def estimate_noise(planes: Iterable[Pixels], *, spacing: int = 1) -> PoissonGaus
     if not points:
         return PoissonGaussian(0.0, 0.0)
     mean, variance = (np.concatenate(column) for column in zip(*points, strict=True))
-    floor = 0.02 * variance.mean() + 1e-12
     if variance.mean() <= 0:
         return PoissonGaussian(0.0, 0.0)
+    # In units of the noise and from the middle: intensities of 1e-9 (metres) or 1e30 give the same line.
+    middle, unit = float(mean.mean()), float(np.sqrt(variance.mean()))
+    gain, constant = _line((mean - middle) / unit, variance / unit**2)
+    if gain * np.ptp(mean) < 0.05 * unit:  # no growth worth a transform, or a falling line
+        return PoissonGaussian(0.0, float(np.median(variance)))
+    return PoissonGaussian(gain * unit, constant * unit**2 - gain * unit * middle)
+
+
+def _line(mean: Pixels, variance: Pixels) -> tuple[float, float]:
+    """Fit variance = gain * mean + constant, for a mean variance of 1."""
+    floor = 0.02
     weight = 1 / np.maximum(variance, floor)
     gain = constant = 0.0
     for _ in range(20):  # reweighted: a variance is known to a share of itself, and textured bins are outliers
@@ -99,9 +110,7 @@ def estimate_noise(planes: Iterable[Pixels], *, spacing: int = 1) -> PoissonGaus
         gain, constant = np.linalg.lstsq(lines * weight[:, None], variance * weight, rcond=None)[0]
         fitted = np.maximum(gain * mean + constant, floor)
         weight = 1 / fitted / np.sqrt(1 + ((variance - fitted) / fitted / 0.1) ** 2)
-    if gain * np.ptp(mean) < 0.05 * variance.mean():  # no growth worth a transform, or a falling line
-        return PoissonGaussian(0.0, float(np.median(variance)))
-    return PoissonGaussian(float(gain), float(constant))
+    return float(gain), float(constant)
 
 
 def noise_is_smooth(planes: Sequence[Pixels]) -> bool:
@@ -125,8 +134,16 @@ def _variance_against_mean(channel: Pixels, spacing: int) -> tuple[Pixels, Pixel
     for axis in (0, 1):  # second differences in y and x: zero on planes, and of unit gain on white noise
         ends = np.roll(residual, spacing, axis) + np.roll(residual, -spacing, axis)
         residual = (2 * residual - ends) / np.sqrt(6)
+    flat = ndimage.maximum_filter(channel, FLAT) == ndimage.minimum_filter(channel, FLAT)  # around each pixel
+    noisy = ~ndimage.maximum_filter(flat, 2 * FLAT + 1)[inner].ravel()  # away from their edges too
+    if noisy.mean() < 0.1:
+        noisy = ~flat[inner].ravel()
     residual = residual[inner].ravel()
     level = ndimage.gaussian_filter(channel, 1.5)[inner].ravel()
+    if not noisy.any():
+        return np.empty(0), np.empty(0)
+    if np.median(residual[noisy] ** 2) > 0:  # else drawn, not measured (labels), or nearly no photons: take all
+        residual, level = residual[noisy], level[noisy]
     count = int(np.clip(residual.size // 100, 1, BINS))
     means, variances = [], []
     for members in np.array_split(np.argsort(level, kind="stable"), count):
@@ -170,6 +187,21 @@ class UnitRange:
         """Map intensities to [0, 1]."""
         z = self.model.stabilise(y) if self.model else y
         return (z - self.low) / (self.high - self.low)
+
+    def padding(self, y: Pixels) -> NDArray[np.bool_] | None:
+        """Find the places of (C, Y, X) intensities that the stabilising transform would lose, None if there are none.
+
+        Intensities below the offset of the camera all become 0. Noise seldom gets there, but the border of a
+        registered or rotated image does: squares of one value, which are to be kept as they are.
+        """
+        from scipy import ndimage
+
+        if self.model is None or not (lost := self.model.stabilise(y) == 0).any():
+            return None
+        size = (1, FLAT, FLAT)
+        flat = ndimage.maximum_filter(y, size) == ndimage.minimum_filter(y, size)
+        whole = ndimage.maximum_filter(flat & lost, size)  # out from the middles of the squares
+        return whole if whole.any() else None
 
     def from_unit(self, u: Pixels) -> Pixels:
         """Map a denoised image from [0, 1] back to intensities."""

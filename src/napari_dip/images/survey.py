@@ -1,0 +1,111 @@
+"""Look at all pixels once before any work: refuse what cannot be denoised, and measure range and noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.images.stabilise import PoissonGaussian, UnitRange, estimate_noise, noise_is_smooth
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NOISE_PLANES = 8  # planes of a channel, evenly spread, that the noise is measured on
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the pixels say.
+
+    Attributes
+    ----------
+    units : tuple of UnitRange
+        The map to [0, 1] of each channel, one where there is no such axis. Each channel has a detector of its own,
+        hence its own gain and offset; the planes along T and Z share theirs, and the colours of RGB theirs.
+    noise_is_smooth : bool
+        Whether neighbouring pixels share their noise, in any channel.
+    """
+
+    units: tuple[UnitRange, ...]
+    noise_is_smooth: bool
+
+    def unit(self, image: Image, index: PlaneIndex) -> UnitRange:
+        """Return the map for one plane of `image`."""
+        return self.units[_channel(image, index)]
+
+
+def survey(image: Image, *, stabilise: bool) -> Survey:
+    """Read every plane once, and some twice to measure their noise.
+
+    Parameters
+    ----------
+    image : Image
+        Any axes; read plane by plane.
+    stabilise : bool
+        Whether the maps make Poisson-Gaussian noise even.
+
+    Raises
+    ------
+    ValueError
+        For pixels that are no real numbers, not finite, or lost in a float32 answer.
+    """
+    if image.dtype.kind not in "buif":
+        raise ValueError(f"Pixels are of type {image.dtype}; give integers or floats (for complex data, a part of it).")
+    groups: dict[int, list[PlaneIndex]] = {}
+    for index in image.plane_indices():
+        groups.setdefault(_channel(image, index), []).append(index)
+    maps = [_survey_channel(image, indices, stabilise) for indices in groups.values()]
+    return Survey(tuple(unit for unit, _ in maps), any(smooth for _, smooth in maps))
+
+
+def _survey_channel(image: Image, indices: list[PlaneIndex], stabilise: bool) -> tuple[UnitRange, bool]:
+    low, high, total = np.inf, -np.inf, 0.0
+    for index in indices:
+        plane = image.plane(index)
+        _check_finite(plane, image, index)
+        low, high = min(low, float(plane.min())), max(high, float(plane.max()))
+        total += float(plane.mean()) / len(indices)
+    _check_magnitude(max(abs(low), abs(high)))
+    samples = [image.plane(index) for index in indices[:: -(-len(indices) // NOISE_PLANES)]]
+    noise = estimate_noise(samples)
+    _check_precision(max(abs(low), abs(high)), noise, total)
+    return UnitRange.of(low, high, total, noise, stabilise=stabilise), noise_is_smooth(samples)
+
+
+def _channel(image: Image, index: PlaneIndex) -> int:
+    at = image.axes.find("C")
+    place = index[at] if at >= 0 else 0
+    return place if isinstance(place, int) else 0
+
+
+def _check_finite(plane: NDArray[np.float64], image: Image, index: PlaneIndex) -> None:
+    bad = plane.size - int(np.isfinite(plane).sum())
+    if not bad:
+        return
+    places = ", ".join(f"{a} = {i}" for a, i in zip(image.axes, index, strict=True) if isinstance(i, int))
+    raise ValueError(
+        f"The image has {bad} non-finite pixel{'s' * (bad > 1)} (NaN or infinite)"
+        f"{f' in the plane {places}' if places else ''}; replace them first, for instance with "
+        "skimage.restoration.inpaint_biharmonic."
+    )
+
+
+def _check_magnitude(top: float) -> None:
+    limits = np.finfo(np.float32)
+    if top > float(limits.max) or 0 < top < 1e3 * float(limits.tiny):
+        raise ValueError(
+            f"Intensities go up to {top:.3g}, which the float32 answer cannot hold: multiply the image by a constant "
+            "so that they lie between 1e-30 and 1e30."
+        )
+
+
+def _check_precision(top: float, noise: PoissonGaussian, mean: float) -> None:
+    spacing, std = float(np.spacing(np.float32(top))), noise.std(mean)
+    if 0 < std < spacing:
+        raise ValueError(
+            f"Intensities go up to {top:.3g} and their noise is {std:.3g}, finer than the steps of {spacing:.3g} "
+            "of the float32 answer there: subtract the offset first."
+        )
