@@ -107,7 +107,7 @@ class DIP(Settings):
         ge=0,
         lt=1,
     )
-    channels: int = knob(48, "Width of the network.", unit="channels", ge=1, le=1024)
+    channels: int = knob(32, "Width of the network.", unit="channels", ge=1, le=1024)
     layers: int = knob(4, "Dilated layers of the blind-spot network: it sees 1 + 2 x layers pixels far.", ge=0, le=64)
     crop: int = knob(32, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
     batch: int = knob(4, "Crops a step for the blind-spot network.", ge=1, le=1024)
