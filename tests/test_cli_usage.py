@@ -151,8 +151,5 @@ def test_help_and_wrong_calls_load_no_torch(words: list[str]) -> None:
     assert done.stderr.strip().endswith("[]")
 
 
-def test_importing_the_package_is_quick_and_loads_nothing_heavy() -> None:
-    code = "import sys, time; t = time.perf_counter(); import napari_dip; t = time.perf_counter() - t; print(t, "
-    results = [fresh(code + HEAVY + ")").stdout.split(maxsplit=1) for _ in range(3)]
-    assert all(loaded.strip() == "[]" for _, loaded in results)
-    assert min(float(seconds) for seconds, _ in results) < 0.3
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert fresh("import sys; import napari_dip; print(" + HEAVY + ")").stdout.strip() == "[]"
