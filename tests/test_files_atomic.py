@@ -77,3 +77,13 @@ def test_overwriting_is_asked_for_and_works_on_the_file_that_is_mapped(tmp_path,
     mapped = read(tmp_path / "a.tif")
     write(tmp_path / "a.tif", mapped, overwrite=True)
     assert_same(image, read(tmp_path / "a.tif"))
+
+
+def test_names_as_long_as_a_disk_takes_are_written_and_longer_ones_refused(tmp_path):
+    image = make("YX", "uint8")
+    longest = tmp_path / ("n" * 251 + ".tif")
+    write(longest, image)
+    assert_same(image, read(longest))
+    with pytest.raises(OSError, match=r"cannot be looked up .* choose another, shorter name"):
+        write(tmp_path / ("n" * 300 + ".tif"), image)
+    assert names(tmp_path) == [longest.name]

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from some_images import PROVENANCE, make
 
-from napari_dip.images.files import read, read_provenance, write
+from napari_dip.images.files import check_fits, read, read_provenance, write
 from napari_dip.images.image import Image
 
 
@@ -154,3 +154,22 @@ def test_several_images_in_a_file_give_the_first_and_say_so(tmp_path):
         writer.write(np.zeros((18, 19), "uint8"))
     with pytest.warns(UserWarning, match="holds 2 images"):
         assert read(tmp_path / "a.tif").shape == (8, 9)
+
+
+@pytest.mark.parametrize(
+    ("name", "pixels", "dtype", "words"),
+    [
+        ("a.tif", np.ones((4, 5), bool), "same", "given was bool"),
+        ("a.tif", np.ones((4, 5), "float16"), "same", "given was float16"),
+        ("a.tif", np.ones((4, 5), "uint64"), "same", "given was uint64"),
+        ("a.png", np.ones((4, 5), "uint16"), "float32", "not float32"),
+        ("a.png", np.ones((3, 4, 5), "uint8"), "same", "one plane"),
+    ],
+)
+def test_what_a_file_cannot_hold_is_known_before_there_are_pixels(tmp_path, name, pixels, dtype, words):
+    image = Image(pixels)
+    with pytest.raises(ValueError, match=words):
+        check_fits(tmp_path / name, image, dtype)
+    with pytest.raises(ValueError, match=words):
+        write(tmp_path / name, image, dtype=dtype)
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
@@ -82,10 +81,10 @@ def _guarded(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
 
 def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     """Read, fit, write and report one file."""
-    from napari_dip.images.files import read, sha256, write
+    from napari_dip.images.files import check_fits, read, sha256, write
 
     image = read(job.source, axes=task.axes)
-    _check_fits(image, job.target, task.dtype)
+    check_fits(job.target, image, task.dtype)  # before the fit, not after it
     # The hash of what was read: the file may change, or its disk go away, during a long fit.
     source = {"name": job.source.name, "sha256": sha256(job.source)}
     started = time.monotonic()
@@ -122,13 +121,3 @@ def _summary(final: Snapshot, interrupted: bool) -> str:
     if interrupted:
         return f"interrupted in plane {final.plane + 1} of {final.planes}; planes not reached are the input's"
     return f"done, {final.planes} planes"
-
-
-def _check_fits(image: Image, target: Path, dtype: str) -> None:
-    """Refuse before the fit what the output's format could not hold after it."""
-    if target.suffix.lower() != ".png":
-        return
-    if image.axes not in ("YX", "YXC"):
-        raise ValueError(f"A PNG holds one plane, but the image has axes {image.axes}: write a .tif.")
-    if dtype == "same" and image.dtype not in ("uint8", "uint16"):
-        raise ValueError(f"A PNG holds uint8 or uint16, but the image is {image.dtype}: write a .tif.")

@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import shutil
+from contextlib import suppress
 from math import prod
 from os import PathLike
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_dip.images.image import Image
 
-__all__ = ["READABLE", "WRITABLE", "cast", "read", "read_provenance", "sha256", "write"]
+__all__ = ["READABLE", "WRITABLE", "cast", "check_fits", "read", "read_provenance", "sha256", "write"]
 
 _TIFF = (".tif", ".tiff", ".btf")
 WRITABLE = (*_TIFF, ".png")
@@ -102,23 +103,65 @@ def write(path: str | PathLike[str], image: Image, *, dtype: DTypeLike | None = 
     suffix = target.suffix.lower()
     if suffix not in WRITABLE:
         raise ValueError(f"{target.name} has no suffix that can be written; name it {', '.join(WRITABLE)}.")
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
-    if not target.absolute().parent.is_dir():
-        raise FileNotFoundError(f"The folder {target.parent} does not exist; create it or choose another one.")
-    stored = target_dtype(image.dtype, dtype)
-    # Hidden, and with a suffix that no reader takes for an image.
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
+    _check_place(target, overwrite)
+    stored = check_fits(target, image, dtype)
+    # Hidden, with a suffix that no reader takes for an image, and short: the target's name may be as long as names get.
+    part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         clipped = _write_part(part, target, image, stored)
         os.replace(part, target)  # noqa: PTH105
     except OSError as error:
         raise OSError(_why_not_written(error, target, prod(image.shape) * stored.itemsize)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # what went wrong above is what is to be said
+            part.unlink(missing_ok=True)
     return clipped
+
+
+def check_fits(path: str | PathLike[str], image: Image, dtype: DTypeLike | None = None) -> np.dtype[Any]:
+    """Refuse what a file of that name could not hold, so that nobody learns it after a long fit.
+
+    Parameters
+    ----------
+    path, image, dtype
+        As for `write`; of the image only axes, shape and type count.
+
+    Returns
+    -------
+    dtype
+        The type that will be stored.
+
+    Raises
+    ------
+    ValueError
+        If the image in that type and format is not supported.
+    """
+    stored = target_dtype(image.dtype, dtype)
+    if Path(path).suffix.lower() == ".png":
+        from napari_dip.images.png import check_png
+
+        check_png(image, stored)
+    else:
+        from napari_dip.images.tiff_writer import choose_layout
+
+        choose_layout(image.axes, image.shape, stored, ome=".ome." in Path(path).name.lower())
+    return stored
+
+
+def _check_place(target: Path, overwrite: bool) -> None:
+    """Refuse a name under which no file can or may be written."""
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
+        if target.exists() and not overwrite:
+            raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
+        if not target.absolute().parent.is_dir():
+            raise FileNotFoundError(f"The folder {target.parent} does not exist; create it or choose another one.")
+    except OSError as error:
+        if error.errno is None:  # ours
+            raise
+        start = str(target)[:60]
+        raise OSError(f"{start}... cannot be looked up ({error.strerror}); choose another, shorter name.") from None
 
 
 def _write_part(part: Path, target: Path, image: Image, dtype: np.dtype[Any]) -> int:
