@@ -14,6 +14,7 @@ pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 
 from napari_dip import api
 from napari_dip.snapshot import Snapshot
+from napari_dip.widgets.preferences import Preferences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,6 +65,12 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
     fake = FakeEngine()
     monkeypatch.setattr(api, "iter_denoise", fake)
     return fake
+
+
+@pytest.fixture(autouse=True)
+def usual_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep out what a person prefers on this machine."""
+    monkeypatch.setattr("napari_dip.widgets.denoise.preferences", Preferences)
 
 
 @pytest.fixture

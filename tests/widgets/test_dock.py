@@ -143,6 +143,7 @@ def test_the_axis_of_iterates_and_a_new_choice(make_dock: Callable[..., Any], vi
     assert (clean.data == steps[0]).all()
     record = clean.metadata["napari_dip"]
     assert (record["chosen_by"], record["iterate_used"]) == ("user", steps[0])
+    assert dock.panel.curve.chosen == steps[0]
     assert run.answer.kept.row[0].step == steps[0]
 
 

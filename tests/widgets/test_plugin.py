@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Image as ImageLayer
 from npe2 import PluginManifest
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QOpenGLContext
 
 from napari_dip.images.files import read
@@ -149,6 +150,18 @@ def test_closing_napari_during_a_run_ends_it(
     qtbot.waitUntil(lambda: run.layer is not None, timeout=WAIT)
     window.close()
     qtbot.waitUntil(lambda: engine.closed == 1, timeout=WAIT)
+
+
+def test_closing_napari_in_the_middle_of_a_picture_ends_the_run(
+    window: Any, engine: Any, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window.add_image(np.zeros((20, 24)))
+    dock = opened(window, 100_000)
+    # The activity dock's bar lets Qt work while a beat is taken in, and then the window may close.
+    window.layers.events.inserted.connect(lambda event: QTimer.singleShot(0, window.close))
+    run = dock.start()
+    qtbot.waitUntil(lambda: engine.closed == 1 and not run.running, timeout=WAIT)
+    assert run.answer is None and run.layer is None
 
 
 def test_a_layer_is_saved_with_its_scale(window: Any, tmp_path: Path) -> None:

@@ -78,8 +78,13 @@ class Curve(QWidget):
             self._points = self._points[::2]
         self._draw()
         if self._points and beat.chosen >= self._points[0][0]:
-            self._mark.setValue(beat.chosen)
-            self._mark.label.setFormat(f"step {beat.chosen:,}")
+            self.mark(beat.chosen)
+
+    def mark(self, step: int) -> None:
+        """Put the mark at a step."""
+        if self._plot is not None:
+            self._mark.setValue(step)
+            self._mark.label.setFormat(f"step {step:,}")
             self._mark.show()
 
     def _build(self, pyqtgraph: Any, background: str, text: str) -> None:

@@ -60,10 +60,9 @@ class DenoiseWidget(QWidget):
             self.choices.keep.isChecked(),
             wishes.output_folder,
         )
-        if self.run is not None:
-            self.run.deleteLater()  # with its answer and its iterates
         self._kept = None
-        self.run = Run(self.viewer, order, parent=self)
+        self.run = Run(self.viewer, order)
+        self.destroyed.connect(self.run.leave)  # napari's closing window deletes docks without closing them
         self.run.beat.connect(self.panel.show_beat)
         self.run.ended.connect(self._on_ended)
         self.panel.begin()
@@ -103,6 +102,7 @@ class DenoiseWidget(QWidget):
         run.layer.data = iterate.picture
         provenance = {**iterate.provenance, "chosen_by": "user", "iterate_used": iterate.step}
         run.layer.metadata = {**run.layer.metadata, "napari_dip": provenance}
+        self.panel.curve.mark(iterate.step)
         self.panel.say(f"The answer is now the iterate of step {iterate.step:,}.")
 
     def leave(self) -> None:
@@ -208,7 +208,7 @@ def _ending(run: Run) -> str:
         rest = last.planes - last.plane - 1
         what = f"{last.plane} of {last.planes} planes are done, one half-way; the other {rest} show the input."
     elif last.planes > 1:
-        what = f"each of the {last.planes} planes is the answer of its best step."
+        what = f"{last.planes} planes, each the answer of its best step."
     else:
         what = f"the answer of step {last.chosen:,} of {last.step:,}." if last.chosen else "nothing was changed."
     sentences = (f"{'Stopped' if stopped else 'Done'}: {what}", last.note, run.answer.warning)

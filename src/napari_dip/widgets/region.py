@@ -12,11 +12,11 @@ import numpy as np
 
 from napari_dip.widgets.layers import Index, factors, levels
 
-WHOLE, PLANE, RECTANGLE, VIEW = "Whole layer", "This plane", "Rectangle of a Shapes layer", "What is in view"
+WHOLE, PLANE, RECTANGLE, VIEW = "Whole layer", "This plane", "Shapes rectangle", "What is in view"
 HELP = {
     WHOLE: "Every plane of the layer, one after the other.",
     PLANE: "The plane that the sliders stand on.",
-    RECTANGLE: "The box around the selected shape, else around the last one, in every plane.",
+    RECTANGLE: "The box around the selected shape of a Shapes layer, else around the last one, in every plane.",
     VIEW: "The part of this plane that the canvas shows: zoom in and try the settings on it first.",
 }
 

@@ -33,7 +33,7 @@ class Order:
     folder: str = ""
 
 
-_leaving: set[Run] = set()  # runs whose dock is closed, until their worker has ended
+_at_work: set[Run] = set()  # kept alive until their worker has ended, even where dock and window are gone
 
 
 class Run(QObject):
@@ -46,8 +46,8 @@ class Run(QObject):
     beat = Signal(object)
     ended = Signal()
 
-    def __init__(self, viewer: Any, order: Order, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, viewer: Any, order: Order) -> None:
+        super().__init__()  # no parent: a window that closes would delete it in the middle of a signal
         self.viewer = viewer
         self.order = order
         self.control = Control()
@@ -67,6 +67,7 @@ class Run(QObject):
         from superqt.utils import GeneratorWorker
 
         order = self.order
+        _at_work.add(self)
         self._bar = cancelable_progress(total=0, desc=f"Denoising {order.source.name}", leave=False)
         self.viewer.layers.events.removed.connect(self._on_removed)
         # superqt's own class: napari's notifies with a traceback, where the dock shows one sentence.
@@ -123,8 +124,6 @@ class Run(QObject):
         self.control.discard.set()
         self.layer = None
         self.resume()
-        self.setParent(None)  # outlive the dock until the worker has ended
-        _leaving.add(self)
 
     def _in_turn(self, work: Callable[[], None]) -> None:
         """Do what a signal asks for, after what earlier ones asked for.
@@ -187,7 +186,7 @@ class Run(QObject):
         self._close_bar()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         free_memory()
-        _leaving.discard(self)
+        _at_work.discard(self)
         self.ended.emit()
 
     def _on_removed(self, event: Any) -> None:
