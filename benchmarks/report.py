@@ -190,7 +190,7 @@ def responsiveness() -> str:
 
 def tried() -> str:
     """What failed, too."""
-    path = RESULTS / "tried.md"
+    path = Path(__file__).parent / "tried.md"
     return path.read_text() if path.exists() else ""
 
 
