@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from napari_dip.errors import DenoiseError
-from napari_dip.images.hot import repair
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import Survey, survey
 from napari_dip.settings import DIP, Settings
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
     from napari_dip.engine.loop import Step
     from napari_dip.images.stabilise import UnitRange
 
+SMOOTH_NOISE = (
+    "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks "
+    "like structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
+)
 NO_NOISE = "The image has no noise that could be measured; it is left as it is."
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 
@@ -141,13 +144,13 @@ def _planes(source: Image, how: Settings, device: torch.device, found: Survey) -
     stack = np.empty(source.shape, dtype=np.float32)
     for index in indices:
         stack[index] = source.pixels[index]
-    warning = found.note
+    warning = SMOOTH_NOISE if found.noise_is_smooth else ""
     record = _record(how, device, found)
     chosen: list[int] = []
     total = how.steps * len(indices)
     for number, index in enumerate(indices):
         unit = found.unit(source, index)
-        noisy, _ = repair(source.plane(index))
+        noisy = source.plane(index)
         y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32).to(device)
         picture = partial(_picture, source, index=index, restore=partial(_restored, unit, noisy, unit.padding(noisy)))
         for step in thinned(_steps(y, how, unit), 1 if device.type == "cpu" else READ_EVERY):
@@ -201,7 +204,6 @@ def _record(how: Settings, device: torch.device, found: Survey) -> dict[str, obj
         "device": str(device),
         "noise": noise if len(noise) > 1 else noise[0],
         "noise_is_correlated": found.noise_is_smooth,
-        "hot_pixels": found.hot_pixels,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
     }
 
