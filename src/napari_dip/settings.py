@@ -28,7 +28,7 @@ class Settings(BaseModel):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
 
     steps: int
-    seed: int = knob(0, "Seed of every random draw: same seed and device, same pixels.", ge=0, basic=True)
+    seed: int = knob(0, "Seed of every random draw: same seed and device, same pixels.", ge=0, le=2**31 - 1, basic=True)
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
