@@ -1,0 +1,146 @@
+"""Walk the planes of an image: fit each, and put the answers into one stack, Snapshot by Snapshot."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dip.errors import DenoiseError
+from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.images.survey import Survey
+from napari_dip.settings import Settings
+from napari_dip.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.images.stabilise import UnitRange
+
+    Fit = Callable[[Tensor, UnitRange], Iterator[Step]]  # fits one plane (C, Y, X), in the unit range
+
+SMOOTH_NOISE = (
+    "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks "
+    "like structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
+)
+READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
+
+
+def walk(source: Image, how: Settings, fit: Fit, device: torch.device, found: Survey) -> Iterator[Snapshot]:
+    """Fit plane by plane; the answers land in one float32 stack that starts as the input.
+
+    Parameters
+    ----------
+    source : Image
+        The noisy image.
+    how : Settings
+        For the number of steps and the record.
+    fit : callable
+        Takes a plane (C, Y, X) on the device, in the unit range, and its `UnitRange`; returns the steps of its fit.
+    device : torch.device
+        Where the planes are put.
+    found : Survey
+        What `survey` found in `source`.
+
+    Yields
+    ------
+    Snapshot
+        One a step.
+    """
+    import torch
+
+    from napari_dip.engine.filters import thinned
+    from napari_dip.engine.memory import kept_memory
+
+    indices = source.plane_indices()
+    stack = np.empty(source.shape, dtype=np.float32)
+    for index in indices:
+        stack[index] = source.pixels[index]
+    warning = SMOOTH_NOISE if found.noise_is_smooth else ""
+    record = _record(how, device, found)
+    chosen: list[int] = []
+    total = how.steps * len(indices)
+    with kept_memory(device):
+        for number, index in enumerate(indices):
+            unit = found.unit(source, index)
+            noisy = source.plane(index)
+            y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32).to(device)
+            picture = partial(
+                _picture, source, index=index, restore=partial(_restored, unit, noisy, unit.padding(noisy))
+            )
+            for step in thinned(fit(y, unit), 1 if device.type == "cpu" else READ_EVERY):
+                yield Snapshot(
+                    step=number * how.steps + step.index,
+                    total=total,
+                    loss=float(step.loss),
+                    criterion=step.criterion,
+                    chosen=number * how.steps + step.chosen,
+                    plane=number,
+                    planes=len(indices),
+                    note=step.note or warning,
+                    provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
+                    make_image=partial(picture, stack=stack, step=step, made=made),
+                )
+                warning = ""  # once is enough
+            stack = np.asarray(picture(stack=stack, step=step, made=made).pixels)  # snapshots out keep theirs
+            chosen.append(step.chosen)
+
+
+def _picture(
+    source: Image,
+    stack: NDArray[np.float32],
+    index: PlaneIndex,
+    step: Step,
+    made: dict[str, object],
+    restore: Callable[[Step], NDArray[np.float64]],
+) -> Image:
+    """Put the answer of one plane into a copy of the stack."""
+    pixels = stack.copy()
+    if step.chosen:  # at 0 the answer still is the input, which stands there exactly
+        pixels[index] = source.plane_like(restore(step))
+    return source.with_pixels(pixels, provenance={**source.provenance, **made})
+
+
+def _restored(
+    unit: UnitRange, noisy: NDArray[np.float64], padding: NDArray[np.bool_] | None, step: Step
+) -> NDArray[np.float64]:
+    """Return the answer in intensities: from a tensor in the unit range to numpy, (C, Y, X)."""
+    answer = unit.from_unit(step.answer.double().cpu().numpy())
+    return answer if padding is None else np.where(padding, noisy, answer)
+
+
+def _record(how: Settings, device: torch.device, found: Survey) -> dict[str, object]:
+    """Return what made the answer, ready for JSON; the noise is a list where there are several channels."""
+    models = [unit.model for unit in found.units]
+    noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
+    names = ("napari-dip", "torch", "numpy")
+    return {
+        "settings": how.described(),
+        "device": str(device),
+        "noise": noise if len(noise) > 1 else noise[0],
+        "noise_is_correlated": found.noise_is_smooth,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
+    }
+
+
+def translated(snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
+    """Turn torch's errors into ours: napari swallows a RuntimeError, and running out of GPU memory is one."""
+    try:
+        yield from snapshots
+    except MemoryError as error:
+        raise DenoiseError("The computer ran out of memory; crop the image or close other programs.") from error
+    except RuntimeError as error:
+        import torch
+
+        if isinstance(error, torch.OutOfMemoryError):
+            raise DenoiseError(
+                "The GPU ran out of memory; crop the image, take fewer channels, or take device cpu."
+            ) from error
+        raise DenoiseError(f"The computation failed: {error}") from error

@@ -1,0 +1,14 @@
+"""Every method's settings: the one place where a default, its unit, its bounds and its help text stand.
+
+A settings object IS the choice of method and of all its knobs. The dock's form, the command line's flags, the table in
+the docs and the provenance record are read off these classes; `knobs` gives them to whoever builds such a thing.
+"""
+
+from __future__ import annotations
+
+from napari_dip.settings.base import Knob, Settings, explain, knob, knobs
+from napari_dip.settings.dip import DIP
+
+METHODS: dict[str, type[Settings]] = {cls.method: cls for cls in (DIP,)}
+
+__all__ = ["DIP", "METHODS", "Knob", "Settings", "explain", "knob", "knobs"]
