@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.errors import DenoiseError
+from napari_dip.images.hot import repair
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.images.survey import Survey
 from napari_dip.settings import Settings
@@ -26,10 +27,6 @@ if TYPE_CHECKING:
 
     Fit = Callable[[Tensor, UnitRange], Iterator[Step]]  # fits one plane (C, Y, X), in the unit range
 
-SMOOTH_NOISE = (
-    "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks "
-    "like structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
-)
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 
 
@@ -63,14 +60,14 @@ def walk(source: Image, how: Settings, fit: Fit, device: torch.device, found: Su
     stack = np.empty(source.shape, dtype=np.float32)
     for index in indices:
         stack[index] = source.pixels[index]
-    warning = SMOOTH_NOISE if found.noise_is_smooth else ""
+    warning = found.note
     record = _record(how, device, found)
     chosen: list[int] = []
     total = how.steps * len(indices)
     with kept_memory(device):
         for number, index in enumerate(indices):
             unit = found.unit(source, index)
-            noisy = source.plane(index)
+            noisy, _ = repair(source.plane(index))
             y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32).to(device)
             picture = partial(
                 _picture, source, index=index, restore=partial(_restored, unit, noisy, unit.padding(noisy))
@@ -126,6 +123,7 @@ def _record(how: Settings, device: torch.device, found: Survey) -> dict[str, obj
         "device": str(device),
         "noise": noise if len(noise) > 1 else noise[0],
         "noise_is_correlated": found.noise_is_smooth,
+        "hot_pixels": found.hot_pixels,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
     }
 

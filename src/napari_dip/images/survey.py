@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_dip.images.hot import repair
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.images.stabilise import PoissonGaussian, UnitRange, estimate_noise, noise_is_smooth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+SMOOTH_NOISE = (
+    "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks "
+    "like structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
+)
 NOISE_PLANES = 8  # planes of a channel, evenly spread, that the noise is measured on
 
 
@@ -27,10 +32,19 @@ class Survey:
         hence its own gain and offset; the planes along T and Z share theirs, and the colours of RGB theirs.
     noise_is_smooth : bool
         Whether neighbouring pixels share their noise, in any channel.
+    hot_pixels : int
+        Hot and dead pixels in all planes, see `napari_dip.images.hot`.
     """
 
     units: tuple[UnitRange, ...]
     noise_is_smooth: bool
+    hot_pixels: int
+
+    @property
+    def note(self) -> str:
+        """What a user should know before the fit; mostly empty."""
+        hot = f"{self.hot_pixels} hot or dead pixels are replaced by the median around them." if self.hot_pixels else ""
+        return " ".join(text for text in (hot, SMOOTH_NOISE if self.noise_is_smooth else "") if text)
 
     def unit(self, image: Image, index: PlaneIndex) -> UnitRange:
         """Return the map for one plane of `image`."""
@@ -58,21 +72,24 @@ def survey(image: Image, *, stabilise: bool) -> Survey:
     for index in image.plane_indices():
         groups.setdefault(_channel(image, index), []).append(index)
     maps = [_survey_channel(image, indices, stabilise) for indices in groups.values()]
-    return Survey(tuple(unit for unit, _ in maps), any(smooth for _, smooth in maps))
+    units, smooth, hot = zip(*maps, strict=True)
+    return Survey(units, any(smooth), sum(hot))
 
 
-def _survey_channel(image: Image, indices: list[PlaneIndex], stabilise: bool) -> tuple[UnitRange, bool]:
-    low, high, total = np.inf, -np.inf, 0.0
+def _survey_channel(image: Image, indices: list[PlaneIndex], stabilise: bool) -> tuple[UnitRange, bool, int]:
+    low, high, total, hot = np.inf, -np.inf, 0.0, 0
     for index in indices:
         plane = image.plane(index)
         _check_finite(plane, image, index)
+        plane, count = repair(plane)
+        hot += count
         low, high = min(low, float(plane.min())), max(high, float(plane.max()))
         total += float(plane.mean()) / len(indices)
     _check_magnitude(max(abs(low), abs(high)))
-    samples = [image.plane(index) for index in indices[:: -(-len(indices) // NOISE_PLANES)]]
+    samples = [repair(image.plane(index))[0] for index in indices[:: -(-len(indices) // NOISE_PLANES)]]
     noise = estimate_noise(samples)
     _check_precision(max(abs(low), abs(high)), noise, total)
-    return UnitRange.of(low, high, total, noise, stabilise=stabilise), noise_is_smooth(samples)
+    return UnitRange.of(low, high, total, noise, stabilise=stabilise), noise_is_smooth(samples), hot
 
 
 def _channel(image: Image, index: PlaneIndex) -> int:
