@@ -1,0 +1,83 @@
+"""A classic U-Net for images of any size: two 3x3 convolutions a level, twice the width at half the size.
+
+Down by the maximum of 2x2 pixels, up bilinearly, each level joined with the one of its size on the way down.
+
+Reference: Ronneberger, Fischer and Brox, U-Net, MICCAI 2015, arXiv:1505.04597. What differs: padded convolutions, so
+that an image comes back in its own size, and bilinear upsampling instead of transposed convolutions, whose
+checkerboards a fit to one image would show.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class UNet(nn.Module):
+    """Map an image (or a random z) to an image of the same size.
+
+    Parameters
+    ----------
+    inputs, outputs : int
+        Channels in and out.
+    channels : int
+        Width at full size; each halving doubles it.
+    depth : int
+        How many times the image is halved; 0 is a plain stack of convolutions.
+    norm : bool
+        Whether a batch norm follows every convolution but the last.
+    sigmoid : bool
+        Whether the output is squeezed into (0, 1).
+
+    Attributes
+    ----------
+    multiple : int
+        Images whose sides are multiples of it need no padding; others are padded by their edge inside and cut again.
+    """
+
+    def __init__(
+        self,
+        inputs: int = 1,
+        outputs: int = 1,
+        channels: int = 32,
+        depth: int = 4,
+        *,
+        norm: bool = True,
+        sigmoid: bool = False,
+    ) -> None:
+        super().__init__()
+        widths = [channels * 2**level for level in range(depth + 1)]
+        self.down = nn.ModuleList(
+            _level(narrow, wide, norm) for narrow, wide in zip([inputs, *widths], widths, strict=False)
+        )
+        self.up = nn.ModuleList(
+            _level(wide + narrow, narrow, norm) for narrow, wide in zip(widths, widths[1:], strict=False)
+        )
+        self.last = nn.Conv2d(channels, outputs, 1)
+        self.sigmoid = sigmoid
+        self.multiple = 2**depth
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, Y, X) to (B, outputs, Y, X), for any Y and X from 1."""
+        height, width = x.shape[-2:]
+        h = functional.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        levels: list[Tensor] = []
+        for number, level in enumerate(self.down):
+            h = level(functional.max_pool2d(h, 2) if number else h)  # (B, channels * 2^n, Y / 2^n, X / 2^n)
+            levels.append(h)
+        levels.pop()
+        for level in reversed(self.up):
+            h = functional.interpolate(h, scale_factor=2, mode="bilinear", align_corners=False)
+            h = level(torch.cat([levels.pop(), h], dim=1))
+        h = self.last(h)[..., :height, :width]
+        return torch.sigmoid(h) if self.sigmoid else h
+
+
+def _level(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
+    return nn.Sequential(*_convolution(inputs, outputs, norm), *_convolution(outputs, outputs, norm))
+
+
+def _convolution(inputs: int, outputs: int, norm: bool) -> list[nn.Module]:
+    convolution = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate", bias=not norm)
+    return [convolution, *([nn.BatchNorm2d(outputs)] if norm else []), nn.LeakyReLU(0.1)]
