@@ -9,6 +9,8 @@ checkerboards a fit to one image would show.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -51,9 +53,7 @@ class UNet(nn.Module):
         self.down = nn.ModuleList(
             _level(narrow, wide, norm) for narrow, wide in zip([inputs, *widths], widths, strict=False)
         )
-        self.up = nn.ModuleList(
-            _level(wide + narrow, narrow, norm) for narrow, wide in zip(widths, widths[1:], strict=False)
-        )
+        self.up = nn.ModuleList(_level(wide + narrow, narrow, norm) for narrow, wide in pairwise(widths))
         self.last = nn.Conv2d(channels, outputs, 1)
         self.sigmoid = sigmoid
         self.multiple = 2**depth
