@@ -215,21 +215,22 @@ def test_ctrl_c_before_the_first_step_writes_nothing(
     assert leftovers(tmp_path) == ["in/cells.tif"]
 
 
-def test_the_first_ctrl_c_lets_the_step_at_hand_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_lets_the_step_at_hand_end(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     finished: list[int] = []
 
     def signalled(image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
         for snapshot in quick(image, how):
             if snapshot.step == 2:
-                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), number)
             finished.append(snapshot.step)
             yield snapshot
 
     monkeypatch.setattr("napari_dip.api.iter_denoise", signalled)
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.getsignal(number)
     final, interrupted = fit(Image(np.zeros((4, 4))), DIP(), "cpu", "a", Talk(quiet=True))
     assert (final.step, interrupted, finished) == (2, True, [1, 2])
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(number) is before
 
 
 def test_the_last_line_of_stdout_is_the_only_one_with_json(

@@ -30,6 +30,7 @@ def noisy(tmp_path: Path) -> Path:
     ("words", "reason"),
     [
         (["nowhere.tif", "-o", "o.tif"], "no file or folder nowhere.tif"),
+        (["", "-o", "o"], "is empty"),
         (["a.tif"], "--out"),
         (["-o", "o.tif"], "INPUTS"),
         (["a.tif", "-o", "folder"], "is a folder"),

@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not tokens:  # a call without a verb does nothing; it is answered with what there is
             build(tokens).help_print([])
             return MISUSED
+        if "" in tokens:  # an empty shell variable; as a path it would mean the whole current folder
+            raise UsageError('A word of the call is empty (""), such as a variable that is not set: leave it out.')
         code = build(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from pydantic import ValidationError
 
 from napari_dip.cli.talk import Talk, UsageError
-from napari_dip.settings import METHODS, Settings, explain
+from napari_dip.settings import METHODS, Settings
 
 
 def _flag(kind: Any, text: str, *names: str) -> Any:
@@ -80,8 +79,8 @@ def settings_of(method: type[Settings], preset: str, given: Settings | None) -> 
     changes = {name: getattr(given, name) for name in given.model_fields_set} if given else {}
     try:
         return method.preset(preset, **changes)
-    except ValidationError as error:  # flags that are fine one by one but not together
-        raise UsageError(explain(error)) from error
+    except ValueError as error:  # flags that are fine one by one but not together
+        raise UsageError(str(error)) from error
 
 
 def denoise_command(method: type[Settings]) -> Callable[..., int]:

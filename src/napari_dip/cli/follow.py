@@ -78,22 +78,27 @@ def fit(
 
 @contextmanager
 def ask_to_stop() -> Iterator[threading.Event]:
-    """Let the first Ctrl-C set a flag, so that the step at hand ends well; the second interrupts at once."""
+    """Let the first Ctrl-C set a flag, so that the step at hand ends well; the second interrupts at once.
+
+    SIGTERM, with which a cluster's queue ends a job, is taken as Ctrl-C.
+    """
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():  # signals can't be caught there
         yield asked
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def first(number: int, frame: object) -> None:
         asked.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(number, signal.default_int_handler)
 
-    signal.signal(signal.SIGINT, first)
+    for number in before:
+        signal.signal(number, first)
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def signed(final: Snapshot, source: dict[str, str], interrupted: bool = False) -> Image:

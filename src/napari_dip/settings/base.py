@@ -26,6 +26,19 @@ class Settings(BaseModel):
     steps: int
     seed: int = knob(0, "Seed of every random draw: same seed and device, same pixels.", ge=0, le=2**31 - 1, basic=True)
 
+    def __init__(self, **values: Any) -> None:
+        """Check all values; what is wrong with them comes as one sentence, not as pydantic's report.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown or a value is out of its bounds.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ValueError(explain(error)) from error
+
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
         """Return the settings of a named preset, with `changes` on top.
@@ -84,4 +97,4 @@ def explain(error: ValidationError) -> str:
         words = problem["msg"].removeprefix("Value error, ")
         where = ".".join(str(p) for p in problem["loc"])
         parts.append(f"{where} = {problem['input']!r}: {words[0].lower()}{words[1:]}" if where else words)
-    return "; ".join(parts) + "."
+    return "; ".join(parts).rstrip(".") + "."

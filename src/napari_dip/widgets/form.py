@@ -12,12 +12,11 @@ from types import NoneType
 from typing import Any, Literal, get_args, get_origin
 
 from magicgui.widgets import create_widget
-from pydantic import ValidationError
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
-from napari_dip.settings import Knob, Settings, explain, knobs
+from napari_dip.settings import Knob, Settings, knobs
 from napari_dip.widgets.rows import SPACING, Rows, narrow
 
 BIGGEST = 2**53  # superqt's large spin box holds it
@@ -71,10 +70,7 @@ class Form(QWidget):
         ValueError
             If an edit is out of bounds or cannot be read, in a sentence.
         """
-        try:
-            return self._settings.preset(self._preset, **{k: _from_box(v) for k, v in self._edited.items()})
-        except ValidationError as error:
-            raise ValueError(explain(error)) from None
+        return self._settings.preset(self._preset, **{k: _from_box(v) for k, v in self._edited.items()})
 
     @property
     def edited(self) -> dict[str, Any]:
