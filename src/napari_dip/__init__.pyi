@@ -9,6 +9,9 @@ from .images.metrics import ssim as ssim
 from .images.noise import add_gaussian as add_gaussian
 from .images.noise import add_poisson as add_poisson
 from .images.noise import add_speckle as add_speckle
+from .restore import inpaint as inpaint
+from .restore import iter_inpaint as iter_inpaint
 from .settings import DIP as DIP
+from .settings import Inpaint as Inpaint
 from .snapshot import Snapshot as Snapshot
 from .snapshot import last as last

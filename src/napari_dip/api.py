@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.images.survey import survey
-from napari_dip.planes import translated, walk
+from napari_dip.planes import Work, translated, walk
 from napari_dip.settings import DIP, Settings
 from napari_dip.snapshot import Snapshot, last
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
+    from napari_dip.images.image import PlaneIndex
     from napari_dip.images.stabilise import UnitRange
 
 NO_NOISE = "The image has no noise that could be measured; it is left as it is."
@@ -94,14 +95,25 @@ def iter_denoise(
         During the work, if it breaks.
     """
     how = DIP() if how is None else how
-    source = image if isinstance(image, Image) else Image(_as_array_like(image), axes or "")
+    source = as_image(image, axes)
     if not isinstance(how, Settings):
         raise ValueError(f"how is {how!r}; give settings such as DIP(), DIP(steps=400) or DIP.preset('paper').")
     from napari_dip.engine.device import pick_device
 
     # Bad input is refused at the call, not at the first step.
     chosen, found = pick_device(device), survey(source, stabilise=getattr(how, "stabilise", False))
-    return translated(walk(source, how, partial(_steps, how), chosen, found))
+    return translated(walk(source, how, Work(partial(_steps, how)), chosen, found))
+
+
+def as_image(image: Image | ArrayLike, axes: str | None) -> Image:
+    """Take an Image as it is, and turn arrays, lists, tensors and the like into one.
+
+    Raises
+    ------
+    ValueError
+        For what is no numbers on a grid, or axes that do not fit.
+    """
+    return image if isinstance(image, Image) else Image(_as_array_like(image), axes or "")
 
 
 def _as_array_like(image: Any) -> ArrayLike:
@@ -126,7 +138,7 @@ def _as_array_like(image: Any) -> ArrayLike:
         ) from None
 
 
-def _steps(how: Settings, y: Tensor, unit: UnitRange) -> Iterator[Step]:
+def _steps(how: Settings, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     """Choose the method by the type of its settings."""
     import torch
 

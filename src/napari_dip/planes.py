@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -25,12 +26,36 @@ if TYPE_CHECKING:
     from napari_dip.engine.loop import Step
     from napari_dip.images.stabilise import UnitRange
 
-    Fit = Callable[[Tensor, UnitRange], Iterator[Step]]  # fits one plane (C, Y, X), in the unit range
+    Fit = Callable[[Tensor, UnitRange, PlaneIndex], Iterator[Step]]  # fits one plane (C, Y, X), in the unit range
+    Finish = Callable[[NDArray[np.float64], PlaneIndex], NDArray[np.float64]]
 
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 
 
-def walk(source: Image, how: Settings, fit: Fit, device: torch.device, found: Survey) -> Iterator[Snapshot]:
+@dataclass(frozen=True)
+class Work:
+    """What is done to every plane.
+
+    Attributes
+    ----------
+    fit : callable
+        Takes a plane (C, Y, X) on the device, in the unit range, its `UnitRange` and its index; returns the steps of
+        its fit.
+    canvas : Image, optional
+        What the answer starts as, where it is not the source: with as many planes, in the same order.
+    finish : callable, optional
+        Takes an answer (C, Y, X) in intensities and its index; returns what is shown.
+    record : mapping
+        What is told of it in the provenance, ready for JSON.
+    """
+
+    fit: Fit
+    canvas: Image | None = None
+    finish: Finish | None = None
+    record: Mapping[str, object] = field(default_factory=dict)
+
+
+def walk(source: Image, how: Settings, work: Work, device: torch.device, found: Survey) -> Iterator[Snapshot]:
     """Fit plane by plane; the answers land in one float32 stack that starts as the input.
 
     Parameters
@@ -39,8 +64,8 @@ def walk(source: Image, how: Settings, fit: Fit, device: torch.device, found: Su
         The noisy image.
     how : Settings
         For the number of steps and the record.
-    fit : callable
-        Takes a plane (C, Y, X) on the device, in the unit range, and its `UnitRange`; returns the steps of its fit.
+    work : Work
+        What is done to every plane.
     device : torch.device
         Where the planes are put.
     found : Survey
@@ -56,12 +81,12 @@ def walk(source: Image, how: Settings, fit: Fit, device: torch.device, found: Su
     from napari_dip.engine.filters import thinned
     from napari_dip.engine.memory import kept_memory
 
-    indices = source.plane_indices()
-    stack = np.empty(source.shape, dtype=np.float32)
-    for index in indices:
-        stack[index] = source.pixels[index]
+    indices, canvas = source.plane_indices(), work.canvas or source
+    stack = np.empty(canvas.shape, dtype=np.float32)
+    for index in canvas.plane_indices():
+        stack[index] = canvas.pixels[index]
     warning = found.note
-    record = _record(how, device, found)
+    record = {**_record(how, device, found), **work.record}
     chosen: list[int] = []
     total = how.steps * len(indices)
     with kept_memory(device):
@@ -69,10 +94,10 @@ def walk(source: Image, how: Settings, fit: Fit, device: torch.device, found: Su
             unit = found.unit(source, index)
             noisy, _ = repair(source.plane(index))
             y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32).to(device)
-            picture = partial(
-                _picture, source, index=index, restore=partial(_restored, unit, noisy, unit.padding(noisy))
-            )
-            for step in thinned(fit(y, unit), 1 if device.type == "cpu" else READ_EVERY):
+            finish = _at(work.finish, index) if work.finish else None
+            restore = partial(_restored, unit, noisy, unit.padding(noisy), finish)
+            picture = partial(_picture, canvas, index=index, restore=restore)
+            for step in thinned(work.fit(y, unit, index), 1 if device.type == "cpu" else READ_EVERY):
                 yield Snapshot(
                     step=number * how.steps + step.index,
                     total=total,
@@ -90,8 +115,12 @@ def walk(source: Image, how: Settings, fit: Fit, device: torch.device, found: Su
             chosen.append(step.chosen)
 
 
+def _at(finish: Finish, index: PlaneIndex) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    return lambda answer: finish(answer, index)
+
+
 def _picture(
-    source: Image,
+    canvas: Image,
     stack: NDArray[np.float32],
     index: PlaneIndex,
     step: Step,
@@ -101,16 +130,21 @@ def _picture(
     """Put the answer of one plane into a copy of the stack."""
     pixels = stack.copy()
     if step.chosen:  # at 0 the answer still is the input, which stands there exactly
-        pixels[index] = source.plane_like(restore(step))
-    return source.with_pixels(pixels, provenance={**source.provenance, **made})
+        pixels[index] = canvas.plane_like(restore(step))
+    return canvas.with_pixels(pixels, provenance={**canvas.provenance, **made})
 
 
 def _restored(
-    unit: UnitRange, noisy: NDArray[np.float64], padding: NDArray[np.bool_] | None, step: Step
+    unit: UnitRange,
+    noisy: NDArray[np.float64],
+    padding: NDArray[np.bool_] | None,
+    finish: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None,
+    step: Step,
 ) -> NDArray[np.float64]:
     """Return the answer in intensities: from a tensor in the unit range to numpy, (C, Y, X)."""
     answer = unit.from_unit(step.answer.double().cpu().numpy())
-    return answer if padding is None else np.where(padding, noisy, answer)
+    answer = answer if padding is None else np.where(padding, noisy, answer)
+    return answer if finish is None else finish(answer)
 
 
 def _record(how: Settings, device: torch.device, found: Survey) -> dict[str, object]:

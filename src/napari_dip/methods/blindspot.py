@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from napari_dip.engine.crops import random_crops, turn, turn_back
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean
 from napari_dip.engine.loop import Step, optimize
@@ -103,33 +104,6 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator
 def spread_to_variance(spread: Tensor, noise_variance: float) -> Tensor:
     """Turn the network's second output into the variance of its error, a positive number."""
     return SPREAD_UNITS * noise_variance * torch.nn.functional.softplus(spread)
-
-
-def random_crops(padded: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
-    """Cut `count` random squares out of (1, C, Y, X), each in a random one of the eight orientations.
-
-    Where the image is smaller than the square, the crop is as large as the image (and square, so that it can turn).
-    """
-    height, width = padded.shape[-2:]
-    size = min(size, height, width)
-    crops = []
-    for _ in range(count):
-        draw = torch.rand(3, generator=generator).tolist()
-        top, left = int(draw[0] * (height - size + 1)), int(draw[1] * (width - size + 1))
-        crops.append(turn(padded[..., top : top + size, left : left + size], int(draw[2] * 8)))
-    return torch.cat(crops)
-
-
-def turn(image: Tensor, orientation: int) -> Tensor:
-    """Bring (..., Y, X) into one of its eight orientations."""
-    image = torch.rot90(image, orientation % 4, (-2, -1))
-    return image.flip(-1) if orientation % 8 >= 4 else image
-
-
-def turn_back(image: Tensor, orientation: int) -> Tensor:
-    """Undo `turn`."""
-    image = image.flip(-1) if orientation % 8 >= 4 else image
-    return torch.rot90(image, -(orientation % 4), (-2, -1))
 
 
 def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: int) -> tuple[Tensor, Tensor]:

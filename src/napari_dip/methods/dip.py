@@ -1,8 +1,10 @@
 """Deep Image Prior: fit a network to one noisy image and stop before it learns the noise.
 
-    theta* = argmin || f_theta(z) - y ||^2,    answer = f_theta*(z)
+    theta* = argmin || A f_theta(z) - y ||^2,    answer = f_theta*(z)
 
-The input z is uniform noise, drawn once and shaken by fresh Gaussian noise in every step. An untrained convolutional
+A is what the measurement saw of the image: all of it (denoising), some pixels (inpainting), a coarse version
+(super-resolution), the features of a network. The input z is uniform noise, or a guide image, drawn once and shaken by
+fresh Gaussian noise in every step. An untrained convolutional
 network learns what looks like an image before it learns noise, so the answer is right some way along the fit.
 
 Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925.
@@ -15,31 +17,38 @@ is cut off the output, so that no pixel of the image is cropped.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from operator import attrgetter
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance
 from napari_dip.engine.loop import Step, optimize
+from napari_dip.engine.operators import Identity, Operator
 from napari_dip.nets.skip import SkipNet
 from napari_dip.settings import DIP
 
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
 
 
-def fit(y: Tensor, s: DIP, generator: torch.Generator) -> Iterator[Step]:
+def fit(
+    y: Tensor, s: DIP, generator: torch.Generator, operator: Operator | None = None, guide: Tensor | None = None
+) -> Iterator[Step]:
     """Fit the skip network to a noisy plane.
 
     Parameters
     ----------
     y : Tensor
-        Shape (C, Y, X), intensities in [0, 1].
+        Shape (C, Y, X), intensities in [0, 1]; or whatever `operator` measures.
     s : DIP
         With ``net="skip"``.
     generator : Generator
         Seeded; on the CPU, so that every device draws the same numbers.
+    operator : Operator, optional
+        What `y` is of the image; all of it by default.
+    guide : Tensor, optional
+        The network's input z, shape (channels, Y, X), in [0, 1]; noise by default.
 
     Yields
     ------
@@ -47,27 +56,49 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator) -> Iterator[Step]:
         One a gradient step.
     """
     device = y.device
+    operator = operator or Identity()
+    colours, height, width = operator.canvas(y)
     with seeded(s.seed):
-        net = SkipNet(s.input_channels, len(y), s.channels, s.scales, s.skip_channels).to(device)
-    height, width = y.shape[-2:]
+        net = SkipNet(s.input_channels if guide is None else len(guide), colours, s.channels, s.scales, s.skip_channels)
+    net = net.to(device)
     padded = [max(2, -(-n // net.multiple)) * net.multiple for n in (height, width)]  # 2 pixels at the deepest scale
-    z = AMPLITUDE * torch.rand((1, s.input_channels, *padded), generator=generator).to(device)
-    hidden = torch.rand((1, height, width), generator=generator).to(device) < s.held_out_share
-    seen = (~hidden).float()
+    z = _noise(s, padded, generator) if guide is None else _padded(guide, padded)
+    z = z.to(device)
+    counted = operator.counted(y)
+    hidden = (torch.rand(counted.shape, generator=generator).to(device) < s.held_out_share) & counted
+    seen = (counted & ~hidden).float()
+    weight = 1 / (seen.sum() * (y.numel() // seen.numel())).clamp(min=1)
     shake = torch.Generator(device).manual_seed(s.seed)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         jitter = s.jitter * torch.randn(z.shape, generator=shake, device=device)
         output = net(z + jitter)[0, :, :height, :width]  # (C, Y, X)
-        return ((output - y).square() * seen).sum() / (seen.sum() * len(y)), (output, output)
+        return ((operator(output) - y).square() * seen).sum() * weight, (output, output)
 
-    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, y, schedule=s.schedule)
+    first = torch.zeros(colours, height, width, device=device)  # is never shown: every step has an output
+    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule)
     if s.backtrack:
         steps = backtracked(steps, net)
     steps = averaged(steps, s.averaging)
     every = 1 if device.type == "cpu" else 10
     if s.stop == "held-out" and bool(hidden.any()):
-        steps = early_stopped(steps, held_out_error(y, hidden, attrgetter("answer")), s.patience, every=every)
+        error = held_out_error(y, hidden, lambda step: _measured(operator, step))
+        steps = early_stopped(steps, error, s.patience, every=every)
     elif s.stop == "variance":
         steps = early_stopped(steps, moving_variance(), s.patience)
     yield from steps
+
+
+def _noise(s: DIP, size: list[int], generator: torch.Generator) -> Tensor:
+    return AMPLITUDE * torch.rand((1, s.input_channels, *size), generator=generator)
+
+
+def _padded(guide: Tensor, size: list[int]) -> Tensor:
+    """Continue a guide (C, Y, X) to the size that the network takes, (1, C, Y', X')."""
+    height, width = guide.shape[-2:]
+    return functional.pad(guide[None], (0, size[1] - width, 0, size[0] - height), mode="replicate")
+
+
+@torch.no_grad()
+def _measured(operator: Operator, step: Step) -> Tensor:
+    return operator(step.answer)

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from napari_dip.settings.base import Knob, Settings, explain, knob, knobs
 from napari_dip.settings.dip import DIP
+from napari_dip.settings.restore import Inpaint
 
 METHODS: dict[str, type[Settings]] = {cls.method: cls for cls in (DIP,)}
 
-__all__ = ["DIP", "METHODS", "Knob", "Settings", "explain", "knob", "knobs"]
+RESTORATIONS: dict[str, type[DIP]] = {"inpaint": Inpaint}
+
+__all__ = ["DIP", "METHODS", "RESTORATIONS", "Inpaint", "Knob", "Settings", "explain", "knob", "knobs"]

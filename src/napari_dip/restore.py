@@ -1,0 +1,182 @@
+"""The front door to the restorations: what was measured is less than the image, and the prior makes up for it.
+
+    theta* = argmin || A f_theta(z) - y ||^2
+
+`inpaint`: A leaves pixels out. Each function has a stream, as `napari_dip.api.iter_denoise` is to `denoise`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from napari_dip.api import as_image
+from napari_dip.images.gaps import FIND, Gaps, find_gaps
+from napari_dip.images.image import ArrayLike, Image, PlaneIndex
+from napari_dip.images.survey import survey
+from napari_dip.planes import Work, translated, walk
+from napari_dip.settings import DIP, Inpaint
+from napari_dip.snapshot import Snapshot, last
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.images.stabilise import UnitRange
+
+
+@overload
+def inpaint(
+    image: Image,
+    mask: Any = ...,
+    how: DIP | None = ...,
+    *,
+    keep_known: bool = ...,
+    axes: str | None = ...,
+    device: str = ...,
+) -> Image: ...
+@overload
+def inpaint(
+    image: ArrayLike,
+    mask: Any = ...,
+    how: DIP | None = ...,
+    *,
+    keep_known: bool = ...,
+    axes: str | None = ...,
+    device: str = ...,
+) -> NDArray[np.float32]: ...
+def inpaint(
+    image: Image | ArrayLike,
+    mask: Any = FIND,
+    how: DIP | None = None,
+    *,
+    keep_known: bool = True,
+    axes: str | None = None,
+    device: str = "auto",
+) -> Image | NDArray[np.float32]:
+    """Fill missing pixels, such as dead ones, dust or bubbles.
+
+    Parameters
+    ----------
+    image : Image or array-like
+        As for `denoise`, but NaN and infinite pixels are allowed: they count as missing.
+    mask : array-like or "auto"
+        True (or not 0) where a pixel is MISSING; of the shape of the image or of one plane. ``"auto"`` finds hot,
+        dead and saturated pixels.
+    how : Inpaint, optional
+        Settings, ``Inpaint()`` by default; ``Inpaint.preset("holes")`` for gaps wider than about 20 pixels.
+    keep_known : bool
+        Whether known pixels stay as they are, to the bit (as float32); else they are denoised too.
+    axes, device
+        As for `denoise`.
+
+    Returns
+    -------
+    Image or float32 array
+        What was given, filled: same shape, axes, intensity scale and units.
+
+    Raises
+    ------
+    ValueError
+        Before any work starts: for a mask of another shape, one that marks nothing or all of a plane, and what
+        `denoise` refuses.
+    DenoiseError
+        If the work breaks, for instance for lack of memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_dip import Inpaint, inpaint
+    >>> image = np.random.default_rng(0).poisson(20, (32, 32)).astype(float)
+    >>> image[3, 4:9] = np.nan
+    >>> filled = inpaint(image, how=Inpaint(steps=2))
+    >>> bool(np.isfinite(filled).all()), bool((filled[10:] == image[10:]).all())
+    (True, True)
+    """
+    return _answer(image, iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device))
+
+
+def iter_inpaint(
+    image: Image | ArrayLike,
+    mask: Any = FIND,
+    how: DIP | None = None,
+    *,
+    keep_known: bool = True,
+    axes: str | None = None,
+    device: str = "auto",
+) -> Iterator[Snapshot]:
+    """Fill missing pixels step by step.
+
+    Parameters
+    ----------
+    image, mask, how, keep_known, axes, device
+        As for `inpaint`.
+
+    Yields
+    ------
+    Snapshot
+        One a step. `Snapshot.image` is the answer if the work stopped there; missing pixels not reached yet show
+        their nearest known neighbour.
+
+    Raises
+    ------
+    ValueError, DenoiseError
+        As for `inpaint`, a ValueError at the call.
+    """
+    how = _checked(how, Inpaint)
+    from napari_dip.engine.device import pick_device
+
+    chosen, gaps = pick_device(device), find_gaps(as_image(image, axes), mask)
+    found = survey(gaps.image, stabilise=how.stabilise)
+    # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are kept are not replaced.
+    found = replace(found, noise_is_smooth=False, hot_pixels=0 if keep_known else found.hot_pixels)
+    work = Work(
+        partial(_fill, how, gaps, keep_known),
+        finish=partial(_with_known, gaps) if keep_known else None,
+        record={"task": "inpaint", "missing_pixels": gaps.count, "keep_known": keep_known},
+    )
+    return translated(walk(gaps.image, how, work, chosen, found))
+
+
+def _fill(how: DIP, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    """Fit one plane to its known pixels; one without gaps is left alone where known pixels are kept."""
+    import torch
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.engine.operators import Masked
+    from napari_dip.methods import dip
+    from napari_dip.methods import gaps as gaps_method
+
+    missing = gaps.missing(index)
+    if keep_known and not missing.any():
+        zero = torch.zeros((), device=y.device)
+        return iter([Step(1, zero, y, y, 0, note="")])
+    known = torch.as_tensor(~missing).to(y.device)
+    generator = torch.Generator().manual_seed(how.seed)
+    if how.net == "blind-spot":
+        return gaps_method.fit(y, known, how, generator, blind=not keep_known)
+    return dip.fit(torch.where(known, y, 0.0), how, generator, Masked(known))
+
+
+def _with_known(gaps: Gaps, answer: NDArray[np.float64], index: PlaneIndex) -> NDArray[np.float64]:
+    """Put the known pixels back as they were measured."""
+    return np.where(gaps.missing(index), answer, gaps.image.plane(index))
+
+
+def _checked(how: DIP | None, default: type[DIP]) -> DIP:
+    """Return the settings, the task's own where none are given."""
+    if how is None:
+        return default()
+    if not isinstance(how, DIP):
+        raise ValueError(f"how is {how!r}; give settings such as {default.__name__}() or DIP(net='skip').")
+    return how
+
+
+def _answer(image: Image | ArrayLike, snapshots: Iterator[Snapshot]) -> Image | NDArray[np.float32]:
+    answer = last(snapshots).image
+    return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)

@@ -1,0 +1,41 @@
+"""The settings of the restorations: those of the Deep Image Prior, with defaults and presets of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from napari_dip.settings.base import knob
+from napari_dip.settings.dip import DIP
+
+
+class Inpaint(DIP):
+    """How missing pixels are filled.
+
+    The preset ``fast`` (the default) learns on hidden known pixels what belongs into gaps and suits scattered pixels
+    and gaps up to about 20 pixels wide; ``holes`` fits the published network to the known pixels and suits larger ones.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "fast": {},
+        "holes": {
+            "net": "skip",
+            "steps": 1500,
+            "learning_rate": 0.01,
+            "stop": "never",
+            "averaging": 0.98,
+            "channels": 48,
+        },
+    }
+
+    steps: int = knob(1500, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    stop: Literal["held-out", "variance", "never"] = knob(
+        "never",
+        "What chooses the step: known pixels held out, the moving variance of outputs (both skip only), nothing.",
+    )
+    stabilise: bool = knob(False, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias.")
+    averaging: float = knob(
+        0.99, "Weight of the past in the average of weights (blind-spot) or outputs (skip).", ge=0, lt=1
+    )
+    layers: int = knob(6, "Residual blocks of the blind-spot network.", ge=0, le=64)
+    crop: int = knob(48, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
