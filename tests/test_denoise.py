@@ -14,6 +14,7 @@ from napari_dip.settings import METHODS, Settings
 
 QUICK = {"steps": 3, "channels": 4, "crop": 16}
 HOWS = [cls.preset(name, **QUICK) for cls in METHODS.values() for name in cls.presets]
+HOWS += [DIP(net=net, scales=3, **QUICK) for net in ("resnet", "resunet", "decoder", "unet")]
 every_method = pytest.mark.parametrize("how", HOWS, ids=lambda how: f"{how.method}-{how.net}")
 
 
@@ -211,6 +212,21 @@ def test_the_default_gains_seven_decibels_and_beats_a_blur(seed: int) -> None:
     assert gain > 7
     assert psnr(clean, answer, data_range=200) > best_blur - 0.3
     assert answer.mean() == pytest.approx(clean.mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("net", ["resunet", "decoder", "unet"])
+def test_the_other_networks_denoise(net: str) -> None:
+    noisy, clean = noisy_scene(0, 64)
+    how = DIP(net=net, steps=200, channels=16, scales=3, learning_rate=0.01, averaging=0.97, patience=1000)
+    answer = denoise(noisy, how, device="cpu")
+    assert psnr(clean, answer, data_range=200) - psnr(clean, noisy, data_range=200) > 3
+
+
+@pytest.mark.parametrize("net", ["blind-spot", "resunet"])
+def test_watching_every_output_is_refused_where_there_is_none(net: str) -> None:
+    with pytest.raises(ValueError, match="stop 'variance' watches every output"):
+        DIP(net=net, stop="variance")
+    assert DIP(net="resunet", dropout=0, stop="variance").stop == "variance"
 
 
 def test_the_published_fit_denoises() -> None:

@@ -152,7 +152,7 @@ def _steps(how: Settings, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iter
             return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
         case DIP(net="blind-spot"):
             fit = blindspot.fit(y, how, generator, unit.noise)
-        case DIP(net="skip"):
+        case DIP():
             fit = dip.fit(y, how, generator)
         case _:
             raise ValueError(f"{type(how).__name__} settings cannot denoise an image; give DIP settings.")

@@ -95,9 +95,8 @@ def _panel(axes: Any, plane: Any, title: str, **look: Any) -> Any:
 
 def labels_of(how: Settings) -> tuple[str, str]:
     """Say what the loss and the stopping criterion of these settings are, as an axis needs it."""
-    losses = {"blind-spot": "loss:\nnegative log likelihood", "skip": "loss:\nsquared error"}
     criteria = {"held-out": "squared error on\nhidden pixels, with noise", "variance": "variance of the\nlast outputs"}
-    loss = losses.get(getattr(how, "net", ""), "loss")
+    loss = "loss:\nnegative log likelihood" if getattr(how, "net", "") == "blind-spot" else "loss:\nsquared error"
     return loss, criteria.get(getattr(how, "stop", ""), "stopping criterion")
 
 

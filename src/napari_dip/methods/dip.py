@@ -4,8 +4,9 @@
 
 A is what the measurement saw of the image: all of it (denoising), some pixels (inpainting), a coarse version
 (super-resolution), the features of a network. The input z is uniform noise, or a guide image, drawn once and shaken by
-fresh Gaussian noise in every step. An untrained convolutional
-network learns what looks like an image before it learns noise, so the answer is right some way along the fit.
+fresh Gaussian noise in every step. An untrained convolutional network learns what looks like an image before it learns
+noise, so the answer is right some way along the fit. Which network is a setting; one that drops values while it is
+fitted gives its answer in evaluation mode, nothing dropped.
 
 Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925.
 
@@ -26,23 +27,25 @@ from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.operators import Identity, Operator
-from napari_dip.nets.skip import SkipNet
+from napari_dip.nets.build import build_net
+from napari_dip.nets.prior import PriorNet
 from napari_dip.settings import DIP
 
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
+LOOK_EVERY = 10  # steps between looks in evaluation mode, each a forward pass more
 
 
 def fit(
     y: Tensor, s: DIP, generator: torch.Generator, operator: Operator | None = None, guide: Tensor | None = None
 ) -> Iterator[Step]:
-    """Fit the skip network to a noisy plane.
+    """Fit a network of z to a noisy plane.
 
     Parameters
     ----------
     y : Tensor
         Shape (C, Y, X), intensities in [0, 1]; or whatever `operator` measures.
     s : DIP
-        With ``net="skip"``.
+        With any net but ``"blind-spot"``.
     generator : Generator
         Seeded; on the CPU, so that every device draws the same numbers.
     operator : Operator, optional
@@ -59,27 +62,31 @@ def fit(
     operator = operator or Identity()
     colours, height, width = operator.canvas(y)
     with seeded(s.seed):
-        net = SkipNet(s.input_channels if guide is None else len(guide), colours, s.channels, s.scales, s.skip_channels)
-    net = net.to(device)
-    padded = [max(2, -(-n // net.multiple)) * net.multiple for n in (height, width)]  # 2 pixels at the deepest scale
-    z = _noise(s, padded, generator) if guide is None else _padded(guide, padded)
-    z = z.to(device)
+        net = build_net(s, colours, None if guide is None else len(guide)).to(device)
+    size = net.input_size(height, width)
+    z = (_noise(net.inputs, size, generator) if guide is None else _padded(guide, size)).to(device)
     counted = operator.counted(y)
     hidden = (torch.rand(counted.shape, generator=generator).to(device) < s.held_out_share) & counted
     seen = (counted & ~hidden).float()
     weight = 1 / (seen.sum() * (y.numel() // seen.numel())).clamp(min=1)
     shake = torch.Generator(device).manual_seed(s.seed)
+    look_every = LOOK_EVERY if s.net == "resunet" and s.dropout else 1
 
-    def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        jitter = s.jitter * torch.randn(z.shape, generator=shake, device=device)
-        output = net(z + jitter)[0, :, :height, :width]  # (C, Y, X)
-        return ((operator(output) - y).square() * seen).sum() * weight, (output, output)
+    def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        shaken = z if net.still else z + s.jitter * torch.randn(z.shape, generator=shake, device=device)
+        output = net.image(shaken, height, width)[0]  # (C, Y, X)
+        loss = ((operator(output) - y).square() * seen).sum() * weight
+        if look_every > 1:
+            if index % look_every and index not in (1, s.steps):
+                return loss, None
+            output = evaluated(net, z, height, width)[0]
+        return loss, (output, output)
 
     first = torch.zeros(colours, height, width, device=device)  # is never shown: every step has an output
     steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule)
     if s.backtrack:
         steps = backtracked(steps, net)
-    steps = averaged(steps, s.averaging)
+    steps = averaged(steps, s.averaging**look_every)
     every = 1 if device.type == "cpu" else 10
     if s.stop == "held-out" and bool(hidden.any()):
         error = held_out_error(y, hidden, lambda step: _measured(operator, step))
@@ -89,11 +96,11 @@ def fit(
     yield from steps
 
 
-def _noise(s: DIP, size: list[int], generator: torch.Generator) -> Tensor:
-    return AMPLITUDE * torch.rand((1, s.input_channels, *size), generator=generator)
+def _noise(channels: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    return AMPLITUDE * torch.rand((1, channels, *size), generator=generator)
 
 
-def _padded(guide: Tensor, size: list[int]) -> Tensor:
+def _padded(guide: Tensor, size: tuple[int, int]) -> Tensor:
     """Continue a guide (C, Y, X) to the size that the network takes, (1, C, Y', X')."""
     height, width = guide.shape[-2:]
     return functional.pad(guide[None], (0, size[1] - width, 0, size[0] - height), mode="replicate")
@@ -102,3 +109,12 @@ def _padded(guide: Tensor, size: list[int]) -> Tensor:
 @torch.no_grad()
 def _measured(operator: Operator, step: Step) -> Tensor:
     return operator(step.answer)
+
+
+@torch.no_grad()
+def evaluated(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
+    """Return the image (B, C, Y, X) of a network in evaluation mode: nothing dropped, norms as on average."""
+    net.eval()
+    image = net.image(z, height, width)
+    net.train()
+    return image

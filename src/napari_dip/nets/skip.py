@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_dip.nets.prior import PriorNet, convolution
 
-class SkipNet(nn.Module):
+
+class SkipNet(PriorNet):
     """Fit an image with a fixed random input.
 
     Parameters
@@ -33,6 +35,8 @@ class SkipNet(nn.Module):
         self, inputs: int = 32, outputs: int = 1, channels: int = 128, scales: int = 5, skips: int = 4
     ) -> None:
         super().__init__()
+        self.inputs = inputs
+        self.multiple = 2**scales
         self.down = nn.ModuleList()
         self.skip = nn.ModuleList()
         self.up = nn.ModuleList()
@@ -45,7 +49,6 @@ class SkipNet(nn.Module):
                 nn.Sequential(nn.BatchNorm2d(joined), _block(joined, channels, 3), _block(channels, channels, 1))
             )
         self.last = nn.Conv2d(channels, outputs, 1)
-        self.multiple = 2**scales
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (B, inputs, Y, X) to an image (B, outputs, Y, X) in (0, 1)."""
@@ -62,7 +65,7 @@ class SkipNet(nn.Module):
 
 def _block(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, size // 2, padding_mode="reflect"),
+        convolution(inputs, outputs, size, stride=stride),
         nn.BatchNorm2d(outputs),
         nn.LeakyReLU(0.2),
     )

@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_dip.nets.prior import PriorNet
 
-class UNet(nn.Module):
+
+class UNet(PriorNet):
     """Map an image (or a random z) to an image of the same size.
 
     Parameters
@@ -31,6 +33,8 @@ class UNet(nn.Module):
         Whether a batch norm follows every convolution but the last.
     sigmoid : bool
         Whether the output is squeezed into (0, 1).
+    widest : int, optional
+        Where the doubling of the width ends.
 
     Attributes
     ----------
@@ -47,9 +51,11 @@ class UNet(nn.Module):
         *,
         norm: bool = True,
         sigmoid: bool = False,
+        widest: int | None = None,
     ) -> None:
         super().__init__()
-        widths = [channels * 2**level for level in range(depth + 1)]
+        self.inputs = inputs
+        widths = [min(channels * 2**level, widest or 2**30) for level in range(depth + 1)]
         self.down = nn.ModuleList(
             _level(narrow, wide, norm) for narrow, wide in zip([inputs, *widths], widths, strict=False)
         )

@@ -47,13 +47,14 @@ class DIP(Settings):
         le=1_000_000,
         basic=True,
     )
-    net: Literal["blind-spot", "skip"] = knob(
+    net: Literal["blind-spot", "skip", "resnet", "resunet", "decoder", "unet"] = knob(
         "blind-spot",
-        "Network: blind-spot sees the image around each pixel; skip is the published one and sees noise.",
+        "Network: blind-spot sees the image around each pixel; the others turn random z into an image, of which skip "
+        "is the published one.",
     )
     stop: Literal["held-out", "variance", "never"] = knob(
         "held-out",
-        "What chooses the step: the error on hidden pixels, the moving variance of outputs (skip only), or nothing.",
+        "What chooses the step: the error on hidden pixels, the variance of outputs (not for blind-spot), or nothing.",
         basic=True,
     )
     patience: int = knob(300, "Steps without improvement before the fit ends.", unit="steps", ge=1)
@@ -65,7 +66,7 @@ class DIP(Settings):
     )
     averaging: float = knob(
         0.98,
-        "Weight of the past in the exponential average of weights (blind-spot) or outputs (skip).",
+        "Weight of the past in the exponential average of weights (blind-spot) or outputs (other nets).",
         ge=0,
         lt=1,
     )
@@ -73,17 +74,23 @@ class DIP(Settings):
     layers: int = knob(4, "Dilated layers of the blind-spot network: it sees 1 + 2 x layers pixels far.", ge=0, le=64)
     crop: int = knob(32, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
     batch: int = knob(4, "Crops a step for the blind-spot network.", ge=1, le=1024)
-    scales: int = knob(5, "Scales of the skip network.", ge=1, le=8)
-    skip_channels: int = knob(4, "Channels of each skip connection of the skip network.", ge=1, le=1024)
-    input_channels: int = knob(32, "Channels of the random input z of the skip network.", ge=1, le=1024)
-    jitter: float = knob(1 / 30, "Standard deviation of the noise that shakes z in every step (skip).", ge=0, le=10)
-    backtrack: bool = knob(True, "Go back 50 steps when the fit gets suddenly worse (skip).")
+    scales: int = knob(5, "Halvings of skip, resunet and unet, doublings of decoder.", ge=1, le=8)
+    skip_channels: int = knob(4, "Channels of each skip connection (skip, resunet).", ge=1, le=1024)
+    input_channels: int = knob(32, "Channels of the random input z (skip, resnet, resunet, unet).", ge=1, le=1024)
+    dropout: float = knob(
+        0.1, "Share of values dropped between the blocks of resunet while it is fitted; 0 for none.", ge=0, lt=1
+    )
+    jitter: float = knob(
+        1 / 30, "Standard deviation of the noise that shakes z in every step (not for decoder).", ge=0, le=10
+    )
+    backtrack: bool = knob(True, "Go back 50 steps when the fit gets suddenly worse (not for blind-spot).")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.stop == "variance" and self.net != "skip":
+        if self.stop == "variance" and (self.net == "blind-spot" or (self.net == "resunet" and self.dropout)):
             raise ValueError(
-                "stop 'variance' watches every output of the skip network; take net 'skip' or stop 'held-out'"
+                "stop 'variance' watches every output, which the blind-spot network and dropout do not give; "
+                "take net 'skip' or stop 'held-out'"
             )
         if self.stop == "held-out" and self.held_out_share == 0:
             raise ValueError(
