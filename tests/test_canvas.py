@@ -7,8 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
-from napari_dip.images.canvas import Canvas, forget
+from napari_dip.images.canvas import Canvas
 from napari_dip.images.image import Image
+from napari_dip.images.mapped import forget
 
 KEYS = [
     (),
@@ -43,7 +44,7 @@ def filled(axes: str, shape: tuple[int, ...], planes: int, in_file_from: int) ->
 @pytest.mark.parametrize("key", KEYS, ids=str)
 def test_a_picture_reads_as_numpy_does(key, in_file_from):
     canvas, expected = filled("TZYX", (3, 4, 6, 5), 5, in_file_from)
-    picture = canvas.picture()
+    picture = canvas.picture(canvas.done)
     np.testing.assert_array_equal(picture[key], expected[key])
     assert (picture.shape, picture.ndim, picture.dtype) == (expected.shape, 4, np.float32)
     np.testing.assert_array_equal(np.asarray(picture), expected)
@@ -52,21 +53,21 @@ def test_a_picture_reads_as_numpy_does(key, in_file_from):
 @pytest.mark.parametrize(("axes", "shape"), [("ZYXC", (2, 5, 6, 3)), ("YXT", (5, 4, 3)), ("YX", (4, 7))])
 def test_axes_may_stand_in_any_order(axes, shape):
     canvas, expected = filled(axes, shape, 1, 0)
-    np.testing.assert_array_equal(np.asarray(canvas.picture()), expected)
-    np.testing.assert_array_equal(canvas.picture()[..., 1], expected[..., 1])
-    np.testing.assert_array_equal(canvas.picture()[1:3], expected[1:3])
+    np.testing.assert_array_equal(np.asarray(canvas.picture(canvas.done)), expected)
+    np.testing.assert_array_equal(canvas.picture(canvas.done)[..., 1], expected[..., 1])
+    np.testing.assert_array_equal(canvas.picture(canvas.done)[1:3], expected[1:3])
 
 
 def test_a_picture_stays_as_it_was():
     canvas, before = filled("ZYX", (3, 4, 5), 1, 1 << 30)
     current = np.full((4, 5), 7, np.float32)
-    old = canvas.picture(current)
+    old = canvas.picture(canvas.done, current)
     canvas.put(np.full((4, 5), 9, np.float32))
     expected = before.copy()
     expected[1] = 7
     np.testing.assert_array_equal(np.asarray(old), expected)
     expected[1] = 9
-    np.testing.assert_array_equal(np.asarray(canvas.picture()), expected)
+    np.testing.assert_array_equal(np.asarray(canvas.picture(canvas.done)), expected)
 
 
 def test_a_plane_can_be_left_as_it_is():
@@ -74,14 +75,14 @@ def test_a_plane_can_be_left_as_it_is():
     canvas.put(None)
     canvas.put(np.zeros((4, 5)))
     before[1] = 0
-    np.testing.assert_array_equal(np.asarray(canvas.picture()), before)
+    np.testing.assert_array_equal(np.asarray(canvas.picture(canvas.done)), before)
 
 
 @pytest.mark.parametrize("key", [(0, 0, 0, 0, 0), 3, (0, 9)])
 def test_a_place_outside_is_refused(key):
     canvas, _ = filled("TZYX", (3, 4, 6, 5), 0, 1 << 30)
     with pytest.raises(IndexError):
-        canvas.picture()[key]
+        canvas.picture(canvas.done)[key]
 
 
 def test_a_full_disk_is_said_before_any_work(monkeypatch):

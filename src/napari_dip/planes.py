@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_dip.errors import DenoiseError
+from napari_dip.images.canvas import Canvas
 from napari_dip.images.hot import repair
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.images.survey import Survey
@@ -58,6 +59,9 @@ class Work:
 def walk(source: Image, how: Settings, work: Work, device: torch.device, found: Survey) -> Iterator[Snapshot]:
     """Fit plane by plane; the answers land in one float32 stack that starts as the input.
 
+    A stack too large to be held in memory lies in a temporary file; its Snapshots' pixels are then read from there by
+    the plane (see `napari_dip.images.canvas.Picture`).
+
     Parameters
     ----------
     source : Image
@@ -81,10 +85,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     from napari_dip.engine.filters import thinned
     from napari_dip.engine.memory import kept_memory
 
-    indices, canvas = source.plane_indices(), work.canvas or source
-    stack = np.empty(canvas.shape, dtype=np.float32)
-    for index in canvas.plane_indices():
-        stack[index] = canvas.pixels[index]
+    indices, canvas = source.plane_indices(), Canvas(work.canvas or source)
     warning = found.note
     record = {**_record(how, device, found), **work.record}
     chosen: list[int] = []
@@ -96,7 +97,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
             y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32).to(device)
             finish = _at(work.finish, index) if work.finish else None
             restore = partial(_restored, unit, noisy, unit.padding(noisy), finish)
-            picture = partial(_picture, canvas, index=index, restore=restore)
+            answer = partial(_answer, canvas, restore)
             for step in thinned(work.fit(y, unit, index), 1 if device.type == "cpu" else READ_EVERY):
                 yield Snapshot(
                     step=number * how.steps + step.index,
@@ -108,10 +109,10 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
                     planes=len(indices),
                     note=step.note or warning,
                     provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
-                    make_image=partial(picture, stack=stack, step=step, made=made),
+                    make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
                 )
                 warning = ""  # once is enough
-            stack = np.asarray(picture(stack=stack, step=step, made=made).pixels)  # snapshots out keep theirs
+            canvas.put(answer(step=step))
             chosen.append(step.chosen)
 
 
@@ -119,19 +120,20 @@ def _at(finish: Finish, index: PlaneIndex) -> Callable[[NDArray[np.float64]], ND
     return lambda answer: finish(answer, index)
 
 
+def _answer(
+    canvas: Canvas, restore: Callable[[Step], NDArray[np.float64]], step: Step
+) -> NDArray[np.floating[Any]] | None:
+    """Return the answer of one plane in the stack's layout; None where it is the input, which stands there exactly."""
+    return canvas.start.plane_like(restore(step)) if step.chosen else None
+
+
 def _picture(
-    canvas: Image,
-    stack: NDArray[np.float32],
-    index: PlaneIndex,
-    step: Step,
-    made: dict[str, object],
-    restore: Callable[[Step], NDArray[np.float64]],
+    canvas: Canvas, done: int, answer: Callable[[], NDArray[np.floating[Any]] | None], made: dict[str, object]
 ) -> Image:
-    """Put the answer of one plane into a copy of the stack."""
-    pixels = stack.copy()
-    if step.chosen:  # at 0 the answer still is the input, which stands there exactly
-        pixels[index] = canvas.plane_like(restore(step))
-    return canvas.with_pixels(pixels, provenance={**canvas.provenance, **made})
+    """Show the stack with the answer of the plane under work; a copy where that is held in memory anyway."""
+    picture = canvas.picture(done, answer())
+    pixels = picture if canvas.in_file else np.asarray(picture)
+    return canvas.start.with_pixels(pixels, provenance={**canvas.start.provenance, **made})
 
 
 def _restored(

@@ -6,7 +6,6 @@ many planes were there, shows those from the canvas, and all others as they were
 
 from __future__ import annotations
 
-import mmap
 import shutil
 import tempfile
 from itertools import product
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.images.mapped import forget
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -45,11 +45,9 @@ class Canvas:
         self.order = {index: number for number, index in enumerate(_hashable(i) for i in self.indices)}
         self.done = 0
         size = prod(start.shape) * 4
+        self.in_file = size >= in_file_from
         self.stack: NDArray[np.float32]
-        if size < in_file_from:
-            self.stack = np.empty(start.shape, dtype=np.float32)
-        else:
-            self.stack = _on_disk(start.shape, size)
+        self.stack = _on_disk(start.shape, size) if self.in_file else np.empty(start.shape, dtype=np.float32)
 
     def put(self, plane: NDArray[Any] | None) -> None:
         """Put the next plane, in the layout of `start`; None leaves it as it was at the start."""
@@ -58,9 +56,9 @@ class Canvas:
         self.done += 1
         forget(self.stack)
 
-    def picture(self, current: NDArray[Any] | None = None) -> Picture:
-        """Return the stack as it stands, with `current` in the place of the plane under work."""
-        return Picture(self, self.done, current)
+    def picture(self, done: int, current: NDArray[Any] | None = None) -> Picture:
+        """Return the stack as it stood when `done` planes were put, with `current` in the place of the next one."""
+        return Picture(self, done, current)
 
 
 class Picture:
@@ -117,17 +115,6 @@ class Picture:
         if number == self._done and self._current is not None:
             return self._current
         return np.asarray(self._canvas.start.pixels[index])
-
-
-def forget(pixels: Any) -> None:
-    """Let go of the pages of a memory-mapped array that were read or written: they stay in the file."""
-    while pixels is not None and not isinstance(pixels, mmap.mmap):
-        if isinstance(pixels, memoryview):
-            pixels = pixels.obj
-        else:
-            pixels = getattr(pixels, "base", None)
-    if pixels is not None and hasattr(pixels, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
-        pixels.madvise(mmap.MADV_DONTNEED)
 
 
 def _on_disk(shape: tuple[int, ...], size: int) -> NDArray[np.float32]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_dip.images.mapped import forget
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -112,7 +114,8 @@ class Image:
         (C, Y, X) array
             C is 1, or the number of colours of an RGB image.
         """
-        plane = np.asarray(self.pixels[index], dtype=np.float64)
+        plane = np.array(self.pixels[index], dtype=np.float64)
+        forget(self.pixels)
         plane_axes = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
         if "C" not in plane_axes:
             plane, plane_axes = plane[None], ["C", *plane_axes]

@@ -15,6 +15,7 @@ import tifffile
 
 from napari_dip.images.calibration import imagej_calibration, imagej_tags, ome_attributes, ome_calibration
 from napari_dip.images.cast import cast_pixels
+from napari_dip.images.mapped import forget
 from napari_dip.images.record import KEY, pack
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def _planes(image: Image, order: str, dtype: np.dtype[Any], counter: _Counter) -
         page = np.asarray(image.pixels[tuple(at.get(a, slice(None)) for a in image.axes)])
         page, clipped = cast_pixels(page.transpose(turn), dtype)
         counter.clipped += clipped
+        forget(image.pixels)
         yield np.ascontiguousarray(page)
 
 
