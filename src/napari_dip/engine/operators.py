@@ -133,6 +133,7 @@ class Features:
 
     def __init__(self, module: nn.Module, layer: str, shape: tuple[int, int, int], repeat: int = 1) -> None:
         self.module, self.layer, self.shape, self.repeat = module, layer, shape, repeat
+        self.unit = 1.0  # what the features are divided by
 
     def __call__(self, image: Tensor) -> Tensor:
         """Return the layer's output for an image (C, Y, X)."""
@@ -153,7 +154,7 @@ class Features:
             hook.remove()
         if not seen:
             raise DenoiseError(f"The layer {self.layer!r} is not used when the module looks at an image; take another.")
-        return seen[0]
+        return seen[0] / self.unit
 
     def canvas(self, measured: Tensor) -> tuple[int, int, int]:
         """Return the image's shape."""

@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from napari_dip.settings.base import Knob, Settings, explain, knob, knobs
 from napari_dip.settings.dip import DIP
-from napari_dip.settings.restore import Inpaint
+from napari_dip.settings.restore import Guided, Inpaint, Invert, Upscale
 
 METHODS: dict[str, type[Settings]] = {cls.method: cls for cls in (DIP,)}
 
-RESTORATIONS: dict[str, type[DIP]] = {"inpaint": Inpaint}
+RESTORATIONS: dict[str, type[DIP]] = {"inpaint": Inpaint, "upscale": Upscale, "guided": Guided, "invert": Invert}
 
-__all__ = ["DIP", "METHODS", "RESTORATIONS", "Inpaint", "Knob", "Settings", "explain", "knob", "knobs"]
+__all__ = [
+    "DIP",
+    "METHODS",
+    "RESTORATIONS",
+    "Guided",
+    "Inpaint",
+    "Invert",
+    "Knob",
+    "Settings",
+    "Upscale",
+    "explain",
+    "knob",
+    "knobs",
+]

@@ -39,3 +39,64 @@ class Inpaint(DIP):
     )
     layers: int = knob(6, "Residual blocks of the blind-spot network.", ge=0, le=64)
     crop: int = knob(48, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
+
+
+class Upscale(DIP):
+    """How an image is enlarged: the published network, fitted so that its image made coarse is the one given."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "fast": {},
+        "paper": {"steps": 2000, "averaging": 0.99, "channels": 128, "schedule": "constant"},
+    }
+
+    steps: int = knob(1000, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    net: Literal["skip"] = knob("skip", "Network: the published one.")
+    stop: Literal["held-out", "variance", "never"] = knob(
+        "never", "What chooses the step: pixels held out, the moving variance of outputs, nothing.", basic=True
+    )
+    learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)
+
+
+class Guided(DIP):
+    """How an image is restored with the help of a guide: the published network, whose input is the guide."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "fast": {},
+        "paper": {
+            "steps": 600,
+            "learning_rate": 0.1,
+            "stop": "never",
+            "averaging": 0.0,
+            "channels": 128,
+            "schedule": "constant",
+            "jitter": 0.0,
+            "stabilise": False,
+        },
+    }
+
+    steps: int = knob(
+        600,
+        "Steps of Adam at most; the stopping rule may end the fit earlier.",
+        unit="steps",
+        ge=1,
+        le=1_000_000,
+        basic=True,
+    )
+    net: Literal["skip"] = knob("skip", "Network: the published one.")
+    learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)
+
+
+class Invert(DIP):
+    """How an image with given features is found: the published network, fitted to the features."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "fast": {},
+        "paper": {"steps": 3000, "averaging": 0.99, "channels": 128, "schedule": "constant"},
+    }
+
+    steps: int = knob(600, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    net: Literal["skip"] = knob("skip", "Network: the published one.")
+    stop: Literal["held-out", "variance", "never"] = knob(
+        "never", "What chooses the step: features held out, the moving variance of outputs, nothing."
+    )
+    learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)

@@ -1,9 +1,4 @@
-"""The front door to the restorations: what was measured is less than the image, and the prior makes up for it.
-
-    theta* = argmin || A f_theta(z) - y ||^2
-
-`inpaint`: A leaves pixels out. Each function has a stream, as `napari_dip.api.iter_denoise` is to `denoise`.
-"""
+"""Inpainting: missing pixels are filled."""
 
 from __future__ import annotations
 
@@ -19,8 +14,9 @@ from napari_dip.images.gaps import FIND, Gaps, find_gaps
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import survey
 from napari_dip.planes import Work, translated, walk
+from napari_dip.restore.common import answered, checked
 from napari_dip.settings import DIP, Inpaint
-from napari_dip.snapshot import Snapshot, last
+from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -98,7 +94,7 @@ def inpaint(
     >>> bool(np.isfinite(filled).all()), bool((filled[10:] == image[10:]).all())
     (True, True)
     """
-    return _answer(image, iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device))
+    return answered(image, iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device))
 
 
 def iter_inpaint(
@@ -128,7 +124,7 @@ def iter_inpaint(
     ValueError, DenoiseError
         As for `inpaint`, a ValueError at the call.
     """
-    how = _checked(how, Inpaint)
+    how = checked(how, Inpaint)
     from napari_dip.engine.device import pick_device
 
     chosen, gaps = pick_device(device), find_gaps(as_image(image, axes), mask)
@@ -166,17 +162,3 @@ def _fill(how: DIP, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, in
 def _with_known(gaps: Gaps, answer: NDArray[np.float64], index: PlaneIndex) -> NDArray[np.float64]:
     """Put the known pixels back as they were measured."""
     return np.where(gaps.missing(index), answer, gaps.image.plane(index))
-
-
-def _checked(how: DIP | None, default: type[DIP]) -> DIP:
-    """Return the settings, the task's own where none are given."""
-    if how is None:
-        return default()
-    if not isinstance(how, DIP):
-        raise ValueError(f"how is {how!r}; give settings such as {default.__name__}() or DIP(net='skip').")
-    return how
-
-
-def _answer(image: Image | ArrayLike, snapshots: Iterator[Snapshot]) -> Image | NDArray[np.float32]:
-    answer = last(snapshots).image
-    return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)

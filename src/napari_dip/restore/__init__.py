@@ -1,0 +1,7 @@
+"""The front door to the restorations: what was measured is less than the image, and the prior makes up for it.
+
+    theta* = argmin || A f_theta(z) - y ||^2
+
+Inpainting: A leaves pixels out. Upscaling: A takes means. Guided restoration: z is another image. Inversion: A is a
+network. Each function has a stream, as `napari_dip.iter_denoise` is to `napari_dip.denoise`.
+"""

@@ -1,0 +1,158 @@
+"""Guided restoration (flash / no-flash): the network looks at another image of the same place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, overload
+
+import numpy as np
+
+from napari_dip.api import as_image
+from napari_dip.images.image import ArrayLike, Image, PlaneIndex
+from napari_dip.images.survey import Survey, survey
+from napari_dip.planes import Work, translated, walk
+from napari_dip.restore.common import answered, checked
+from napari_dip.settings import DIP, Guided
+from napari_dip.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.images.stabilise import UnitRange
+
+
+@overload
+def restore_guided(
+    image: Image, guide: Image | ArrayLike, how: DIP | None = ..., *, axes: str | None = ..., device: str = ...
+) -> Image: ...
+@overload
+def restore_guided(
+    image: ArrayLike, guide: Image | ArrayLike, how: DIP | None = ..., *, axes: str | None = ..., device: str = ...
+) -> NDArray[np.float32]: ...
+def restore_guided(
+    image: Image | ArrayLike,
+    guide: Image | ArrayLike,
+    how: DIP | None = None,
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+) -> Image | NDArray[np.float32]:
+    """Denoise an image with the help of a better one of the same place, such as a bright channel for a dim one.
+
+    Parameters
+    ----------
+    image : Image or array-like
+        The noisy image, as for `denoise`.
+    guide : Image or array-like
+        Of the same shape, or of that of one plane, which then guides all planes alike; of RGB colour, colour may be
+        left out. Any intensity range.
+    how : Guided, optional
+        Settings, ``Guided()`` by default.
+    axes, device
+        As for `denoise`.
+
+    Returns
+    -------
+    Image or float32 array
+        What was given, denoised: same shape, axes, intensity scale and units.
+
+    Raises
+    ------
+    ValueError
+        Before any work starts: for a guide of another size, and what `denoise` refuses.
+    DenoiseError
+        If the work breaks, for instance for lack of memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_dip import Guided, restore_guided
+    >>> rng = np.random.default_rng(0)
+    >>> bright, dim = rng.poisson(900, (32, 32)), rng.poisson(9, (32, 32))
+    >>> restore_guided(dim, bright, Guided(steps=2)).shape
+    (32, 32)
+    """
+    return answered(image, iter_restore_guided(image, guide, how, axes=axes, device=device))
+
+
+def iter_restore_guided(
+    image: Image | ArrayLike,
+    guide: Image | ArrayLike,
+    how: DIP | None = None,
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+) -> Iterator[Snapshot]:
+    """Denoise an image with the help of a better one, step by step.
+
+    Parameters
+    ----------
+    image, guide, how, axes, device
+        As for `restore_guided`.
+
+    Yields
+    ------
+    Snapshot
+        One a step. `Snapshot.image` is the answer if the work stopped there.
+
+    Raises
+    ------
+    ValueError, DenoiseError
+        As for `restore_guided`, a ValueError at the call.
+    """
+    how = checked(how, Guided)
+    from napari_dip.engine.device import pick_device
+
+    source, chosen = as_image(image, axes), pick_device(device)
+    aid = lay_beside(source, guide)
+    try:
+        map_of_guide = survey(aid, stabilise=how.stabilise)
+    except ValueError as error:
+        raise ValueError(f"The guide cannot be used. {error}") from None
+    work = Work(partial(_restore, how, aid, map_of_guide), record={"task": "guided", "guide": aid.name})
+    return translated(walk(source, how, work, chosen, survey(source, stabilise=how.stabilise)))
+
+
+def lay_beside(image: Image, guide: Image | ArrayLike) -> Image:
+    """Return the guide with a plane for every plane of the image.
+
+    Raises
+    ------
+    ValueError
+        If its size is another.
+    """
+    aid = as_image(guide, None if isinstance(guide, Image) else _axes_of(image, guide))
+    flat = image.axes.replace("C", "") if image.is_rgb else image.axes
+    plane = "".join(a for a in image.axes if a in "YX")
+    whole = tuple(n for a, n in zip(image.axes, image.shape, strict=True) if a in flat)
+    if (aid.axes, aid.shape) == (image.axes, image.shape) or (aid.axes, aid.shape) == (flat, whole):
+        return aid
+    size = tuple(n for a, n in zip(image.axes, image.shape, strict=True) if a in "YX")
+    if (aid.axes.removesuffix("C"), aid.shape[:2]) == (plane, size) and aid.plane_indices() == aid.plane_indices()[:1]:
+        return aid
+    raise ValueError(
+        f"The guide has the shape {aid.shape} ({aid.axes}); the image's is {image.shape} ({image.axes}): give a guide "
+        "of the same size, or one plane of it."
+    )
+
+
+def _axes_of(image: Image, guide: ArrayLike) -> str | None:
+    """Name the axes of a bare array after the image's, where it has as many."""
+    ndim = len(getattr(guide, "shape", np.shape(guide)))
+    return image.axes if ndim == len(image.axes) else None
+
+
+def _restore(how: DIP, aid: Image, found: Survey, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    """Fit one plane with the guide's plane as z."""
+    import torch
+
+    from napari_dip.methods import dip
+
+    indices = aid.plane_indices()
+    place = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
+    z = found.unit(aid, place).to_unit(aid.plane(place))
+    guide = torch.as_tensor(np.ascontiguousarray(z), dtype=torch.float32).to(y.device)
+    return dip.fit(y, how, torch.Generator().manual_seed(how.seed), guide=guide)

@@ -1,0 +1,163 @@
+"""Super-resolution: an image whose coarse version is the one that was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
+
+from napari_dip.api import as_image
+from napari_dip.images.enlarge import enlarged
+from napari_dip.images.image import ArrayLike, Image, PlaneIndex
+from napari_dip.images.survey import survey
+from napari_dip.planes import Work, translated, walk
+from napari_dip.restore.common import answered, checked
+from napari_dip.settings import DIP, Upscale
+from napari_dip.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.images.stabilise import UnitRange
+
+FACTORS = (2, 3, 4, 8)
+DOWN = ("lanczos", "binning")
+
+
+@overload
+def upscale(
+    image: Image,
+    factor: int = ...,
+    how: DIP | None = ...,
+    *,
+    down: Literal["lanczos", "binning"] = ...,
+    axes: str | None = ...,
+    device: str = ...,
+) -> Image: ...
+@overload
+def upscale(
+    image: ArrayLike,
+    factor: int = ...,
+    how: DIP | None = ...,
+    *,
+    down: Literal["lanczos", "binning"] = ...,
+    axes: str | None = ...,
+    device: str = ...,
+) -> NDArray[np.float32]: ...
+def upscale(
+    image: Image | ArrayLike,
+    factor: int = 2,
+    how: DIP | None = None,
+    *,
+    down: Literal["lanczos", "binning"] = "lanczos",
+    axes: str | None = None,
+    device: str = "auto",
+) -> Image | NDArray[np.float32]:
+    """Enlarge an image: find one that is natural and, made coarse again, is the one given.
+
+    Parameters
+    ----------
+    image : Image or array-like
+        As for `denoise`.
+    factor : {2, 3, 4, 8}
+        How many times as high and as wide the answer is; Z, T and C stay.
+    how : Upscale, optional
+        Settings, ``Upscale()`` by default.
+    down : {"lanczos", "binning"}
+        How the image is thought to have become coarse: ``"lanczos"`` by an anti-aliased resize (Pillow's and most
+        programs'), ``"binning"`` by the mean over a camera's pixel.
+    axes, device
+        As for `denoise`.
+
+    Returns
+    -------
+    Image or float32 array
+        What was given, enlarged along Y and X; the scale of an Image is divided by `factor` there.
+
+    Raises
+    ------
+    ValueError
+        Before any work starts: for another factor or `down`, and what `denoise` refuses.
+    DenoiseError
+        If the work breaks, for instance for lack of memory.
+
+    Notes
+    -----
+    Detail that the measurement has lost is invented, in the likeness of the rest: look at it, do not measure it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from napari_dip import Upscale, upscale
+    >>> upscale(np.random.default_rng(0).poisson(20, (16, 20)), 2, Upscale(steps=2)).shape
+    (32, 40)
+    """
+    return answered(image, iter_upscale(image, factor, how, down=down, axes=axes, device=device))
+
+
+def iter_upscale(
+    image: Image | ArrayLike,
+    factor: int = 2,
+    how: DIP | None = None,
+    *,
+    down: Literal["lanczos", "binning"] = "lanczos",
+    axes: str | None = None,
+    device: str = "auto",
+) -> Iterator[Snapshot]:
+    """Enlarge an image step by step.
+
+    Parameters
+    ----------
+    image, factor, how, down, axes, device
+        As for `upscale`.
+
+    Yields
+    ------
+    Snapshot
+        One a step. `Snapshot.image` is the answer if the work stopped there; planes not reached yet show the input,
+        enlarged by cubic splines.
+
+    Raises
+    ------
+    ValueError, DenoiseError
+        As for `upscale`, a ValueError at the call.
+    """
+    how = checked(how, Upscale)
+    check_factor(factor, down)
+    from napari_dip.engine.device import pick_device
+
+    source, chosen = as_image(image, axes), pick_device(device)
+    found = survey(source, stabilise=False)  # the transform and the mean over pixels do not commute
+    work = Work(
+        partial(_enlarge, how, factor, down),
+        canvas=enlarged(source, factor),
+        record={"task": "upscale", "factor": factor, "down": down},
+    )
+    return translated(walk(source, how, work, chosen, found))
+
+
+def check_factor(factor: Any, down: Any = DOWN[0]) -> None:
+    """Refuse what is no factor, or no way to make an image coarse.
+
+    Raises
+    ------
+    ValueError
+        With those that there are.
+    """
+    if factor not in FACTORS or isinstance(factor, bool):
+        raise ValueError(f"factor is {factor!r}; give {', '.join(map(str, FACTORS[:-1]))} or {FACTORS[-1]}.")
+    if down not in DOWN:
+        raise ValueError(f"down is {down!r}; give {' or '.join(map(repr, DOWN))}.")
+
+
+def _enlarge(how: DIP, factor: int, down: str, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    import torch
+
+    from napari_dip.engine.operators import Downsampled
+    from napari_dip.methods import dip
+
+    return dip.fit(y, how, torch.Generator().manual_seed(how.seed), Downsampled(factor, down))
