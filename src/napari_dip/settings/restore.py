@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Literal
 from napari_dip.settings.base import knob
 from napari_dip.settings.dip import DIP
 
+PriorNets = Literal["skip", "resnet", "resunet", "decoder", "unet"]
+
 
 class Inpaint(DIP):
     """How missing pixels are filled.
@@ -50,7 +52,7 @@ class Upscale(DIP):
     }
 
     steps: int = knob(1000, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
-    net: Literal["skip"] = knob("skip", "Network: the published one.")
+    net: PriorNets = knob("skip", "Network that turns z into an image; skip is the published one.")
     stop: Literal["held-out", "variance", "never"] = knob(
         "never", "What chooses the step: pixels held out, the moving variance of outputs, nothing.", basic=True
     )
@@ -82,7 +84,9 @@ class Guided(DIP):
         le=1_000_000,
         basic=True,
     )
-    net: Literal["skip"] = knob("skip", "Network: the published one.")
+    net: Literal["skip", "resnet", "resunet", "unet"] = knob(
+        "skip", "Network that turns the guide into an image; skip is the published one."
+    )
     learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)
 
 
@@ -95,7 +99,7 @@ class Invert(DIP):
     }
 
     steps: int = knob(600, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
-    net: Literal["skip"] = knob("skip", "Network: the published one.")
+    net: PriorNets = knob("skip", "Network that turns z into an image; skip is the published one.")
     stop: Literal["held-out", "variance", "never"] = knob(
         "never", "What chooses the step: features held out, the moving variance of outputs, nothing."
     )
