@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from napari_dip.images.image import Image
 
-WAIT = 10_000  # milliseconds
+WAIT = 40_000  # milliseconds
 
 
 @dataclass

@@ -11,7 +11,7 @@ pytest.importorskip("pyqtgraph")
 from napari_dip.widgets.curve import MOST_POINTS, Curve
 from napari_dip.widgets.stream import Beat
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture

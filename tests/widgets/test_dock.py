@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import zarr
 
+from napari_dip.api import iter_denoise
+from napari_dip.images import canvas
 from napari_dip.widgets.region import PLANE, RECTANGLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.timeout(60)
-WAIT = 10_000
+pytestmark = pytest.mark.timeout(120)
+WAIT = 40_000
 UM = ("um", "um", "um")
 
 
@@ -177,3 +179,19 @@ def test_devices_are_looked_for_when_the_list_is_opened(
         combo.showPopup()
     combo.hidePopup()
     assert combo.itemText(2) == "cuda:0 (A GPU)" and combo.device == "auto"
+
+
+def test_the_answer_of_a_large_stack_stays_on_disk(
+    make_dock: Callable[..., Any], viewer: Any, finish: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layer reads it by the plane; nothing is copied into memory."""
+    monkeypatch.setattr(canvas, "IN_FILE_FROM", 0)
+    monkeypatch.setattr("napari_dip.api.iter_denoise", iter_denoise)  # the real one
+    stack = np.random.default_rng(0).poisson(20, (3, 24, 24)).astype(np.uint16)
+    dock = make_dock(stack)
+    dock.choices.form.box("steps").value = 2
+    finish(dock.start())
+    layer = viewer.layers[-1]
+    assert isinstance(layer.data, canvas.Picture)
+    assert np.asarray(layer.data).shape == stack.shape
+    assert layer.data[1].std() < stack[1].std()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 from napari_dip.widgets.run import Order, Run
 from napari_dip.widgets.stream import Beat
 
-pytestmark = pytest.mark.timeout(60)
-WAIT = 10_000
+pytestmark = pytest.mark.timeout(120)
+WAIT = 40_000
 
 
 def begun(dock: Any, qtbot: Any) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from napari_dip.settings import METHODS, Settings, knob
 from napari_dip.widgets.form import Form
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 
 class Odd(Settings):

@@ -16,7 +16,7 @@ from napari_dip.images.image import Image
 from napari_dip.widgets.layers import axes_of, good_level, image_of, source_of
 from napari_dip.widgets.region import PLANE, RECTANGLE, VIEW, WHOLE, region
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 UM = ("um", "um", "um")
 
 

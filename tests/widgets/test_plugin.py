@@ -21,8 +21,8 @@ from napari_dip.widgets.write import write_layer
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.timeout(60)
-WAIT = 10_000
+pytestmark = pytest.mark.timeout(120)
+WAIT = 40_000
 
 
 @pytest.fixture

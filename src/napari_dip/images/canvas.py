@@ -30,8 +30,9 @@ class Canvas:
     ----------
     start : Image
         What the stack shows where no plane was put yet; read by the plane.
-    in_file_from : int
-        Bytes from which the planes go to a temporary file, which has no name and is gone with the canvas.
+    in_file_from : int, optional
+        Bytes from which the planes go to a temporary file, which has no name and is gone with the canvas; 1 GB by
+        default.
 
     Raises
     ------
@@ -39,13 +40,13 @@ class Canvas:
         If the disk of temporary files has no room for them.
     """
 
-    def __init__(self, start: Image, *, in_file_from: int = IN_FILE_FROM) -> None:
+    def __init__(self, start: Image, *, in_file_from: int | None = None) -> None:
         self.start = start
         self.indices = start.plane_indices()
         self.order = {index: number for number, index in enumerate(_hashable(i) for i in self.indices)}
         self.done = 0
         size = prod(start.shape) * 4
-        self.in_file = size >= in_file_from
+        self.in_file = size >= (IN_FILE_FROM if in_file_from is None else in_file_from)
         self.stack: NDArray[np.float32]
         self.stack = _on_disk(start.shape, size) if self.in_file else np.empty(start.shape, dtype=np.float32)
 

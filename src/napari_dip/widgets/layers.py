@@ -70,14 +70,14 @@ class Source:
             pixels = pixels[..., :3]
         return Image(pixels, self.axes, self.scale, self.units, self.name)
 
-    def shown(self, image: Image) -> NDArray[Any]:
-        """Turn an answer into pixels that napari shows as it shows the source.
+    def shown(self, image: Image) -> Any:
+        """Turn an answer into pixels that napari shows as it shows the source; large stacks stay on disk.
 
         napari takes float colours to lie in [0, 1], so colour goes back to the source's type, with its alpha.
         """
-        pixels = np.asarray(image.pixels)
         if not self.rgb:
-            return pixels
+            return image.pixels
+        pixels = np.asarray(image.pixels)
         dtype = np.dtype(self.data.dtype)
         if dtype.kind in "ui":
             bounds = np.iinfo(dtype)
