@@ -1,4 +1,4 @@
-"""The verb ``denoise``: every file read, fitted and written; what fails is said and the rest goes on."""
+"""The verbs that fit: every file read, fitted and written; what fails is said and the rest goes on."""
 
 from __future__ import annotations
 
@@ -8,29 +8,44 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dip.cli.follow import fit, signed
 from napari_dip.cli.plan import Job, check_axes, check_device, check_found, plan
-from napari_dip.cli.talk import DONE, FAILED, Talk, minutes
+from napari_dip.cli.talk import DONE, FAILED, Talk, UsageError, minutes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from napari_dip.cli.follow import Begin
+    from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is done to every file."""
+    """What is done to every file.
+
+    Attributes
+    ----------
+    begin : callable, optional
+        Starts the work on an image, called as `iter_denoise`, which it is by default.
+    check : callable, optional
+        Raises a ValueError for an image that the work cannot be done on.
+    outline : callable, optional
+        Returns an image of the answer's shape, where that is another.
+    """
 
     settings: Settings
     device: str = "auto"
     axes: str | None = None
     dtype: str = "float32"
     overwrite: bool = False
+    begin: Begin | None = None
+    check: Callable[[Image], None] | None = None
+    outline: Callable[[Image], Image] | None = None
 
 
 def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
-    """Denoise the inputs and return the exit code.
+    """Work on the inputs and return the exit code.
 
     Raises
     ------
@@ -41,6 +56,8 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     check_axes(task.axes)
     jobs = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite)
     check_found(task.device)
+    if len(jobs) == 1 and task.check is not None:
+        _check_only(jobs[0], task, task.check)
     records: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, start=1):
         label = job.source.name if len(jobs) == 1 else f"{job.source.name} ({number} of {len(jobs)})"
@@ -58,8 +75,18 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     return DONE if all(record["status"] == "done" for record in records) else FAILED
 
 
+def _check_only(job: Job, task: Task, check: Callable[[Image], None]) -> None:
+    """Refuse the one image if the work cannot be done on it: then the call itself is wrong."""
+    from napari_dip.images.files import read
+
+    try:
+        check(read(job.source, axes=task.axes))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def _guarded(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
-    """Denoise one file; a failure becomes a record, so that the next file gets its turn."""
+    """Work on one file; a failure becomes a record, so that the next file gets its turn."""
     from napari_dip.errors import DenoiseError
 
     record: dict[str, Any] = {"input": str(job.source), "output": None, "status": "failed"}
@@ -84,12 +111,12 @@ def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     from napari_dip.images.files import check_fits, read, sha256, write
 
     image = read(job.source, axes=task.axes)
-    check_fits(job.target, image, task.dtype)  # before the fit, not after it
+    check_fits(job.target, task.outline(image) if task.outline else image, task.dtype)  # before the fit, not after it
     # The hash of what was read: the file may change, or its disk go away, during a long fit.
     source = {"name": job.source.name, "sha256": sha256(job.source)}
     started = time.monotonic()
     notes: list[str] = []
-    final, interrupted = fit(image, task.settings, task.device, label, talk, notes=notes)
+    final, interrupted = fit(image, task.settings, task.device, label, talk, notes=notes, begin=task.begin)
     seconds = time.monotonic() - started
     answer = signed(final, source, interrupted)
     dtype = image.dtype if task.dtype == "same" else "float32"

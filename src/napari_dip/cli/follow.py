@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from napari_dip.cli.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari_dip.cli.picture import Point
     from napari_dip.cli.talk import Talk
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
+
+    Begin = Callable[..., Iterator[Snapshot]]
 
 
 def fit(
@@ -28,6 +30,7 @@ def fit(
     talk: Talk,
     curve: list[Point] | None = None,
     notes: list[str] | None = None,
+    begin: Begin | None = None,
 ) -> tuple[Snapshot, bool]:
     """Follow a fit to its end, or to Ctrl-C; what it remarks on the way is said at once.
 
@@ -37,6 +40,8 @@ def fit(
         Is given a point a step; the snapshots themselves are let go, since each can hold a whole picture.
     notes : list of str, optional
         Is given the remarks.
+    begin : callable, optional
+        What is done, called as `iter_denoise`, which it is by default.
 
     Returns
     -------
@@ -52,12 +57,13 @@ def fit(
     """
     from napari_dip.api import iter_denoise
 
+    begin = begin or iter_denoise
     final: Snapshot | None = None
     interrupted = False
     said = [] if notes is None else notes
     try:
         with progress(label, talk) as bar, ask_to_stop() as asked:
-            for final in iter_denoise(image, how, device=device):
+            for final in begin(image, how=how, device=device):
                 if curve is not None:
                     curve.append((final.step, final.loss, final.criterion))
                 if final.note and final.note not in said:

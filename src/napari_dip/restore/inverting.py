@@ -144,7 +144,10 @@ def check_layer(module: nn.Module, layer: str) -> None:
 def _copied(module: nn.Module, chosen: device) -> nn.Module:
     import copy
 
-    net = copy.deepcopy(module).to(chosen).eval()
+    import torch
+
+    with torch.no_grad():  # TorchScript copies by computing
+        net = copy.deepcopy(module).to(chosen).eval()
     return net.requires_grad_(False)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from napari_dip.api import as_image
-from napari_dip.images.enlarge import enlarged
+from napari_dip.images.enlarge import enlarged, enlarged_plane, enlarged_size
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import survey
 from napari_dip.planes import Work, translated, walk
@@ -154,10 +154,22 @@ def check_factor(factor: Any, down: Any = DOWN[0]) -> None:
         raise ValueError(f"down is {down!r}; give {' or '.join(map(repr, DOWN))}.")
 
 
+def outline(image: Image, factor: int) -> Image:
+    """Return an image of the answer's shape, axes and scale that takes no memory."""
+    shape, scale = enlarged_size(image, factor)
+    return image.with_pixels(np.broadcast_to(np.float32(0), shape), scale=scale)
+
+
 def _enlarge(how: DIP, factor: int, down: str, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     import torch
 
     from napari_dip.engine.operators import Downsampled
     from napari_dip.methods import dip
 
-    return dip.fit(y, how, torch.Generator().manual_seed(how.seed), Downsampled(factor, down))
+    generator = torch.Generator().manual_seed(how.seed)
+    guide = None
+    if getattr(how, "z", "noise") == "enlarged":
+        large = torch.as_tensor(enlarged_plane(y.double().cpu().numpy(), factor), dtype=torch.float32)
+        noise = dip.AMPLITUDE * torch.rand((how.input_channels, *large.shape[1:]), generator=generator)
+        guide = torch.cat([large, noise]).to(y.device)
+    return dip.fit(y, how, generator, Downsampled(factor, down), guide)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import model_validator
 
 from napari_dip.settings.base import knob
 from napari_dip.settings.dip import DIP
@@ -48,15 +50,36 @@ class Upscale(DIP):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
-        "paper": {"steps": 2000, "averaging": 0.99, "channels": 128, "schedule": "constant"},
+        "paper": {
+            "steps": 2000,
+            "z": "noise",
+            "input_channels": 32,
+            "jitter": 1 / 30,
+            "averaging": 0.99,
+            "channels": 128,
+            "schedule": "constant",
+        },
     }
 
-    steps: int = knob(1000, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    steps: int = knob(400, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    z: Literal["enlarged", "noise"] = knob(
+        "enlarged", "The network's input: random numbers as published, or beside them the image enlarged by splines."
+    )
     net: PriorNets = knob("skip", "Network that turns z into an image; skip is the published one.")
     stop: Literal["held-out", "variance", "never"] = knob(
         "never", "What chooses the step: pixels held out, the moving variance of outputs, nothing.", basic=True
     )
     learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)
+    jitter: float = knob(
+        0.01, "Standard deviation of the noise that shakes z in every step (not for decoder).", ge=0, le=10
+    )
+    input_channels: int = knob(16, "Random channels of the input z (not for decoder).", ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _takes_its_z(self) -> Self:
+        if self.net == "decoder" and self.z == "enlarged":
+            raise ValueError("net 'decoder' starts from random numbers only; take z 'noise' or net 'skip'")
+        return self
 
 
 class Guided(DIP):

@@ -1,0 +1,83 @@
+"""Flags and how they are made. A setting's flag is read off its `Settings`; the others stand here.
+
+(No ``from __future__ import annotations``: cyclopts reads the annotations, and many are made at run time.)
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from napari_dip.cli.talk import UsageError
+from napari_dip.settings import METHODS, Settings
+
+
+def flag(kind: Any, text: str, *names: str) -> Any:
+    """Return the annotation of one flag; a switch has no ``--no-`` twin."""
+    return Annotated[kind, Parameter(name=names or None, help=text, negative="" if kind is bool else None)]
+
+
+INPUTS = flag(list[Path], "Images (TIFF, PNG, JPEG) or folders of them.")
+OUT = flag(Path, "A file for one image; a folder for several or for a folder, whose tree is kept.", "--out", "-o")
+AXES = flag(str | None, "A letter of TZCYX for each axis, such as ZYX; by default read off the file.")
+DTYPE = flag(Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's.")
+OVERWRITE = flag(bool, "Replace files that exist.")
+DEVICE = flag(str, "auto, cpu, cuda:0 (or another number) or mps; auto takes the first GPU, else the CPU.")
+JSON = flag(bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json")
+QUIET = flag(bool, "Show no progress.", "--quiet", "-q")
+DEMO_OUT = flag(Path, "Folder for the TIFF and the picture.", "--out", "-o")
+CLEAN = flag(Path, "The ground truth, or the best there is.")
+RESTORED = flag(Path, "The image to judge, of the same shape.")
+DATA_RANGE = flag(
+    float | None,
+    "Span of possible values, in gray levels; by default that of the clean image's integer type.",
+)
+AFFINE = flag(bool, "First match gain and offset to the clean image by least squares.")
+FILE = flag(Path, "An image file.")
+
+
+def settings_of(method: type[Settings], preset: str, given: Settings | None) -> Settings:
+    """Build the settings: the preset's, with the flags that were given on top.
+
+    Raises
+    ------
+    UsageError
+        When they do not go together.
+    """
+    changes = {name: getattr(given, name) for name in given.model_fields_set} if given else {}
+    try:
+        return method.preset(preset, **changes)
+    except ValueError as error:  # flags that are fine one by one but not together
+        raise UsageError(str(error)) from error
+
+
+def common(method: type[Settings]) -> dict[str, Any]:
+    """Return the flags that the verbs which fit share: preset, device, every setting of the method."""
+    optional: Any = method | None
+    settings = Annotated[optional, Parameter(name="*", group=f"Settings of {method.title}")]
+    preset = flag(choice(method.presets), _presets_help(method))
+    return {"preset": preset, "device": DEVICE, "json": JSON, "how": settings}
+
+
+def annotated(verb: Callable[..., int], **flags: Any) -> Callable[..., int]:
+    """Put the flags in the place of the plain types, which are there for the type checker."""
+    verb.__annotations__.update(flags)
+    return verb
+
+
+def choice(names: Any) -> Any:
+    return Literal[tuple(names)]
+
+
+def methods_help() -> str:
+    return "What denoises: " + "; ".join(f"{name}: {cls.title}" for name, cls in METHODS.items()) + "."
+
+
+def _presets_help(method: type[Settings]) -> str:
+    """Say what each preset changes, so that the help shows the values that will be used."""
+    texts = []
+    for name, values in method.presets.items():
+        changes = ", ".join(f"{key.replace('_', '-')} {value}" for key, value in values.items())
+        texts.append(f"{name} ({changes or 'the defaults below'})")
+    return "Where the settings start: " + "; ".join(texts) + ". Flags given beside it win."

@@ -1,0 +1,154 @@
+"""The verbs ``inpaint``, ``upscale``, ``guided`` and ``invert``: how they are called.
+
+(No ``from __future__ import annotations``: cyclopts reads the annotations, and many are made at run time.)
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+from napari_dip.cli.flags import (
+    AXES,
+    DTYPE,
+    INPUTS,
+    OUT,
+    OVERWRITE,
+    QUIET,
+    annotated,
+    common,
+    flag,
+    settings_of,
+)
+from napari_dip.cli.talk import Talk
+from napari_dip.settings import RESTORATIONS, Settings
+
+MASK = flag(
+    str, "An image file that is not 0 where pixels are MISSING, of the image's shape or one plane's; or `auto`."
+)
+DENOISE = flag(bool, "Denoise the known pixels too; else they stay as they are.", "--denoise-known")
+FACTOR = flag(Literal[2, 3, 4, 8], "How many times as high and as wide the answer is.")
+DOWN = flag(
+    Literal["lanczos", "binning"],
+    "How the image is thought to have become coarse: by an anti-aliased resize, or by the mean over a camera's pixel.",
+)
+GUIDE = flag(Path, "An image file of the same size, such as a bright channel.")
+MODULE = flag(
+    Path,
+    "A network as a TorchScript file (torch.jit.save). Such a file is a program: take only what you trust. Pickled "
+    "modules are never loaded.",
+)
+LAYER = flag(str, "The name of a layer, such as features.16; by default the network's output.")
+
+
+def commands() -> list[tuple[str, Callable[..., int]]]:
+    """Return the verbs by name."""
+    return [("inpaint", _inpaint()), ("upscale", _upscale()), ("guided", _guided()), ("invert", _invert())]
+
+
+def _inpaint() -> Callable[..., int]:
+    def inpaint(
+        inputs: list[Path],
+        /,
+        *,
+        out: Path,
+        mask: str = "auto",
+        denoise_known: bool = False,
+        preset: str = "fast",
+        device: str = "auto",
+        axes: str | None = None,
+        dtype: str = "float32",
+        overwrite: bool = False,
+        json: bool = False,
+        quiet: bool = False,
+        how: Settings | None = None,
+    ) -> int:
+        """Fill missing pixels: those of a mask, or found ones (auto): NaN, hot, dead and saturated pixels."""
+        from napari_dip.cli import restore
+
+        call = restore.Call(settings_of(RESTORATIONS["inpaint"], preset, how), device, axes, dtype, overwrite)
+        return restore.inpaint(inputs, out, call, mask, not denoise_known, Talk(json, quiet))
+
+    return _verb(inpaint, "inpaint", mask=MASK, denoise_known=DENOISE)
+
+
+def _upscale() -> Callable[..., int]:
+    def upscale(
+        inputs: list[Path],
+        /,
+        *,
+        out: Path,
+        factor: int,
+        down: str = "lanczos",
+        preset: str = "fast",
+        device: str = "auto",
+        axes: str | None = None,
+        dtype: str = "float32",
+        overwrite: bool = False,
+        json: bool = False,
+        quiet: bool = False,
+        how: Settings | None = None,
+    ) -> int:
+        """Enlarge images: find one that is natural and, made coarse again, is the one given."""
+        from napari_dip.cli import restore
+
+        call = restore.Call(settings_of(RESTORATIONS["upscale"], preset, how), device, axes, dtype, overwrite)
+        return restore.upscale(inputs, out, call, factor, down, Talk(json, quiet))
+
+    return _verb(upscale, "upscale", factor=FACTOR, down=DOWN)
+
+
+def _guided() -> Callable[..., int]:
+    def guided(
+        inputs: list[Path],
+        /,
+        *,
+        out: Path,
+        guide: Path,
+        preset: str = "fast",
+        device: str = "auto",
+        axes: str | None = None,
+        dtype: str = "float32",
+        overwrite: bool = False,
+        json: bool = False,
+        quiet: bool = False,
+        how: Settings | None = None,
+    ) -> int:
+        """Denoise images with the help of a better one of the same place (flash / no-flash)."""
+        from napari_dip.cli import restore
+
+        call = restore.Call(settings_of(RESTORATIONS["guided"], preset, how), device, axes, dtype, overwrite)
+        return restore.guided(inputs, out, call, guide, Talk(json, quiet))
+
+    return _verb(guided, "guided", guide=GUIDE)
+
+
+def _invert() -> Callable[..., int]:
+    def invert(
+        inputs: list[Path],
+        /,
+        *,
+        out: Path,
+        module: Path,
+        layer: str = "",
+        preset: str = "fast",
+        device: str = "auto",
+        axes: str | None = None,
+        dtype: str = "float32",
+        overwrite: bool = False,
+        json: bool = False,
+        quiet: bool = False,
+        how: Settings | None = None,
+    ) -> int:
+        """Show what a layer of a network keeps of an image: find a natural image with the same features."""
+        from napari_dip.cli import restore
+
+        call = restore.Call(settings_of(RESTORATIONS["invert"], preset, how), device, axes, dtype, overwrite)
+        return restore.invert(inputs, out, call, module, layer, Talk(json, quiet))
+
+    return _verb(invert, "invert", module=MODULE, layer=LAYER)
+
+
+def _verb(verb: Callable[..., int], task: str, **flags: Any) -> Callable[..., int]:
+    """Add the flags that all restorations share."""
+    shared = {"inputs": INPUTS, "out": OUT, "axes": AXES, "dtype": DTYPE, "overwrite": OVERWRITE, "quiet": QUIET}
+    return annotated(verb, **shared, **common(RESTORATIONS[task]), **flags)
