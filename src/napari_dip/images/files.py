@@ -1,4 +1,4 @@
-"""Read and write images: TIFF (plain, ImageJ, OME) and PNG in and out, JPEG in.
+"""Read and write images: TIFF (plain, ImageJ, OME), PNG and OME-Zarr in and out, JPEG in.
 
 Writing is atomic: a file stands under its final name whole or not at all.
 """
@@ -6,7 +6,6 @@ Writing is atomic: a file stands under its final name whole or not at all.
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import secrets
 import shutil
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.images.cast import cast, target_dtype
+from napari_dip.images.digest import sha256
+from napari_dip.images.omezarr import is_zarr
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["READABLE", "WRITABLE", "cast", "check_fits", "read", "read_provenance", "sha256", "write"]
 
 _TIFF = (".tif", ".tiff", ".btf")
-WRITABLE = (*_TIFF, ".png")
+WRITABLE = (*_TIFF, ".png", ".zarr")
 READABLE = (*WRITABLE, ".jpg", ".jpeg")
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)  # numpy reports a short write without a number
 
@@ -38,7 +39,8 @@ def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
     Parameters
     ----------
     path : path-like
-        A TIFF (plain, ImageJ, OME), PNG or JPEG file. Of a palette PNG the pixels are the indices.
+        A TIFF (plain, ImageJ, OME), PNG or JPEG file, or a folder in the Zarr format (OME-Zarr 0.4 and 0.5; a plain
+        array). Of a palette PNG the pixels are the indices. Zarr pixels stay on disk.
         Uncompressed TIFFs from 32 MiB on are memory-mapped, read-only; others are read whole.
     axes : str, optional
         A letter an axis out of ``TZCYX``, where the file does not say or says it wrongly. A stack that names
@@ -57,7 +59,11 @@ def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
         If it is empty, damaged, cut short, complex, no image, or its axes are not among T, Z, C, Y and X.
     """
     file = _existing(path)
-    if file.suffix.lower() in _TIFF:
+    if file.is_dir():
+        from napari_dip.images.omezarr import read_zarr
+
+        image = read_zarr(file, axes)
+    elif file.suffix.lower() in _TIFF:
         from napari_dip.images.tiff_reader import read_tiff
 
         image = read_tiff(file, axes)
@@ -76,7 +82,8 @@ def write(path: str | PathLike[str], image: Image, *, dtype: DTypeLike | None = 
     ----------
     path : path-like
         ``.tif`` and ``.tiff`` become ImageJ TIFF where that can hold the image, else OME-TIFF; ``.ome.tif``
-        always OME-TIFF; from 4 GB on BigTIFF. ``.png`` holds one plane of uint8 or uint16.
+        always OME-TIFF; from 4 GB on BigTIFF. ``.png`` holds one plane of uint8 or uint16. ``.zarr`` becomes a
+        folder, OME-Zarr 0.4 with a pyramid.
     image : Image
         Read plane by plane, so it may be larger than the memory.
     dtype : dtype-like or "same", optional
@@ -109,12 +116,17 @@ def write(path: str | PathLike[str], image: Image, *, dtype: DTypeLike | None = 
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         clipped = _write_part(part, target, image, stored)
-        os.replace(part, target)  # noqa: PTH105
+        if target.is_dir():  # an OME-Zarr to be replaced
+            target.rename(old := part.with_suffix(".old"))
+            part.rename(target)
+            shutil.rmtree(old)
+        else:
+            os.replace(part, target)  # noqa: PTH105
     except OSError as error:
         raise OSError(_why_not_written(error, target, prod(image.shape) * stored.itemsize)) from error
     finally:
         with suppress(OSError):  # what went wrong above is what is to be said
-            part.unlink(missing_ok=True)
+            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
     return clipped
 
 
@@ -141,7 +153,7 @@ def check_fits(path: str | PathLike[str], image: Image, dtype: DTypeLike | None 
         from napari_dip.images.png import check_png
 
         check_png(image, stored)
-    else:
+    elif Path(path).suffix.lower() != ".zarr":
         from napari_dip.images.tiff_writer import choose_layout
 
         choose_layout(image.axes, image.shape, stored, ome=".ome." in Path(path).name.lower())
@@ -151,7 +163,7 @@ def check_fits(path: str | PathLike[str], image: Image, dtype: DTypeLike | None 
 def _check_place(target: Path, overwrite: bool) -> None:
     """Refuse a name under which no file can or may be written."""
     try:
-        if target.is_dir():
+        if target.is_dir() and not (target.suffix.lower() == ".zarr" and is_zarr(target)):
             raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
         if target.exists() and not overwrite:
             raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
@@ -165,6 +177,10 @@ def _check_place(target: Path, overwrite: bool) -> None:
 
 
 def _write_part(part: Path, target: Path, image: Image, dtype: np.dtype[Any]) -> int:
+    if target.suffix.lower() == ".zarr":
+        from napari_dip.images.omezarr import write_zarr
+
+        return write_zarr(part, image, dtype)
     with part.open("xb+") as file:
         if target.suffix.lower() == ".png":
             from napari_dip.images.png import write_png
@@ -198,6 +214,10 @@ def read_provenance(path: str | PathLike[str]) -> dict[str, Any]:
         As in `read`.
     """
     file = _existing(path)
+    if file.is_dir():
+        from napari_dip.images.omezarr import read_zarr_record
+
+        return read_zarr_record(file)
     if file.suffix.lower() in _TIFF:
         from napari_dip.images.tiff_reader import read_tiff_record
 
@@ -209,15 +229,11 @@ def read_provenance(path: str | PathLike[str]) -> dict[str, Any]:
     return record.provenance if record else {}
 
 
-def sha256(path: str | PathLike[str]) -> str:
-    """Return a file's SHA-256 as 64 hexadecimal digits."""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _existing(path: str | PathLike[str]) -> Path:
     """Return the path of a file that may be an image, or refuse with the reason."""
     file = Path(path)
+    if is_zarr(file):
+        return file
     if file.is_dir():
         raise IsADirectoryError(f"{file} is a folder; give an image file ({', '.join(READABLE)}).")
     if not file.exists():

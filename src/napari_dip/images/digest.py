@@ -1,0 +1,17 @@
+"""What a file is known by, whatever its name."""
+
+from __future__ import annotations
+
+import hashlib
+from os import PathLike
+from pathlib import Path
+
+
+def sha256(path: str | PathLike[str]) -> str:
+    """Return a file's SHA-256 as 64 hexadecimal digits; of a folder that of its files' names and hashes."""
+    if Path(path).is_dir():
+        files = sorted(file for file in Path(path).rglob("*") if file.is_file())
+        lines = [f"{file.relative_to(path).as_posix()} {sha256(file)}" for file in files]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
