@@ -10,10 +10,11 @@ import torch
 from scipy import ndimage
 
 from napari_dip import DIP, DenoiseError, Image, denoise, iter_denoise, last, psnr, read
-from napari_dip.settings import METHODS, Settings
+from napari_dip.settings import METHODS, PatchDIP, Settings
 
 QUICK = {"steps": 3, "channels": 4, "crop": 16}
-HOWS = [cls.preset(name, **QUICK) for cls in METHODS.values() for name in cls.presets]
+HOWS = [DIP.preset(name, **QUICK) for name in DIP.presets]
+HOWS += [PatchDIP(steps=3, channels=4, patch=16, stride=9, batch=3), PatchDIP(steps=3, channels=4, net="resunet")]
 HOWS += [DIP(net=net, scales=3, **QUICK) for net in ("resnet", "resunet", "decoder", "unet")]
 every_method = pytest.mark.parametrize("how", HOWS, ids=lambda how: f"{how.method}-{how.net}")
 
@@ -24,6 +25,10 @@ def noisy_scene(seed: int, size: int = 96) -> tuple[np.ndarray, np.ndarray]:
     rough = ndimage.gaussian_filter(rng.normal(size=(size, size)), 3)
     clean = 20 + 200 * (rough - rough.min()) / np.ptp(rough)
     return (4.0 * rng.poisson(clean / 4)).astype(np.float32), clean.astype(np.float32)
+
+
+def test_every_method_is_here() -> None:
+    assert {how.method for how in HOWS} == set(METHODS)
 
 
 @every_method

@@ -21,6 +21,7 @@ from .settings import DIP as DIP
 from .settings import Guided as Guided
 from .settings import Inpaint as Inpaint
 from .settings import Invert as Invert
+from .settings import PatchDIP as PatchDIP
 from .settings import Upscale as Upscale
 from .snapshot import Snapshot as Snapshot
 from .snapshot import last as last

@@ -12,7 +12,7 @@ import numpy as np
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.images.survey import survey
 from napari_dip.planes import Work, translated, walk
-from napari_dip.settings import DIP, Settings
+from napari_dip.settings import DIP, PatchDIP, Settings
 from napari_dip.snapshot import Snapshot, last
 
 if TYPE_CHECKING:
@@ -143,17 +143,19 @@ def _steps(how: Settings, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iter
     import torch
 
     from napari_dip.engine.loop import Step
-    from napari_dip.methods import blindspot, dip
+    from napari_dip.methods import blindspot, dip, patchdip
 
     generator = torch.Generator().manual_seed(how.seed)
     match how:
-        case DIP() if unit.noise == 0 or float(y.max() - y.min()) == 0:
+        case DIP() | PatchDIP() if unit.noise == 0 or float(y.max() - y.min()) == 0:
             zero = torch.zeros((), device=y.device)
             return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
         case DIP(net="blind-spot"):
             fit = blindspot.fit(y, how, generator, unit.noise)
         case DIP():
             fit = dip.fit(y, how, generator)
+        case PatchDIP():
+            fit = patchdip.fit(y, how, generator)
         case _:
-            raise ValueError(f"{type(how).__name__} settings cannot denoise an image; give DIP settings.")
+            raise ValueError(f"{type(how).__name__} settings cannot denoise an image; give DIP or PatchDIP settings.")
     return fit

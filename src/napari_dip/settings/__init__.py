@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from napari_dip.settings.base import Knob, Settings, explain, knob, knobs
 from napari_dip.settings.dip import DIP
+from napari_dip.settings.patchdip import PatchDIP
 from napari_dip.settings.restore import Guided, Inpaint, Invert, Upscale
 
-METHODS: dict[str, type[Settings]] = {cls.method: cls for cls in (DIP,)}
+METHODS: dict[str, type[Settings]] = {cls.method: cls for cls in (DIP, PatchDIP)}
 
 RESTORATIONS: dict[str, type[DIP]] = {"inpaint": Inpaint, "upscale": Upscale, "guided": Guided, "invert": Invert}
 
@@ -22,6 +23,7 @@ __all__ = [
     "Inpaint",
     "Invert",
     "Knob",
+    "PatchDIP",
     "Settings",
     "Upscale",
     "explain",
