@@ -70,7 +70,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 @pytest.fixture(autouse=True)
 def usual_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep out what a person prefers on this machine."""
-    monkeypatch.setattr("napari_dip.widgets.denoise.preferences", Preferences)
+    monkeypatch.setattr("napari_dip.widgets.dock.preferences", Preferences)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ class Inpaint(DIP):
     and gaps up to about 20 pixels wide; ``holes`` fits the published network to the known pixels and suits larger ones.
     """
 
+    title: ClassVar[str] = "Inpainting"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "holes": {
@@ -48,6 +49,7 @@ class Inpaint(DIP):
 class Upscale(DIP):
     """How an image is enlarged: the published network, fitted so that its image made coarse is the one given."""
 
+    title: ClassVar[str] = "Upscaling"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "paper": {
@@ -85,6 +87,7 @@ class Upscale(DIP):
 class Guided(DIP):
     """How an image is restored with the help of a guide: the published network, whose input is the guide."""
 
+    title: ClassVar[str] = "Guided restoration"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "paper": {
@@ -116,6 +119,7 @@ class Guided(DIP):
 class Invert(DIP):
     """How an image with given features is found: the published network, fitted to the features."""
 
+    title: ClassVar[str] = "Inversion of features"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "paper": {"steps": 3000, "averaging": 0.99, "channels": 128, "schedule": "constant"},

@@ -13,6 +13,8 @@ from napari_dip.widgets.form import Form
 from napari_dip.widgets.rows import Rows, align, narrow
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from qtpy.QtWidgets import QLabel
 
 
@@ -25,22 +27,34 @@ class Choices(QWidget):
         The device offered first.
     neighbours : list of QLabel
         Labels elsewhere in the dock that stand in the same column.
+    methods : mapping
+        What there is to choose from.
+    label : str
+        What it is called.
     """
 
     changed = Signal()
 
-    def __init__(self, device: str, neighbours: list[QLabel], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        device: str,
+        neighbours: list[QLabel],
+        methods: Mapping[str, type[Settings]] = METHODS,
+        label: str = "Method",
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
+        self._methods = methods
         self._neighbours = neighbours
         self.method, self.preset, self.device = QComboBox(), QComboBox(), DeviceCombo(device)
         narrow(self.method, self.preset, self.device)
         self.keep = QCheckBox("Keep iterates")
         self.keep.setToolTip("A slider then shows how the fit went, and any iterate can be made the answer.")
-        for name, settings in METHODS.items():
-            self.method.addItem(settings.title, name)
+        for key, settings in methods.items():
+            self.method.addItem(settings.title, key)
         self._rows = Rows()
-        for label, field in (("Device", self.device), ("Method", self.method), ("Preset", self.preset)):
-            self._rows.addRow(label, field)
+        for name, field in (("Device", self.device), (label, self.method), ("Preset", self.preset)):
+            self._rows.addRow(name, field)
         self._layout = QVBoxLayout(self)
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setSpacing(4)
@@ -54,7 +68,7 @@ class Choices(QWidget):
     @property
     def settings_class(self) -> type[Settings]:
         """The method chosen."""
-        return METHODS[self.method.currentData()]
+        return self._methods[self.method.currentData()]
 
     def settings(self) -> Settings:
         """Return the settings chosen; a ValueError says in a sentence what is wrong with them."""

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 from napari_dip.images.image import LETTERS, check_axes
 from napari_dip.widgets import region as regions
 from napari_dip.widgets.layers import Source, axes_of, good_level, levels, source_of
-from napari_dip.widgets.rows import Rows, narrow
+from napari_dip.widgets.rows import Rows, narrow, show_row
 
 SETTLED = 150  # milliseconds after the last move of the camera
 
@@ -185,8 +185,8 @@ class InputBox(QWidget):
             self._axes_row.addWidget(combo)
 
     def _on_change(self, index: int = 0) -> None:
-        _show_row(self.rows, self.level, self.level.count() > 1)
-        _show_row(self.rows, self.shapes, self.region.currentText() == regions.RECTANGLE)
+        show_row(self.rows, self.level, self.level.count() > 1)
+        show_row(self.rows, self.shapes, self.region.currentText() == regions.RECTANGLE)
         self.changed.emit()
 
     def _on_move(self, event: Any = None) -> None:
@@ -199,9 +199,3 @@ class InputBox(QWidget):
 
     def _on_view(self) -> None:
         self.changed.emit()
-
-
-def _show_row(rows: Rows, field: QWidget, show: bool) -> None:
-    for widget in (field, rows.labelForField(field)):
-        if widget is not None:
-            widget.setVisible(show)

@@ -84,7 +84,10 @@ class Source:
             pixels = np.clip(np.rint(pixels), bounds.min, bounds.max)
         pixels = pixels.astype(dtype)
         if self.data.shape[-1] == 4:
-            pixels = np.concatenate([pixels, np.asarray(self._crop())[..., 3:]], axis=-1)
+            alpha = np.asarray(self._crop())[..., 3:]
+            for axis, n in enumerate(pixels.shape[:-1]):  # an enlarged answer covers the same place
+                alpha = alpha.repeat(n // alpha.shape[axis], axis)
+            pixels = np.concatenate([pixels, alpha], axis=-1)
         return pixels
 
     def _crop(self) -> Any:
@@ -187,13 +190,22 @@ def _look(layer: Any, index: Index, scale: NDArray[np.float64], step: NDArray[np
     return look
 
 
-def _corner(layer: Any, index: Index, step: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the `translate` that puts a crop of a level where it lies in the layer.
+def finer_look(layer: Any, source: Source, level: int, factor: int) -> dict[str, Any]:
+    """Return the look of an answer that covers the source with `factor` times as many pixels along Y and X."""
+    step = factors(layer, level)
+    finer = np.array([factor if letter in "YX" else 1 for letter in source.axes[: layer.ndim]], dtype=float)
+    scale = np.asarray(source.look["scale"], dtype=float) / finer
+    corner = _corner(layer, source.index, step, (1 / finer - 1) / 2)
+    return {**source.look, "scale": scale.tolist(), "translate": corner.tolist()}
+
+
+def _corner(layer: Any, index: Index, step: NDArray[np.float64], shift_by: Any = 0) -> NDArray[np.float64]:
+    """Return the `translate` that puts a crop of a level where it lies in the layer, `shift_by` pixels of it further.
 
     napari draws the levels with their outer edges aligned, so pixel 0 of a level lies (step - 1) / 2
     finest pixels further in. Differences of world positions leave out the offset that grid mode adds.
     """
-    start = np.array([s.start or 0 for s in index], dtype=float) * step + (step - 1) / 2
+    start = (np.array([s.start or 0 for s in index], dtype=float) + shift_by) * step + (step - 1) / 2
     origin = np.zeros_like(start)
     shift = np.asarray(layer.data_to_world(start)) - np.asarray(layer.data_to_world(origin))
     return np.asarray(layer.translate, dtype=float) + np.linalg.solve(np.asarray(layer.affine.linear_matrix), shift)

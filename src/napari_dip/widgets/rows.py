@@ -42,3 +42,10 @@ def align(labels: Iterable[QLabel]) -> None:
     width = max(label.sizeHint().width() for label in labels)
     for label in labels:
         label.setMinimumWidth(width)
+
+
+def show_row(rows: Rows, field: QWidget, show: bool) -> None:
+    """Show or hide a field and its label."""
+    for widget in (field, rows.labelForField(field)):
+        if widget is not None:
+            widget.setVisible(show)

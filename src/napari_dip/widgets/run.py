@@ -23,14 +23,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Order:
-    """What a run is to do."""
+    """What a run is to do.
+
+    Attributes
+    ----------
+    begin : callable, optional
+        Starts the work, called as `napari_dip.iter_denoise`, which it is by default.
+    result : str
+        What the answer is, such as "denoised"; its layer is named so.
+    """
 
     source: Source
     how: Settings
-    device: str
+    device: str = "auto"
     pictures_per_second: float = 3.0
     keep_iterates: bool = False
     folder: str = ""
+    begin: Callable[..., Any] | None = None
+    result: str = "denoised"
 
 
 _at_work: set[Run] = set()  # kept alive until their worker has ended, even where dock and window are gone
@@ -68,7 +78,7 @@ class Run(QObject):
 
         order = self.order
         _at_work.add(self)
-        self._bar = cancelable_progress(total=0, desc=f"Denoising {order.source.name}", leave=False)
+        self._bar = cancelable_progress(total=0, desc=f"{order.source.name}: {order.result}", leave=False)
         self.viewer.layers.events.removed.connect(self._on_removed)
         # superqt's own class: napari's notifies with a traceback, where the dock shows one sentence.
         self._worker = create_worker(
@@ -80,6 +90,8 @@ class Run(QObject):
             order.pictures_per_second,
             Kept() if order.keep_iterates else None,
             order.folder,
+            order.begin,
+            order.result,
             _worker_class=GeneratorWorker,
             _ignore_errors=True,
             _connect={
@@ -199,7 +211,7 @@ class Run(QObject):
         if self.layer is not None:
             self.layer.data = picture
             return
-        name = f"{self.order.source.name} denoised"
+        name = f"{self.order.source.name} {self.order.result}"
         selected = self.viewer.layers.selection.active
         self.layer = self.viewer.add_image(picture, **self.order.source.look, name=name)
         if selected is not None:

@@ -17,7 +17,7 @@ from napari_dip.errors import DenoiseError
 from napari_dip.widgets.write import write_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from numpy.typing import NDArray
 
@@ -132,6 +132,8 @@ def watched(
     pictures_per_second: float = 3.0,
     kept: Kept | None = None,
     folder: str = "",
+    begin: Callable[..., Iterator[Snapshot]] | None = None,
+    result: str = "denoised",
 ) -> Generator[Beat, None, Answer | None]:
     """Run a method on a layer's source and report as it goes; made for napari's `create_worker`.
 
@@ -151,6 +153,10 @@ def watched(
         Where the pictures are kept for the axis of iterates.
     folder : str
         Where the answer is also written as a TIFF; nowhere if empty.
+    begin : callable, optional
+        Starts the work, called as `napari_dip.iter_denoise`, which it is by default.
+    result : str
+        What the answer is; its file is named so.
 
     Yields
     ------
@@ -175,12 +181,13 @@ def watched(
         # What follows loads torch, and it is not the main thread that waits for it.
         from napari_dip import api
 
-        stream = iter(api.iter_denoise(source.image(), how, device=device))
+        begin = begin or api.iter_denoise
+        stream = iter(begin(source.image(), how=how, device=device))
         pace = Pace(pictures_per_second)
         last = yield from _follow(stream, source, control, pace, kept)
         if last is None:
             return None
-        return _answer(last, pace, source, kept, folder)
+        return _answer(last, pace, source, kept, folder, result)
     except (RuntimeError, StopIteration) as error:
         sentence = _sentence(error)
         traceback.clear_frames(error.__traceback__)  # they hold the net and its memory
@@ -220,12 +227,12 @@ def _follow(
     return snapshot
 
 
-def _answer(snapshot: Snapshot, pace: Pace, source: Source, kept: Kept | None, folder: str) -> Answer:
+def _answer(snapshot: Snapshot, pace: Pace, source: Source, kept: Kept | None, folder: str, result: str) -> Answer:
     image = snapshot.image
     picture = source.shown(image)
     if kept is not None:
         kept.add(snapshot.chosen, picture, snapshot.provenance, final=True)
-    warning = write_beside(image, source.name, folder) if folder else ""
+    warning = write_beside(image, source.name, folder, result) if folder else ""
     return Answer(picture, dict(snapshot.provenance), pace.beat(snapshot), kept, warning)
 
 

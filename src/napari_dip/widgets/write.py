@@ -40,7 +40,7 @@ def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     return [path]
 
 
-def write_beside(image: Image, name: str, folder: str) -> str:
+def write_beside(image: Image, name: str, folder: str, result: str = "denoised") -> str:
     """Write the answer beside others, never over one; return why not, as a sentence, or nothing."""
     from napari_dip.images.files import write
 
@@ -48,10 +48,10 @@ def write_beside(image: Image, name: str, folder: str) -> str:
     place = Path(folder).expanduser()
     try:
         place.mkdir(parents=True, exist_ok=True)
-        number, path = 1, place / f"{stem} denoised.tif"
+        number, path = 1, place / f"{stem} {result}.tif"
         while path.exists():
             number += 1
-            path = place / f"{stem} denoised {number}.tif"
+            path = place / f"{stem} {result} {number}.tif"
         write(path, image)
     except (OSError, ValueError) as error:
         return f"The answer is on its layer, but was not written to {place}: {error}"
