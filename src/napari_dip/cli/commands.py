@@ -15,6 +15,7 @@ from napari_dip.cli.flags import (
     CLEAN,
     DATA_RANGE,
     DEMO_OUT,
+    DRY_RUN,
     DTYPE,
     FILE,
     INPUTS,
@@ -23,6 +24,7 @@ from napari_dip.cli.flags import (
     OVERWRITE,
     QUIET,
     RESTORED,
+    SHARD,
     annotated,
     choice,
     common,
@@ -80,6 +82,8 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         axes: str | None = None,
         dtype: str = "float32",
         overwrite: bool = False,
+        dry_run: bool = False,
+        shard: str | None = None,
         json: bool = False,
         quiet: bool = False,
         how: Settings | None = None,
@@ -91,7 +95,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         from napari_dip.cli.denoise import Task, run
 
         settings = settings_of(method, preset, how)
-        task = Task(settings=settings, device=device, axes=axes, dtype=dtype, overwrite=overwrite)
+        task = Task(settings, device, axes, dtype, overwrite, dry_run=dry_run, shard=shard)
         return run(inputs, out, task, Talk(json, quiet))
 
     names = flag(choice(METHODS), methods_help(), "--method")
@@ -103,6 +107,8 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         axes=AXES,
         dtype=DTYPE,
         overwrite=OVERWRITE,
+        dry_run=DRY_RUN,
+        shard=SHARD,
         quiet=QUIET,
         **common(method),
     )

@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from napari_dip.cli.batch import BEFORE, recognised, rehearse, report
 from napari_dip.cli.follow import fit, signed
-from napari_dip.cli.plan import Job, check_axes, check_device, check_found, plan
+from napari_dip.cli.plan import Job, check_axes, check_device, check_found, plan, share
 from napari_dip.cli.talk import DONE, FAILED, Talk, UsageError, minutes
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Task:
     axes: str | None = None
     dtype: str = "float32"
     overwrite: bool = False
+    dry_run: bool = False
+    shard: str | None = None
     begin: Begin | None = None
     check: Callable[[Image], None] | None = None
     outline: Callable[[Image], Image] | None = None
@@ -54,14 +57,20 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     """
     check_device(task.device)
     check_axes(task.axes)
-    jobs = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite)
+    is_done = None if task.begin else recognised({"settings": task.settings.described()})
+    planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, is_done=is_done)
+    jobs = share(planned, task.shard)
     check_found(task.device)
+    if task.dry_run:
+        return rehearse(jobs, task.axes, task.dtype, talk)
     if len(jobs) == 1 and task.check is not None:
         _check_only(jobs[0], task, task.check)
     records: list[dict[str, Any]] = []
     for number, job in enumerate(jobs, start=1):
         label = job.source.name if len(jobs) == 1 else f"{job.source.name} ({number} of {len(jobs)})"
-        records.append(_guarded(job, task, label, talk))
+        records.append(_before(job) if job.done else _guarded(job, task, label, talk))
+        if len(planned) > 1:
+            report(out, records, task.shard)
         if records[-1]["status"] == "interrupted":
             break
     left = len(jobs) - len(records)
@@ -69,10 +78,14 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
         talk.note(f"Interrupted: {left} of {len(jobs)} files were not begun.")
     failed = sum(record["status"] == "failed" for record in records)
     if len(jobs) > 1:
-        done = sum(record["status"] == "done" for record in records)
-        talk.say(f"{done} of {len(jobs)} files done, {failed} failed.")
+        done, before = (sum(record["status"] == status for record in records) for status in ("done", BEFORE))
+        talk.say(f"{done} of {len(jobs)} files done{f', {before} done before' if before else ''}, {failed} failed.")
     talk.result({"settings": task.settings.described(), "device": task.device, "files": records, "not_begun": left})
-    return DONE if all(record["status"] == "done" for record in records) else FAILED
+    return DONE if all(record["status"] in ("done", BEFORE) for record in records) else FAILED
+
+
+def _before(job: Job) -> dict[str, Any]:
+    return {"input": str(job.source), "output": str(job.target), "status": BEFORE}
 
 
 def _check_only(job: Job, task: Task, check: Callable[[Image], None]) -> None:
@@ -109,6 +122,7 @@ def _guarded(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
 def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     """Read, fit, write and report one file."""
     from napari_dip.images.files import check_fits, read, sha256, write
+    from napari_dip.images.quality import residual_check
 
     image = read(job.source, axes=task.axes)
     check_fits(job.target, task.outline(image) if task.outline else image, task.dtype)  # before the fit, not after it
@@ -135,6 +149,7 @@ def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
         "device": final.provenance.get("device"),
         "note": " ".join(notes),
         "clipped": clipped,
+        "residual": residual_check(image, answer) if answer.shape == image.shape else None,
     }
 
 

@@ -18,11 +18,17 @@ def flag(kind: Any, text: str, *names: str) -> Any:
     return Annotated[kind, Parameter(name=names or None, help=text, negative="" if kind is bool else None)]
 
 
-INPUTS = flag(list[Path], "Images (TIFF, PNG, JPEG) or folders of them.")
+INPUTS = flag(list[Path], "Images (TIFF, PNG, JPEG, Zarr) or folders of them.")
 OUT = flag(Path, "A file for one image; a folder for several or for a folder, whose tree is kept.", "--out", "-o")
 AXES = flag(str | None, "A letter of TZCYX for each axis, such as ZYX; by default read off the file.")
 DTYPE = flag(Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's.")
-OVERWRITE = flag(bool, "Replace files that exist.")
+OVERWRITE = flag(
+    bool,
+    "Replace files that exist. Without it outputs in a folder that were made from the same content with the same "
+    "settings are left as done, so that a run that was cut off goes on where it stopped.",
+)
+DRY_RUN = flag(bool, "Say what would be done and how large it gets, and write nothing.")
+SHARD = flag(str | None, "Do every n-th file from the i-th on, such as 2/8: for several machines or a queue's array.")
 DEVICE = flag(str, "auto, cpu, cuda:0 (or another number) or mps; auto takes the first GPU, else the CPU.")
 JSON = flag(bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json")
 QUIET = flag(bool, "Show no progress.", "--quiet", "-q")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_dip.cli.talk import UsageError
 from napari_dip.images.files import READABLE, WRITABLE
+from napari_dip.images.omezarr import is_zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 
@@ -24,9 +25,17 @@ class Job:
 
     source: Path
     target: Path
+    done: bool = False  # by an earlier run, from the same content and with the same settings
 
 
-def plan(inputs: Sequence[Path], out: Path, *, dtype: str = "float32", overwrite: bool = False) -> list[Job]:
+def plan(
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    dtype: str = "float32",
+    overwrite: bool = False,
+    is_done: Callable[[Job], bool] | None = None,
+) -> list[Job]:
     """Pair every input image with its output.
 
     Parameters
@@ -39,6 +48,8 @@ def plan(inputs: Sequence[Path], out: Path, *, dtype: str = "float32", overwrite
         PNG cannot hold float32, so a PNG in a folder becomes a TIFF then.
     overwrite : bool
         Whether outputs may exist.
+    is_done : callable, optional
+        Asked about each output that exists, where there are several: one that it recognises is left as it is.
 
     Raises
     ------
@@ -48,18 +59,34 @@ def plan(inputs: Sequence[Path], out: Path, *, dtype: str = "float32", overwrite
     for path in inputs:
         if not path.exists():
             raise UsageError(f"There is no file or folder {path}.")
-    if len(inputs) == 1 and inputs[0].is_file():
-        jobs = [_single(inputs[0], out, dtype)]
-    else:
-        jobs = _many(inputs, out, dtype)
+    single = len(inputs) == 1 and _is_image(inputs[0])
+    jobs = [_single(inputs[0], out, dtype)] if single else _many(inputs, out, dtype)
+    if is_done is not None and not single and not overwrite:
+        jobs = [replace(job, done=job.target.exists() and is_done(job)) for job in jobs]
     _check_targets(jobs, overwrite)
-    check_writable(out if len(jobs) > 1 or inputs[0].is_dir() else out.parent)
+    check_writable(out.parent if single else out)
     return jobs
+
+
+def share(jobs: Sequence[Job], shard: str | None) -> list[Job]:
+    """Return the jobs of one of several machines that share them: of shard ``2/8`` every eighth from the second on.
+
+    Raises
+    ------
+    UsageError
+        When the shard is not of the form i/n with 1 <= i <= n.
+    """
+    if shard is None:
+        return list(jobs)
+    number, _, count = shard.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UsageError(f"--shard is {shard!r}; give which of how many, such as 1/8 for the first of eight.")
+    return list(jobs[int(number) - 1 :: int(count)])
 
 
 def _single(source: Path, out: Path, dtype: str) -> Job:
     _check_suffix(source)
-    if out.is_dir():
+    if out.is_dir() and not is_zarr(out):
         raise UsageError(f"OUT is a file for one image, but {out} is a folder: give {out / _name(source, dtype)}.")
     if out.suffix.lower() not in WRITABLE:
         raise UsageError(f"OUT is {out}, but images are written as {', '.join(WRITABLE)}: give it such an ending.")
@@ -73,7 +100,7 @@ def _many(inputs: Sequence[Path], out: Path, dtype: str) -> list[Job]:
         raise UsageError(f"OUT is a folder for several images or a folder of them, but {out} is a file.")
     jobs = []
     for path in inputs:
-        if path.is_dir():
+        if not _is_image(path):
             found = _images_under(path, leave_out=out)
             if not found:
                 raise UsageError(f"There is no image in the folder {path}: {', '.join(READABLE)} are read.")
@@ -87,14 +114,21 @@ def _many(inputs: Sequence[Path], out: Path, dtype: str) -> list[Job]:
 def _images_under(folder: Path, leave_out: Path) -> list[Path]:
     """List a folder's images, sorted; those of an OUT inside it are results of an earlier run, not inputs."""
     nested = leave_out.resolve() if folder.resolve() in leave_out.resolve().parents else None
-    found = []
+    found: list[Path] = []
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if hidden or not file.is_file() or file.suffix.lower() not in READABLE:
+        if hidden or not _is_image(file) or file.suffix.lower() not in READABLE:
+            continue
+        if found and found[-1] in file.parents:  # inside a Zarr folder
             continue
         if nested is None or nested not in file.resolve().parents:
             found.append(file)
     return found
+
+
+def _is_image(path: Path) -> bool:
+    """Say whether a path can be one image: a file, or a folder in the Zarr format."""
+    return path.is_file() or is_zarr(path)
 
 
 def _name(source: Path, dtype: str) -> str:
@@ -125,11 +159,11 @@ def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:
             raise UsageError(f"{job.target} is the input itself: choose another OUT, or say --overwrite to replace it.")
         if target in sources and target != job.source.resolve():
             raise UsageError(f"{job.target}, the output for {job.source}, is another input: choose another OUT.")
-    taken = [job.target for job in jobs if job.target.exists()]
+    taken = [job.target for job in jobs if job.target.exists() and not job.done]
     if taken and not overwrite:
         more = f" (and {len(taken) - 1} more of the outputs)" if len(taken) > 1 else ""
         raise UsageError(f"{taken[0]}{more} exists: choose another OUT, or say --overwrite.")
-    folder = next((target for target in taken if target.is_dir()), None)
+    folder = next((target for target in taken if target.is_dir() and not is_zarr(target)), None)
     if folder:
         raise UsageError(f"{folder} is a folder where an image would be written: choose another OUT.")
 

@@ -5,7 +5,6 @@ Writing is atomic: a file stands under its final name whole or not at all.
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import shutil
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from napari_dip.images.cast import cast, target_dtype
 from napari_dip.images.digest import sha256
 from napari_dip.images.omezarr import is_zarr
+from napari_dip.images.place import check_place, check_room, why_not_written
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,6 @@ __all__ = ["READABLE", "WRITABLE", "cast", "check_fits", "read", "read_provenanc
 _TIFF = (".tif", ".tiff", ".btf")
 WRITABLE = (*_TIFF, ".png", ".zarr")
 READABLE = (*WRITABLE, ".jpg", ".jpeg")
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)  # numpy reports a short write without a number
 
 
 def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
@@ -110,7 +109,7 @@ def write(path: str | PathLike[str], image: Image, *, dtype: DTypeLike | None = 
     suffix = target.suffix.lower()
     if suffix not in WRITABLE:
         raise ValueError(f"{target.name} has no suffix that can be written; name it {', '.join(WRITABLE)}.")
-    _check_place(target, overwrite)
+    check_place(target, overwrite)
     stored = check_fits(target, image, dtype)
     # Hidden, with a suffix that no reader takes for an image, and short: the target's name may be as long as names get.
     part = target.with_name(f".{secrets.token_hex(8)}.part")
@@ -123,7 +122,7 @@ def write(path: str | PathLike[str], image: Image, *, dtype: DTypeLike | None = 
         else:
             os.replace(part, target)  # noqa: PTH105
     except OSError as error:
-        raise OSError(_why_not_written(error, target, prod(image.shape) * stored.itemsize)) from error
+        raise OSError(why_not_written(error, target, prod(image.shape) * stored.itemsize)) from error
     finally:
         with suppress(OSError):  # what went wrong above is what is to be said
             shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
@@ -147,6 +146,8 @@ def check_fits(path: str | PathLike[str], image: Image, dtype: DTypeLike | None 
     ------
     ValueError
         If the image in that type and format is not supported.
+    OSError
+        If the disk has no room for it.
     """
     stored = target_dtype(image.dtype, dtype)
     if Path(path).suffix.lower() == ".png":
@@ -157,23 +158,8 @@ def check_fits(path: str | PathLike[str], image: Image, dtype: DTypeLike | None 
         from napari_dip.images.tiff_writer import choose_layout
 
         choose_layout(image.axes, image.shape, stored, ome=".ome." in Path(path).name.lower())
+    check_room(Path(path), prod(image.shape) * stored.itemsize)
     return stored
-
-
-def _check_place(target: Path, overwrite: bool) -> None:
-    """Refuse a name under which no file can or may be written."""
-    try:
-        if target.is_dir() and not (target.suffix.lower() == ".zarr" and is_zarr(target)):
-            raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
-        if target.exists() and not overwrite:
-            raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
-        if not target.absolute().parent.is_dir():
-            raise FileNotFoundError(f"The folder {target.parent} does not exist; create it or choose another one.")
-    except OSError as error:
-        if error.errno is None:  # ours
-            raise
-        start = str(target)[:60]
-        raise OSError(f"{start}... cannot be looked up ({error.strerror}); choose another, shorter name.") from None
 
 
 def _write_part(part: Path, target: Path, image: Image, dtype: np.dtype[Any]) -> int:
@@ -193,16 +179,6 @@ def _write_part(part: Path, target: Path, image: Image, dtype: np.dtype[Any]) ->
         file.flush()
         os.fsync(file.fileno())
     return clipped
-
-
-def _why_not_written(error: OSError, target: Path, needed: int) -> str:
-    if error.errno in _NO_SPACE:
-        free = shutil.disk_usage(target.absolute().parent).free
-        return (
-            f"{target} was not written: it needs {needed:,} bytes and the disk has {free:,} left "
-            "(or a limit was reached); make room or choose another disk."
-        )
-    return f"{target} was not written: {error.strerror or error}; choose a folder you may write to."
 
 
 def read_provenance(path: str | PathLike[str]) -> dict[str, Any]:

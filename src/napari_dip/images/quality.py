@@ -32,25 +32,40 @@ def residual_check(noisy: ArrayLike | Image, denoised: ArrayLike | Image) -> dic
     ValueError
         If the shapes differ or have fewer than two axes.
     """
-    y, x = np.asarray(noisy, np.float64), np.asarray(denoised, np.float64)
-    if y.shape != x.shape or y.ndim < 2:
-        raise ValueError(f"Two images of one shape are wanted; given were {y.shape} and {x.shape}.")
-    axes = noisy.axes if isinstance(noisy, Image) else "TZCYX"[-y.ndim :]
-    residual = y - x
+    one, two = (image if isinstance(image, Image) else _image(image) for image in (noisy, denoised))
+    if one.shape != two.shape:
+        raise ValueError(f"Two images of one shape are wanted; given were {one.shape} and {two.shape}.")
+    count, sums = 0, np.zeros(2)
+    pairs = {"X": np.zeros(3), "Y": np.zeros(3)}
+    for index in one.plane_indices():
+        residual = one.plane(index) - two.plane(index)  # (C, Y, X)
+        count += residual.size
+        sums += residual.sum(), np.square(residual).sum()
+        residual -= residual.mean()
+        pairs["X"] += _products(residual[..., :-1], residual[..., 1:])
+        pairs["Y"] += _products(residual[..., :-1, :], residual[..., 1:, :])
+    mean, square = sums / count
     return {
-        "mean": float(residual.mean()),
-        "std": float(residual.std()),
-        "autocorrelation_x": _lag_one(residual, axes.index("X")),
-        "autocorrelation_y": _lag_one(residual, axes.index("Y")),
+        "mean": float(mean),
+        "std": float(np.sqrt(max(square - mean**2, 0.0))),
+        "autocorrelation_x": _correlation(pairs["X"]),
+        "autocorrelation_y": _correlation(pairs["Y"]),
     }
 
 
-def _lag_one(residual: NDArray[np.float64], axis: int) -> float:
-    """Correlation of each value with the next one along an axis."""
-    line = np.moveaxis(residual, axis, -1)
-    first, second = line[..., :-1], line[..., 1:]
-    if first.size < 2:
-        return 0.0
-    first, second = first - first.mean(), second - second.mean()
-    energy = float(np.sqrt(np.sum(first**2) * np.sum(second**2)))
-    return float(np.sum(first * second)) / energy if energy else 0.0
+def _image(pixels: ArrayLike) -> Image:
+    array = np.asarray(pixels)
+    if not 2 <= array.ndim <= 5:
+        raise ValueError(f"An image of 2 to 5 axes is wanted; given was the shape {array.shape}.")
+    return Image(array, "TZCYX"[-array.ndim :])
+
+
+def _products(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums that a correlation is made of; both sides have about the residual's mean, 0."""
+    return np.array([(first * second).sum(), np.square(first).sum(), np.square(second).sum()])
+
+
+def _correlation(sums: NDArray[np.float64]) -> float:
+    both, first, second = sums
+    energy = float(np.sqrt(first * second))
+    return float(both) / energy if energy > 0 else 0.0

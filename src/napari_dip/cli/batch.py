@@ -1,0 +1,118 @@
+"""Many files: which are done already, what a run would do, and the table of what became of each."""
+
+from __future__ import annotations
+
+import csv
+import os
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.cli.talk import DONE, FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari_dip.cli.plan import Job
+    from napari_dip.cli.talk import Talk
+
+REPORT = "napari-dip-report.csv"
+COLUMNS = ("input", "output", "status", "seconds", "residual_mean", "correlation_x", "correlation_y", "error")
+BEFORE = "done before"
+
+
+def recognised(made: dict[str, object]) -> Callable[[Job], bool]:
+    """Return what says of a job whether its output stands there, whole and made the same way.
+
+    The output itself is the witness: it holds the hash of what it was made from, and every setting. So nothing is
+    kept beside the files, and any number of machines can share a folder.
+
+    Parameters
+    ----------
+    made : dict
+        What the provenance of an output must say: such as its ``settings``.
+    """
+
+    def is_done(job: Job) -> bool:
+        from napari_dip.images.files import read_provenance, sha256
+
+        try:
+            record = read_provenance(job.target)
+            source = record.get("source")
+            same = all(record.get(key) == value for key, value in made.items()) and "interrupted" not in record
+            return same and isinstance(source, dict) and source.get("sha256") == sha256(job.source)
+        except (OSError, ValueError):
+            return False
+
+    return is_done
+
+
+def rehearse(jobs: Sequence[Job], axes: str | None, dtype: str, talk: Talk) -> int:
+    """Say what would be done, and how large it gets; nothing is written."""
+    from napari_dip.images.files import read
+
+    rows: list[dict[str, Any]] = []
+    for job in jobs:
+        row: dict[str, Any] = {"input": str(job.source), "output": str(job.target), "status": BEFORE}
+        if not job.done:
+            try:
+                image = read(job.source, axes=axes)
+                size = prod(image.shape) * (image.dtype.itemsize if dtype == "same" else 4)
+                row |= {"status": "to do", "axes": image.axes, "shape": list(image.shape), "bytes": size}
+            except (OSError, ValueError, MemoryError) as error:
+                row |= {"status": "failed", "error": str(error)}
+        rows.append(row)
+        detail = row.get("error") or (
+            f"{row['axes']} {tuple(row['shape'])}, {row['bytes']:,} bytes" if not job.done else ""
+        )
+        talk.say(f"{row['status']}: {job.source} -> {job.target}" + (f" ({detail})" if detail else ""))
+    total = sum(row.get("bytes", 0) for row in rows)
+    counts = {status: sum(row["status"] == status for row in rows) for status in ("to do", BEFORE, "failed")}
+    talk.say(
+        f"{counts['to do']} to do ({total:,} bytes), {counts[BEFORE]} done before, {counts['failed']} can't be read."
+    )
+    talk.result({"dry_run": True, "files": rows, "bytes": total})
+    return FAILED if counts["failed"] else DONE
+
+
+def _detail(row: dict[str, Any]) -> str:
+    if "error" in row:
+        return f" ({row['error']})"
+    return f" ({row['axes']} {tuple(row['shape'])}, {row['bytes']:,} bytes)" if "axes" in row else ""
+
+
+def report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = None) -> Path:
+    """Write the table of what became of each file, whole or not at all; earlier runs' rows of other files stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (f"napari-dip-report-{shard.replace('/', '-of-')}.csv" if shard else REPORT)
+    rows = {row["input"]: row for row in _earlier(path)}
+    for record in records:
+        if record["status"] == BEFORE and record["input"] in rows:
+            continue
+        hints = record.get("residual") or {}
+        rows[record["input"]] = {
+            **{key: record.get(key, "") for key in COLUMNS},
+            "seconds": f"{record['seconds']:.1f}" if "seconds" in record else "",
+            "residual_mean": _short(hints.get("mean")),
+            "correlation_x": _short(hints.get("autocorrelation_x")),
+            "correlation_y": _short(hints.get("autocorrelation_y")),
+        }
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        table.writerows(rows.values())
+    os.replace(part, path)  # noqa: PTH105
+    return path
+
+
+def _earlier(path: Path) -> list[dict[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [row for row in csv.DictReader(file) if set(row) == set(COLUMNS)]
+    except (OSError, ValueError, csv.Error):
+        return []
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"

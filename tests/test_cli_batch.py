@@ -1,0 +1,161 @@
+"""Folders: what is done already, what fails, who does which share, and the table of it all."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_help import FEW, leftovers, quick, save
+
+from napari_dip import Image, read, write
+from napari_dip.cli import main
+from napari_dip.cli.batch import REPORT
+
+GOOD = ("a.tif", "b/c.tif", "b/d.tif")
+
+
+@pytest.fixture(autouse=True)
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stand in for the fit, and remember what was begun."""
+    names: list[str] = []
+
+    def remembered(image: Image, how: object, *, device: str = "auto") -> object:
+        names.append(image.name)
+        return quick(image, how, device=device)
+
+    monkeypatch.setattr("napari_dip.api.iter_denoise", remembered)
+    return names
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number, name in enumerate(GOOD):
+        save(tmp_path / "in" / name, shape=(16, 17 + number))
+    return tmp_path / "in"
+
+
+def denoise(folder: Path, *words: str) -> int:
+    return main(["denoise", str(folder), "-o", str(folder.parent / "out"), *FEW, *words])
+
+
+def rows(folder: Path, name: str = REPORT) -> dict[str, dict[str, str]]:
+    with (folder.parent / "out" / name).open(newline="") as file:
+        return {Path(row["input"]).name: row for row in csv.DictReader(file)}
+
+
+def test_what_is_done_is_not_done_again(folder: Path, begun: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert denoise(folder) == 0
+    (folder.parent / "out" / "b" / "c.tif").unlink()
+    begun.clear()
+    assert denoise(folder) == 0
+    assert begun == ["c"]
+    assert "1 of 3 files done, 2 done before, 0 failed." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", ["settings", "content"])
+def test_other_settings_or_content_are_not_taken_for_done(
+    change: str, folder: Path, begun: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert denoise(folder) == 0
+    before = {name: (folder.parent / "out" / name).read_bytes() for name in GOOD}
+    words = ["--seed", "4"] if change == "settings" else []
+    if change == "content":
+        (folder / "a.tif").unlink()
+        save(folder / "a.tif", shape=(5, 6))
+    begun.clear()
+    assert denoise(folder, *words) == 2
+    assert "exists" in capsys.readouterr().err and begun == []
+    assert {name: (folder.parent / "out" / name).read_bytes() for name in GOOD} == before
+    assert denoise(folder, *words, "--overwrite") == 0
+    assert len(begun) == 3
+
+
+def test_an_interrupted_answer_is_not_taken_for_done(folder: Path) -> None:
+    assert denoise(folder) == 0
+    made = folder.parent / "out" / "a.tif"
+    image = read(made)
+    write(
+        made,
+        image.with_pixels(np.asarray(image.pixels), provenance={**image.provenance, "interrupted": True}),
+        overwrite=True,
+    )
+    assert denoise(folder) == 2
+
+
+def test_bad_files_are_named_and_the_rest_is_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "cut.tif").write_bytes((folder / "a.tif").read_bytes()[:300])
+    (folder / "text.tif").write_text("no image")
+    (folder / "empty.tif").touch()
+    save(folder / "locked.tif").chmod(0)
+    write(folder / "colour.png", Image(np.zeros((9, 8, 3), np.uint8), "YXC"))
+    assert denoise(folder) == 1
+    said = capsys.readouterr().err
+    bad = {"cut.tif": "cut short", "text.tif": "not a TIFF", "empty.tif": "0 bytes"}
+    if os.access(folder / "locked.tif", os.R_OK):  # root reads all
+        assert rows(folder)["locked.tif"]["status"] == "done"
+    else:
+        bad["locked.tif"] = "Permission denied"
+    for name, reason in bad.items():
+        assert rows(folder)[name]["status"] == "failed" and reason in rows(folder)[name]["error"]
+        assert reason in said
+    assert all(rows(folder)[Path(name).name]["status"] == "done" for name in (*GOOD, "colour.png"))
+    assert not [name for name in leftovers(folder.parent / "out") if name.endswith(".part")]
+
+
+def test_the_table_holds_hints_on_the_residual(folder: Path) -> None:
+    assert denoise(folder) == 0
+    row = rows(folder)["a.tif"]
+    assert float(row["residual_mean"]) == pytest.approx(-0.25)
+    assert row["output"].endswith("a.tif") and float(row["seconds"]) >= 0
+    assert denoise(folder) == 0, "nothing left to do"
+    assert rows(folder)["a.tif"] == row, "what was done before keeps its row"
+
+
+def test_shards_do_every_file_once(folder: Path, begun: list[str]) -> None:
+    for number in (1, 2):
+        assert denoise(folder, "--shard", f"{number}/2") == 0
+    assert sorted(begun) == ["a", "c", "d"]
+    assert set(rows(folder, "napari-dip-report-1-of-2.csv")) == {"a.tif", "d.tif"}
+    assert set(rows(folder, "napari-dip-report-2-of-2.csv")) == {"c.tif"}
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2"])
+def test_a_wrong_shard_is_refused(shard: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert denoise(folder, f"--shard={shard}") == 2
+    assert "--shard" in capsys.readouterr().err
+
+
+def test_a_dry_run_says_everything_and_writes_nothing(
+    folder: Path, begun: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "text.tif").write_text("no image")
+    before = leftovers(folder.parent)
+    assert denoise(folder, "--dry-run", "--json") == 1
+    record = json.loads(capsys.readouterr().out)
+    assert [row["status"] for row in record["files"]] == ["to do", "to do", "to do", "failed"]
+    assert record["bytes"] == 16 * 4 * (17 + 18 + 19)
+    assert leftovers(folder.parent) == before and begun == []
+
+
+def test_zarr_folders_are_images_among_others(folder: Path, begun: list[str]) -> None:
+    write(folder / "z.zarr", Image(np.ones((2, 5, 6), np.uint16), "ZYX"))
+    assert denoise(folder) == 0
+    assert sorted(begun) == ["a", "c", "d", "z"]
+    answer = read(folder.parent / "out" / "z.zarr")
+    assert (answer.axes, answer.dtype) == ("ZYX", np.float32) and (np.asarray(answer.pixels) == 1.25).all()
+    begun.clear()
+    assert denoise(folder) == 0 and begun == []
+
+
+def test_a_disk_without_room_is_said_before_the_fit(
+    folder: Path, begun: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+    assert denoise(folder) == 1
+    assert begun == [] and "make room" in rows(folder)["a.tif"]["error"]
