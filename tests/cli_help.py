@@ -39,5 +39,6 @@ def save(path: Path, shape: tuple[int, ...] = (16, 17), dtype: str = "uint16", *
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Every file under a folder, hidden ones too."""
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    """Every file under a folder, hidden ones too, but for the table of a batch."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != "napari-dip-report.csv")
+    return sorted(str(p.relative_to(folder)) for p in files)
