@@ -10,15 +10,15 @@ import io
 import re
 from typing import Any
 
-from napari_dip.settings import METHODS, Knob, Settings, knobs
+from napari_dip.settings import METHODS, TRAINED, Knob, Settings, knobs
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill the places of one page."""
-    markdown = markdown.replace("<!-- settings -->", "\n\n".join(map(settings_table, METHODS.values())))
-    markdown = markdown.replace("<!-- presets -->", "\n\n".join(map(presets_table, METHODS.values())))
+    markdown = markdown.replace("<!-- settings -->", "\n\n".join(map(settings_table, [*METHODS.values(), *TRAINED.values()])))
+    markdown = markdown.replace("<!-- presets -->", "\n\n".join(map(presets_table, [*METHODS.values(), *TRAINED.values()])))
     return re.sub(r"<!-- help: (\w+) -->", lambda found: help_text(found[1]), markdown)
 
 

@@ -9,6 +9,8 @@ from .images.metrics import ssim as ssim
 from .images.noise import add_gaussian as add_gaussian
 from .images.noise import add_poisson as add_poisson
 from .images.noise import add_speckle as add_speckle
+from .model import Model as Model
+from .model import load_model as load_model
 from .restore.guiding import iter_restore_guided as iter_restore_guided
 from .restore.guiding import restore_guided as restore_guided
 from .restore.inpainting import inpaint as inpaint
@@ -18,10 +20,17 @@ from .restore.inverting import iter_invert_features as iter_invert_features
 from .restore.upscaling import iter_upscale as iter_upscale
 from .restore.upscaling import upscale as upscale
 from .settings import DIP as DIP
+from .settings import IDDP as IDDP
+from .settings import N2N as N2N
+from .settings import N2V as N2V
 from .settings import Guided as Guided
 from .settings import Inpaint as Inpaint
 from .settings import Invert as Invert
+from .settings import Nb2Nb as Nb2Nb
 from .settings import PatchDIP as PatchDIP
+from .settings import Supervised as Supervised
 from .settings import Upscale as Upscale
 from .snapshot import Snapshot as Snapshot
 from .snapshot import last as last
+from .training.run import iter_train as iter_train
+from .training.run import train as train

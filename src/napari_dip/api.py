@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from napari_dip.applied import NO_NOISE, iter_apply
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.images.survey import survey
+from napari_dip.model import Model
 from napari_dip.planes import Work, translated, walk
-from napari_dip.settings import DIP, PatchDIP, Settings
+from napari_dip.settings import DIP, PatchDIP, Settings, Trained
 from napari_dip.snapshot import Snapshot, last
 
 if TYPE_CHECKING:
@@ -23,17 +25,17 @@ if TYPE_CHECKING:
     from napari_dip.images.image import PlaneIndex
     from napari_dip.images.stabilise import UnitRange
 
-NO_NOISE = "The image has no noise that could be measured; it is left as it is."
 
-
-@overload
-def denoise(image: Image, how: Settings | None = ..., *, axes: str | None = ..., device: str = ...) -> Image: ...
 @overload
 def denoise(
-    image: ArrayLike, how: Settings | None = ..., *, axes: str | None = ..., device: str = ...
+    image: Image, how: Settings | Model | None = ..., *, axes: str | None = ..., device: str = ...
+) -> Image: ...
+@overload
+def denoise(
+    image: ArrayLike, how: Settings | Model | None = ..., *, axes: str | None = ..., device: str = ...
 ) -> NDArray[np.float32]: ...
 def denoise(
-    image: Image | ArrayLike, how: Settings | None = None, *, axes: str | None = None, device: str = "auto"
+    image: Image | ArrayLike, how: Settings | Model | None = None, *, axes: str | None = None, device: str = "auto"
 ) -> Image | NDArray[np.float32]:
     """Denoise an image without clean training data.
 
@@ -41,8 +43,8 @@ def denoise(
     ----------
     image : Image or array-like
         2 to 5 axes out of TZCYX, any intensity range; a stack goes plane by plane, RGB colours together.
-    how : Settings, optional
-        Method and settings, ``DIP()`` by default.
+    how : Settings or Model, optional
+        Method and settings of a fit to this image, ``DIP()`` by default; or a trained model, see `load_model`.
     axes : str, optional
         A letter an axis for a bare array, such as ``"ZYX"``; guessed where not given.
     device : str
@@ -73,7 +75,7 @@ def denoise(
 
 
 def iter_denoise(
-    image: Image | ArrayLike, how: Settings | None = None, *, axes: str | None = None, device: str = "auto"
+    image: Image | ArrayLike, how: Settings | Model | None = None, *, axes: str | None = None, device: str = "auto"
 ) -> Iterator[Snapshot]:
     """Denoise step by step.
 
@@ -96,8 +98,12 @@ def iter_denoise(
     """
     how = DIP() if how is None else how
     source = as_image(image, axes)
+    if isinstance(how, Model):
+        return iter_apply(source, how, device)
     if not isinstance(how, Settings):
         raise ValueError(f"how is {how!r}; give settings such as DIP(), DIP(steps=400) or DIP.preset('paper').")
+    if isinstance(how, Trained):
+        raise ValueError(f"{how.title} is trained first: model = train(images, {type(how).__name__}()), then apply it.")
     from napari_dip.engine.device import pick_device
 
     # Bad input is refused at the call, not at the first step.

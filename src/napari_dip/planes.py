@@ -46,6 +46,10 @@ class Work:
         What the answer starts as, where it is not the source: with as many planes, in the same order.
     finish : callable, optional
         Takes an answer (C, Y, X) in intensities and its index; returns what is shown.
+    steps : int, optional
+        Steps a plane, where not those of the settings.
+    note : str
+        What a user should know before, beside what the survey says.
     record : mapping
         What is told of it in the provenance, ready for JSON.
     """
@@ -53,6 +57,8 @@ class Work:
     fit: Fit
     canvas: Image | None = None
     finish: Finish | None = None
+    steps: int | None = None
+    note: str = ""
     record: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -86,10 +92,11 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     from napari_dip.engine.memory import kept_memory
 
     indices, canvas = source.plane_indices(), Canvas(work.canvas or source)
-    warning = found.note
+    warning = " ".join(text for text in (found.note, work.note) if text)
     record = {**_record(how, device, found), **work.record}
     chosen: list[int] = []
-    total = how.steps * len(indices)
+    steps = work.steps or how.steps
+    total = steps * len(indices)
     with kept_memory(device):
         for number, index in enumerate(indices):
             unit = found.unit(source, index)
@@ -100,11 +107,11 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
             answer = partial(_answer, canvas, restore)
             for step in thinned(work.fit(y, unit, index), 1 if device.type == "cpu" else READ_EVERY):
                 yield Snapshot(
-                    step=number * how.steps + step.index,
+                    step=number * steps + step.index,
                     total=total,
                     loss=float(step.loss),
                     criterion=step.criterion,
-                    chosen=number * how.steps + step.chosen,
+                    chosen=number * steps + step.chosen,
                     plane=number,
                     planes=len(indices),
                     note=step.note or warning,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from napari_dip.images.image import Image
 
@@ -31,6 +32,10 @@ class Snapshot:
         A sentence for the user, such as why the fit went back or ended.
     provenance : dict
         What made the image, ready for JSON: method, settings, seed, device, versions, step chosen.
+    measures : mapping of str to float
+        Further curves, in training: ``validation``, ``passed``, ``contrast``, ``learning_rate``.
+    noisy : Image or None
+        In training, what `image` is the denoised preview of.
 
     Notes
     -----
@@ -48,11 +53,27 @@ class Snapshot:
     note: str
     provenance: dict[str, object]
     make_image: Callable[[], Image] = field(repr=False)
+    measures: Mapping[str, float] = field(default_factory=dict)
+    noisy: Image | None = None
+    make_model: Callable[[], Any] | None = field(default=None, repr=False)
 
     @cached_property
     def image(self) -> Image:
         """The answer if the work stopped now."""
         return self.make_image()
+
+    @cached_property
+    def model(self) -> Any:
+        """The `Model` if training stopped now.
+
+        Raises
+        ------
+        ValueError
+            If nothing is trained.
+        """
+        if self.make_model is None:
+            raise ValueError("Nothing is trained here, so there is no model; see iter_train.")
+        return self.make_model()
 
 
 def last(snapshots: Iterable[Snapshot]) -> Snapshot:

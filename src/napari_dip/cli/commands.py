@@ -3,12 +3,12 @@
 (No ``from __future__ import annotations``: cyclopts reads the annotations, and many are made at run time.)
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from cyclopts import App
 
-from napari_dip.cli import restoring
+from napari_dip.cli import restoring, training
 from napari_dip.cli.flags import (
     AFFINE,
     AXES,
@@ -20,11 +20,13 @@ from napari_dip.cli.flags import (
     FILE,
     INPUTS,
     JSON,
+    MODEL,
     OUT,
     OVERWRITE,
     QUIET,
     RESTORED,
     SHARD,
+    Chosen,
     annotated,
     choice,
     common,
@@ -32,8 +34,8 @@ from napari_dip.cli.flags import (
     methods_help,
     settings_of,
 )
-from napari_dip.cli.talk import Talk
-from napari_dip.settings import METHODS, Settings
+from napari_dip.cli.talk import Talk, UsageError
+from napari_dip.settings import METHODS, TRAINED, Settings
 
 HELP = """Denoise microscopy images without clean training data, by Deep Image Prior.
 
@@ -43,10 +45,11 @@ Start with `napari-dip demo`. Exit codes: 0 done, 1 some input failed, 2 wrong u
 def build(tokens: Sequence[str]) -> App:
     """Make the command line for the method that `tokens` name, so that only its settings are flags."""
     app = App(name="napari-dip", help=HELP, version=_version, suppress_keyboard_interrupt=False)
-    method = chosen_method(tokens)
+    method = chosen_method(tokens, METHODS)
     for name, verb in (
         ("demo", demo_command(next(iter(METHODS.values())))),
         ("denoise", denoise_command(method)),
+        ("train", training.command(chosen_method(tokens, TRAINED))),
         *restoring.commands(),
         (
             "score",
@@ -59,13 +62,13 @@ def build(tokens: Sequence[str]) -> App:
     return app
 
 
-def chosen_method(tokens: Sequence[str]) -> type[Settings]:
+def chosen_method(tokens: Sequence[str], methods: Mapping[str, type[Chosen]]) -> type[Chosen]:
     """Find the Settings class that ``--method`` names; a wrong name is refused when the flags are parsed."""
     for word, following in zip(tokens, [*tokens[1:], ""], strict=False):
         name = following if word == "--method" else word.removeprefix("--method=")
-        if name in METHODS and name != word:
-            return METHODS[name]
-    return next(iter(METHODS.values()))
+        if name in methods and name != word:
+            return methods[name]
+    return next(iter(methods.values()))
 
 
 def denoise_command(method: type[Settings]) -> Callable[..., int]:
@@ -77,6 +80,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         *,
         out: Path,
         method_name: str = method.method,
+        model: Path | None = None,
         preset: str = next(iter(method.presets)),
         device: str = "auto",
         axes: str | None = None,
@@ -92,10 +96,14 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
 
         Ctrl-C keeps the answer so far: it is written, and the files not yet begun are left.
         """
-        from napari_dip.cli.denoise import Task, run
+        from napari_dip.cli.denoise import Task, run, with_model
 
         settings = settings_of(method, preset, how)
+        if model is not None and (how is not None or preset != next(iter(method.presets))):
+            raise UsageError("--model brings its own settings: leave out --preset and the settings of a fit.")
         task = Task(settings, device, axes, dtype, overwrite, dry_run=dry_run, shard=shard)
+        if model is not None:
+            task = with_model(task, model)
         return run(inputs, out, task, Talk(json, quiet))
 
     names = flag(choice(METHODS), methods_help(), "--method")
@@ -104,6 +112,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         inputs=INPUTS,
         out=OUT,
         method_name=names,
+        model=MODEL,
         axes=AXES,
         dtype=DTYPE,
         overwrite=OVERWRITE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.cli.batch import BEFORE, recognised, rehearse, report
@@ -12,7 +12,7 @@ from napari_dip.cli.plan import Job, check_axes, check_device, check_found, plan
 from napari_dip.cli.talk import DONE, FAILED, Talk, UsageError, minutes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from napari_dip.cli.follow import Begin
@@ -33,6 +33,8 @@ class Task:
         Raises a ValueError for an image that the work cannot be done on.
     outline : callable, optional
         Returns an image of the answer's shape, where that is another.
+    made : dict, optional
+        By what the provenance of an output tells that it was made this way, where `begin` is given.
     """
 
     settings: Settings
@@ -45,6 +47,31 @@ class Task:
     begin: Begin | None = None
     check: Callable[[Image], None] | None = None
     outline: Callable[[Image], Image] | None = None
+    made: dict[str, object] | None = None
+
+
+def with_model(task: Task, path: Path) -> Task:
+    """Apply a trained model instead of a fit.
+
+    Raises
+    ------
+    UsageError
+        If the file is no model.
+    """
+    from napari_dip.model import load_model
+
+    try:
+        model = load_model(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+    def begin(image: Image, how: Settings, device: str) -> Iterator[Snapshot]:
+        from napari_dip.api import iter_denoise
+
+        return iter_denoise(image, model, device=device)
+
+    made: dict[str, object] = {"settings": model.settings.described(), "model": model.told()}
+    return replace(task, settings=model.settings, begin=begin, made=made)
 
 
 def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
@@ -57,7 +84,8 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     """
     check_device(task.device)
     check_axes(task.axes)
-    is_done = None if task.begin else recognised({"settings": task.settings.described()})
+    made = task.made or (None if task.begin else {"settings": task.settings.described()})
+    is_done = None if made is None else recognised(made)
     planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, is_done=is_done)
     jobs = share(planned, task.shard)
     check_found(task.device)

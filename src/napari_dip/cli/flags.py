@@ -5,12 +5,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
 from napari_dip.cli.talk import UsageError
 from napari_dip.settings import METHODS, Settings
+
+Chosen = TypeVar("Chosen", bound=Settings)
 
 
 def flag(kind: Any, text: str, *names: str) -> Any:
@@ -40,10 +42,11 @@ DATA_RANGE = flag(
     "Span of possible values, in gray levels; by default that of the clean image's integer type.",
 )
 AFFINE = flag(bool, "First match gain and offset to the clean image by least squares.")
-FILE = flag(Path, "An image file.")
+FILE = flag(Path, "An image file, or a model.")
+MODEL = flag(Path | None, "A trained model (.safetensors) to apply instead of a fit; it brings its own settings.")
 
 
-def settings_of(method: type[Settings], preset: str, given: Settings | None) -> Settings:
+def settings_of(method: type[Chosen], preset: str, given: Chosen | None) -> Chosen:
     """Build the settings: the preset's, with the flags that were given on top.
 
     Raises

@@ -1,4 +1,4 @@
-"""The verb ``info``: what a file holds and what made it."""
+"""The verb ``info``: what an image or a model holds and what made it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def run(path: Path, talk: Talk) -> int:
         With a sentence, when the file can't be read.
     """
     from napari_dip.images.files import read
+    from napari_dip.model import SUFFIX
 
+    if path.suffix.lower() == SUFFIX:
+        return _model(path, talk)
     image = read(path)
     provenance = dict(image.provenance)
     talk.say(str(path))
@@ -46,6 +49,20 @@ def run(path: Path, talk: Talk) -> int:
             "provenance": provenance,
         }
     )
+    return DONE
+
+
+def _model(path: Path, talk: Talk) -> int:
+    """Print all but the weights of a trained model."""
+    from napari_dip.model import read_model_record
+
+    record, weights = read_model_record(path)
+    count = sum(tensor.numel() for tensor in weights.values())
+    talk.say(str(path))
+    talk.say(f"  a model of napari-dip with {count:,} weights")
+    for line in _lines(record, depth=1):
+        talk.say(line)
+    talk.result({"file": str(path), "weights": count, **record})
     return DONE
 
 

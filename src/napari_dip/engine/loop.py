@@ -53,8 +53,10 @@ def optimize(
     learning_rate: float,
     first: Tensor,
     *,
-    schedule: str = "constant",
+    schedule: str | Callable[[int], float] = "constant",
     clip: float | None = None,
+    adam: torch.optim.Adam | None = None,
+    done: int = 0,
 ) -> Iterator[Step]:
     """Minimise an objective with Adam, one Step at a time.
 
@@ -70,20 +72,24 @@ def optimize(
         Of Adam (Kingma and Ba, arXiv:1412.6980).
     first : Tensor
         The answer before any output exists: the noisy image, shape (C, Y, X).
-    schedule : {"constant", "linear"}
-        ``"linear"`` rises over 20 steps, is flat to the half and falls to a fiftieth at the end.
+    schedule : {"constant", "linear"} or callable
+        ``"linear"`` rises over 20 steps, is flat to the half and falls to a fiftieth at the end; a callable takes the
+        step's index and returns the factor on the learning rate.
     clip : float, optional
         The longest gradient that is believed; longer ones are shortened to it, so that one odd batch cannot throw the
         fit away.
+    adam : Adam, optional
+        One made by `adam_for`, where its state is to be kept or was; by default a new one.
+    done : int
+        Steps that were done before, in a training that goes on.
     """
     parameters = list(parameters)
-    adam = torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+    adam = adam or adam_for(parameters, learning_rate)
+    factor = schedule if callable(schedule) else SCHEDULES[schedule](steps)
     answer, chosen = first, 0
-    for index in range(1, steps + 1):
-        if schedule == "linear":
-            factor = min(1.0, index / WARM_UP, 2 * (1 - (index - 1) / steps) + 0.02)
-            for group in adam.param_groups:
-                group["lr"] = learning_rate * factor
+    for index in range(done + 1, steps + 1):
+        for group in adam.param_groups:
+            group["lr"] = learning_rate * factor(index)
         adam.zero_grad(set_to_none=True)
         loss, images = objective(index)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -95,3 +101,22 @@ def optimize(
             output, answer = (image.detach() for image in images)
             chosen = index
         yield Step(index, loss.detach(), output, answer, chosen)
+
+
+def adam_for(parameters: Iterable[torch.nn.Parameter], learning_rate: float) -> torch.optim.Adam:
+    """Make the optimiser that `optimize` uses."""
+    parameters = list(parameters)
+    return torch.optim.Adam(parameters, lr=learning_rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+
+
+def constant(steps: int) -> Callable[[int], float]:
+    """Return the schedule that never changes."""
+    return lambda index: 1.0
+
+
+def linear(steps: int) -> Callable[[int], float]:
+    """Return the schedule that rises over 20 steps, is flat to the half and falls to a fiftieth at the end."""
+    return lambda index: min(1.0, index / WARM_UP, 2 * (1 - (index - 1) / steps) + 0.02)
+
+
+SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {"constant": constant, "linear": linear}

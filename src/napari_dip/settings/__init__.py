@@ -10,21 +10,30 @@ from napari_dip.settings.base import Knob, Settings, explain, knob, knobs
 from napari_dip.settings.dip import DIP
 from napari_dip.settings.patchdip import PatchDIP
 from napari_dip.settings.restore import Guided, Inpaint, Invert, Upscale
+from napari_dip.settings.trained import IDDP, N2N, N2V, Nb2Nb, Supervised, Trained
 
-METHODS: dict[str, type[Settings]] = {cls.method: cls for cls in (DIP, PatchDIP)}
+METHODS: dict[str, type[Settings]] = {cls.method: cls for cls in (DIP, PatchDIP)}  # fitted to the image
+TRAINED: dict[str, type[Trained]] = {cls.method: cls for cls in (IDDP, N2V, Nb2Nb, N2N, Supervised)}
 
 RESTORATIONS: dict[str, type[DIP]] = {"inpaint": Inpaint, "upscale": Upscale, "guided": Guided, "invert": Invert}
 
 __all__ = [
     "DIP",
+    "IDDP",
     "METHODS",
+    "N2N",
+    "N2V",
     "RESTORATIONS",
+    "TRAINED",
     "Guided",
     "Inpaint",
     "Invert",
     "Knob",
+    "Nb2Nb",
     "PatchDIP",
     "Settings",
+    "Supervised",
+    "Trained",
     "Upscale",
     "explain",
     "knob",

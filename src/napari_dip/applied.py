@@ -1,0 +1,98 @@
+"""Apply a trained model to an image, plane by plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.images.survey import Survey, survey
+from napari_dip.model import Model
+from napari_dip.planes import Work, translated, walk
+from napari_dip.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from napari_dip.engine.apply import Denoiser
+    from napari_dip.engine.loop import Step
+    from napari_dip.images.stabilise import UnitRange
+
+FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
+NO_NOISE = "The image has no noise that could be measured; it is left as it is."
+
+
+def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Snapshot]:
+    """Denoise with a trained model; one Snapshot for each orientation of each plane.
+
+    Parameters
+    ----------
+    image : Image
+        With the model's number of channels as its colours; a model of one channel takes any image.
+    model : Model
+        What was trained.
+    device : str
+        As for `napari_dip.api.denoise`.
+
+    Raises
+    ------
+    ValueError
+        At the call, for an image that cannot be denoised or has other channels.
+    """
+    from copy import deepcopy
+
+    from napari_dip.engine.device import pick_device
+
+    colours = image.shape[-1] if image.is_rgb else 1
+    if model.channels not in (1, colours):
+        raise ValueError(
+            f"The model is for images of {model.channels} colours, axes ending with C; this one has {colours} "
+            f"(axes {image.axes}). Take a model trained with colours apart, or another image."
+        )
+    chosen = pick_device(device)
+    found = survey(image, stabilise=model.settings.stabilise)
+    net = deepcopy(model.net).to(chosen).eval()
+    work = Work(
+        partial(_steps, net, model),
+        steps=model.settings.orientations,
+        note=far_from_training(image, model.statistics, found),
+        record={"model": model.told()},
+    )
+    return translated(walk(image, model.settings, work, chosen, found))
+
+
+def _steps(net: nn.Module, model: Model, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    import torch
+
+    from napari_dip.engine.apply import apply
+    from napari_dip.engine.loop import Step
+
+    if unit.noise == 0 or float(y.max() - y.min()) == 0:
+        return iter([Step(1, torch.zeros((), device=y.device), y, y, 0, note=NO_NOISE)])
+    return apply(cast("Denoiser", net), y, unit.noise, model.settings.orientations, apart=model.channels == 1)
+
+
+def far_from_training(image: Image, known: Any, found: Survey) -> str:
+    """Say where an image's range or noise is far from what the model has seen; mostly nothing."""
+    remarks = []
+    unit = found.units[0]
+    try:
+        (least, most), (low, high) = known["contrast"], known["gain"]
+        correlated = bool(known["noise_is_correlated"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    plane = unit.to_unit(image.plane(image.plane_indices()[0]))
+    contrast = float(np.ptp(np.quantile(plane, (0.001, 0.999)))) / unit.noise if unit.noise else 0.0
+    if contrast and not least / FAR <= contrast <= most * FAR:
+        remarks.append(
+            f"its contrast is {contrast:.0f} times its noise, that of the training images {least:.0f} to {most:.0f}"
+        )
+    gain = unit.model.gain if unit.model else 0.0
+    if gain > 0 < low and not low / FAR**2 <= gain <= high * FAR**2:
+        remarks.append(f"its noise has a gain of {gain:.3g}, that of the training images {low:.3g} to {high:.3g}")
+    if found.noise_is_smooth and not correlated:
+        remarks.append("the noise of its neighbouring pixels is correlated, that of the training images was not")
+    return f"The image differs from what the model was trained on: {'; '.join(remarks)}." if remarks else ""

@@ -1,0 +1,128 @@
+"""The verb ``train``: a model out of noisy images; Ctrl-C stops and keeps what was learnt."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_dip.cli.follow import ask_to_stop
+from napari_dip.cli.plan import check_axes, check_device, check_found, check_writable
+from napari_dip.cli.progress import progress
+from napari_dip.cli.talk import DONE, FAILED, Talk, UsageError, minutes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_dip.settings import Trained
+    from napari_dip.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Training:
+    """What is trained on what; paths as the user wrote them."""
+
+    settings: Trained
+    data: Sequence[Path]
+    targets: Sequence[Path] = ()
+    preview: Path | None = None
+    samples: Sequence[str] = ()
+    axes: str | None = None
+    device: str = "auto"
+    checkpoint_every: float = 60.0
+    description: str = ""
+    licence: str = ""
+
+
+def run(task: Training, out: Path, talk: Talk, *, resume: bool = False, overwrite: bool = False) -> int:
+    """Train, write the model, and return the exit code.
+
+    Raises
+    ------
+    UsageError
+        Before any work, when the call itself is wrong.
+    """
+    check_device(task.device)
+    check_axes(task.axes)
+    checkpoint = _places(out, resume, overwrite)
+    check_found(task.device)
+    started = time.monotonic()
+    final, stopped = _follow(task, out, checkpoint, resume, talk)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    final.model.save(out, overwrite=overwrite or resume)
+    if not stopped:
+        checkpoint.unlink(missing_ok=True)
+    how = "stopped" if stopped else "done"
+    more = f"; go on with --resume ({checkpoint.name})" if stopped else ""
+    talk.say(f"{how}, step {final.step} of {final.total}, {minutes(time.monotonic() - started)} -> {out}{more}")
+    talk.result(
+        {
+            "output": str(out),
+            "status": how,
+            "steps": final.step,
+            "seconds": time.monotonic() - started,
+            "loss": final.loss,
+            "validation": final.criterion,
+            "checkpoint": str(checkpoint) if stopped else None,
+            **final.model.described(),
+        }
+    )
+    return FAILED if stopped else DONE
+
+
+def _places(out: Path, resume: bool, overwrite: bool) -> Path:
+    """Return the checkpoint's name, after refusing places that cannot be."""
+    from napari_dip.model import SUFFIX
+
+    if out.suffix.lower() != SUFFIX:
+        raise UsageError(f"OUT is {out}, but a model is written as {SUFFIX}: give it that ending.")
+    if out.is_dir():
+        raise UsageError(f"OUT is the folder {out}: give the name of a file in it.")
+    checkpoint = out.with_name(f"{out.stem}.checkpoint{SUFFIX}")
+    if resume and not checkpoint.exists():
+        raise UsageError(f"There is no checkpoint {checkpoint} to resume from: leave out --resume to start anew.")
+    if out.exists() and not (overwrite or resume):
+        raise UsageError(f"{out} exists: choose another OUT, or say --overwrite.")
+    if checkpoint.exists() and not (overwrite or resume):
+        raise UsageError(
+            f"{checkpoint} is left of a training that was stopped: say --resume, or --overwrite to start anew."
+        )
+    check_writable(out.parent)
+    return checkpoint
+
+
+def _follow(task: Training, out: Path, checkpoint: Path, resume: bool, talk: Talk) -> tuple[Snapshot, bool]:
+    """Follow the training to its end or to Ctrl-C; what it remarks on the way is said at once."""
+    from napari_dip.images.files import read
+    from napari_dip.training.run import iter_train
+
+    final: Snapshot | None = None
+    with progress(out.name, talk) as bar, ask_to_stop() as asked:
+        try:
+            stream = iter_train(
+                list(task.data),
+                task.settings,
+                targets=list(task.targets) or None,
+                preview=None if task.preview is None else read(task.preview),
+                device=task.device,
+                axes=task.axes,
+                samples=list(task.samples) or None,
+                checkpoint=checkpoint,
+                checkpoint_every=task.checkpoint_every,
+                resume=resume,
+                description=task.description,
+                licence=task.licence,
+            )
+        except (ValueError, OSError) as error:
+            raise UsageError(str(error)) from error
+        for final in stream:
+            if final.note:
+                talk.note(f"{out.name}: {final.note}")
+            bar.show(final)
+            if asked.is_set():
+                break
+        stream.close()  # type: ignore[attr-defined]  # a generator: this writes the checkpoint
+    if final is None:
+        raise UsageError(f"{checkpoint.name} is at its last step already; give a new OUT to train anew.")
+    return final, asked.is_set() and final.step < final.total

@@ -1,0 +1,78 @@
+"""Implicit Deep Denoiser Prior: train a denoiser on noisy images alone, by its own answers.
+
+    loss = alpha || F(y) - blur(y) ||^2 + || F(eta + m (y - eta)) - eta ||^2,    eta = stopgrad F(y)        (Eq. 11)
+
+What F removes, y - eta, is taken for the noise; its signs are drawn anew (m is +1 or -1, each with probability 1/2, a
+fresh draw for each pixel and step), added to the answer, and F must remove it again. The blur keeps the answer near the
+image.
+
+Reference: Lin et al., Self-Supervised Image Denoising Using Implicit Deep Denoiser Prior.
+
+What differs from the paper in the default preset: noise is made even first, F starts as a blur that the U-Net corrects,
+and alpha is 0.15 instead of 0.001. Let c be the share of the noise that F passes: one step on the loss leads from c to
+about c^2 / (c^2 + (1 - c)^2 + alpha). Without alpha, c below 1/2 runs to 0 (a denoiser) and above to 1 (the identity);
+above alpha = 1/8 the identity is no fixed point any more. The same map holds for the signal: detail that starts under
+1/2 dies. From a mild blur both start on the right side.
+
+The share q of the redrawn residual that F lets through is known without ground truth, and tells a fall to the identity:
+
+    q = sum m r (F(y2) - eta) / sum (m r)^2,    r = y - eta
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from napari_dip.engine.patches import Batch
+from napari_dip.nets.blurred import blurred
+from napari_dip.settings import IDDP
+
+Measures = dict[str, Tensor]
+
+
+def loss(net: nn.Module, batch: Batch, s: IDDP, generator: torch.Generator, done: float) -> tuple[Tensor, Measures]:
+    """Return the loss on a batch, and what tells a collapse.
+
+    Parameters
+    ----------
+    net : Module
+        F.
+    batch : Batch
+        Noisy crops, (B, C, Y, X).
+    s : IDDP
+        Settings.
+    generator : Generator
+        For the signs.
+    done : float
+        Share of the steps done; not needed here.
+
+    Returns
+    -------
+    loss : Tensor
+        Scalar.
+    measures : dict of Tensor
+        ``passed`` is q, ``contrast`` the standard deviation of F(y) by that of the blurred image.
+    """
+    y = batch.noisy
+    smooth = blurred(y, s.blur)
+    answer = net(y)
+    eta = answer.detach() if s.stop_gradient else answer
+    flipped = s.gain * signs(y, s.block, generator) * (y - eta)
+    again = net(eta + flipped)
+    anchor = smooth if s.target == "blur" else y
+    total = s.alpha * (answer - anchor).square().mean() + (again - eta).square().mean()
+    with torch.no_grad():
+        energy = flipped.square().sum()
+        passed = (flipped * (again - eta)).sum() / energy.clamp_min(1e-12)
+        contrast = answer.std() / smooth.std().clamp_min(1e-12)
+    return total, {"passed": passed, "contrast": contrast}
+
+
+def signs(like: Tensor, block: int, generator: torch.Generator) -> Tensor:
+    """Draw +1 or -1 for each square of `block` pixels, in the shape of `like`."""
+    height, width = (-(-n // block) for n in like.shape[-2:])
+    drawn = torch.randint(0, 2, (*like.shape[:2], height, width), generator=generator).to(like) * 2 - 1
+    if block > 1:
+        drawn = drawn.repeat_interleave(block, -2).repeat_interleave(block, -1)[..., : like.shape[-2], : like.shape[-1]]
+    return drawn

@@ -1,0 +1,20 @@
+"""Supervised: pairs of a noisy and a clean image, the bar that the others are measured against.
+
+loss = || F(y) - x ||^2
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from napari_dip.engine.patches import Batch
+from napari_dip.settings import Supervised
+
+
+def loss(
+    net: nn.Module, batch: Batch, s: Supervised, generator: torch.Generator, done: float
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss on a batch; see `napari_dip.methods.iddp.loss` for the parameters."""
+    assert batch.target is not None
+    return (net(batch.noisy) - batch.target).square().mean(), {}

@@ -1,0 +1,122 @@
+"""The settings of the methods that are trained once, on a lab's own images, and applied often."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from napari_dip.settings.base import Settings, knob
+
+
+class Trained(Settings):
+    """What the trained methods share: the same network, crops, schedule and budget, so that they can be compared."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
+
+    steps: int = knob(1000, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
+    batch: int = knob(4, "Crops a step.", ge=1, le=4096)
+    crop: int = knob(64, "Side of the square crops.", unit="pixels", ge=16, le=4096)
+    learning_rate: float = knob(0.0015, "Learning rate of Adam.", gt=0, le=1)
+    schedule: Literal["constant", "linear"] = knob(
+        "linear", "Learning rate over the steps: constant, or flat to the half and then down to 0."
+    )
+    channels: int = knob(32, "Width of the U-Net at full size.", unit="channels", ge=1, le=1024, basic=True)
+    depth: int = knob(2, "How many times the U-Net halves the image.", ge=0, le=6)
+    start: Literal["blur", "zero"] = knob(
+        "blur", "What the network is added to: the blurred input, so that training starts there, or nothing."
+    )
+    blur: float = knob(1.0, "Standard deviation of the blur.", unit="pixels", ge=0.3, le=16)
+    stabilise: bool = knob(True, "Make Poisson-Gaussian noise even first; measured on every image for itself.")
+    averaging: float = knob(0.99, "Weight of the past in the exponential average of the weights.", ge=0, lt=1)
+    held_out_share: float = knob(0.05, "Share of the pixels kept for the validation curve.", ge=0, le=0.5)
+    colours: Literal["apart", "together"] = knob(
+        "apart", "The colours of RGB one by one, for a model that fits any image, or together."
+    )
+    orientations: Literal[1, 2, 4, 8] = knob(8, "Flips and quarter turns averaged when the model is applied.")
+
+
+class IDDP(Trained):
+    """Implicit Deep Denoiser Prior: a U-Net trained on noisy images alone, by its own answers.
+
+    The preset ``fast`` (the default) is stable and quick; ``paper`` has the published constants, for millions of steps.
+
+    References
+    ----------
+    Lin et al., Self-Supervised Image Denoising Using Implicit Deep Denoiser Prior.
+    """
+
+    method: ClassVar[str] = "iddp"
+    title: ClassVar[str] = "Implicit Deep Denoiser Prior"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "fast": {},
+        "paper": {
+            "steps": 2_000_000,
+            "batch": 1,
+            "crop": 128,
+            "learning_rate": 2e-4,
+            "alpha": 0.001,
+            "start": "zero",
+            "stabilise": False,
+            "averaging": 0.0,
+            "orientations": 1,
+            "depth": 4,
+        },
+    }
+
+    alpha: float = knob(
+        0.15, "Weight of the blur term; above 1/8 the network cannot fall to passing noise through.", ge=0, le=100
+    )
+    gain: float = knob(1.0, "Factor on the noise that is drawn again.", gt=0, le=10)
+    block: int = knob(1, "Side of the squares whose noise is flipped together, for correlated noise.", ge=1, le=64)
+    target: Literal["blur", "image"] = knob(
+        "blur", "What alpha draws the answer to: the blurred image (Eq. 11) or the noisy one (Eq. 4)."
+    )
+    stop_gradient: bool = knob(True, "Take the network's answer as given where the noise is drawn again.")
+
+
+class N2V(Trained):
+    """Noise2Void: pixels are hidden and predicted from the others.
+
+    References
+    ----------
+    Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
+    """
+
+    method: ClassVar[str] = "n2v"
+    title: ClassVar[str] = "Noise2Void"
+
+    hidden_share: float = knob(0.02, "Share of the pixels hidden in a crop.", gt=0, le=0.5)
+    radius: int = knob(2, "How far a hidden pixel's replacement is taken from.", unit="pixels", ge=1, le=32)
+
+
+class Nb2Nb(Trained):
+    """Neighbor2Neighbor: two halves of an image, made of neighbouring pixels, predict each other.
+
+    References
+    ----------
+    Huang, Li, Jia, Lu and Liu, Neighbor2Neighbor, CVPR 2021, arXiv:2101.02824.
+    """
+
+    method: ClassVar[str] = "nb2nb"
+    title: ClassVar[str] = "Neighbor2Neighbor"
+
+    gamma: float = knob(2.0, "Weight of the regulariser at the end; it grows from 0.", ge=0, le=100)
+
+
+class N2N(Trained):
+    """Noise2Noise: two captures of one scene predict each other.
+
+    References
+    ----------
+    Lehtinen et al., Noise2Noise, ICML 2018, arXiv:1803.04189.
+    """
+
+    method: ClassVar[str] = "n2n"
+    title: ClassVar[str] = "Noise2Noise"
+
+
+class Supervised(Trained):
+    """A U-Net trained on pairs of a noisy and a clean image."""
+
+    method: ClassVar[str] = "supervised"
+    title: ClassVar[str] = "Supervised U-Net"

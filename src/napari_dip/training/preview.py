@@ -1,0 +1,77 @@
+"""The crop that is shown denoised while a network learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dip.images.dataset import Dataset, Standard, gather, measure
+from napari_dip.images.image import Image
+from napari_dip.settings import Trained
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import nn
+
+SIDE = 256  # pixels of the crop that is shown where none was chosen
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A crop, the map of its noise, and how to denoise it with a network as it is.
+
+    Attributes
+    ----------
+    noisy : Image
+        YX, or CYX of several channels.
+    standard : Standard
+        Its map to units of the noise.
+    """
+
+    noisy: Image
+    standard: Standard
+
+    @classmethod
+    def of(cls, data: Dataset, how: Trained) -> Preview:
+        """Take the middle of the first plane of a data set."""
+        plane = data.planes[0]
+        height, width = plane.size
+        tall, wide = min(SIDE, height), min(SIDE, width)
+        crop = plane.read(data.shelf, (height - tall) // 2, (width - wide) // 2, tall, wide)
+        return cls(_image(crop, plane.source.name), data.standard(plane, how.stabilise))
+
+    @classmethod
+    def of_image(cls, image: Any, how: Trained, channels: int) -> Preview:
+        """Take an image that the user chose: its first plane.
+
+        Raises
+        ------
+        ValueError
+            If it has other channels than the training data.
+        """
+        data = gather(image, together=how.colours == "together")
+        if data.channels != channels:
+            raise ValueError(f"The preview has {data.channels} channels, the training data {channels}; choose another.")
+        plane = data.planes[0]
+        crop = plane.read(data.shelf, 0, 0, *plane.size)
+        return cls(_image(crop, plane.source.name), measure([crop], how.stabilise, "The preview"))
+
+    def denoised(self, net: nn.Module) -> Image:
+        """Denoise it in one orientation."""
+        import torch
+
+        from napari_dip.engine.patches import UNIT
+
+        device = next(net.parameters()).device
+        noisy = np.asarray(self.noisy.pixels, dtype=np.float64)
+        x = torch.from_numpy(self.standard.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT))
+        with torch.no_grad():
+            answer = net(x[None].to(device))[0].double().cpu().numpy() * UNIT
+        pixels = self.standard.undo(answer).astype(np.float32)
+        return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])
+
+
+def _image(crop: NDArray[np.float64], name: str) -> Image:
+    return Image(crop if len(crop) > 1 else crop[0], "CYX" if len(crop) > 1 else "YX", name=name)

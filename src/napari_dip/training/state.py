@@ -1,0 +1,151 @@
+"""All that a training needs to go on: weights, averaged weights, optimiser, random state; and its checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from napari_dip.engine.device import seeded
+from napari_dip.engine.loop import adam_for
+from napari_dip.engine.tensors import check_tensors, read_record, read_tensors, write_tensors
+from napari_dip.model import build
+from napari_dip.settings import Trained
+from napari_dip.training.watch import Watch
+
+KEY = "napari-dip-checkpoint"
+FORMAT = 1
+WHAT = "checkpoint of a training of napari-dip"
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+
+class State:
+    """A training as it stands.
+
+    Parameters
+    ----------
+    settings : Trained
+        Its settings.
+    channels : int
+        Of the images.
+    device : torch.device
+        Where it computes; random numbers are drawn on the CPU, so that every device draws the same.
+    """
+
+    def __init__(self, settings: Trained, channels: int, device: torch.device) -> None:
+        self.settings, self.channels, self.device = settings, channels, device
+        with seeded(settings.seed):
+            self.net = build(settings, channels).to(device)
+        self.mean = deepcopy(self.net).requires_grad_(False)
+        self.adam = adam_for(self.net.parameters(), settings.learning_rate)
+        self.generator = torch.Generator().manual_seed(settings.seed)
+        self.watch = Watch()
+        self.step = 0
+        self.good: dict[str, Tensor] = {}
+
+    def average(self, index: int) -> None:
+        """Take the weights into the average; the first ones are averaged plainly, to forget the start."""
+        share = 1 - min(self.settings.averaging, 1 - 1 / index)
+        with torch.no_grad():
+            for mean, weight in zip(self.mean.parameters(), self.net.parameters(), strict=True):
+                mean.lerp_(weight, share)
+
+    def weights(self) -> dict[str, Tensor]:
+        """Return copies of the weights, their averages and the optimiser's moments, by name."""
+        parts = {f"net.{name}": value for name, value in self.net.state_dict().items()}
+        parts |= {f"mean.{name}": value for name, value in self.mean.state_dict().items()}
+        for number, moments in self.adam.state_dict()["state"].items():
+            parts |= {f"adam.{number}.{name}": moments[name] for name in _MOMENTS}
+        return {name: value.detach().clone() for name, value in parts.items()}
+
+    def put_back(self, parts: Mapping[str, Tensor]) -> None:
+        """Set weights, averages and moments to what `weights` returned."""
+        for prefix, net in (("net.", self.net), ("mean.", self.mean)):
+            net.load_state_dict({n.removeprefix(prefix): v for n, v in parts.items() if n.startswith(prefix)})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in parts.items():
+            if name.startswith("adam."):
+                _, number, moment = name.split(".")
+                moments.setdefault(int(number), {})[moment] = value.clone()
+        self.adam.load_state_dict({**self.adam.state_dict(), "state": moments})
+
+    def answer(self) -> nn.Module:
+        """Return a copy of the averaged network, which later steps leave as it is."""
+        return deepcopy(self.mean).eval()
+
+    def save(self, path: Path, mark: str) -> None:
+        """Write a checkpoint, whole or not at all; `mark` tells the training data."""
+        tensors = {f"now.{name}": value for name, value in self.weights().items()}
+        tensors |= {f"good.{name}": value for name, value in self.good.items()}
+        tensors["generator"] = self.generator.get_state()
+        record = {
+            "format": FORMAT,
+            "step": self.step,
+            "settings": self.settings.described(),
+            "channels": self.channels,
+            "data": mark,
+            "watch": {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self.watch).items()},
+        }
+        write_tensors(path, tensors, KEY, record)
+
+    def load(self, path: Path, mark: str) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is none.
+        ValueError
+            If it is damaged, or belongs to other settings or other data.
+        """
+        record, found = read_record(path, KEY, WHAT)
+        self._check(record, path, mark)
+        plain = {name: value.to("meta") for name, value in _shapes(self.net).items()}
+        kinds = [kind for kind in ("now", "good") if any(name.startswith(f"{kind}.") for name in found)]
+        wanted = {f"{kind}.{name}": value for kind in kinds for name, value in plain.items()}
+        check_tensors(found, {**wanted, "generator": self.generator.get_state().to("meta")}, path)
+        tensors = read_tensors(path)
+        try:
+            self.generator.set_state(tensors.pop("generator"))
+            figures: dict[str, Any] = {k: math.nan if v is None else v for k, v in record["watch"].items()}
+            self.watch = Watch(**figures)
+        except (RuntimeError, TypeError, AttributeError):
+            raise ValueError(f"{path.name} is damaged; start the training anew.") from None
+        parts: dict[str, dict[str, Tensor]] = {"now": {}, "good": {}}
+        for name, value in tensors.items():
+            kind, _, rest = name.partition(".")
+            parts[kind][rest] = value.to(self.device)
+        self.put_back(parts["now"])
+        self.good, self.step = parts["good"], record["step"]
+
+    def _check(self, record: Mapping[str, Any], path: Path, mark: str) -> None:
+        if record.get("format") != FORMAT:
+            raise ValueError(f"{path.name} was written by another version of napari-dip; start the training anew.")
+        mine = self.settings.described()
+        theirs = record.get("settings")
+        if not isinstance(theirs, dict) or record.get("channels") != self.channels:
+            raise ValueError(f"{path.name} belongs to images with other channels; start the training anew.")
+        differ = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
+        if differ:
+            raise ValueError(f"{path.name} belongs to other settings ({', '.join(differ)}); give those, or start anew.")
+        if record.get("data") != mark:
+            raise ValueError(f"{path.name} belongs to other training data, or a file has changed; start anew.")
+        step = record.get("step")
+        if not isinstance(step, int) or not 0 < step <= self.settings.steps:
+            raise ValueError(f"{path.name} is damaged: it stands at step {step}.")
+
+
+def _shapes(net: nn.Module) -> dict[str, Tensor]:
+    """Return the names and shapes of what `State.weights` returns after a step."""
+    state = net.state_dict()
+    parts = {f"{kind}.{name}": value for kind in ("net", "mean") for name, value in state.items()}
+    for number, weight in enumerate(net.parameters()):
+        parts |= {f"adam.{number}.{name}": weight for name in _MOMENTS[:2]}
+        parts[f"adam.{number}.step"] = torch.zeros((), dtype=torch.float32)
+    return {name: value.detach() for name, value in parts.items()}

@@ -1,0 +1,231 @@
+"""Training: it learns, resumes to the same weights, notices a collapse, and its models denoise."""
+
+from __future__ import annotations
+
+import math
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_dip import IDDP, N2N, N2V, DenoiseError, Image, Nb2Nb, Supervised, denoise, iter_train, last, train
+from napari_dip.engine.patches import Batch
+from napari_dip.methods import iddp, n2v, nb2nb
+from napari_dip.model import build
+from napari_dip.settings import TRAINED, Settings
+from napari_dip.training.watch import RETURNS, Watch
+
+SMALL = {"channels": 6, "depth": 1, "crop": 32, "batch": 2}
+
+
+def scene(size: int = 96) -> np.ndarray:
+    y, x = np.mgrid[:size, :size]
+    return 60 + 40 * np.sin(y / 5) * np.cos(x / 7)
+
+
+def repeats(count: int = 4, size: int = 96) -> Image:
+    return Image(np.random.default_rng(0).poisson(np.broadcast_to(scene(size), (count, size, size))), "TYX")
+
+
+def rmse(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sqrt(np.mean((np.asarray(a, dtype=float) - b) ** 2)))
+
+
+@pytest.mark.parametrize("how", [IDDP, N2V, Nb2Nb, N2N, Supervised], ids=lambda cls: cls.method)
+def test_every_method_learns_to_denoise(how: type[Settings]) -> None:
+    data = repeats()
+    targets = [scene()] * 4 if how is Supervised else None
+    settings = how(steps=40, learning_rate=0.004, averaging=0.9, **SMALL)
+    if how is Supervised:
+        data = list(np.asarray(data.pixels))
+    model = train(data, settings, targets=targets)
+    fresh = np.random.default_rng(9).poisson(scene())
+    assert rmse(denoise(fresh, model), scene()) < 0.45 * rmse(fresh, scene())
+
+
+def test_a_stream_shows_preview_measures_and_model() -> None:
+    shots = list(iter_train(repeats(), IDDP(steps=30, **SMALL), preview=repeats(1, 40)))
+    assert [s.step for s in shots] == list(range(1, 31)) and shots[-1].total == 30
+    end = shots[-1]
+    assert end.noisy is not None and end.image.shape == end.noisy.shape == (40, 40)
+    assert rmse(end.image.pixels, scene(40)) < rmse(end.noisy.pixels, scene(40))
+    assert {"passed", "contrast", "learning_rate"} <= set(end.measures)
+    assert end.measures["learning_rate"] < shots[14].measures["learning_rate"]
+    early, late = (shots[k].model.net.state_dict() for k in (0, 29))
+    assert any(not torch.equal(early[name], late[name]) for name in early), "a snapshot keeps the weights of its step"
+    assert math.isfinite(end.criterion or math.nan) or not end.criterion
+
+
+def test_validation_is_about_the_noise_where_the_network_is_good() -> None:
+    final = last(iter_train(repeats(2, 192), IDDP(steps=30, held_out_share=0.3, **SMALL)))
+    assert final.criterion is not None and 0.9 < final.criterion < 1.6
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    return model.net.state_dict()
+
+
+@pytest.mark.parametrize("stop_at", [1, 7, 53])
+def test_a_resumed_training_ends_with_the_same_weights(stop_at: int, tmp_path: Path) -> None:
+    settings = IDDP(steps=56, channels=2, depth=0, crop=16, batch=1)
+    unbroken = train(repeats(), settings)
+    checkpoint = tmp_path / "c.safetensors"
+    stream = iter_train(repeats(), settings, checkpoint=checkpoint)
+    stopped = list(islice(stream, stop_at))
+    stream.close()
+    assert stopped[-1].step == stop_at and [p.name for p in tmp_path.iterdir()] == ["c.safetensors"]
+    resumed = last(iter_train(repeats(), settings, checkpoint=checkpoint, resume=True))
+    for name, weight in weights(unbroken).items():
+        assert torch.equal(weight, weights(resumed.model)[name]), name
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "c.safetensors"
+    settings = IDDP(steps=3, **SMALL)
+    last(iter_train(repeats(), settings, checkpoint=checkpoint))
+    for data, how, words in (
+        (repeats(), IDDP(steps=3, alpha=0.2, **SMALL), "alpha"),
+        (repeats(5), settings, "other training data"),
+        (repeats(), N2V(steps=3, **SMALL), "other settings"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            iter_train(data, how, checkpoint=checkpoint, resume=True)
+    with pytest.raises(FileNotFoundError):
+        iter_train(repeats(), settings, checkpoint=tmp_path / "none.safetensors", resume=True)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:-40])
+    with pytest.raises(ValueError, match="cut short"):
+        iter_train(repeats(), settings, checkpoint=checkpoint, resume=True)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
+    first, same, other = (train(repeats(), IDDP(steps=3, seed=seed, **SMALL)) for seed in (1, 1, 2))
+    names = weights(first)
+    assert all(torch.equal(weights(first)[n], weights(same)[n]) for n in names)
+    assert any(not torch.equal(weights(first)[n], weights(other)[n]) for n in names)
+
+
+def test_a_collapse_is_noticed_and_training_goes_back_then_gives_up() -> None:
+    watch = Watch()
+    assert not watch.see(50, 1.0, {"passed": 0.9, "contrast": 1.0}), "nothing is alarming at the start"
+    watch = Watch(passed=0.05, contrast=1.0)
+    notes = [watch.see(200 + k, 1.0, {"passed": 0.98, "contrast": 1.0}) for k in range(20)]
+    assert not notes[0] and "noise" in notes[-1] and not watch.healthy()
+    assert "went back" in watch.go_back(notes[-1], 220)
+    assert "contrast" in [watch.see(300 + k, 1.0, {"passed": 0.05, "contrast": 1.0 * (k < 5)}) for k in range(60)][-1]
+    assert "number" in watch.see(400, math.nan, {})
+    with pytest.raises(DenoiseError, match="alpha"):
+        for _ in range(RETURNS):
+            watch.go_back("it collapsed", 401)
+    with pytest.raises(DenoiseError, match="without a denoiser"):
+        Watch(passed=0.9, contrast=1.0).at_the_end(500)
+
+
+def test_an_exploding_training_ends_with_the_reason() -> None:
+    wild = IDDP(steps=400, learning_rate=1.0, gain=10.0, alpha=0.0, schedule="constant", **SMALL)
+    with pytest.raises(DenoiseError, match="going back 3 times did not help"):
+        train(repeats(), wild)
+
+
+def batch(size: int = 32) -> Batch:
+    return Batch(torch.randn((2, 1, size, size), generator=torch.Generator().manual_seed(0)) / 3)
+
+
+def test_the_indicator_tells_a_denoiser_from_the_identity() -> None:
+    class Identity(torch.nn.Module):
+        def forward(self, y: torch.Tensor) -> torch.Tensor:
+            return y * (1 - 1e-3)
+
+    generator = torch.Generator().manual_seed(0)
+    _, blur = iddp.loss(build(IDDP(**SMALL), 1), batch(), IDDP(), generator, 0.0)
+    _, same = iddp.loss(Identity(), batch(), IDDP(), generator, 0.0)
+    assert blur["passed"] < 0.3 < 0.9 < same["passed"]
+
+
+def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
+    net = build(IDDP(**SMALL), 1)
+    with torch.no_grad():
+        net.unet.last.weight.fill_(0.05)
+
+    def gradient(**changes) -> torch.Tensor:
+        net.zero_grad()
+        total, _ = iddp.loss(net, batch(), IDDP(**changes), torch.Generator().manual_seed(0), 0.0)
+        total.backward()
+        return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+
+    base = gradient()
+    for changes in ({"stop_gradient": False}, {"target": "image"}, {"block": 2}, {"gain": 1.2}, {"alpha": 0.3}):
+        assert not torch.allclose(base, gradient(**changes)), changes
+    y = batch().noisy
+    with torch.no_grad():
+        eta = net(y)
+        m = iddp.signs(y, 1, torch.Generator().manual_seed(0))
+        blur = iddp.blurred(y, 1.0)
+        by_hand = 0.15 * (eta - blur).square().mean() + (net(eta + m * (y - eta)) - eta).square().mean()
+    total, _ = iddp.loss(net, batch(), IDDP(), torch.Generator().manual_seed(0), 0.0)
+    assert float(total) == pytest.approx(float(by_hand), rel=1e-6)
+
+
+def test_signs_are_fair_and_come_in_blocks() -> None:
+    m = iddp.signs(torch.zeros(2, 1, 63, 65), 4, torch.Generator().manual_seed(0))
+    assert set(m.unique().tolist()) == {-1.0, 1.0} and abs(float(m.mean())) < 0.15
+    assert torch.equal(m[..., :4, :4], m[..., :1, :1].expand(2, 1, 4, 4)) and m.shape == (2, 1, 63, 65)
+
+
+def test_hidden_pixels_are_replaced_by_others_near_them() -> None:
+    y = torch.arange(2 * 20 * 20.0).reshape(2, 1, 20, 20)
+    hidden, filled = n2v.hide(y, 0.3, 2, torch.Generator().manual_seed(0))
+    assert 0.2 < float(hidden.mean()) < 0.4
+    assert torch.equal(filled[hidden == 0], y[hidden == 0])
+    inner = hidden.clone()
+    inner[..., :2, :] = inner[..., -2:, :] = inner[..., :2] = inner[..., -2:] = 0  # the border is mirrored
+    moved = (filled - y)[inner > 0]
+    assert (moved != 0).all()
+    rows = torch.round(moved / 20)
+    assert rows.abs().max() == 2 and (moved - 20 * rows).abs().max() == 2
+
+
+def test_the_two_halves_are_neighbours() -> None:
+    y = torch.arange(8 * 8.0).reshape(1, 1, 8, 8)
+    pairs = torch.tensor(nb2nb.PAIRS)[torch.randint(8, (1, 1, 4, 4), generator=torch.Generator().manual_seed(0))]
+    first, second = (nb2nb.halved(y, pairs[..., k]) for k in (0, 1))
+    assert set((first - second).abs().unique().tolist()) <= {1.0, 8.0}
+    assert torch.equal(
+        torch.div(first, 16, rounding_mode="floor"), torch.arange(4.0).view(1, 1, 4, 1).expand(1, 1, 4, 4)
+    )
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_settings_of_every_preset_build(method: str) -> None:
+    for preset in TRAINED[method].presets:
+        settings = TRAINED[method].preset(preset)
+        assert settings.described()["method"] == method
+        assert build(settings, 2, "meta").unet is not None
+
+
+def test_wrong_calls_are_refused_before_any_work() -> None:
+    with pytest.raises(ValueError, match="trained method"):
+        iter_train(repeats(), "iddp")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="trained first"):
+        denoise(scene(), IDDP())
+    with pytest.raises(ValueError, match="two captures"):
+        iter_train(scene(), N2N())
+    with pytest.raises(ValueError, match="clean image"):
+        iter_train(repeats(), Supervised())
+    rgb = Image(np.random.default_rng(0).poisson(30, (40, 40, 3)).astype("uint8"), "YXC")
+    model = train(rgb, IDDP(steps=2, colours="together", **SMALL))
+    assert np.asarray(denoise(rgb, model).pixels).shape == (40, 40, 3)
+    with pytest.raises(ValueError, match="3 colours"):
+        denoise(scene(), model)
+
+
+def test_a_model_warns_of_images_that_it_does_not_know() -> None:
+    model = train(repeats(), IDDP(steps=2, **SMALL))
+    from napari_dip import iter_denoise
+
+    alike = list(iter_denoise(repeats(1), model))
+    assert not any("differs" in shot.note for shot in alike)
+    assert [shot.step for shot in alike] == list(range(1, 9))
+    strange = np.random.default_rng(0).poisson(scene() * 400.0)
+    assert "contrast" in next(iter(iter_denoise(strange, model))).note
