@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from os import PathLike
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -28,15 +28,48 @@ if TYPE_CHECKING:
 
 @overload
 def denoise(
-    image: Image, how: Settings | Model | None = ..., *, axes: str | None = ..., device: str = ...
+    image: Image,
+    how: Settings | Model | None = ...,
+    *,
+    axes: str | None = ...,
+    device: str = ...,
+    return_std: Literal[True],
+) -> tuple[Image, Image]: ...
+@overload
+def denoise(
+    image: ArrayLike,
+    how: Settings | Model | None = ...,
+    *,
+    axes: str | None = ...,
+    device: str = ...,
+    return_std: Literal[True],
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+@overload
+def denoise(
+    image: Image,
+    how: Settings | Model | None = ...,
+    *,
+    axes: str | None = ...,
+    device: str = ...,
+    return_std: Literal[False] = ...,
 ) -> Image: ...
 @overload
 def denoise(
-    image: ArrayLike, how: Settings | Model | None = ..., *, axes: str | None = ..., device: str = ...
+    image: ArrayLike,
+    how: Settings | Model | None = ...,
+    *,
+    axes: str | None = ...,
+    device: str = ...,
+    return_std: Literal[False] = ...,
 ) -> NDArray[np.float32]: ...
 def denoise(
-    image: Image | ArrayLike, how: Settings | Model | None = None, *, axes: str | None = None, device: str = "auto"
-) -> Image | NDArray[np.float32]:
+    image: Image | ArrayLike,
+    how: Settings | Model | None = None,
+    *,
+    axes: str | None = None,
+    device: str = "auto",
+    return_std: bool = False,
+) -> Image | NDArray[np.float32] | tuple[Image, Image] | tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Denoise an image without clean training data.
 
     Parameters
@@ -49,11 +82,15 @@ def denoise(
         A letter an axis for a bare array, such as ``"ZYX"``; guessed where not given.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, ``"mps"``.
+    return_std : bool
+        Whether to return a second image that says how far off each pixel may be, from the source that the settings
+        name (``uncertainty``) or, where they name none, the one that suits the network.
 
     Returns
     -------
     Image or float32 array
-        What was given, denoised: same shape, axes, intensity scale and units.
+        What was given, denoised: same shape, axes, intensity scale and units. With `return_std` a pair: the answer and
+        its standard deviation, in the same units.
 
     Raises
     ------
@@ -70,8 +107,15 @@ def denoise(
     >>> denoise(noisy, DIP(steps=2)).shape
     (32, 32)
     """
-    answer = last(iter_denoise(image, how, axes=axes, device=device)).image
-    return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)
+    if return_std and isinstance(how, Model):
+        raise ValueError("A trained model gives no standard deviation; take DIP or PatchDIP, or leave return_std out.")
+    if return_std and (how is None or isinstance(how, Settings)):
+        how = (how or DIP()).with_uncertainty()
+    final = last(iter_denoise(image, how, axes=axes, device=device))
+    if isinstance(image, Image):
+        return (final.image, final.std) if return_std and final.std else final.image
+    answer = np.asarray(final.image.pixels, dtype=np.float32)
+    return (answer, np.asarray(final.std.pixels, dtype=np.float32)) if return_std and final.std else answer
 
 
 def iter_denoise(
@@ -145,6 +189,15 @@ def _as_array_like(image: Any) -> ArrayLike:
 
 
 def _steps(how: Settings, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    """Fit one plane, several times side by side where the settings ask for restarts."""
+    if isinstance(how, DIP) and how.restarts > 1 and unit.noise > 0:
+        from napari_dip.engine.restarts import side_by_side
+
+        return side_by_side(how, lambda one: _fit(one, y, unit))
+    return _fit(how, y, unit)
+
+
+def _fit(how: Settings, y: Tensor, unit: UnitRange) -> Iterator[Step]:
     """Choose the method by the type of its settings."""
     import torch
 

@@ -92,6 +92,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     from napari_dip.engine.memory import kept_memory
 
     indices, canvas = source.plane_indices(), Canvas(work.canvas or source)
+    stds = Canvas(_unknown(canvas.start)) if getattr(how, "uncertainty", "none") != "none" else None
     warning = " ".join(text for text in (found.note, work.note) if text)
     record = {**_record(how, device, found), **work.record}
     chosen: list[int] = []
@@ -105,6 +106,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
             finish = _at(work.finish, index) if work.finish else None
             restore = partial(_restored, unit, noisy, unit.padding(noisy), finish)
             answer = partial(_answer, canvas, restore)
+            std = partial(_std, canvas, unit)
             for step in thinned(work.fit(y, unit, index), 1 if device.type == "cpu" else READ_EVERY):
                 yield Snapshot(
                     step=number * steps + step.index,
@@ -117,9 +119,12 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
                     note=step.note or warning,
                     provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
                     make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
+                    make_std=None if stds is None else partial(_picture, stds, number, partial(std, step=step), made),
                 )
                 warning = ""  # once is enough
             canvas.put(answer(step=step))
+            if stds is not None:
+                stds.put(std(step=step))
             chosen.append(step.chosen)
 
 
@@ -132,6 +137,22 @@ def _answer(
 ) -> NDArray[np.floating[Any]] | None:
     """Return the answer of one plane in the stack's layout; None where it is the input, which stands there exactly."""
     return canvas.start.plane_like(restore(step)) if step.chosen else None
+
+
+def _unknown(image: Image) -> Image:
+    """Return an image of NaN that takes no memory."""
+    return image.with_pixels(np.broadcast_to(np.float32(np.nan), image.shape))
+
+
+def _std(canvas: Canvas, unit: UnitRange, step: Step) -> NDArray[np.floating[Any]] | None:
+    """Return the standard deviation of one plane in intensities, in the stack's layout; None where nothing says so.
+
+    The map back to intensities is curved: a deviation grows by its slope at the answer.
+    """
+    if step.std is None:  # a plane without noise is as sure as it gets
+        return None if step.chosen else np.zeros_like(canvas.start.plane_like(step.answer.cpu().numpy()))
+    middle, half = (image.double().cpu().numpy() for image in (step.answer, step.std))
+    return canvas.start.plane_like((unit.from_unit(middle + half) - unit.from_unit(middle - half)) / 2)
 
 
 def _picture(

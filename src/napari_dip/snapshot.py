@@ -30,6 +30,9 @@ class Snapshot:
         The plane under work, from 0, and how many there are.
     note : str
         A sentence for the user, such as why the fit went back or ended.
+    std : Image or None
+        How far off `image` may be: a standard deviation for every pixel, of its axes, scale and units, NaN in planes
+        not reached; None where the settings ask for none.
     provenance : dict
         What made the image, ready for JSON: method, settings, seed, device, versions, step chosen.
     measures : mapping of str to float
@@ -56,6 +59,7 @@ class Snapshot:
     measures: Mapping[str, float] = field(default_factory=dict)
     noisy: Image | None = None
     make_model: Callable[[], Any] | None = field(default=None, repr=False)
+    make_std: Callable[[], Image] | None = field(repr=False, default=None)
 
     @cached_property
     def image(self) -> Image:
@@ -74,6 +78,11 @@ class Snapshot:
         if self.make_model is None:
             raise ValueError("Nothing is trained here, so there is no model; see iter_train.")
         return self.make_model()
+
+    @cached_property
+    def std(self) -> Image | None:
+        """The standard deviation of the answer if the work stopped now."""
+        return None if self.make_std is None else self.make_std()
 
 
 def last(snapshots: Iterable[Snapshot]) -> Snapshot:

@@ -16,7 +16,7 @@ Criterion = Callable[[Step], float]
 
 
 def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
-    """Replace each answer by the exponential average of the answers so far.
+    """Replace each answer, and its standard deviation where there is one, by the exponential average so far.
 
     Parameters
     ----------
@@ -24,12 +24,36 @@ def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
         Of the past, in [0, 1); 0 changes nothing. The first ``1 / (1 - weight)`` answers are averaged plainly, so that
         the average does not remember the random start.
     """
-    mean = running_mean(weight, attrgetter("answer"))
+    mean, mean_std = (running_mean(weight, attrgetter(name)) for name in ("answer", "std"))
     answer: Tensor | None = None
+    std: Tensor | None = None
     for step in steps:
         if step.output is not None:
             answer = mean(step)
-        yield step if answer is None else replace(step, answer=answer)
+            std = None if step.std is None else mean_std(step)
+        yield step if answer is None else replace(step, answer=answer, std=std)
+
+
+def spread(steps: Iterable[Step], weight: float) -> Iterator[Step]:
+    """Set each step's standard deviation to that of the latest outputs around their mean.
+
+    Parameters
+    ----------
+    weight : float
+        Of the past in mean and variance, in [0, 1).
+    """
+    mean: Tensor | None = None
+    variance: Tensor | None = None
+    seen = 0
+    for step in steps:
+        if step.output is not None:
+            seen += 1
+            mean = step.output if mean is None else mean
+            new = 1 - min(weight, 1 - 1 / seen)
+            change = step.output - mean
+            mean = mean + new * change
+            variance = (1 - new) * (new * change.square() + (0 if variance is None else variance))
+        yield step if variance is None else replace(step, std=variance.sqrt())
 
 
 def running_mean(weight: float, image: Callable[[Step], Tensor] = attrgetter("output")) -> Callable[[Step], Tensor]:
@@ -86,6 +110,7 @@ def early_stopped(steps: Iterable[Step], criterion: Criterion, patience: int, *,
     """
     best = math.inf
     kept: Tensor | None = None
+    std: Tensor | None = None
     chosen = asked = outputs = 0
     for step in steps:
         value: float | None = None
@@ -94,9 +119,9 @@ def early_stopped(steps: Iterable[Step], criterion: Criterion, patience: int, *,
             if outputs % every == 0 or kept is None:
                 value, asked = criterion(step), step.index
                 if value < best or kept is None or value == best == math.inf:  # no judgement yet: the newest
-                    best, kept, chosen = value, step.answer, step.index
+                    best, kept, std, chosen = value, step.answer, step.std, step.index
         if kept is not None:
-            step = replace(step, answer=kept, chosen=chosen, criterion=value)
+            step = replace(step, answer=kept, std=std, chosen=chosen, criterion=value)
         yield step
         if kept is not None and asked - chosen >= patience:
             return

@@ -11,8 +11,9 @@ from torch import Tensor
 WARM_UP = 20  # steps over which a linear schedule rises, so that the first estimates of Adam's moments do no harm
 
 
-# Takes the step's index, from 1; returns the loss and, where this step looked at the whole image, output and answer.
-Objective = Callable[[int], tuple[Tensor, "tuple[Tensor, Tensor] | None"]]
+# Takes the step's index, from 1; returns the loss and, where this step looked at the whole image, output and answer,
+# and the answer's standard deviation where the method knows it.
+Objective = Callable[[int], tuple[Tensor, "tuple[Tensor, ...] | None"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,8 @@ class Step:
         What the stopping rule watches.
     note : str
         A sentence for the user, mostly empty.
+    std : Tensor or None
+        How far off the answer may be: a standard deviation, of its shape; None where nothing says so.
     """
 
     index: int
@@ -44,6 +47,7 @@ class Step:
     chosen: int
     criterion: float | None = None
     note: str = ""
+    std: Tensor | None = None
 
 
 def optimize(
@@ -63,7 +67,7 @@ def optimize(
     Parameters
     ----------
     objective : callable
-        See `Objective`: the scalar loss, and output and answer of shape (C, Y, X) each, or None.
+        See `Objective`: the scalar loss, and output, answer and perhaps std of shape (C, Y, X) each, or None.
     parameters : iterable of Parameter
         What is fitted.
     steps : int
@@ -87,6 +91,7 @@ def optimize(
     adam = adam or adam_for(parameters, learning_rate)
     factor = schedule if callable(schedule) else SCHEDULES[schedule](steps)
     answer, chosen = first, 0
+    std: Tensor | None = None
     for index in range(done + 1, steps + 1):
         for group in adam.param_groups:
             group["lr"] = learning_rate * factor(index)
@@ -98,9 +103,10 @@ def optimize(
         adam.step()
         output = None
         if images is not None:
-            output, answer = (image.detach() for image in images)
+            output, answer, *more = (image.detach() for image in images)
+            std = more[0] if more else None
             chosen = index
-        yield Step(index, loss.detach(), output, answer, chosen)
+        yield Step(index, loss.detach(), output, answer, chosen, std=std)
 
 
 def adam_for(parameters: Iterable[torch.nn.Parameter], learning_rate: float) -> torch.optim.Adam:

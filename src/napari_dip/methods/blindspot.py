@@ -31,12 +31,13 @@ from torch.optim.swa_utils import AveragedModel
 
 from napari_dip.engine.crops import random_crops, turn, turn_back
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean
+from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.nets.blindspot import BlindSpotNet, best_mixture, mirror, ring_means
 from napari_dip.settings import DIP
 
 LOOKS = 24  # how often the whole image is looked at during a fit
+SPREAD_WEIGHT = 0.9  # of the past in the spread of looks: about the last ten
 LOOK_WEIGHT = 0.8  # of the past in the average of looks: about the last eight, one of each orientation
 SPREAD_UNITS = 4.0  # variance of the error at the knee of the softplus, in units of the noise's variance
 NOISE_UNITS = 3.0  # the network's input has noise of standard deviation 1/3
@@ -79,7 +80,7 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator
     shown = cast("BlindSpotNet", mean_net.module)
     look_every = max(1, s.steps // LOOKS)
 
-    def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         crops = random_crops(padded, s.crop + 2 * net.reach, s.batch, generator)
         if index > 1:  # the weights of the step before, so that the average never runs ahead of the optimiser
             mean_net.update_parameters(net)
@@ -91,13 +92,16 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator
         if index % look_every and index not in (1, s.steps):  # the first look is the blur that the fit starts at
             return loss, None
         with torch.no_grad():
-            blind, answer = look(shown, padded[:, :-1], variance, index // look_every)
-        return loss, (blind * unit + centre, answer * unit + centre)
+            blind, answer, std = look(shown, padded[:, :-1], variance, index // look_every)
+        images = (blind * unit + centre, answer * unit + centre)
+        return loss, (*images, std * unit) if s.uncertainty == "predicted" else images
 
     steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, y, schedule=s.schedule, clip=1.0)
     steps = averaged(steps, LOOK_WEIGHT)
     if s.stop == "held-out" and bool(hidden.any()):
         steps = early_stopped(steps, held_out_error(y, hidden, running_mean(LOOK_WEIGHT)), s.patience)
+    if s.uncertainty == "iterates":
+        steps = spread(steps, SPREAD_WEIGHT)
     yield from steps
 
 
@@ -106,7 +110,7 @@ def spread_to_variance(spread: Tensor, noise_variance: float) -> Tensor:
     return SPREAD_UNITS * noise_variance * torch.nn.functional.softplus(spread)
 
 
-def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: int) -> tuple[Tensor, Tensor]:
+def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: int) -> tuple[Tensor, Tensor, Tensor]:
     """Denoise the whole image with the network as it is.
 
     Parameters
@@ -118,9 +122,9 @@ def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: 
 
     Returns
     -------
-    blind, answer : Tensor
-        Shape (C, Y, X) each: the prediction from the neighbours, and its mean with the measured pixel, each weighted
-        by the inverse of its variance.
+    blind, answer, std : Tensor
+        Shape (C, Y, X) each: the prediction from the neighbours, its mean with the measured pixel, each weighted
+        by the inverse of its variance, and the standard deviation of that mean.
     """
     turned, reach = turn(padded, orientation), net.reach
     rows = turned.shape[-2] - 2 * reach
@@ -131,6 +135,8 @@ def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: 
         mean, spread = net(x)
         measured = x[:, : net.colours, reach:-reach, reach:-reach]
         v = spread_to_variance(spread, noise_variance)
-        strips.append(torch.stack([mean, (noise_variance * mean + v * measured) / (noise_variance + v)]))
-    blind, answer = turn_back(torch.cat(strips, dim=-2), orientation)[:, 0]  # (2, 1, C, Y, X) before
-    return blind, answer
+        both = noise_variance + v
+        answer, std = (noise_variance * mean + v * measured) / both, (noise_variance * v / both).sqrt()
+        strips.append(torch.stack([mean, answer, std]))
+    blind, answer, std = turn_back(torch.cat(strips, dim=-2), orientation)[:, 0]  # (3, 1, C, Y, X) before
+    return blind, answer, std

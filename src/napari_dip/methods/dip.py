@@ -24,14 +24,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance
+from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance, spread
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.operators import Identity, Operator
 from napari_dip.nets.build import build_net
 from napari_dip.nets.prior import PriorNet
+from napari_dip.nets.resunet import masks_of
 from napari_dip.settings import DIP
 
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
+SPREAD_WEIGHT = 0.99  # of the past in the spread of iterates: about the last hundred
+MASKS = 8  # dropout masks that the answer's spread is taken over
 LOOK_EVERY = 10  # steps between looks in evaluation mode, each a forward pass more
 
 
@@ -72,7 +75,7 @@ def fit(
     shake = torch.Generator(device).manual_seed(s.seed)
     look_every = LOOK_EVERY if s.net == "resunet" and s.dropout else 1
 
-    def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         shaken = z if net.still else z + s.jitter * torch.randn(z.shape, generator=shake, device=device)
         output = net.image(shaken, height, width)[0]  # (C, Y, X)
         loss = ((operator(output) - y).square() * seen).sum() * weight
@@ -80,6 +83,8 @@ def fit(
             if index % look_every and index not in (1, s.steps):
                 return loss, None
             output = evaluated(net, z, height, width)[0]
+            if s.uncertainty == "dropout":
+                return loss, (output, output, dropped_apart(net, z, height, width))
         return loss, (output, output)
 
     first = torch.zeros(colours, height, width, device=device)  # is never shown: every step has an output
@@ -93,6 +98,8 @@ def fit(
         steps = early_stopped(steps, error, s.patience, every=every)
     elif s.stop == "variance":
         steps = early_stopped(steps, moving_variance(), s.patience)
+    if s.uncertainty == "iterates":
+        steps = spread(steps, SPREAD_WEIGHT**look_every)
     yield from steps
 
 
@@ -118,3 +125,13 @@ def evaluated(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
     image = net.image(z, height, width)
     net.train()
     return image
+
+
+@torch.no_grad()
+def dropped_apart(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
+    """Return how far images (C, Y, X) with different values dropped lie apart, as a standard deviation."""
+    net.eval()
+    with masks_of(net):
+        images = torch.cat([net.image(z, height, width) for _ in range(MASKS)])
+    net.train()
+    return images.std(0)

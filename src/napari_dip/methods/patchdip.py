@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean
+from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.images.tiles import Tiles
 from napari_dip.nets.build import build_net
@@ -33,6 +33,7 @@ from napari_dip.settings import PatchDIP
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
 LOOKS = 24  # how often at most the whole image is looked at during a fit
 LOOK_WEIGHT = 0.7  # of the past in the average of looks
+SPREAD_WEIGHT = 0.9  # of the past in the spread of looks: about the last ten
 SETTLING = 4  # batches from which an averaged network learns what its norms see
 
 
@@ -85,11 +86,12 @@ def fit(y: Tensor, s: PatchDIP, generator: torch.Generator) -> Iterator[Step]:
         return loss, (image, image)
 
     first = y.mean((1, 2), keepdim=True).expand_as(y)
-    steps = averaged(
-        optimize(objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule), LOOK_WEIGHT
-    )
+    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule)
+    steps = averaged(steps, LOOK_WEIGHT)
     if s.stop == "held-out" and bool(hidden.any()):
         steps = early_stopped(steps, held_out_error(y, hidden, running_mean(LOOK_WEIGHT)), s.patience)
+    if s.uncertainty == "iterates":
+        steps = spread(steps, SPREAD_WEIGHT)
     yield from steps
 
 

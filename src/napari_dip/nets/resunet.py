@@ -15,6 +15,9 @@ as a Bayesian Approximation, ICML 2016, arXiv:1506.02142.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -87,10 +90,27 @@ class Dropout(nn.Module):
         """Drop values of x and scale the others up by as much, while fitting; else give x back."""
         if not self.training or self.share == 0:
             return x
-        if self._generator is None:
-            self._generator = torch.Generator(x.device).manual_seed(self.seed)
-        kept = torch.rand(x.shape, generator=self._generator, device=x.device) >= self.share
+        kept = torch.rand(x.shape, generator=self.draws(x.device), device=x.device) >= self.share
         return x * kept / (1 - self.share)
+
+    def draws(self, device: torch.device | None = None) -> torch.Generator:
+        """Return the generator of the draws, which stays on the device of the first."""
+        if self._generator is None:
+            self._generator = torch.Generator(device or torch.device("cpu")).manual_seed(self.seed)
+        return self._generator
+
+
+@contextmanager
+def masks_of(net: nn.Module) -> Iterator[None]:
+    """Let a network in evaluation mode drop values inside, by draws that the fit does not miss afterwards."""
+    drops = [module for module in net.modules() if isinstance(module, Dropout)]
+    states = [drop.draws().get_state() for drop in drops]
+    for drop in drops:
+        drop.train()
+    yield
+    for drop, state in zip(drops, states, strict=True):
+        drop.eval()
+        drop.draws().set_state(state)
 
 
 class _Block(nn.Module):

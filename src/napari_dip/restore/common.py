@@ -27,6 +27,10 @@ def checked(how: DIP | None, default: type[DIP]) -> DIP:
         return default()
     if not isinstance(how, DIP):
         raise ValueError(f"how is {how!r}; give settings such as {default.__name__}() or DIP(net='skip').")
+    if how.restarts > 1 or how.uncertainty != "none":
+        raise ValueError(
+            "Restarts and uncertainty are for denoising; leave restarts at 1 and uncertainty at 'none' here."
+        )
     nets = getattr(default.model_fields["net"].annotation, "__args__", ())
     if how.net not in nets:
         raise ValueError(f"The network {how.net!r} only fills pixel by pixel; take one of {', '.join(nets)}.")

@@ -52,6 +52,16 @@ class Settings(BaseModel):
             raise ValueError(f"{cls.title} has no preset {name!r}; there are {', '.join(cls.presets)}.")
         return cls(**{**cls.presets[name], **changes})
 
+    def with_uncertainty(self) -> Self:
+        """Return these settings so that they give a standard deviation for every pixel.
+
+        Raises
+        ------
+        ValueError
+            If the method has none.
+        """
+        raise ValueError(f"{self.title} gives no standard deviation; take DIP or PatchDIP, or leave it out.")
+
     def described(self) -> dict[str, object]:
         """Return method and every setting, ready for JSON."""
         return {"method": self.method, **self.model_dump(mode="json")}

@@ -85,6 +85,34 @@ class DIP(Settings):
     )
     backtrack: bool = knob(True, "Go back 50 steps when the fit gets suddenly worse (not for blind-spot).")
 
+    restarts: int = knob(
+        1, "Fits from other random weights, side by side; the answer is their average (denoising only).", ge=1, le=64
+    )
+    uncertainty: Literal["none", "predicted", "restarts", "iterates", "dropout"] = knob(
+        "none",
+        "A standard deviation for every pixel: as the blind-spot network predicts it, or the spread over restarts, "
+        "over late iterates, or over dropout masks (resunet); for denoising only.",
+    )
+
+    def with_uncertainty(self) -> Self:
+        """Return these settings with the source of uncertainty that suits them, where they name none."""
+        if self.uncertainty != "none":
+            return self
+        source = "predicted" if self.net == "blind-spot" else "restarts" if self.restarts > 1 else "iterates"
+        return self.model_copy(update={"uncertainty": source})
+
+    @model_validator(mode="after")
+    def _can_say(self) -> Self:
+        needs = {
+            "predicted": (self.net == "blind-spot", "net 'blind-spot'"),
+            "restarts": (self.restarts > 1, "2 or more restarts"),
+            "dropout": (self.net == "resunet" and self.dropout > 0, "net 'resunet' with a dropout above 0"),
+        }
+        fits, wanted = needs.get(self.uncertainty, (True, ""))
+        if not fits:
+            raise ValueError(f"uncertainty {self.uncertainty!r} needs {wanted}; take that, or uncertainty 'iterates'")
+        return self
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.stop == "variance" and (self.net == "blind-spot" or (self.net == "resunet" and self.dropout)):

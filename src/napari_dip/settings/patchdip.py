@@ -58,6 +58,14 @@ class PatchDIP(Settings):
         0.0, "Standard deviation of the noise that shakes z in every step (not for decoder).", ge=0, le=10
     )
 
+    uncertainty: Literal["none", "iterates"] = knob(
+        "none", "A standard deviation for every pixel: the spread over late iterates."
+    )
+
+    def with_uncertainty(self) -> Self:
+        """Return these settings with their one source of uncertainty."""
+        return self.model_copy(update={"uncertainty": "iterates"})
+
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.stride > self.patch:

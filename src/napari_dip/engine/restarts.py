@@ -1,0 +1,83 @@
+"""Several fits of one image side by side, their answers averaged: each starts at other random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol, Self, TypeVar
+
+import torch
+
+from napari_dip.engine.loop import Step
+
+APART = 1_000_003  # between the seeds of two restarts
+SEEDS = 2**31  # of a Settings
+
+
+class Restarted(Protocol):
+    """Settings that know how many restarts they ask for."""
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def restarts(self) -> int: ...
+    @property
+    def uncertainty(self) -> str: ...
+    def model_copy(self, *, update: dict[str, int]) -> Self: ...
+
+
+S = TypeVar("S", bound=Restarted)
+
+
+def side_by_side(how: S, fit: Callable[[S], Iterator[Step]]) -> Iterator[Step]:
+    """Run the restarts that the settings ask for; the first has the settings' own seed.
+
+    Parameters
+    ----------
+    how : Settings
+        With `seed`, `restarts` and `uncertainty`.
+    fit : callable
+        Takes settings, returns the steps of one fit.
+    """
+    seeds = [(how.seed + number * APART) % SEEDS for number in range(how.restarts)]
+    fits = [fit(how.model_copy(update={"seed": seed})) for seed in seeds]
+    return fits[0] if len(fits) == 1 else joined(fits, apart=how.uncertainty == "restarts")
+
+
+def joined(fits: Sequence[Iterator[Step]], *, apart: bool = False) -> Iterator[Step]:
+    """Take a step of every fit in turn and join them to one; fits that have ended keep their answer.
+
+    Parameters
+    ----------
+    apart : bool
+        Whether the standard deviation is how far the answers lie apart; else it is the mean of the fits' own.
+    """
+    running = dict(enumerate(fits))
+    latest: dict[int, Step] = {}
+    while running:
+        moved: list[Step] = []
+        for number in list(running):
+            step = next(running[number], None)
+            if step is None:
+                del running[number]
+            else:
+                latest[number] = step
+                moved.append(step)
+        if moved:
+            yield _joined(list(latest.values()), moved, apart)
+
+
+def _joined(latest: Sequence[Step], moved: Sequence[Step], apart: bool) -> Step:
+    answers = torch.stack([step.answer for step in latest])
+    stds = [step.std for step in latest if step.std is not None]
+    own = torch.stack(stds).mean(0) if stds and len(stds) == len(latest) else None
+    criteria = [step.criterion for step in moved if step.criterion is not None]
+    return replace(
+        moved[0],
+        loss=torch.stack([step.loss for step in moved]).mean(),
+        answer=answers.mean(0),
+        chosen=round(sum(step.chosen for step in latest) / len(latest)),
+        criterion=sum(criteria) / len(criteria) if criteria else None,
+        note=" ".join(dict.fromkeys(step.note for step in moved if step.note)),
+        std=answers.std(0) if apart else own,
+    )

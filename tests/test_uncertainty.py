@@ -1,0 +1,135 @@
+"""Restarts and standard deviations: averaged answers, and how far off they say they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from test_denoise import noisy_scene
+
+from napari_dip import DIP, Image, PatchDIP, denoise, iter_denoise, upscale
+from napari_dip.engine.filters import averaged, early_stopped, spread
+from napari_dip.engine.loop import Step
+from napari_dip.engine.restarts import APART, joined
+from napari_dip.settings import Settings
+
+QUICK = {"steps": 24, "channels": 4, "crop": 16, "scales": 2}
+SOURCES = [
+    DIP(uncertainty="predicted", **QUICK),
+    DIP(uncertainty="iterates", **QUICK),
+    DIP(uncertainty="restarts", restarts=2, stop="never", **QUICK),
+    DIP(net="skip", uncertainty="iterates", **QUICK),
+    DIP(net="resunet", uncertainty="dropout", **QUICK),
+    PatchDIP(uncertainty="iterates", steps=24, channels=4, scales=2, patch=16, stride=8),
+]
+every_source = pytest.mark.parametrize("how", SOURCES, ids=lambda how: f"{how.method}-{how.net}-{how.uncertainty}")
+
+
+def step(index: int, value: float, **changes: object) -> Step:
+    image = torch.full((1, 2, 2), value)
+    return Step(**{"index": index, "loss": image.mean(), "output": image, "answer": image, "chosen": index, **changes})
+
+
+def test_the_spread_is_that_of_the_latest_outputs() -> None:
+    still = list(spread([step(n, 3.0) for n in range(1, 9)], 0.9))
+    assert still[-1].std.max() == 0
+    swinging = list(spread([step(n, float((-1) ** n)) for n in range(1, 200)], 0.9))
+    assert swinging[-1].std == pytest.approx(np.ones((1, 2, 2)), abs=0.1)
+    assert torch.equal(swinging[-1].answer, torch.full((1, 2, 2), -1.0))
+
+
+def test_the_standard_deviation_stays_with_its_answer() -> None:
+    values = [5.0, 1.0, 4.0]
+    steps = [step(n, value, std=torch.full((1, 2, 2), 10 * value)) for n, value in enumerate(values, start=1)]
+    final = list(early_stopped(steps, lambda s: float(s.output.mean()), 9))[-1]
+    assert (final.answer.mean(), final.std.mean(), final.chosen) == (1, 10, 2)
+    assert list(averaged(steps, 0.9))[-1].std.mean() == pytest.approx(10 * np.mean(values))
+
+
+def test_joined_fits_average_their_answers_and_wait_for_the_longest() -> None:
+    fits = [iter([step(1, 1.0), step(2, 2.0), step(3, 3.0)]), iter([step(1, 5.0, note="a"), step(2, 6.0)])]
+    steps = list(joined(fits, apart=True))
+    assert [float(s.answer.mean()) for s in steps] == [3.0, 4.0, 4.5]
+    assert [s.index for s in steps] == [1, 2, 3]
+    assert float(steps[-1].std.mean()) == pytest.approx(np.std([3, 6], ddof=1))
+    assert steps[0].note == "a"
+
+
+@pytest.mark.parametrize("net", ["blind-spot", "skip"])
+def test_restarts_average_single_runs(net: str) -> None:
+    noisy = noisy_scene(0, 32)[0]
+    how = {**QUICK, "net": net, "stabilise": False}
+    singles = [denoise(noisy, DIP(seed=seed, **how), device="cpu") for seed in (3, 3 + APART)]
+    together = denoise(noisy, DIP(seed=3, restarts=2, **how), device="cpu")
+    np.testing.assert_allclose(together, np.mean(singles, axis=0), atol=1e-3)
+    assert np.abs(singles[0] - singles[1]).max() > 0.1
+
+
+@every_source
+def test_each_source_gives_a_map_and_leaves_the_answer_alone(how: Settings) -> None:
+    noisy = noisy_scene(0, 32)[0]
+    answer, std = denoise(noisy, how, device="cpu", return_std=True)
+    assert std.shape == noisy.shape
+    assert std.dtype == np.float32
+    assert np.isfinite(std).all()
+    assert 0 < std.mean() < np.ptp(noisy)
+    assert np.array_equal(answer, denoise(noisy, how.model_copy(update={"uncertainty": "none"}), device="cpu"))
+
+
+def test_the_map_is_in_the_units_of_the_image() -> None:
+    noisy = noisy_scene(0, 40)[0]
+    how = DIP(uncertainty="predicted", **QUICK)
+    _, std = denoise(noisy, how, device="cpu", return_std=True)
+    _, larger = denoise(1000 + 50 * noisy, how, device="cpu", return_std=True)
+    np.testing.assert_allclose(larger, 50 * std, rtol=0.1)
+
+
+def test_the_predicted_deviation_is_the_error_within_a_factor_of_two() -> None:
+    noisy, clean = noisy_scene(0)
+    answer, std = denoise(noisy, DIP(steps=150, channels=16), device="cpu", return_std=True)
+    error = np.abs(answer - clean)
+    assert 0.5 < np.sqrt((std**2).mean() / (error**2).mean()) < 2
+    assert std[clean > np.quantile(clean, 0.9)].mean() > std[clean < np.quantile(clean, 0.1)].mean()  # more photons
+
+
+def test_snapshots_carry_the_map_plane_by_plane() -> None:
+    flat = np.full((32, 32), 60, np.float32)
+    stack = Image(np.stack([noisy_scene(0, 32)[0], flat, noisy_scene(1, 32)[0]]), "ZYX", (0.3, 0.1, 0.1), ("um",) * 3)
+    snapshots = list(iter_denoise(stack, DIP(uncertainty="predicted", **QUICK), device="cpu"))
+    first, final = snapshots[0].std, snapshots[-1].std
+    assert (first.shape, first.axes, first.scale, first.units) == (stack.shape, "ZYX", stack.scale, stack.units)
+    assert np.isfinite(np.asarray(first)[0]).all()
+    assert np.isnan(np.asarray(first)[1:]).all()  # not reached
+    assert np.isfinite(np.asarray(final)).all()
+    assert (np.asarray(final)[1] == 0).all()
+    assert snapshots[-1].image.provenance["settings"]["uncertainty"] == "predicted"
+    assert next(iter_denoise(stack, DIP(**QUICK), device="cpu")).std is None
+
+
+def test_asked_for_without_a_source_the_network_decides() -> None:
+    assert DIP().with_uncertainty().uncertainty == "predicted"
+    assert DIP(net="skip", restarts=3).with_uncertainty().uncertainty == "restarts"
+    assert DIP(net="skip").with_uncertainty().uncertainty == "iterates"
+    assert DIP(uncertainty="iterates").with_uncertainty().uncertainty == "iterates"
+    image, std = denoise(Image(noisy_scene(0, 32)[0]), DIP(**QUICK), device="cpu", return_std=True)
+    assert image.axes == std.axes == "YX"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"net": "skip", "uncertainty": "predicted"}, "needs net 'blind-spot'"),
+        ({"uncertainty": "restarts"}, "needs 2 or more restarts"),
+        ({"uncertainty": "dropout"}, "needs net 'resunet'"),
+        ({"net": "resunet", "dropout": 0, "uncertainty": "dropout"}, "needs net 'resunet'"),
+        ({"restarts": 0}, "restarts = 0"),
+    ],
+)
+def test_what_cannot_go_together_is_refused(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        DIP(**changes)
+
+
+def test_restorations_say_that_they_have_no_map() -> None:
+    with pytest.raises(ValueError, match="are for denoising"):
+        upscale(np.zeros((8, 8)), 2, DIP(net="skip", restarts=2))
