@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from cli_help import save
+from some_images import names
 from test_denoise import noisy_scene
 
-from napari_dip import DIP, Image, PatchDIP, denoise, iter_denoise, upscale
+from napari_dip import DIP, Image, PatchDIP, denoise, iter_denoise, read, upscale
+from napari_dip.cli import main
 from napari_dip.engine.filters import averaged, early_stopped, spread
 from napari_dip.engine.loop import Step
 from napari_dip.engine.restarts import APART, joined
@@ -133,3 +136,44 @@ def test_what_cannot_go_together_is_refused(changes: dict[str, object], words: s
 def test_restorations_say_that_they_have_no_map() -> None:
     with pytest.raises(ValueError, match="are for denoising"):
         upscale(np.zeros((8, 8)), 2, DIP(net="skip", restarts=2))
+
+
+def written(tmp_path, *flags: str, files: tuple[str, ...] = ("a.tif",)) -> int:
+    for name in files if not (tmp_path / "in").exists() else ():
+        save(tmp_path / "in" / name, (20, 21))
+    out = tmp_path / "out" if len(files) > 1 else tmp_path / "out" / "b.ome.tif"
+    where = tmp_path / "in" if len(files) > 1 else tmp_path / "in" / files[0]
+    (tmp_path / "out").mkdir(exist_ok=True)
+    few = ["--steps", "3", "--channels", "4", "--crop", "16", "--device", "cpu", "--quiet"]
+    return main(["denoise", str(where), "--out", str(out), *few, *flags])
+
+
+def test_the_command_line_writes_the_map_beside_the_answer(tmp_path) -> None:
+    assert written(tmp_path, "--std") == 0
+    assert names(tmp_path / "out") == ["b.ome.tif", "b_std.tif"]
+    std = read(tmp_path / "out" / "b_std.tif")
+    assert (std.shape, std.dtype, std.axes) == ((20, 21), np.float32, "YX")
+    assert np.asarray(std).min() > 0
+    assert std.provenance["settings"]["uncertainty"] == "predicted"
+    assert "standard deviation" in std.provenance["holds"]
+
+
+def test_folders_get_a_map_a_file_and_are_not_fitted_again(tmp_path) -> None:
+    assert written(tmp_path, "--std", files=("a.tif", "c.tif")) == 0
+    assert {"a.tif", "a_std.tif", "c.tif", "c_std.tif"} <= set(names(tmp_path / "out"))
+    before = (tmp_path / "out" / "a_std.tif").stat().st_mtime_ns
+    assert written(tmp_path, "--std", files=("a.tif", "c.tif")) == 0
+    assert (tmp_path / "out" / "a_std.tif").stat().st_mtime_ns == before
+
+
+def test_the_command_line_refuses_before_any_work(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "b_std.tif").write_bytes(b"mine")
+    assert written(tmp_path, "--std") == 2
+    assert "b_std.tif exists" in capsys.readouterr().err.replace("\n", " ")
+    assert (tmp_path / "out" / "b_std.tif").read_bytes() == b"mine"
+    assert names(tmp_path / "out") == ["b_std.tif"]
+    (tmp_path / "in").rename(tmp_path / "before")
+    assert written(tmp_path, "--std", files=("x.tif", "x_std.tif")) == 2
+    assert "both be written" in capsys.readouterr().err.replace("\n", " ")
+    assert written(tmp_path, "--std", "--model", "net.safetensors") == 2

@@ -26,6 +26,7 @@ from napari_dip.cli.flags import (
     QUIET,
     RESTORED,
     SHARD,
+    STD,
     Chosen,
     annotated,
     choice,
@@ -85,6 +86,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         device: str = "auto",
         axes: str | None = None,
         dtype: str = "float32",
+        std: bool = False,
         overwrite: bool = False,
         dry_run: bool = False,
         shard: str | None = None,
@@ -101,7 +103,11 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         settings = settings_of(method, preset, how)
         if model is not None and (how is not None or preset != next(iter(method.presets))):
             raise UsageError("--model brings its own settings: leave out --preset and the settings of a fit.")
-        task = Task(settings, device, axes, dtype, overwrite, dry_run=dry_run, shard=shard)
+        if std and model is not None:
+            raise UsageError("A trained model gives no standard deviation: leave out --std or --model.")
+        if std:
+            settings = settings.with_uncertainty()
+        task = Task(settings, device, axes, dtype, overwrite, dry_run=dry_run, shard=shard, std=std)
         if model is not None:
             task = with_model(task, model)
         return run(inputs, out, task, Talk(json, quiet))
@@ -115,6 +121,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         model=MODEL,
         axes=AXES,
         dtype=DTYPE,
+        std=STD,
         overwrite=OVERWRITE,
         dry_run=DRY_RUN,
         shard=SHARD,

@@ -35,6 +35,8 @@ class Task:
         Returns an image of the answer's shape, where that is another.
     made : dict, optional
         By what the provenance of an output tells that it was made this way, where `begin` is given.
+    std : bool
+        Whether the standard deviation of every pixel is written beside each output.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Task:
     check: Callable[[Image], None] | None = None
     outline: Callable[[Image], Image] | None = None
     made: dict[str, object] | None = None
+    std: bool = False
 
 
 def with_model(task: Task, path: Path) -> Task:
@@ -86,7 +89,7 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     check_axes(task.axes)
     made = task.made or (None if task.begin else {"settings": task.settings.described()})
     is_done = None if made is None else recognised(made)
-    planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, is_done=is_done)
+    planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, std=task.std, is_done=is_done)
     jobs = share(planned, task.shard)
     check_found(task.device)
     if task.dry_run:
@@ -163,12 +166,16 @@ def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     answer = signed(final, source, interrupted)
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
+    if job.std is not None and final.std is not None:  # first: where the answer stands, all of it does
+        record = {**answer.provenance, "holds": "the standard deviation of every pixel"}
+        write(job.std, replace(final.std, provenance=record), overwrite=task.overwrite)
     clipped = write(job.target, answer, dtype=dtype, overwrite=task.overwrite)
     talk.say(f"{job.source}: {_summary(final, interrupted)}, {minutes(seconds)} -> {job.target}")
     if task.dtype == "same" and image.dtype.kind in "ui":
         talk.say(f"{job.target}: {clipped} values clipped to {image.dtype}.")
     return {
         "output": str(job.target),
+        **({} if job.std is None else {"std": str(job.std)}),
         "status": "interrupted" if interrupted else "done",
         "steps": final.step,
         "chosen": final.chosen,

@@ -25,6 +25,7 @@ class Job:
 
     source: Path
     target: Path
+    std: Path | None = None  # the file for the standard deviation, where one is asked for
     done: bool = False  # by an earlier run, from the same content and with the same settings
 
 
@@ -34,6 +35,7 @@ def plan(
     *,
     dtype: str = "float32",
     overwrite: bool = False,
+    std: bool = False,
     is_done: Callable[[Job], bool] | None = None,
 ) -> list[Job]:
     """Pair every input image with its output.
@@ -48,6 +50,8 @@ def plan(
         PNG cannot hold float32, so a PNG in a folder becomes a TIFF then.
     overwrite : bool
         Whether outputs may exist.
+    std : bool
+        Whether a standard deviation goes beside each output.
     is_done : callable, optional
         Asked about each output that exists, where there are several: one that it recognises is left as it is.
 
@@ -61,11 +65,24 @@ def plan(
             raise UsageError(f"There is no file or folder {path}.")
     single = len(inputs) == 1 and _is_image(inputs[0])
     jobs = [_single(inputs[0], out, dtype)] if single else _many(inputs, out, dtype)
+    if std:
+        jobs = [replace(job, std=std_beside(job.target)) for job in jobs]
     if is_done is not None and not single and not overwrite:
-        jobs = [replace(job, done=job.target.exists() and is_done(job)) for job in jobs]
+        jobs = [replace(job, done=all(file.exists() for file in outputs(job)) and is_done(job)) for job in jobs]
     _check_targets(jobs, overwrite)
     check_writable(out.parent if single else out)
     return jobs
+
+
+def std_beside(target: Path) -> Path:
+    """Return the name of the standard deviation of an output."""
+    stem = target.stem.removesuffix(".ome") if target.stem.lower().endswith(".ome") else target.stem
+    return target.with_name(f"{stem}_std.tif")
+
+
+def outputs(job: Job) -> list[Path]:
+    """List what is written for one image."""
+    return [job.target] if job.std is None else [job.target, job.std]
 
 
 def share(jobs: Sequence[Job], shard: str | None) -> list[Job]:
@@ -147,19 +164,19 @@ def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:
     """Refuse outputs that would fall on each other, on an input still to be read, or on any file unasked."""
     sources = {job.source.resolve() for job in jobs}
     owner: dict[Path, Path] = {}
-    for job in jobs:
-        target = job.target.resolve()
+    for job, file in [(one, file) for one in jobs for file in outputs(one)]:
+        target = file.resolve()
         if target in owner:
             raise UsageError(
-                f"{owner[target]} and {job.source} would both be written to {job.target}: "
+                f"{owner[target]} and {job.source} would both be written to {file}: "
                 "give a folder above both, or run them apart."
             )
         owner[target] = job.source
         if target == job.source.resolve() and not overwrite:
-            raise UsageError(f"{job.target} is the input itself: choose another OUT, or say --overwrite to replace it.")
+            raise UsageError(f"{file} is the input itself: choose another OUT, or say --overwrite to replace it.")
         if target in sources and target != job.source.resolve():
-            raise UsageError(f"{job.target}, the output for {job.source}, is another input: choose another OUT.")
-    taken = [job.target for job in jobs if job.target.exists() and not job.done]
+            raise UsageError(f"{file}, the output for {job.source}, is another input: choose another OUT.")
+    taken = [file for job in jobs if not job.done for file in outputs(job) if file.exists()]
     if taken and not overwrite:
         more = f" (and {len(taken) - 1} more of the outputs)" if len(taken) > 1 else ""
         raise UsageError(f"{taken[0]}{more} exists: choose another OUT, or say --overwrite.")
