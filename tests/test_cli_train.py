@@ -16,7 +16,21 @@ import pytest
 from napari_dip import Image, Snapshot, load_model, read, write
 from napari_dip.cli import main, progress
 
-QUICK = ["--channels", "2", "--depth", "0", "--crop", "16", "--batch", "1", "--quiet"]
+QUICK = [
+    "--channels",
+    "2",
+    "--depth",
+    "0",
+    "--crop",
+    "16",
+    "--batch",
+    "1",
+    "--filter-channels",
+    "2",
+    "--filter-layers",
+    "0",
+    "--quiet",
+]
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from napari_dip.model import build
 
 @pytest.fixture
 def model() -> Model:
-    settings = IDDP(channels=4, depth=1, steps=5)
+    settings = IDDP(channels=4, depth=1, steps=5, filter_channels=3, filter_layers=1)
     net = build(settings, 1).eval()
     with torch.no_grad():
         net.unet.last.weight.normal_(generator=torch.Generator().manual_seed(0))
@@ -180,7 +180,7 @@ def test_a_model_comes_back_as_it_was(model: Model, tmp_path: Path) -> None:
 
 
 def test_tiles_give_what_the_whole_gives(model: Model) -> None:
-    settings = IDDP(channels=4, depth=2)
+    settings = IDDP(channels=4, depth=2, filter_channels=3, filter_layers=2)
     net = build(settings, 1).eval()
     with torch.no_grad():
         net.unet.last.weight.normal_(generator=torch.Generator().manual_seed(0))

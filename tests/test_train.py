@@ -14,10 +14,13 @@ from napari_dip import IDDP, N2N, N2V, DenoiseError, Image, Nb2Nb, Supervised, d
 from napari_dip.engine.patches import Batch
 from napari_dip.methods import iddp, n2v, nb2nb
 from napari_dip.model import build
+from napari_dip.nets.adaptive import AdaptiveBlur
+from napari_dip.nets.blurred import blurred
 from napari_dip.settings import TRAINED, Settings
 from napari_dip.training.watch import RETURNS, Watch
 
-SMALL = {"channels": 6, "depth": 1, "crop": 32, "batch": 2}
+SMALL = {"channels": 6, "depth": 1, "crop": 32, "batch": 2, "filter_channels": 6, "filter_layers": 1}
+BLUR = {**SMALL, "start": "blur"}
 
 
 def scene(size: int = 96) -> np.ndarray:
@@ -33,11 +36,12 @@ def rmse(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(np.mean((np.asarray(a, dtype=float) - b) ** 2)))
 
 
+@pytest.mark.parametrize("start", ["learned", "blur"])
 @pytest.mark.parametrize("how", [IDDP, N2V, Nb2Nb, N2N, Supervised], ids=lambda cls: cls.method)
-def test_every_method_learns_to_denoise(how: type[Settings]) -> None:
+def test_every_method_learns_to_denoise(how: type[Settings], start: str) -> None:
     data = repeats()
     targets = [scene()] * 4 if how is Supervised else None
-    settings = how(steps=40, learning_rate=0.004, averaging=0.9, **SMALL)
+    settings = how(steps=40, learning_rate=0.004, averaging=0.9, filter_share=0.5, **{**SMALL, "start": start})
     if how is Supervised:
         data = list(np.asarray(data.pixels))
     model = train(data, settings, targets=targets)
@@ -46,13 +50,13 @@ def test_every_method_learns_to_denoise(how: type[Settings]) -> None:
 
 
 def test_a_stream_shows_preview_measures_and_model() -> None:
-    shots = list(iter_train(repeats(), IDDP(steps=30, **SMALL), preview=repeats(1, 40)))
+    shots = list(iter_train(repeats(), IDDP(steps=30, filter_share=0.2, **SMALL), preview=repeats(1, 40)))
     assert [s.step for s in shots] == list(range(1, 31)) and shots[-1].total == 30
     end = shots[-1]
     assert end.noisy is not None and end.image.shape == end.noisy.shape == (40, 40)
     assert rmse(end.image.pixels, scene(40)) < rmse(end.noisy.pixels, scene(40))
     assert {"passed", "contrast", "learning_rate"} <= set(end.measures)
-    assert end.measures["learning_rate"] < shots[14].measures["learning_rate"]
+    assert end.measures["learning_rate"] < shots[20].measures["learning_rate"]
     early, late = (shots[k].model.net.state_dict() for k in (0, 29))
     assert any(not torch.equal(early[name], late[name]) for name in early), "a snapshot keeps the weights of its step"
     assert math.isfinite(end.criterion or math.nan) or not end.criterion
@@ -67,9 +71,9 @@ def weights(model) -> dict[str, torch.Tensor]:
     return model.net.state_dict()
 
 
-@pytest.mark.parametrize("stop_at", [1, 7, 53])
+@pytest.mark.parametrize("stop_at", [1, 56, 57, 68])
 def test_a_resumed_training_ends_with_the_same_weights(stop_at: int, tmp_path: Path) -> None:
-    settings = IDDP(steps=56, channels=2, depth=0, crop=16, batch=1)
+    settings = IDDP(steps=70, filter_channels=2, filter_layers=0, channels=2, depth=0, crop=16, batch=1)
     unbroken = train(repeats(), settings)
     checkpoint = tmp_path / "c.safetensors"
     stream = iter_train(repeats(), settings, checkpoint=checkpoint)
@@ -123,7 +127,7 @@ def test_a_collapse_is_noticed_and_training_goes_back_then_gives_up() -> None:
 
 
 def test_an_exploding_training_ends_with_the_reason() -> None:
-    wild = IDDP(steps=400, learning_rate=1.0, gain=10.0, alpha=0.0, schedule="constant", **SMALL)
+    wild = IDDP(steps=400, known_level=False, learning_rate=1.0, gain=10.0, alpha=0.0, schedule="constant", **BLUR)
     with pytest.raises(DenoiseError, match="going back 3 times did not help"):
         train(repeats(), wild)
 
@@ -134,17 +138,20 @@ def batch(size: int = 32) -> Batch:
 
 def test_the_indicator_tells_a_denoiser_from_the_identity() -> None:
     class Identity(torch.nn.Module):
-        def forward(self, y: torch.Tensor) -> torch.Tensor:
+        def smooth(self, y: torch.Tensor) -> torch.Tensor:
+            return blurred(y, 1.0)
+
+        def forward(self, y: torch.Tensor, smooth: torch.Tensor | None = None) -> torch.Tensor:
             return y * (1 - 1e-3)
 
     generator = torch.Generator().manual_seed(0)
-    _, blur = iddp.loss(build(IDDP(**SMALL), 1), batch(), IDDP(), generator, 0.0)
+    _, blur = iddp.loss(build(IDDP(**BLUR), 1), batch(), IDDP(), generator, 0.0)
     _, same = iddp.loss(Identity(), batch(), IDDP(), generator, 0.0)
     assert blur["passed"] < 0.3 < 0.9 < same["passed"]
 
 
 def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
-    net = build(IDDP(**SMALL), 1)
+    net = build(IDDP(**BLUR), 1)
     with torch.no_grad():
         net.unet.last.weight.fill_(0.05)
 
@@ -155,16 +162,46 @@ def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
         return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
 
     base = gradient()
-    for changes in ({"stop_gradient": False}, {"target": "image"}, {"block": 2}, {"gain": 1.2}, {"alpha": 0.3}):
+    for changes in (
+        {"stop_gradient": False},
+        {"target": "image"},
+        {"block": 2},
+        {"gain": 1.2},
+        {"alpha": 0.3},
+        {"known_level": False},
+    ):
         assert not torch.allclose(base, gradient(**changes)), changes
     y = batch().noisy
     with torch.no_grad():
         eta = net(y)
         m = iddp.signs(y, 1, torch.Generator().manual_seed(0))
-        blur = iddp.blurred(y, 1.0)
+        blur = blurred(y, 1.0)
         by_hand = 0.15 * (eta - blur).square().mean() + (net(eta + m * (y - eta)) - eta).square().mean()
-    total, _ = iddp.loss(net, batch(), IDDP(), torch.Generator().manual_seed(0), 0.0)
+    plain = IDDP(known_level=False)
+    total, _ = iddp.loss(net, batch(), plain, torch.Generator().manual_seed(0), 0.0)
     assert float(total) == pytest.approx(float(by_hand), rel=1e-6)
+
+
+def test_the_learned_filter_is_blind_to_a_pixel_and_starts_as_a_blur() -> None:
+    net = AdaptiveBlur(1, 4, 2)
+    with torch.no_grad():
+        for weight in net.around.parameters():
+            weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
+    y = torch.randn((1, 1, 41, 41), generator=torch.Generator().manual_seed(0)).requires_grad_()
+    mean, variance = net.predict(y)
+    slope = torch.autograd.grad((mean + variance)[0, 0, 20, 20], y)[0][0, 0]
+    assert slope[20, 20].abs() < 1e-6 < slope[20, 21].abs() and slope[19, 20].abs() > 1e-6
+    flat = torch.full((1, 1, 40, 40), 2.0)
+    assert torch.allclose(AdaptiveBlur(1, 4, 2)(flat), flat, atol=1e-4)
+    noise = torch.randn((1, 1, 128, 128), generator=torch.Generator().manual_seed(2)) / 3
+    assert AdaptiveBlur(1, 4, 2)(noise).std() < 0.5 * noise.std()
+
+
+def test_redrawn_noise_is_brought_up_to_its_level_but_not_down_or_far() -> None:
+    weak, strong, none = (s * batch().noisy for s in (0.8, 1.5, 0.1))
+    assert iddp.up_to_level(weak).std() == pytest.approx(1 / 3, rel=0.05)
+    assert torch.equal(iddp.up_to_level(strong), strong)
+    assert torch.allclose(iddp.up_to_level(none), iddp.MOST_SCALED * none)
 
 
 def test_signs_are_fair_and_come_in_blocks() -> None:

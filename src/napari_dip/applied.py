@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,11 @@ from napari_dip.planes import Work, translated, walk
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
-    from napari_dip.engine.apply import Denoiser
     from napari_dip.engine.loop import Step
     from napari_dip.images.stabilise import UnitRange
+    from napari_dip.nets.blurred import BlurredUNet
 
 FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
 NO_NOISE = "The image has no noise that could be measured; it is left as it is."
@@ -64,7 +64,7 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
     return translated(walk(image, model.settings, work, chosen, found))
 
 
-def _steps(net: nn.Module, model: Model, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _steps(net: BlurredUNet, model: Model, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     import torch
 
     from napari_dip.engine.apply import apply
@@ -72,7 +72,7 @@ def _steps(net: nn.Module, model: Model, y: Tensor, unit: UnitRange, index: Plan
 
     if unit.noise == 0 or float(y.max() - y.min()) == 0:
         return iter([Step(1, torch.zeros((), device=y.device), y, y, 0, note=NO_NOISE)])
-    return apply(cast("Denoiser", net), y, unit.noise, model.settings.orientations, apart=model.channels == 1)
+    return apply(net, y, unit.noise, model.settings.orientations, apart=model.channels == 1)
 
 
 def far_from_training(image: Image, known: Any, found: Survey) -> str:

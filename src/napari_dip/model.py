@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from napari_dip.settings import TRAINED, Trained
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
+
+    from napari_dip.nets.blurred import BlurredUNet
 
 KEY = "napari-dip"  # under which the record stands in the file
 FORMAT = 1  # the newest that is read
@@ -44,7 +46,7 @@ class Model:
         Free texts of whoever trained it.
     """
 
-    net: nn.Module
+    net: BlurredUNet
     settings: Trained
     channels: int
     statistics: Mapping[str, Any] = field(default_factory=dict)
@@ -173,7 +175,8 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
         settings = TRAINED[method](**values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path.name} has settings that can't be: {str(error)[:200]}") from None
-    if 100 * settings.channels**2 * 4**settings.depth > MOST_WEIGHTS:
+    weights = 100 * settings.channels**2 * 4**settings.depth + 9 * settings.filter_channels**2 * settings.filter_layers
+    if weights > MOST_WEIGHTS:
         raise ValueError(
             f"{path.name} asks for a network of {settings.channels} channels and depth {settings.depth}, too large."
         )
@@ -184,17 +187,11 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
 
 def network(settings: Trained, channels: int) -> dict[str, Any]:
     """Name the network and its sizes."""
-    blur = settings.blur if settings.start == "blur" else 0.0
-    return {
-        "name": "blurred-unet",
-        "colours": channels,
-        "channels": settings.channels,
-        "depth": settings.depth,
-        "blur": blur,
-    }
+    names = ("channels", "depth", "start", "blur", "filter_channels", "filter_layers")
+    return {"name": "blurred-unet", "colours": channels, **{name: getattr(settings, name) for name in names}}
 
 
-def build(settings: Trained, channels: int, device: str = "cpu") -> nn.Module:
+def build(settings: Trained, channels: int, device: str = "cpu") -> BlurredUNet:
     """Build the network that the settings name, its weights random."""
     import torch
 

@@ -8,11 +8,15 @@ image.
 
 Reference: Lin et al., Self-Supervised Image Denoising Using Implicit Deep Denoiser Prior.
 
-What differs from the paper in the default preset: noise is made even first, F starts as a blur that the U-Net corrects,
-and alpha is 0.15 instead of 0.001. Let c be the share of the noise that F passes: one step on the loss leads from c to
-about c^2 / (c^2 + (1 - c)^2 + alpha). Without alpha, c below 1/2 runs to 0 (a denoiser) and above to 1 (the identity);
-above alpha = 1/8 the identity is no fixed point any more. The same map holds for the signal: detail that starts under
-1/2 dies. From a mild blur both start on the right side.
+What differs from the paper in the default preset: noise is made even first, so that its level is known; the averaging
+filter is learned through a blind spot instead of fixed (see `napari_dip.nets.adaptive`); F starts as that filter, which
+the U-Net corrects; the redrawn noise is brought up to the known level where F removed less than that; and alpha is 0.15
+instead of 0.001.
+
+Why alpha: let c be the share of the noise that F passes. One step on the loss leads from c to about
+c^2 / (c^2 + (1 - c)^2 + alpha). Without alpha, c below 1/2 runs to 0 (a denoiser) and above to 1 (the identity); above
+alpha = 1/8 the identity is no fixed point any more. The same map holds for the signal: detail that starts under 1/2
+dies. From a mild filter both start on the right side.
 
 The share q of the redrawn residual that F lets through is known without ground truth, and tells a fall to the identity:
 
@@ -22,22 +26,23 @@ The share q of the redrawn residual that F lets through is known without ground 
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from napari_dip.engine.patches import Batch
-from napari_dip.nets.blurred import blurred
+from napari_dip.engine.patches import UNIT, Batch
+from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import IDDP
 
 Measures = dict[str, Tensor]
+MOST_SCALED = 1.4
 
 
-def loss(net: nn.Module, batch: Batch, s: IDDP, generator: torch.Generator, done: float) -> tuple[Tensor, Measures]:
+def loss(net: BlurredUNet, batch: Batch, s: IDDP, generator: torch.Generator, done: float) -> tuple[Tensor, Measures]:
     """Return the loss on a batch, and what tells a collapse.
 
     Parameters
     ----------
-    net : Module
-        F.
+    net : BlurredUNet
+        F, with its blur.
     batch : Batch
         Noisy crops, (B, C, Y, X).
     s : IDDP
@@ -55,10 +60,11 @@ def loss(net: nn.Module, batch: Batch, s: IDDP, generator: torch.Generator, done
         ``passed`` is q, ``contrast`` the standard deviation of F(y) by that of the blurred image.
     """
     y = batch.noisy
-    smooth = blurred(y, s.blur)
-    answer = net(y)
+    smooth = net.smooth(y)
+    answer = net(y, smooth)
     eta = answer.detach() if s.stop_gradient else answer
-    flipped = s.gain * signs(y, s.block, generator) * (y - eta)
+    removed = y - eta
+    flipped = s.gain * signs(y, s.block, generator) * (up_to_level(removed) if s.known_level else removed)
     again = net(eta + flipped)
     anchor = smooth if s.target == "blur" else y
     total = s.alpha * (answer - anchor).square().mean() + (again - eta).square().mean()
@@ -67,6 +73,16 @@ def loss(net: nn.Module, batch: Batch, s: IDDP, generator: torch.Generator, done
         passed = (flipped * (again - eta)).sum() / energy.clamp_min(1e-12)
         contrast = answer.std() / smooth.std().clamp_min(1e-12)
     return total, {"passed": passed, "contrast": contrast}
+
+
+def up_to_level(removed: Tensor) -> Tensor:
+    """Scale what was removed from each crop up to the standard deviation of its noise, by at most `MOST_SCALED`.
+
+    What F passes of the noise is missing in what it removed; redrawn as it is, the noise would be weaker than any that
+    F is to meet.
+    """
+    level = removed.detach().square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
+    return removed * (1 / UNIT / level).clamp(1, MOST_SCALED)
 
 
 def signs(like: Tensor, block: int, generator: torch.Generator) -> Tensor:

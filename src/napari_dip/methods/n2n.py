@@ -12,14 +12,15 @@ What differs from the paper: the network, crops and schedule are those of the ot
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_dip.engine.patches import Batch
+from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import N2N
 
 
 def loss(
-    net: nn.Module, batch: Batch, s: N2N, generator: torch.Generator, done: float
+    net: BlurredUNet, batch: Batch, s: N2N, generator: torch.Generator, done: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss on a batch; see `napari_dip.methods.iddp.loss` for the parameters."""
     assert batch.target is not None

@@ -14,10 +14,11 @@ What differs from the paper: the network, crops and schedule are those of the ot
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from napari_dip.engine.patches import Batch
+from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import Nb2Nb
 
 # The ordered pairs of neighbours in a square of 2x2 pixels: 0 1 above 2 3.
@@ -25,7 +26,7 @@ PAIRS = ((0, 1), (0, 2), (1, 3), (2, 3), (1, 0), (2, 0), (3, 1), (3, 2))
 
 
 def loss(
-    net: nn.Module, batch: Batch, s: Nb2Nb, generator: torch.Generator, done: float
+    net: BlurredUNet, batch: Batch, s: Nb2Nb, generator: torch.Generator, done: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss on a batch; see `napari_dip.methods.iddp.loss` for the parameters."""
     y = batch.noisy[..., : batch.noisy.shape[-2] // 2 * 2, : batch.noisy.shape[-1] // 2 * 2]

@@ -6,14 +6,15 @@ loss = || F(y) - x ||^2
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_dip.engine.patches import Batch
+from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import Supervised
 
 
 def loss(
-    net: nn.Module, batch: Batch, s: Supervised, generator: torch.Generator, done: float
+    net: BlurredUNet, batch: Batch, s: Supervised, generator: torch.Generator, done: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss on a batch; see `napari_dip.methods.iddp.loss` for the parameters."""
     assert batch.target is not None

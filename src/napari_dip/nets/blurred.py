@@ -1,8 +1,8 @@
-"""The network of the trained methods: a blur and a U-Net that corrects it, F(y) = blur(y) + U(y).
+"""The network of the trained methods: an averaging filter and a U-Net that corrects it, F(y) = blur(y) + U(y, blur(y)).
 
 The U-Net's last convolution starts at zero, so training starts at the blur: a mild denoiser, on the right side for
 noise and for detail. A method that fits a network to its own answers (IDDP) falls to the identity or to a constant from
-most other starts.
+most other starts. The blur is a Gaussian, or an averaging filter that was learned first (`napari_dip.nets.adaptive`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_dip.nets.adaptive import AdaptiveBlur
 from napari_dip.nets.blindspot import mirror
 from napari_dip.nets.unet import UNet
 
@@ -24,8 +25,12 @@ class BlurredUNet(nn.Module):
         Channels of the image.
     channels, depth : int
         Of the U-Net.
+    start : {"learned", "blur", "zero"}
+        What the U-Net's output is added to: the learned filter, the Gaussian, or nothing.
     blur : float
-        Standard deviation of the blur in pixels; 0 for the U-Net alone.
+        Standard deviation of the Gaussian in pixels.
+    filter_channels, filter_layers : int
+        Of the learned filter.
 
     Attributes
     ----------
@@ -35,22 +40,41 @@ class BlurredUNet(nn.Module):
         A tile that starts at a multiple of it is denoised as it is inside the whole image.
     """
 
-    def __init__(self, colours: int = 1, channels: int = 32, depth: int = 2, blur: float = 1.0) -> None:
+    def __init__(
+        self,
+        colours: int = 1,
+        channels: int = 32,
+        depth: int = 2,
+        start: str = "blur",
+        blur: float = 1.0,
+        filter_channels: int = 32,
+        filter_layers: int = 4,
+    ) -> None:
         super().__init__()
-        self.unet = UNet(colours, colours, channels, depth, norm=False)
-        self.sigma = blur
-        if blur:
+        self.filter = AdaptiveBlur(colours, filter_channels, filter_layers) if start == "learned" else None
+        self.unet = UNet(colours * (1 if self.filter is None else 2), colours, channels, depth, norm=False)
+        self.start, self.sigma = start, blur
+        if start != "zero":
             nn.init.zeros_(self.unet.last.weight)
             assert self.unet.last.bias is not None
             nn.init.zeros_(self.unet.last.bias)
         self.multiple = self.unet.multiple
-        # two convolutions a level on both ways and the bilinear step up, each at its level's pixel size
-        self.reach = max(sum(6 * 2**level for level in range(depth + 1)), int(4 * blur) + 2)
+        # Two convolutions a level on both ways and the bilinear step up, each at its level's pixel size.
+        reach = sum(6 * 2**level for level in range(depth + 1))
+        self.reach = max(reach, int(4 * blur) + 2) + (0 if self.filter is None else self.filter.reach)
 
-    def forward(self, y: Tensor) -> Tensor:
-        """Map (B, colours, Y, X) to its denoised self."""
-        corrected: Tensor = self.unet(y)
-        return corrected + blurred(y, self.sigma) if self.sigma else corrected
+    def smooth(self, y: Tensor) -> Tensor:
+        """Blur (B, colours, Y, X) by the filter that the U-Net corrects; it gets no gradient."""
+        with torch.no_grad():
+            return blurred(y, self.sigma) if self.filter is None else self.filter(y)
+
+    def forward(self, y: Tensor, smooth: Tensor | None = None) -> Tensor:
+        """Map (B, colours, Y, X) to its denoised self; `smooth` is the blurred `y` where it is known already."""
+        smooth = self.smooth(y) if smooth is None and self.start != "zero" else smooth
+        if self.start == "zero" or smooth is None:
+            return self.unet(y)  # type: ignore[no-any-return]
+        seen = y if self.filter is None else torch.cat([y, smooth], dim=1)
+        return smooth + self.unet(seen)  # type: ignore[no-any-return]
 
 
 def blurred(image: Tensor, sigma: float) -> Tensor:

@@ -13,7 +13,7 @@ class Trained(Settings):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
 
-    steps: int = knob(1000, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
+    steps: int = knob(1500, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
     batch: int = knob(4, "Crops a step.", ge=1, le=4096)
     crop: int = knob(64, "Side of the square crops.", unit="pixels", ge=16, le=4096)
     learning_rate: float = knob(0.0015, "Learning rate of Adam.", gt=0, le=1)
@@ -22,10 +22,15 @@ class Trained(Settings):
     )
     channels: int = knob(32, "Width of the U-Net at full size.", unit="channels", ge=1, le=1024, basic=True)
     depth: int = knob(2, "How many times the U-Net halves the image.", ge=0, le=6)
-    start: Literal["blur", "zero"] = knob(
-        "blur", "What the network is added to: the blurred input, so that training starts there, or nothing."
+    start: Literal["learned", "blur", "zero"] = knob(
+        "learned",
+        "What the U-Net corrects: an averaging filter that is learned first, a Gaussian blur, or nothing (zero).",
     )
-    blur: float = knob(1.0, "Standard deviation of the blur.", unit="pixels", ge=0.3, le=16)
+    blur: float = knob(1.0, "Standard deviation of the Gaussian blur.", unit="pixels", ge=0.3, le=16)
+    filter_share: float = knob(0.8, "Share of the steps in which the averaging filter is learned.", gt=0, lt=1)
+    filter_learning_rate: float = knob(0.003, "Learning rate of the averaging filter.", gt=0, le=1)
+    filter_channels: int = knob(32, "Width of the averaging filter's network.", unit="channels", ge=1, le=1024)
+    filter_layers: int = knob(4, "Dilated layers of the averaging filter: it sees 17 pixels far or more.", ge=0, le=64)
     stabilise: bool = knob(True, "Make Poisson-Gaussian noise even first; measured on every image for itself.")
     averaging: float = knob(0.99, "Weight of the past in the exponential average of the weights.", ge=0, lt=1)
     held_out_share: float = knob(0.05, "Share of the pixels kept for the validation curve.", ge=0, le=0.5)
@@ -33,6 +38,11 @@ class Trained(Settings):
         "apart", "The colours of RGB one by one, for a model that fits any image, or together."
     )
     orientations: Literal[1, 2, 4, 8] = knob(8, "Flips and quarter turns averaged when the model is applied.")
+
+    @property
+    def filter_steps(self) -> int:
+        """Steps in which the averaging filter is learned, before the method's own."""
+        return int(self.filter_share * self.steps) if self.start == "learned" else 0
 
 
 class IDDP(Trained):
@@ -55,6 +65,7 @@ class IDDP(Trained):
             "crop": 128,
             "learning_rate": 2e-4,
             "alpha": 0.001,
+            "known_level": False,
             "start": "zero",
             "stabilise": False,
             "averaging": 0.0,
@@ -67,6 +78,7 @@ class IDDP(Trained):
         0.15, "Weight of the blur term; above 1/8 the network cannot fall to passing noise through.", ge=0, le=100
     )
     gain: float = knob(1.0, "Factor on the noise that is drawn again.", gt=0, le=10)
+    known_level: bool = knob(True, "Bring the noise that is drawn again up to the level that was measured.")
     block: int = knob(1, "Side of the squares whose noise is flipped together, for correlated noise.", ge=1, le=64)
     target: Literal["blur", "image"] = knob(
         "blur", "What alpha draws the answer to: the blurred image (Eq. 11) or the noisy one (Eq. 4)."

@@ -15,10 +15,9 @@ from napari_dip.settings import IDDP, N2N, Supervised, Trained
 from napari_dip.snapshot import Snapshot, last
 
 if TYPE_CHECKING:
-    import torch
-
     from napari_dip.engine.patches import Crops
     from napari_dip.model import Model
+    from napari_dip.nets.blurred import BlurredUNet
     from napari_dip.training.preview import Preview
     from napari_dip.training.state import State
 
@@ -227,7 +226,7 @@ class Saver:
 
 
 def _model(
-    net: torch.nn.Module, state: State, statistics: dict[str, Any], training: dict[str, Any], texts: dict[str, str]
+    net: BlurredUNet, state: State, statistics: dict[str, Any], training: dict[str, Any], texts: dict[str, str]
 ) -> Model:
     from napari_dip.model import Model, versions
 

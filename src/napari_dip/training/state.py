@@ -16,6 +16,7 @@ from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import adam_for
 from napari_dip.engine.tensors import check_tensors, read_record, read_tensors, write_tensors
 from napari_dip.model import build
+from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import Trained
 from napari_dip.training.watch import Watch
 
@@ -49,8 +50,19 @@ class State:
         self.step = 0
         self.good: dict[str, Tensor] = {}
 
+    def settle_filter(self) -> None:
+        """Take the average of the learned filter for the filter itself: from here on it stays as it is."""
+        if self.net.filter is not None and self.mean.filter is not None:
+            self.net.filter.load_state_dict(self.mean.filter.state_dict())
+
     def average(self, index: int) -> None:
-        """Take the weights into the average; the first ones are averaged plainly, to forget the start."""
+        """Take the weights into the average; the first ones are averaged plainly, to forget the start.
+
+        Parameters
+        ----------
+        index : int
+            Of the step, from 1, counted from where the filter was settled.
+        """
         share = 1 - min(self.settings.averaging, 1 - 1 / index)
         with torch.no_grad():
             for mean, weight in zip(self.mean.parameters(), self.net.parameters(), strict=True):
@@ -75,7 +87,7 @@ class State:
                 moments.setdefault(int(number), {})[moment] = value.clone()
         self.adam.load_state_dict({**self.adam.state_dict(), "state": moments})
 
-    def answer(self) -> nn.Module:
+    def answer(self) -> BlurredUNet:
         """Return a copy of the averaged network, which later steps leave as it is."""
         return deepcopy(self.mean).eval()
 
@@ -109,6 +121,8 @@ class State:
         plain = {name: value.to("meta") for name, value in _shapes(self.net).items()}
         kinds = [kind for kind in ("now", "good") if any(name.startswith(f"{kind}.") for name in found)]
         wanted = {f"{kind}.{name}": value for kind in kinds for name, value in plain.items()}
+        begun = {name.rpartition(".")[0] for name in found}  # weights that had no step yet have no moments
+        wanted = {n: v for n, v in wanted.items() if ".adam." not in n or n.rpartition(".")[0] in begun}
         check_tensors(found, {**wanted, "generator": self.generator.get_state().to("meta")}, path)
         tensors = read_tensors(path)
         try:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from napari_dip.engine.loop import SCHEDULES, Step, optimize
 from napari_dip.engine.patches import UNIT, Batch, Crops
 from napari_dip.methods import iddp, n2n, n2v, nb2nb, supervised
+from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import IDDP, N2N, N2V, Nb2Nb, Supervised, Trained
 from napari_dip.training.state import State
 from napari_dip.training.watch import CALM, KEEP_EVERY
@@ -36,7 +37,7 @@ def training_steps(state: State, crops: Crops, progress: Progress) -> Iterator[S
         Its criterion is the validation error where it was measured.
     """
     s = state.settings
-    schedule = SCHEDULES[s.schedule](s.steps)
+    schedules = SCHEDULES[s.schedule](s.filter_steps), SCHEDULES[s.schedule](s.steps - s.filter_steps)
     seen: dict[str, Tensor] = {}
     held = [Batch(b.noisy.to(state.device)) for b in crops.held_out()]
     look_every = max(1, s.steps // LOOKS)
@@ -44,11 +45,20 @@ def training_steps(state: State, crops: Crops, progress: Progress) -> Iterator[S
     def objective(index: int) -> tuple[Tensor, None]:
         nonlocal seen
         batch = _on(crops.draw(s.batch, state.generator), state.device)
-        loss, seen = recipe(state.net, batch, s, state.generator, index / s.steps)
+        if index <= s.filter_steps:
+            assert state.net.filter is not None
+            return state.net.filter.likelihood_loss(batch.noisy), None
+        if index == s.filter_steps + 1:
+            state.settle_filter()
+        done = (index - s.filter_steps) / (s.steps - s.filter_steps)
+        loss, seen = recipe(state.net, batch, s, state.generator, done)
         return loss, None
 
     def factor(index: int) -> float:
-        return schedule(index) * CALM**state.watch.returns
+        calm = CALM**state.watch.returns
+        if index <= s.filter_steps:
+            return schedules[0](index) * calm * s.filter_learning_rate / s.learning_rate
+        return schedules[1](index - s.filter_steps) * calm
 
     first = torch.zeros(1, device=state.device)
     steps = optimize(
@@ -70,7 +80,7 @@ def training_steps(state: State, crops: Crops, progress: Progress) -> Iterator[S
             if state.good:
                 state.put_back(state.good)
         else:
-            state.average(step.index)
+            state.average(step.index - (s.filter_steps if step.index > s.filter_steps else 0))
             if state.watch.healthy() and step.index % KEEP_EVERY == 0:
                 state.good = state.weights()
         state.step = step.index
@@ -82,7 +92,7 @@ def training_steps(state: State, crops: Crops, progress: Progress) -> Iterator[S
 
 
 def recipe(
-    net: nn.Module, batch: Batch, s: Trained, generator: torch.Generator, done: float
+    net: BlurredUNet, batch: Batch, s: Trained, generator: torch.Generator, done: float
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Choose the loss by the type of the settings."""
     match s:

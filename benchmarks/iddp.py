@@ -1,0 +1,146 @@
+"""The trained methods on one network, crops, schedule and budget, blind on the very images that they are scored on.
+
+    python benchmarks/iddp.py [--data fmd] [--methods iddp,n2v,nb2nb] [--seeds 0,1,2] [--threads 2] [--set key=value ...]
+
+Data: `fmd` 17 raw images of FMD whose noise is independent (confocal, and two-photon BPAE), `widefield` its 4 wide-field
+ones, `gaussian25`, `poisson30`, `speckle0.1` six photographs of Set12 with that noise, `w2s` six wide-field images, `repeats`
+the 20 captures of one confocal field: IDDP and its like learn from one capture, Noise2Noise from all.
+
+Columns: PSNR for the range 255, clipped, on the whole images and on their centres of 256 x 256; PSNR after an affine
+match (two-photon captures are brighter or darker than their ground truth by up to 20%); SSIM; seconds of training and of
+applying. Each method has a learning rate chosen for it (`RATES`, with seed 0 on the first data set). Baselines need no
+training. Written to docs/results/iddp_DATA.json after every model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import time
+from importlib.util import find_spec
+
+import numpy as np
+import torch
+from common import (
+    CONFOCAL,
+    DATA,
+    ROOT,
+    centre,
+    gat_blur,
+    gaussian_j,
+    machine,
+    pair,
+    save,
+    score,
+    vst_bm3d,
+    vst_nlm,
+)
+
+from napari_dip import denoise, last, psnr, read, ssim
+from napari_dip.settings import TRAINED
+from napari_dip.training.run import iter_train
+
+TWO_PHOTON = tuple(f"TwoPhoton_BPAE_{colour}_{k}" for colour in "BGR" for k in (1, 2, 3, 4))
+RATES: dict[str, float] = {"iddp": 0.0015, "n2v": 0.0005, "nb2nb": 0.0005, "n2n": 0.0005, "supervised": 0.0005}
+SIDE = 256
+COLUMNS = ("psnr", "psnr_affine", "ssim", "psnr_centre")
+Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
+
+
+def images(data: str) -> Pairs:
+    """Return (noisy, clean) by name."""
+    if data == "fmd":
+        return {name: pair(name, 512) for name in CONFOCAL + TWO_PHOTON}
+    if data == "widefield":
+        return {name: pair(name, 512) for name in (f"WideField_BPAE_R_{k}" for k in (1, 2, 3, 4))}
+    if data == "w2s":
+        files = sorted((DATA / "w2s_widefield_8bit").glob("input_avg1_*.tif"))
+        clean = [file.with_name(file.name.replace("input_avg1", "target_avg400")) for file in files]
+        pixels = [[np.asarray(read(f).pixels, np.float32) for f in both] for both in zip(files, clean, strict=True)]
+        return {file.stem: (noisy, clean) for file, (noisy, clean) in zip(files, pixels, strict=True)}
+    if data == "repeats":
+        folder = DATA / "fmd_confocal_bpae_b_fov01"
+        clean = np.asarray(read(folder / "gt_avg50.png").pixels, np.float32)
+        files = sorted(folder.glob("raw_*.png"))
+        return {file.stem: (np.asarray(read(file).pixels, np.float32), clean) for file in files}
+    return {f"set12/{k:02d}+{data}": pair(f"set12/{k:02d}+{data}", 512) for k in (1, 2, 3, 4, 5, 6)}
+
+
+def scores(noisy: np.ndarray, clean: np.ndarray, answer: np.ndarray) -> list[float]:
+    """Return the columns for one image."""
+    image = np.clip(answer, 0, 255).astype(np.float32)
+    affine = psnr(clean, image, data_range=255, affine=True)
+    return [
+        score(clean, image),
+        affine,
+        ssim(clean, image, data_range=255),
+        score(centre(clean, SIDE), centre(image, SIDE)),
+    ]
+
+
+def trained(method: str, pairs: Pairs, data: str, seed: int, changes: dict[str, object]) -> tuple[dict, dict]:
+    """Train one model blind on the images, apply it to them, and score it."""
+    how = TRAINED[method](**{"seed": seed, "learning_rate": RATES[method], **changes})
+    noisy = [y for y, _ in pairs.values()]
+    targets = [x for _, x in pairs.values()] if method == "supervised" else None
+    if data == "repeats":
+        noisy = [np.stack(noisy)[:, None]] if method == "n2n" else noisy[:1]
+    started = time.perf_counter()
+    axes = "TZYX" if data == "repeats" and method == "n2n" else None
+    final = last(iter_train(noisy, how, targets=targets, device="cpu", axes=axes))
+    seconds = time.perf_counter() - started
+    shown = dict(list(pairs.items())[:1]) if data == "repeats" else pairs
+    started = time.perf_counter()
+    rows = {name: scores(y, x, denoise(y, final.model, device="cpu")) for name, (y, x) in shown.items()}
+    run = {"train_seconds": seconds, "apply_seconds": time.perf_counter() - started, "settings": how.described()}
+    return rows, run | {"validation": final.criterion, "measures": dict(final.measures)}
+
+
+def baselines(pairs: Pairs, data: str, bm3d: bool) -> dict[str, dict[str, list[float]]]:
+    """Score what needs no training; VST+BM3D on the centres alone, as it is slow."""
+    methods = {"raw": lambda y: y, "Gaussian J": gaussian_j, "GAT+blur": gat_blur, "VST+NLM": vst_nlm}
+    shown = dict(list(pairs.items())[:1]) if data == "repeats" else pairs
+    table = {label: {n: scores(y, x, method(y)) for n, (y, x) in shown.items()} for label, method in methods.items()}
+    if bm3d and find_spec("bm3d"):
+        cut = {n: (centre(y, SIDE), centre(x, SIDE)) for n, (y, x) in shown.items()}
+        table["VST+BM3D"] = {n: [float("nan")] * 3 + [score(x, vst_bm3d(y))] for n, (y, x) in cut.items()}
+    return table
+
+
+def line(label: str, rows: dict[str, list[float]]) -> str:
+    """Return one row of the Markdown table: means."""
+    return f"| {label} | " + " | ".join(f"{v:.3f}" for v in np.mean(list(rows.values()), axis=0)) + " |"
+
+
+def main() -> None:
+    """Measure, print a Markdown table, and save."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", default="fmd")
+    parser.add_argument("--methods", default="iddp,n2v,nb2nb")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--name", default="")
+    parser.add_argument("--without-bm3d", action="store_true")
+    parser.add_argument("--set", nargs="*", default=[], help="settings to change, as key=value")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    changes = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)}
+    pairs = images(args.data)
+    print("| method | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1))
+    table = baselines(pairs, args.data, not args.without_bm3d)
+    runs: dict[str, dict[str, object]] = {}
+    for label, rows in table.items():
+        print(line(label, rows), flush=True)
+    for method in filter(None, args.methods.split(",")):
+        for seed in map(int, args.seeds.split(",")):
+            label = f"{TRAINED[method].title} seed {seed}"
+            table[label], runs[label] = trained(method, pairs, args.data, seed, changes)
+            print(line(label, table[label]), f"{runs[label]['train_seconds']:.0f} s", flush=True)
+            result = {"machine": machine(), "columns": COLUMNS, "changed": changes, "runs": runs, "rows": table}
+            path = save(args.name or f"iddp_{args.data}", result)
+    if runs:
+        print(f"written to {path.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
