@@ -50,6 +50,8 @@ class Choices(QWidget):
         narrow(self.method, self.preset, self.device)
         self.keep = QCheckBox("Keep iterates")
         self.keep.setToolTip("A slider then shows how the fit went, and any iterate can be made the answer.")
+        self.uncertainty = QCheckBox("Uncertainty layer")
+        self.uncertainty.setToolTip("A second layer, hidden at first, says for every pixel how far off the answer may be.")
         for key, settings in methods.items():
             self.method.addItem(settings.title, key)
         self._rows = Rows()
@@ -62,8 +64,10 @@ class Choices(QWidget):
         self.form = self._new_form()
         self._layout.addWidget(self.form)
         self._layout.addWidget(self.keep)
+        self._layout.addWidget(self.uncertainty)
         self.method.currentIndexChanged.connect(self._on_method)
         self.preset.currentIndexChanged.connect(self._on_preset)
+        self.uncertainty.toggled.connect(self.changed)
 
     @property
     def settings_class(self) -> type[Settings]:
@@ -72,7 +76,8 @@ class Choices(QWidget):
 
     def settings(self) -> Settings:
         """Return the settings chosen; a ValueError says in a sentence what is wrong with them."""
-        return self.form.settings()
+        how = self.form.settings()
+        return how.with_uncertainty() if self.uncertainty.isChecked() else how
 
     def _new_form(self) -> Form:
         self.preset.blockSignals(True)

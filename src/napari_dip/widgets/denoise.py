@@ -11,3 +11,4 @@ class DenoiseWidget(FitDock):
 
     methods = METHODS
     label = "Method"
+    maps = True

@@ -37,6 +37,7 @@ class FitDock(QWidget):
 
     methods: ClassVar[Mapping[str, type[Settings]]]
     label: ClassVar[str]  # of the drop-down of methods
+    maps: ClassVar[bool] = False  # whether there is a layer of uncertainty
 
     def __init__(self, viewer: napari.viewer.Viewer, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,6 +47,7 @@ class FitDock(QWidget):
         self._left = self._refused = False
         self.input = InputBox(viewer)
         self.choices = Choices(preferences().device, self.input.rows.labels, self.methods, self.label)
+        self.choices.uncertainty.setVisible(self.maps)
         self.panel = Panel(*_colours(viewer))
         self.extra = self._extra()
         self._lay_out()

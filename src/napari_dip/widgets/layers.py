@@ -90,6 +90,16 @@ class Source:
             pixels = np.concatenate([pixels, alpha], axis=-1)
         return pixels
 
+    def shown_std(self, std: Image) -> Any:
+        """Turn a standard deviation into pixels of one value each: for colours their mean."""
+        return np.asarray(std.pixels).mean(axis=-1) if self.rgb else std.pixels
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The part of `look` that says where a layer lies, without colours."""
+        of_looks = ("colormap", "contrast_limits", "gamma", "rgb", "blending", "opacity")
+        return {key: value for key, value in self.look.items() if key not in of_looks}
+
     def _crop(self) -> Any:
         whole = all(s.indices(n) == (0, n, 1) for s, n in zip(self.index, self.data.shape, strict=False))
         return self.data if whole else self.data[self.index]

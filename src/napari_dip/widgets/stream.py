@@ -63,6 +63,8 @@ class Beat:
         What the curve needs since the last beat.
     picture : array or None
         The answer so far, as the layer shows it.
+    std : array or None
+        Beside a picture, its standard deviation, where one was asked for.
     """
 
     step: int = 0
@@ -73,6 +75,7 @@ class Beat:
     note: str = ""
     points: tuple[Point, ...] = ()
     picture: NDArray[Any] | None = None
+    std: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +87,7 @@ class Answer:
     last: Beat
     kept: Kept | None = None
     warning: str = ""
+    std: NDArray[Any] | None = None
 
 
 @dataclass(eq=False)
@@ -106,12 +110,12 @@ class Pace:
         if snapshot.note and snapshot.note not in self.notes:
             self.notes = [*self.notes[:1], snapshot.note]
 
-    def beat(self, snapshot: Snapshot, picture: NDArray[Any] | None = None) -> Beat:
+    def beat(self, snapshot: Snapshot, picture: NDArray[Any] | None = None, std: NDArray[Any] | None = None) -> Beat:
         """Pack a snapshot and the points since the last beat."""
         self.next_beat = time.monotonic() + BEAT
         points, self.points = tuple(self.points), []
         s = snapshot
-        return Beat(s.step, s.total, s.chosen, s.plane, s.planes, " ".join(self.notes), points, picture)
+        return Beat(s.step, s.total, s.chosen, s.plane, s.planes, " ".join(self.notes), points, picture, std)
 
     def picture_due(self, snapshot: Snapshot) -> bool:
         """Say whether it is time for a picture, and whether it would be another than the last."""
@@ -211,12 +215,12 @@ def _follow(
             break
         now = time.monotonic()
         if control.shown.is_set() and pace.picture_due(snapshot):
-            picture = source.shown(snapshot.image)
+            picture, std = source.shown(snapshot.image), _std(snapshot, source)
             pace.picture_made(snapshot, time.monotonic() - now)
             if kept is not None:
                 kept.add(snapshot.chosen, picture, snapshot.provenance)
             control.shown.clear()
-            yield pace.beat(snapshot, picture)
+            yield pace.beat(snapshot, picture, std)
         elif now >= pace.next_beat:
             yield pace.beat(snapshot)
     if control.discard.is_set():
@@ -233,7 +237,11 @@ def _answer(snapshot: Snapshot, pace: Pace, source: Source, kept: Kept | None, f
     if kept is not None:
         kept.add(snapshot.chosen, picture, snapshot.provenance, final=True)
     warning = write_beside(image, source.name, folder, result) if folder else ""
-    return Answer(picture, dict(snapshot.provenance), pace.beat(snapshot), kept, warning)
+    return Answer(picture, dict(snapshot.provenance), pace.beat(snapshot), kept, warning, _std(snapshot, source))
+
+
+def _std(snapshot: Snapshot, source: Source) -> Any:
+    return None if snapshot.std is None else source.shown_std(snapshot.std)
 
 
 def _sentence(error: Exception) -> str:
