@@ -87,6 +87,11 @@ class Curve(QWidget):
             self._mark.label.setFormat(f"step {step:,}")
             self._mark.show()
 
+    def name_criterion(self, name: str) -> None:
+        """Say what the right axis shows, where it is no stopping criterion."""
+        if self._plot is not None:
+            self._item.getAxis("right").setLabel(name, color=CRITERION)
+
     def _build(self, pyqtgraph: Any, background: str, text: str) -> None:
         self._plot = pyqtgraph.PlotWidget(background=background)
         # pyqtgraph asks for 640 x 480, which would make the dock half of napari's window.

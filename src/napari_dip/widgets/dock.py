@@ -229,7 +229,7 @@ def _ending(run: Run) -> str:
         what = f"{last.planes} planes, each the answer of its best step."
     else:
         what = f"the answer of step {last.chosen:,} of {last.step:,}." if last.chosen else "nothing was changed."
-    sentences = (f"{'Stopped' if stopped else 'Done'}: {what}", last.note, run.answer.warning)
+    sentences = (f"{'Stopped' if stopped else 'Done'}: {what}", run.answer.remark, last.note, run.answer.warning)
     return " ".join(sentence for sentence in sentences if sentence)
 
 

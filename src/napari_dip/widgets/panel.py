@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_dip.widgets.curve import Curve
+from napari_dip.widgets.measures import Measures
 
 if TYPE_CHECKING:
     from napari_dip.widgets.stream import Beat
@@ -39,9 +40,10 @@ class Panel(QWidget):
         self.buttons = {name: QPushButton(name) for name in HELP}
         self.use_button = QPushButton("Use this iterate")
         self.bar, self.message = QProgressBar(), QLabel()
-        self.curve = Curve(background, text)
+        self.curve, self.measures = Curve(background, text), Measures(background, text)
         self._times: list[tuple[float, int]] = []
-        self._judged = False  # whether a stopping rule has spoken
+        self.judging = True  # whether the criterion chooses among the steps
+        self._judged = False  # whether it has spoken
         self._lay_out()
         for name, signal in (
             ("Run", self.run),
@@ -72,6 +74,7 @@ class Panel(QWidget):
     def begin(self) -> None:
         """Get ready for a run."""
         self.curve.clear()
+        self.measures.clear()
         self._judged = False
         self.use_button.hide()
         self.bar.setRange(0, 0)
@@ -82,12 +85,13 @@ class Panel(QWidget):
     def show_beat(self, beat: Beat) -> None:
         """Move the bar and the curve."""
         self.curve.show_beat(beat)
+        self.measures.show_beat(beat)
         if not beat.total:
             return
         self.bar.setRange(0, beat.total)
         self.bar.setValue(beat.step)
         self.bar.setFormat("%p%" + self._pace(beat))
-        self._judged |= any(criterion is not None for _, _, criterion in beat.points)
+        self._judged |= self.judging and any(criterion is not None for _, _, criterion in beat.points)
         self.say(f"{where(beat, self._judged)} {beat.note}".strip())
 
     def end(self, sentence: str, *, error: bool = False) -> None:
@@ -135,6 +139,7 @@ class Panel(QWidget):
         layout.addWidget(self.message)
         layout.addWidget(self.use_button)
         layout.addWidget(self.curve, stretch=1)
+        layout.addWidget(self.measures)
 
 
 def where(beat: Beat, judged: bool) -> str:

@@ -32,6 +32,10 @@ class Order:
         Starts the work, called as `napari_dip.iter_denoise`, which it is by default.
     result : str
         What the answer is, such as "denoised"; its layer is named so.
+    finish : callable, optional
+        Takes the last Snapshot, in the worker, where the answer is kept; returns a sentence for the user.
+    drop : callable, optional
+        Called where the answer is not kept.
     """
 
     source: Source
@@ -42,6 +46,8 @@ class Order:
     folder: str = ""
     begin: Callable[..., Any] | None = None
     result: str = "denoised"
+    finish: Callable[[Any], str] | None = None
+    drop: Callable[[], None] | None = None
 
 
 _at_work: set[Run] = set()  # kept alive until their worker has ended, even where dock and window are gone
@@ -95,6 +101,7 @@ class Run(QObject):
             order.folder,
             order.begin,
             order.result,
+            order.finish,
             _worker_class=GeneratorWorker,
             _ignore_errors=True,
             _connect={
@@ -202,6 +209,8 @@ class Run(QObject):
     def _take_end(self) -> None:
         self._worker = None
         self._close_bar()
+        if self.order.drop is not None and self.answer is None and not self.failure:
+            self.order.drop()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         free_memory()
         _at_work.discard(self)

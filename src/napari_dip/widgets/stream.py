@@ -10,14 +10,14 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import DenoiseError
 from napari_dip.widgets.write import write_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -65,6 +65,8 @@ class Beat:
         The answer so far, as the layer shows it.
     std : array or None
         Beside a picture, its standard deviation, where one was asked for.
+    measures : mapping
+        What else a training is watched by, by name.
     """
 
     step: int = 0
@@ -76,11 +78,12 @@ class Beat:
     points: tuple[Point, ...] = ()
     picture: NDArray[Any] | None = None
     std: NDArray[Any] | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """How a run ended: the full answer, what made it, and the last beat."""
+    """How a run ended: the full answer, what made it, the last beat, and what there is to say or to warn of."""
 
     picture: NDArray[Any]
     provenance: dict[str, object]
@@ -88,6 +91,7 @@ class Answer:
     kept: Kept | None = None
     warning: str = ""
     std: NDArray[Any] | None = None
+    remark: str = ""
 
 
 @dataclass(eq=False)
@@ -115,7 +119,8 @@ class Pace:
         self.next_beat = time.monotonic() + BEAT
         points, self.points = tuple(self.points), []
         s = snapshot
-        return Beat(s.step, s.total, s.chosen, s.plane, s.planes, " ".join(self.notes), points, picture, std)
+        where = (s.step, s.total, s.chosen, s.plane, s.planes)
+        return Beat(*where, " ".join(self.notes), points, picture, std, s.measures)
 
     def picture_due(self, snapshot: Snapshot) -> bool:
         """Say whether it is time for a picture, and whether it would be another than the last."""
@@ -138,6 +143,7 @@ def watched(
     folder: str = "",
     begin: Callable[..., Iterator[Snapshot]] | None = None,
     result: str = "denoised",
+    finish: Callable[[Snapshot], str] | None = None,
 ) -> Generator[Beat, None, Answer | None]:
     """Run a method on a layer's source and report as it goes; made for napari's `create_worker`.
 
@@ -161,6 +167,8 @@ def watched(
         Starts the work, called as `napari_dip.iter_denoise`, which it is by default.
     result : str
         What the answer is; its file is named so.
+    finish : callable, optional
+        Takes the last Snapshot of a run that was not discarded, before the answer is handed out; returns a sentence.
 
     Yields
     ------
@@ -191,7 +199,8 @@ def watched(
         last = yield from _follow(stream, source, control, pace, kept)
         if last is None:
             return None
-        return _answer(last, pace, source, kept, folder, result)
+        remark = finish(last) if finish else ""
+        return replace(_answer(last, pace, source, kept, folder, result), remark=remark)
     except (RuntimeError, StopIteration) as error:
         sentence = _sentence(error)
         traceback.clear_frames(error.__traceback__)  # they hold the net and its memory

@@ -1,0 +1,269 @@
+"""The dock "Train": one network for a lab's own images, watched while it learns on a crop of the user's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
+
+from napari_dip.settings import N2N, TRAINED, Supervised
+from napari_dip.widgets.dock import FitDock
+from napari_dip.widgets.input import LayerCombo
+from napari_dip.widgets.layers import axes_of, source_of
+from napari_dip.widgets.paths import PathRow
+from napari_dip.widgets.rows import Rows, narrow, show_row
+from napari_dip.widgets.run import Order
+
+if TYPE_CHECKING:
+    from napari_dip.images.image import Image
+    from napari_dip.settings import Settings
+    from napari_dip.snapshot import Snapshot
+    from napari_dip.widgets.layers import Source
+
+LAYER, LAYERS, FILES = "This layer", "All image layers", "Files or a folder"
+WHERE = {
+    LAYER: "All planes of the layer above.",
+    LAYERS: "All planes of all image layers, but for those that a run has made.",
+    FILES: 'A file, a folder, or a pattern such as raw/*.tif; several separated by ";".',
+}
+SUFFIX = ".safetensors"
+MODELS = f"Models (*{SUFFIX})"
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What is trained on, and where the model goes."""
+
+    data: Any
+    targets: Any
+    model: Path
+    resume: bool
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where a training that was stopped is kept."""
+        return checkpoint_of(self.model)
+
+    def begin(self, image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
+        """Train, and show `image` denoised; called as `iter_denoise`."""
+        from napari_dip.training.run import iter_train
+
+        stream = iter_train(
+            self.data,
+            how,
+            targets=self.targets,
+            preview=image.with_pixels(image.pixels, name=image.name),
+            device=device,
+            checkpoint=self.checkpoint,
+            resume=self.resume,
+        )
+        return _shaped(stream, image)
+
+    def finish(self, last: Snapshot) -> str:
+        """Save the model, and say where it is."""
+        last.model.save(self.model, overwrite=True)
+        if last.step < last.total:
+            return f"The model so far is {self.model.name}; it can be resumed."
+        with suppress(OSError):
+            self.checkpoint.unlink(missing_ok=True)
+        return f"The model is {self.model.name}: choose it in the dock Denoise."
+
+    def drop(self) -> None:
+        """Leave nothing of a training that was discarded."""
+        if not self.resume:
+            with suppress(OSError):
+                self.checkpoint.unlink(missing_ok=True)
+
+
+def checkpoint_of(model: Path) -> Path:
+    """Return the name of the checkpoint beside a model."""
+    return model.with_name(f"{model.stem}.checkpoint{SUFFIX}")
+
+
+def _shaped(stream: Iterator[Snapshot], image: Image) -> Iterator[Snapshot]:
+    """Give the previews the axes of the layer, whose plane may have singletons."""
+    try:
+        for snapshot in stream:
+            yield replace(snapshot, make_image=partial(_picture, snapshot, image))
+    finally:
+        stream.close()  # type: ignore[attr-defined]  # a generator: this writes the checkpoint
+
+
+def _picture(snapshot: Snapshot, image: Image) -> Image:
+    preview = snapshot.image
+    pixels = np.asarray(preview.pixels)
+    if image.is_rgb and preview.axes == "CYX":
+        pixels = np.moveaxis(pixels, 0, -1)
+    return image.with_pixels(pixels.reshape(image.shape))
+
+
+class TrainBox(QWidget):
+    """Asks what to train on and where the model goes."""
+
+    changed = Signal()
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self.where = QComboBox()
+        for i, (name, help_text) in enumerate(WHERE.items()):
+            self.where.addItem(name)
+            self.where.setItemData(i, help_text, Qt.ItemDataRole.ToolTipRole)
+        self.files = PathRow("folder", "Folder of noisy images", hint="folder, file or pattern")
+        self.target_layer = LayerCombo(viewer, "Image")
+        self.target_files = PathRow("folder", "Folder of the other captures or clean images", hint="folder, file or pattern")
+        self.model = PathRow("save", "Save the model as", MODELS, hint=f"model{SUFFIX}")
+        self.resume = QCheckBox("Go on from where it was stopped")
+        self.resume.setToolTip("Else the training starts anew, and the checkpoint beside the model is replaced.")
+        self.rows = Rows()
+        for label, field in (
+            ("Train on", self.where),
+            ("Files", self.files),
+            ("Target", self.target_layer),
+            ("Targets", self.target_files),
+            ("Model", self.model),
+            ("", self.resume),
+        ):
+            self.rows.addRow(label, field)
+        narrow(self.where, self.files, self.target_layer, self.target_files, self.model)
+        self.setLayout(self.rows)
+        self.pairs = False
+        self.where.currentIndexChanged.connect(self.refresh)
+        for row in (self.files, self.target_files, self.model):
+            row.changed.connect(self.refresh)
+        self.target_layer.chosen.connect(self.changed)
+        self.refresh()
+
+    def refresh(self, _: Any = None) -> None:
+        """Show the rows that make sense now."""
+        files = self.where.currentText() == FILES
+        show_row(self.rows, self.files, files)
+        show_row(self.rows, self.target_files, files and self.pairs)
+        show_row(self.rows, self.target_layer, not files and self.pairs)
+        path = self.model.path
+        self.resume.setVisible(path is not None and checkpoint_of(path).exists())
+        self.changed.emit()
+
+    def training(self, viewer: Any, layer: Any, axes: str, how: Settings) -> Training:
+        """Return what is chosen; a ValueError says in a sentence what is missing."""
+        model = self.model.path
+        if model is None:
+            raise ValueError(f"Say where the model is to be saved: a file that ends with {SUFFIX}.")
+        if model.suffix.lower() != SUFFIX:
+            raise ValueError(f"The model is named {model.name}; give it the ending {SUFFIX}.")
+        if not model.absolute().parent.is_dir():
+            raise ValueError(f"There is no folder {model.parent}: choose another place for the model.")
+        data = self._data(viewer, layer, axes)
+        return Training(data, self._targets(layer, axes, how), model, self.resume.isVisible() and self.resume.isChecked())
+
+    def _data(self, viewer: Any, layer: Any, axes: str) -> Any:
+        if self.where.currentText() == FILES:
+            return _paths(self.files, "Name the files or the folder to train on.")
+        if self.where.currentText() == LAYER:
+            return [whole(layer, axes)]
+        layers = [one for one in viewer.layers if _is_noisy(one)]
+        return [whole(one, axes if one is layer else axes_of(one)) for one in layers]
+
+    def _targets(self, layer: Any, axes: str, how: Settings) -> Any:
+        if not self.pairs:
+            return None
+        needed = isinstance(how, Supervised)
+        if self.where.currentText() == FILES:
+            if self.target_files.path is None and not needed:
+                return None
+            return _paths(self.target_files, "Name the files or the folder of the clean images.")
+        if self.where.currentText() == LAYERS:
+            raise ValueError("Pairs can be made of this layer and another, or of files; choose one of these.")
+        target = self.target_layer.layer
+        if target is layer or target is None:
+            if needed:
+                raise ValueError("Choose the layer that holds the clean image as the target.")
+            return None
+        return [whole(target, axes)]
+
+    def leave(self) -> None:
+        """Stop following the viewer."""
+        self.target_layer.leave()
+
+
+class TrainWidget(FitDock):
+    """Trains a network on noisy images and shows on one layer what it makes of a crop while it learns."""
+
+    methods = TRAINED
+    label = "Method"
+    extra: TrainBox
+
+    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
+        super().__init__(viewer, parent)
+        self.panel.curve.name_criterion("validation error, least 1")
+        self.panel.judging = False
+
+    def order(self, source: Source, how: Settings) -> Order:
+        """Return what a run is to do; a ValueError says in a sentence why it cannot."""
+        self._follow_method(how)
+        layer = self.input.layers.layer
+        training = self.extra.training(self.viewer, layer, source.axes[: len(source.index)], how)
+        shown = one_plane(source, self.viewer, layer)
+        return Order(shown, how, begin=training.begin, result="preview", finish=training.finish, drop=training.drop)
+
+    def leave(self) -> None:
+        """End what runs and let go of the viewer."""
+        if not self._left:
+            self.extra.leave()
+        super().leave()
+
+    def _extra(self) -> TrainBox:
+        self.choices.keep.hide()
+        box = TrainBox(self.viewer)
+        box.changed.connect(self._on_choice)
+        return box
+
+    def _follow_method(self, how: Settings) -> None:
+        pairs = isinstance(how, N2N | Supervised)
+        if pairs != self.extra.pairs:
+            self.extra.pairs = pairs
+            self.extra.blockSignals(True)
+            self.extra.refresh()
+            self.extra.blockSignals(False)
+
+
+def whole(layer: Any, axes: str) -> Image:
+    """Return a layer's finest level as an Image; reads no pixels."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    index = tuple(slice(0, n) for n in data.shape[: layer.ndim])
+    return source_of(layer, axes, index).image()
+
+
+def one_plane(source: Source, viewer: Any, layer: Any) -> Source:
+    """Cut a source to the plane in view, so that a preview costs little."""
+    point = np.round(np.asarray(layer.world_to_data(viewer.dims.point))).astype(int)
+    index = list(source.index)
+    for axis, letter in enumerate(source.axes[: len(index)]):
+        if letter not in "YX":
+            start, stop, _ = index[axis].indices(source.data.shape[axis])
+            at = min(max(int(point[axis]), start), stop - 1)
+            index[axis] = slice(at, at + 1)
+    layered = source_of(layer, source.axes[: len(index)], tuple(index)) if source.data is _finest(layer) else None
+    return layered if layered is not None else replace(source, index=tuple(index))
+
+
+def _finest(layer: Any) -> Any:
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def _is_noisy(layer: Any) -> bool:
+    from napari.layers import Image as ImageLayer
+
+    return isinstance(layer, ImageLayer) and "napari_dip" not in layer.metadata and not layer.name.endswith("preview")
+
+
+def _paths(row: PathRow, wanted: str) -> list[Path]:
+    if row.path is None:
+        raise ValueError(wanted)
+    return [Path(part.strip()).expanduser() for part in str(row.path).split(";") if part.strip()]
