@@ -17,8 +17,9 @@ SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill the places of one page."""
-    markdown = markdown.replace("<!-- settings -->", "\n\n".join(map(settings_table, [*METHODS.values(), *TRAINED.values()])))
-    markdown = markdown.replace("<!-- presets -->", "\n\n".join(map(presets_table, [*METHODS.values(), *TRAINED.values()])))
+    methods = [*METHODS.values(), *TRAINED.values()]
+    markdown = markdown.replace("<!-- settings -->", "\n\n".join(map(settings_table, methods)))
+    markdown = markdown.replace("<!-- presets -->", "\n\n".join(map(presets_table, methods)))
     return re.sub(r"<!-- help: (\w+) -->", lambda found: help_text(found[1]), markdown)
 
 

@@ -145,6 +145,24 @@ def read_model_record(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from napari_dip.engine.tensors import read_record
 
     record, found = read_record(path, KEY, WHAT)
+    return _checked(record, path), found
+
+
+def peek(path: Path) -> tuple[dict[str, Any], Trained]:
+    """Read what a model file says of itself, and its settings; loads neither weights nor torch.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, ValueError
+        As `load_model`.
+    """
+    from napari_dip.images.header import read_header
+
+    record = _checked(read_header(path, KEY, WHAT)[0], path)
+    return record, settings_of(record, path)
+
+
+def _checked(record: dict[str, Any], path: Path) -> dict[str, Any]:
     number = record.get("format")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise ValueError(f"{path.name} is no {WHAT}: its record names no format.")
@@ -156,7 +174,7 @@ def read_model_record(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     for name in ("settings", "statistics", "training", "network"):
         if not isinstance(record.get(name), dict):
             raise ValueError(f"{path.name} has a damaged record: {name} is missing.")
-    return record, found
+    return record
 
 
 def settings_of(record: Mapping[str, Any], path: Path) -> Trained:

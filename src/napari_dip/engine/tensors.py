@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-LONGEST_HEADER = 16 << 20  # bytes
+from napari_dip.images.header import read_header
+
 _TYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": torch.uint8}
 
 
@@ -69,40 +70,8 @@ def read_record(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
     ValueError
         If it is none of ours, or damaged.
     """
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give a {what} (.safetensors).")
-    if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}; check the name and the folder.")
-    stranger = ValueError(f"{path.name} is no {what}; give a .safetensors file that it has written.")
-    header, space = _header(path, stranger)
-    texts = header.pop("__metadata__", None)
-    if not isinstance(texts, dict) or not isinstance(texts.get(key), str):
-        raise stranger
-    try:
-        record = json.loads(texts[key])
-    except (ValueError, RecursionError):
-        raise ValueError(f"{path.name} has a damaged record; copy it again from its source.") from None
-    if not isinstance(record, dict):
-        raise stranger
+    record, header, space = read_header(path, key, what)
     return record, _stand_ins(header, space, path)
-
-
-def _header(path: Path, stranger: ValueError) -> tuple[dict[str, Any], int]:
-    """Return the JSON header and how many bytes follow it."""
-    total = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if total < 10 or not 2 <= length <= LONGEST_HEADER:
-            raise stranger
-        if length > total - 8:
-            raise ValueError(f"{path.name} is cut short; copy it again from its source.")
-        try:
-            header = json.loads(file.read(length).decode("utf-8"))
-        except (ValueError, RecursionError):
-            raise stranger from None
-    if not isinstance(header, dict):
-        raise stranger
-    return header, total - 8 - length
 
 
 def _stand_ins(header: Mapping[str, Any], space: int, path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 from napari_dip.settings import METHODS, Settings
 from napari_dip.widgets.devices import DeviceCombo
 from napari_dip.widgets.form import Form
-from napari_dip.widgets.rows import Rows, align, narrow
+from napari_dip.widgets.rows import Rows, align, narrow, show_row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +78,13 @@ class Choices(QWidget):
         """Return the settings chosen; a ValueError says in a sentence what is wrong with them."""
         how = self.form.settings()
         return how.with_uncertainty() if self.uncertainty.isChecked() else how
+
+    def show_method(self, show: bool) -> None:
+        """Show or hide all but the device: a trained model has its method and settings in its file."""
+        for field in (self.method, self.preset):
+            show_row(self._rows, field, show)
+        self.form.setVisible(show)
+        self.keep.setVisible(show)
 
     def _new_form(self) -> Form:
         self.preset.blockSignals(True)

@@ -13,7 +13,7 @@ import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
-from napari_dip.settings import N2N, TRAINED, Supervised
+from napari_dip.settings import N2N, TRAINED, Supervised, Trained
 from napari_dip.widgets.dock import FitDock
 from napari_dip.widgets.input import LayerCombo
 from napari_dip.widgets.layers import axes_of, source_of
@@ -51,7 +51,7 @@ class Training:
         """Where a training that was stopped is kept."""
         return checkpoint_of(self.model)
 
-    def begin(self, image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
+    def begin(self, image: Image, how: Trained, *, device: str) -> Iterator[Snapshot]:
         """Train, and show `image` denoised; called as `iter_denoise`."""
         from napari_dip.training.run import iter_train
 
@@ -59,7 +59,7 @@ class Training:
             self.data,
             how,
             targets=self.targets,
-            preview=image.with_pixels(image.pixels, name=image.name),
+            preview=image,
             device=device,
             checkpoint=self.checkpoint,
             resume=self.resume,
@@ -117,7 +117,9 @@ class TrainBox(QWidget):
             self.where.setItemData(i, help_text, Qt.ItemDataRole.ToolTipRole)
         self.files = PathRow("folder", "Folder of noisy images", hint="folder, file or pattern")
         self.target_layer = LayerCombo(viewer, "Image")
-        self.target_files = PathRow("folder", "Folder of the other captures or clean images", hint="folder, file or pattern")
+        self.target_files = PathRow(
+            "folder", "Folder of the other captures or clean images", hint="folder, file or pattern"
+        )
         self.model = PathRow("save", "Save the model as", MODELS, hint=f"model{SUFFIX}")
         self.resume = QCheckBox("Go on from where it was stopped")
         self.resume.setToolTip("Else the training starts anew, and the checkpoint beside the model is replaced.")
@@ -159,8 +161,8 @@ class TrainBox(QWidget):
             raise ValueError(f"The model is named {model.name}; give it the ending {SUFFIX}.")
         if not model.absolute().parent.is_dir():
             raise ValueError(f"There is no folder {model.parent}: choose another place for the model.")
-        data = self._data(viewer, layer, axes)
-        return Training(data, self._targets(layer, axes, how), model, self.resume.isVisible() and self.resume.isChecked())
+        data, targets = self._data(viewer, layer, axes), self._targets(layer, axes, how)
+        return Training(data, targets, model, checkpoint_of(model).exists() and self.resume.isChecked())
 
     def _data(self, viewer: Any, layer: Any, axes: str) -> Any:
         if self.where.currentText() == FILES:
@@ -209,7 +211,7 @@ class TrainWidget(FitDock):
         self._follow_method(how)
         layer = self.input.layers.layer
         training = self.extra.training(self.viewer, layer, source.axes[: len(source.index)], how)
-        shown = one_plane(source, self.viewer, layer)
+        shown = one_plane(source, self.viewer, layer, max(self.input.level.currentIndex(), 0))
         return Order(shown, how, begin=training.begin, result="preview", finish=training.finish, drop=training.drop)
 
     def leave(self) -> None:
@@ -240,21 +242,16 @@ def whole(layer: Any, axes: str) -> Image:
     return source_of(layer, axes, index).image()
 
 
-def one_plane(source: Source, viewer: Any, layer: Any) -> Source:
+def one_plane(source: Source, viewer: Any, layer: Any, level: int) -> Source:
     """Cut a source to the plane in view, so that a preview costs little."""
-    point = np.round(np.asarray(layer.world_to_data(viewer.dims.point))).astype(int)
-    index = list(source.index)
-    for axis, letter in enumerate(source.axes[: len(index)]):
+    point = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
+    index, axes = list(source.index), source.axes[: len(source.index)]
+    for axis, letter in enumerate(axes):
         if letter not in "YX":
             start, stop, _ = index[axis].indices(source.data.shape[axis])
-            at = min(max(int(point[axis]), start), stop - 1)
+            at = min(max(round(float(point[axis])), start), stop - 1)
             index[axis] = slice(at, at + 1)
-    layered = source_of(layer, source.axes[: len(index)], tuple(index)) if source.data is _finest(layer) else None
-    return layered if layered is not None else replace(source, index=tuple(index))
-
-
-def _finest(layer: Any) -> Any:
-    return layer.data[0] if layer.multiscale else layer.data
+    return source_of(layer, axes, tuple(index), level)
 
 
 def _is_noisy(layer: Any) -> bool:

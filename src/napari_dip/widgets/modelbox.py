@@ -1,0 +1,78 @@
+"""The row of the dock "Denoise" that names a trained model; where it names one, nothing is fitted."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QLabel, QWidget
+
+from napari_dip.widgets.paths import PathRow
+from napari_dip.widgets.rows import Rows, narrow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_dip.images.image import Image
+    from napari_dip.settings import Trained
+    from napari_dip.snapshot import Snapshot
+
+HINT = "none: fit this image"
+
+
+class ModelBox(QWidget):
+    """Asks for a model file, and says what is in it."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row = PathRow("open", "Choose a trained model", "Models (*.safetensors)", HINT)
+        self.about = QLabel()
+        self.about.setWordWrap(True)
+        self.about.hide()
+        rows = Rows()
+        rows.addRow("Model", self.row)
+        rows.addRow(self.about)
+        narrow(self.row)
+        self.setLayout(rows)
+        self.labels = rows.labels
+        self.row.changed.connect(self.changed)
+
+    @property
+    def path(self) -> Path | None:
+        """The file named, None where images are to be fitted."""
+        return self.row.path
+
+    def settings(self) -> Trained:
+        """Return the settings of the model named; a ValueError says why it is none."""
+        from napari_dip.model import peek
+
+        path = self.row.path
+        assert path is not None
+        self.about.hide()
+        try:
+            record, settings = peek(path)
+        except OSError as error:
+            raise ValueError(f"{error} Or empty the line to fit this image.") from error
+        steps = record["training"].get("steps", 0)
+        parts = (settings.title, f"{steps:,} steps" if isinstance(steps, int) else "", str(record["description"])[:200])
+        self.about.setText(", ".join(part for part in parts if part) + ".")
+        self.about.show()
+        return settings
+
+    def begin(self) -> Any:
+        """Return what applies the model, called as `iter_denoise`."""
+        path = self.row.path
+        assert path is not None
+        return partial(_apply, path)
+
+
+def _apply(path: Path, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:
+    """Load the model and apply it; in the worker, since this loads torch."""
+    from napari_dip.api import iter_denoise
+    from napari_dip.model import load_model
+
+    return iter_denoise(image, load_model(path), device=device)

@@ -1,0 +1,165 @@
+"""The dock "Train", and its model in the dock "Denoise"; with the real engine on small images."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_dip.api import iter_denoise
+from napari_dip.images.files import write
+from napari_dip.images.image import Image
+from napari_dip.model import load_model
+from napari_dip.widgets.reader import get_reader
+from napari_dip.widgets.train import FILES, LAYERS, TrainWidget, checkpoint_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(120)
+WAIT = 40_000
+
+
+def noisy(*shape: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.poisson(20 + 10 * rng.random(shape)).astype(np.uint16)
+
+
+@pytest.fixture
+def train(viewer: Any, errors: list[str], qtbot: Any, tmp_path: Path) -> Iterator[Callable[..., TrainWidget]]:
+    """Give a function that adds a stack and opens the dock on it."""
+    docks: list[TrainWidget] = []
+
+    def make(*shape: int, steps: int = 3, **look: Any) -> TrainWidget:
+        viewer.add_image(noisy(*(shape or (4, 40, 48))), name="cells", **look)
+        dock = TrainWidget(viewer)
+        qtbot.addWidget(dock)
+        for name, value in {"steps": steps, "channels": 4, "batch": 1, "crop": 16}.items():
+            dock.choices.form.box(name).value = value
+        dock.extra.model.path = tmp_path / "model.safetensors"
+        docks.append(dock)
+        return dock
+
+    yield make
+    for dock in docks:
+        run = dock.run
+        dock.leave()
+        if run is not None:
+            qtbot.waitUntil(lambda run=run: not run.running, timeout=WAIT)
+
+
+def test_a_training_shows_a_preview_and_leaves_a_model(
+    train: Callable[..., TrainWidget], viewer: Any, finish: Any, tmp_path: Path
+) -> None:
+    dock = train(scale=(3, 0.2, 0.1))
+    viewer.dims.set_point(0, 2 * 3)
+    run = finish(dock.start())
+    assert run.failure == ""
+    source, preview = viewer.layers
+    assert preview.name == "cells preview" and preview.data.shape == (1, 40, 48)
+    np.testing.assert_allclose(preview.data_to_world((0, 0, 0)), source.data_to_world((2, 0, 0)))
+    assert preview.data.std() < source.data[2].std()
+    model = load_model(tmp_path / "model.safetensors")
+    assert model.training["steps"] == 3
+    assert "choose it in the dock Denoise" in dock.panel.message.text()
+    assert not checkpoint_of(tmp_path / "model.safetensors").exists()
+    assert len(dock.panel.measures.points["learning_rate"]) > 0
+
+
+def test_stop_keeps_the_model_and_it_can_go_on(
+    train: Callable[..., TrainWidget], finish: Any, qtbot: Any, tmp_path: Path
+) -> None:
+    dock = train(steps=100_000)
+    run = dock.start()
+    qtbot.waitUntil(lambda: run.layer is not None, timeout=WAIT)
+    dock.stop()
+    finish(run)
+    model = tmp_path / "model.safetensors"
+    done = load_model(model).training["steps"]
+    assert 0 < done < 100_000 and checkpoint_of(model).exists()
+    dock.extra.refresh()
+    dock.extra.resume.setChecked(True)
+    run = dock.start()
+    steps: list[int] = []
+    run.beat.connect(lambda beat: steps.append(beat.step))
+    qtbot.waitUntil(lambda: bool(steps) and steps[-1] > 0, timeout=WAIT)
+    dock.stop()
+    finish(run)
+    first = next(step for step in steps if step)
+    assert first > done and load_model(model).training["steps"] >= first
+
+
+def test_discard_leaves_nothing(
+    train: Callable[..., TrainWidget], viewer: Any, finish: Any, qtbot: Any, tmp_path: Path
+) -> None:
+    dock = train(steps=100_000)
+    run = dock.start()
+    qtbot.waitUntil(lambda: run.layer is not None, timeout=WAIT)
+    dock.discard()
+    finish(run)
+    assert [layer.name for layer in viewer.layers] == ["cells"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_missing_is_said(train: Callable[..., TrainWidget], tmp_path: Path) -> None:
+    dock = train()
+    for path, sentence in ((None, "where the model is to be saved"), (tmp_path / "a.tif", "ending .safetensors")):
+        dock.extra.model.path = path
+        assert dock.start() is None and sentence in dock.panel.message.text()
+    dock.extra.model.path = tmp_path / "nowhere" / "a.safetensors"
+    assert dock.start() is None and "no folder" in dock.panel.message.text()
+    dock.extra.model.path = tmp_path / "a.safetensors"
+    dock.extra.where.setCurrentText(FILES)
+    assert dock.start() is None and "Name the files" in dock.panel.message.text()
+    dock.extra.where.setCurrentText(LAYERS)
+    dock.choices.method.setCurrentIndex(dock.choices.method.findData("supervised"))
+    assert dock.start() is None and "Pairs" in dock.panel.message.text()
+
+
+def test_files_and_pairs_of_layers_are_trained_on(
+    train: Callable[..., TrainWidget], viewer: Any, finish: Any, tmp_path: Path
+) -> None:
+    for number in range(2):
+        write(tmp_path / f"{number}.tif", Image(noisy(30, 32), "YX"))
+    dock = train(30, 32)
+    dock.extra.where.setCurrentText(FILES)
+    dock.extra.files.path = tmp_path / "*.tif"
+    assert finish(dock.start()).failure == ""
+    assert load_model(tmp_path / "model.safetensors").training["data"]["planes"] == 2
+
+
+def test_a_model_is_applied_by_the_dock_denoise(
+    train: Callable[..., TrainWidget],
+    make_dock: Callable[..., Any],
+    viewer: Any,
+    finish: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finish(train().start())
+    model = tmp_path / "model.safetensors"
+    monkeypatch.setattr("napari_dip.api.iter_denoise", iter_denoise)  # the real one
+    dock = make_dock(noisy(3, 33, 35))
+    dock.extra.row.path = model
+    assert "Implicit Deep Denoiser Prior" in dock.extra.about.text()
+    assert not dock.choices.form.isVisibleTo(dock)
+    assert finish(dock.start()).failure == ""
+    answer = viewer.layers[-1]
+    assert answer.data.shape == (3, 33, 35) and answer.data.std() < noisy(3, 33, 35).std()
+    assert answer.metadata["napari_dip"]["model"]["network"]["name"] == "blurred-unet"
+    dock.extra.row.path = tmp_path / "other.safetensors"
+    assert dock.start() is None and "no file" in dock.panel.message.text()
+    dock.extra.row.path = None
+    assert dock.choices.form.isVisibleTo(dock)
+
+
+def test_only_models_of_ours_are_taken_by_the_reader(
+    train: Callable[..., TrainWidget], finish: Any, tmp_path: Path
+) -> None:
+    finish(train().start())
+    assert get_reader(str(tmp_path / "model.safetensors")) is not None
+    (tmp_path / "other.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    assert get_reader(str(tmp_path / "other.safetensors")) is None
+    assert get_reader([str(tmp_path / "model.safetensors")]) is None
