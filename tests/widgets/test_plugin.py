@@ -37,7 +37,7 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
     manifest = PluginManifest.from_distribution("napari-dip")
     manifest.validate_imports()
     contributions = manifest.contributions
-    assert [w.display_name for w in contributions.widgets] == ["Denoise", "Restore"]
+    assert [w.display_name for w in contributions.widgets] == ["Denoise", "Restore", "Train"]
     assert [m.command for m in contributions.menus["napari/layers/filter"]] == [
         "napari-dip.denoise",
         "napari-dip.restore",

@@ -12,7 +12,8 @@ from napari_dip.images.files import write
 from napari_dip.images.image import Image
 from napari_dip.model import load_model
 from napari_dip.widgets.reader import get_reader
-from napari_dip.widgets.train import FILES, LAYERS, TrainWidget, checkpoint_of
+from napari_dip.widgets.train import FILES, LAYERS, TrainWidget
+from napari_dip.widgets.training import checkpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -45,13 +45,16 @@ class Choices(QWidget):
     ) -> None:
         super().__init__(parent)
         self._methods = methods
+        self.maps = True  # whether there is a layer of uncertainty
         self._neighbours = neighbours
         self.method, self.preset, self.device = QComboBox(), QComboBox(), DeviceCombo(device)
         narrow(self.method, self.preset, self.device)
         self.keep = QCheckBox("Keep iterates")
         self.keep.setToolTip("A slider then shows how the fit went, and any iterate can be made the answer.")
         self.uncertainty = QCheckBox("Uncertainty layer")
-        self.uncertainty.setToolTip("A second layer, hidden at first, says for every pixel how far off the answer may be.")
+        self.uncertainty.setToolTip(
+            "A second layer, hidden at first, says for every pixel how far off the answer may be."
+        )
         for key, settings in methods.items():
             self.method.addItem(settings.title, key)
         self._rows = Rows()
@@ -85,6 +88,7 @@ class Choices(QWidget):
             show_row(self._rows, field, show)
         self.form.setVisible(show)
         self.keep.setVisible(show)
+        self.uncertainty.setVisible(show and self.maps)
 
     def _new_form(self) -> Form:
         self.preset.blockSignals(True)

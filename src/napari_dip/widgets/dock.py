@@ -47,6 +47,7 @@ class FitDock(QWidget):
         self._left = self._refused = False
         self.input = InputBox(viewer)
         self.choices = Choices(preferences().device, self.input.rows.labels, self.methods, self.label)
+        self.choices.maps = self.maps
         self.choices.uncertainty.setVisible(self.maps)
         self.panel = Panel(*_colours(viewer))
         self.extra = self._extra()
