@@ -116,19 +116,25 @@ def losses(image: np.ndarray, how: DIP | PatchDIP, device: str) -> list[float]:
     return [round(float(np.mean(loss[i : i + 10])), 6) for i in range(0, len(loss), 10)]
 
 
+def block(tiles: list[np.ndarray]) -> np.ndarray:
+    """Put nine tiles together."""
+    return np.block([tiles[3 * i : 3 * i + 3] for i in range(3)])
+
+
 def fit(args: argparse.Namespace, result: dict[str, object]) -> None:
     """Fill in Figure 3."""
     same = {"steps": args.steps, "channels": args.channels, "scales": 4, "learning_rate": 0.01, "schedule": "constant"}
     how = {"stop": "never", "held_out_share": 0.0, "stabilise": False, **same}
     noise = np.random.default_rng(0).uniform(0, 1, (args.size, args.size))
     apart = PatchDIP(stride=64, **how)  # no patch shares a pixel with another
-    one = pair(PHOTOGRAPHS[0], 192)[1] / 255
-    many = np.block([[pair(PHOTOGRAPHS[3 * i + j], 64)[1] / 255 for j in range(3)] for i in range(3)])
+    photographs = [pair(name, 192)[1] / 255 for name in PHOTOGRAPHS]
+    tiles = [[p[64 * i : 64 * i + 64, 64 * j : 64 * j + 64] for i in range(3) for j in range(3)] for p in photographs]
+    mosaics = [[tiles[photograph][place] for photograph in range(9)] for place in range(9)]
     for name, image, settings in (
         ("noise, DIP", noise, DIP(net="skip", jitter=0, **how)),
         ("noise, PatchDIP", noise, PatchDIP(**how)),
-        ("patches of one photograph", one, apart),
-        ("patches of nine photographs", many, apart),
+        *((f"nine patches of photograph {n}", block(tiles[n]), apart) for n in (0, 4, 7)),
+        *((f"patch {n} of nine photographs", block(mosaics[n]), apart) for n in (0, 4, 7)),
     ):
         variance = float(image.var())
         curve = losses(image, settings, args.device)

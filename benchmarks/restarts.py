@@ -1,7 +1,7 @@
 """The average of several restarts against one, and how well the uncertainty knows where the answer is wrong.
 
     python benchmarks/restarts.py [--images BPAE_G,fish,mice,TwoPhoton_BPAE_B_1] [--size 128] [--restarts 4]
-                                  [--part average|uncertainty] [--device cpu] [--name restarts]
+                                  [--part average|uncertainty] [--sources predicted,...] [--device cpu] [--name restarts]
 
 average: PSNR of single runs of the default DIP with seeds of their own, and of the average of as many restarts.
 uncertainty: for each source, the Spearman correlation over all pixels between the standard deviation and the true
@@ -50,7 +50,8 @@ def average(args: argparse.Namespace, noisy: np.ndarray, clean: np.ndarray) -> d
 def uncertainty(args: argparse.Namespace, noisy: np.ndarray, clean: np.ndarray) -> dict[str, object]:
     """Return for each source the rank correlation with the error, and how many errors lie below it."""
     out = {}
-    for name, how in sources(args.restarts).items():
+    wanted = args.sources.split(",") if args.sources else sources(args.restarts)
+    for name, how in ((name, sources(args.restarts)[name]) for name in wanted):
         answer, std = denoise(noisy, how, device=args.device, return_std=True)
         error = np.abs(answer - clean)
         rank = float(spearmanr(std.ravel(), error.ravel())[0])
@@ -65,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", choices=["average", "uncertainty"], default="average")
     parser.add_argument("--images", default="BPAE_G,fish,mice,TwoPhoton_BPAE_B_1")
+    parser.add_argument("--sources", default="", help="those to measure, with commas between; all by default")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--restarts", type=int, default=4)
     parser.add_argument("--device", default="cpu")
