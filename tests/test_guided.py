@@ -8,9 +8,11 @@ from scipy import ndimage
 
 from napari_dip import Guided, Image, iter_restore_guided, last, psnr, restore_guided
 
-QUICK = Guided(steps=2, channels=4, scales=2)
+QUICK = Guided(steps=3, channels=4, crop=16, stop="never")
+SKIP = Guided(steps=3, channels=4, scales=2, net="skip")
 
 
+@pytest.mark.parametrize("how", [QUICK, SKIP], ids=lambda how: how.net)
 @pytest.mark.parametrize(
     ("axes", "shape", "guide_axes", "guide_shape"),
     [
@@ -23,15 +25,15 @@ QUICK = Guided(steps=2, channels=4, scales=2)
     ],
 )
 def test_guides_of_one_size_are_taken(
-    axes: str, shape: tuple[int, ...], guide_axes: str, guide_shape: tuple[int, ...]
+    axes: str, shape: tuple[int, ...], guide_axes: str, guide_shape: tuple[int, ...], how: Guided
 ) -> None:
     rng = np.random.default_rng(0)
     image = Image(rng.random(shape), axes, scale=(0.1,) * len(shape))
     guide = Image(1000 * rng.random(guide_shape), guide_axes)
-    answer = last(iter_restore_guided(image, guide, QUICK, device="cpu")).image
+    answer = last(iter_restore_guided(image, guide, how, device="cpu")).image
     assert (answer.shape, answer.axes, answer.scale) == (image.shape, axes, image.scale)
     assert answer.provenance["task"] == "guided"
-    other = restore_guided(image, Image(rng.random(guide_shape), guide_axes), QUICK, device="cpu")
+    other = restore_guided(image, Image(rng.random(guide_shape), guide_axes), how, device="cpu")
     assert not np.array_equal(np.asarray(answer), np.asarray(other))
 
 
@@ -46,14 +48,40 @@ def test_broken_guides_are_refused_at_the_call() -> None:
         iter_restore_guided(np.zeros((8, 8)), np.full((8, 8), np.nan))
 
 
-def test_an_edge_of_the_guide_helps() -> None:
-    rng = np.random.default_rng(0)
+def scene(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A dim picture of two levels with Poisson noise, its clean version, and where it is bright."""
+    rng = np.random.default_rng(seed)
     shape = ndimage.gaussian_filter(rng.normal(size=(64, 64)), 4) > 0
     clean = np.where(shape, 12.0, 4.0)
-    dim = rng.poisson(clean)
-    bright = 900.0 * shape + 100
-    how = Guided(steps=120, channels=8, scales=3)
-    helped = restore_guided(dim, bright, how, device="cpu")
+    return rng.poisson(clean), clean, shape
+
+
+@pytest.mark.parametrize(
+    "how",
+    [Guided(steps=120, channels=12, crop=24), Guided(steps=120, channels=8, scales=3, net="skip", learning_rate=0.01)],
+    ids=lambda how: how.net,
+)
+def test_an_edge_of_the_guide_helps(how: Guided) -> None:
+    dim, clean, shape = scene()
+    helped = restore_guided(dim, 900.0 * shape + 100, how, device="cpu")
     blurs = [ndimage.gaussian_filter(dim.astype(float), sigma) for sigma in np.arange(0.5, 3, 0.25)]
     best_blur = max(psnr(clean, blur, data_range=8) for blur in blurs)
     assert psnr(clean, helped, data_range=8) > best_blur + 2
+
+
+def test_a_strangers_edges_are_not_painted() -> None:
+    dim, clean, _ = scene()
+    stranger = scene(1)[2]
+    answer = restore_guided(dim, 900.0 * stranger + 100, Guided(steps=120, channels=12, crop=24), device="cpu")
+    edges = ndimage.gaussian_filter(stranger.astype(float), 0.7) - ndimage.gaussian_filter(stranger.astype(float), 3)
+    assert abs(np.corrcoef((answer - clean).ravel(), edges.ravel())[0, 1]) < 0.1
+
+
+def test_the_smallest_network_sees_the_guide_too() -> None:
+    how = QUICK.model_copy(update={"layers": 0})
+    assert restore_guided(scene()[0], scene(1)[0], how, device="cpu").shape == (64, 64)
+
+
+def test_an_image_without_noise_is_left_as_it_is() -> None:
+    flat = np.full((12, 12), 7.0)
+    assert np.array_equal(restore_guided(flat, np.eye(12), QUICK, device="cpu"), flat)

@@ -44,7 +44,7 @@ NOISE_UNITS = 3.0  # the network's input has noise of standard deviation 1/3
 STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about this many pixels
 
 
-def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator[Step]:
+def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float, guide: Tensor | None = None) -> Iterator[Step]:
     """Fit the blind-spot network to a noisy plane.
 
     Parameters
@@ -57,6 +57,8 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator
         Seeded, on the CPU.
     noise : float
         Standard deviation of the noise in `y`, the same everywhere.
+    guide : Tensor, optional
+        Another image of the same place, (channels, Y, X), whose noise is its own: the network sees its pixels too.
 
     Yields
     ------
@@ -67,12 +69,15 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float) -> Iterator
     x = ((y - centre) / unit)[None]  # (1, C, Y, X)
     colours = len(y)
     with seeded(s.seed):
-        net = BlindSpotNet(colours, s.channels, s.layers).to(y.device)
+        net = BlindSpotNet(colours, s.channels, s.layers, 0 if guide is None else len(guide)).to(y.device)
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
     seen = mirror((~hidden).float()[None], net.reach)
     rings = ring_means(x)
     start = best_mixture(x, rings)
-    padded = torch.cat([mirror(torch.cat([x, start, rings], dim=1), net.reach), seen], dim=1)
+    views = [x, start, rings]
+    if guide is not None:
+        views.append((guide - guide.mean())[None] / guide.std(correction=0).clamp(min=1e-6))
+    padded = torch.cat([mirror(torch.cat(views, dim=1), net.reach), seen], dim=1)
     variance = NOISE_UNITS**-2
     error = ((x - start).square().mean() / variance - 1).clamp(0.01, 100).item()  # of the start, in units of the noise
     net.offset.data[:, colours:] = math.log(math.expm1(error / SPREAD_UNITS))
@@ -116,7 +121,7 @@ def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: 
     Parameters
     ----------
     padded : Tensor
-        Shape (1, C * (2 + rings), Y + 2 reach, X + 2 reach).
+        Shape (1, C * (2 + rings) + guides, Y + 2 reach, X + 2 reach).
     orientation : int
         Which of the eight orientations the network gets to see.
 

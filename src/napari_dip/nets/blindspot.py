@@ -34,11 +34,13 @@ class BlindSpotNet(nn.Module):
         Width of the network.
     layers : int
         Dilated convolutions; the network sees ``1 + 2 * layers`` pixels far.
+    guides : int
+        Channels of another image of the same place, all of whose pixels it sees.
     """
 
-    def __init__(self, colours: int = 1, channels: int = 48, layers: int = 4) -> None:
+    def __init__(self, colours: int = 1, channels: int = 48, layers: int = 4, guides: int = 0) -> None:
         super().__init__()
-        self.colours = colours
+        self.colours, self.guides = colours, guides
         self.reach = 1 + 2 * layers
         self.first = nn.Conv2d(colours, channels, 3)
         blind = torch.ones(1, 1, 3, 3)
@@ -46,10 +48,13 @@ class BlindSpotNet(nn.Module):
         self.blind: Tensor
         self.register_buffer("blind", blind, persistent=False)
         self.around = nn.ModuleList(nn.Conv2d(channels, channels, 3, dilation=2) for _ in range(layers))
-        self.join = nn.Conv2d(channels + colours * (1 + len(RING_WIDTHS)), channels, 1)
+        aside = channels if guides else 0
+        self.join = nn.Conv2d(channels + colours * (1 + len(RING_WIDTHS)) + aside, channels, 1)
         self.mix = nn.Conv2d(channels, channels, 1)
         self.last = nn.Conv2d(channels, 2 * colours, 1, bias=False)
         self.offset = nn.Parameter(torch.zeros(1, 2 * colours, 1, 1))
+        if guides:
+            self.aside = nn.ModuleList([nn.Conv2d(guides, channels, 3), nn.Conv2d(channels, channels, 3)])
         nn.init.zeros_(self.last.weight)  # the fit starts at the mixture of rings
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -58,8 +63,8 @@ class BlindSpotNet(nn.Module):
         Parameters
         ----------
         x : Tensor
-            Shape (B, colours * (2 + rings), Y + 2 reach, X + 2 reach): the image, the mixture of its ring means, and
-            the ring means.
+            Shape (B, colours * (2 + rings) + guides, Y + 2 reach, X + 2 reach): the image, the mixture of its ring
+            means, the ring means, and the guide.
 
         Returns
         -------
@@ -67,13 +72,21 @@ class BlindSpotNet(nn.Module):
             Shape (B, colours, Y, X) each. `spread` is the logarithm of the variance of the error of `mean`.
         """
         act = functional.leaky_relu
-        image, rings = x[:, : self.colours], x[:, self.colours :]
+        end = x.shape[1] - self.guides
+        image, rings, guide = x[:, : self.colours], x[:, self.colours : end], x[:, end:]
         h = functional.conv2d(image, self.first.weight * self.blind, self.first.bias)
         for conv in self.around:  # (B, channels, ...), two pixels less on each side every time
             h = h[..., 2:-2, 2:-2] + conv(act(h, 0.1))
         r = self.reach
         rings = rings[..., r:-r, r:-r]
-        h = act(self.join(act(torch.cat([h, rings], dim=1), 0.1)), 0.1)
+        parts = [h, rings]
+        if self.guides:
+            spare = r - 2  # of the margin: its two convolutions take a pixel each
+            inner = slice(max(spare, 0), -spare if spare > 0 else None)
+            near = mirror(guide[..., inner, inner], max(-spare, 0))
+            first, second = self.aside
+            parts.append(second(act(first(near), 0.1)))
+        h = act(self.join(act(torch.cat(parts, dim=1), 0.1)), 0.1)
         h = self.last(act(self.mix(h), 0.1)) + self.offset
         return h[:, : self.colours] + rings[:, : self.colours], h[:, self.colours :]
 

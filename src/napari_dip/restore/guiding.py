@@ -1,4 +1,9 @@
-"""Guided restoration (flash / no-flash): the network looks at another image of the same place."""
+"""Guided restoration (flash / no-flash): the network looks at another image of the same place.
+
+As published the guide is the network's input z. The preset ``fast`` shows it to the blind-spot network beside the
+image: what the network makes of the guide has to predict the image's own pixels, so that structures of the guide that
+are not in the image find no way into the answer.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from napari_dip.api import as_image
+from napari_dip.api import NO_NOISE, as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import Survey, survey
 from napari_dip.planes import Work, translated, walk
@@ -149,10 +154,17 @@ def _restore(how: DIP, aid: Image, found: Survey, y: Tensor, unit: UnitRange, in
     """Fit one plane with the guide's plane as z."""
     import torch
 
-    from napari_dip.methods import dip
+    from napari_dip.engine.loop import Step
+    from napari_dip.methods import blindspot, dip
 
+    if unit.noise == 0 or float(y.max() - y.min()) == 0:
+        zero = torch.zeros((), device=y.device)
+        return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
     indices = aid.plane_indices()
     place = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
     z = found.unit(aid, place).to_unit(aid.plane(place))
     guide = torch.as_tensor(np.ascontiguousarray(z), dtype=torch.float32).to(y.device)
-    return dip.fit(y, how, torch.Generator().manual_seed(how.seed), guide=guide)
+    generator = torch.Generator().manual_seed(how.seed)
+    if how.net == "blind-spot":
+        return blindspot.fit(y, how, generator, unit.noise, guide)
+    return dip.fit(y, how, generator, guide=guide)

@@ -85,35 +85,31 @@ class Upscale(DIP):
 
 
 class Guided(DIP):
-    """How an image is restored with the help of a guide: the published network, whose input is the guide."""
+    """How an image is restored with the help of a guide.
+
+    The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image; ``paper`` takes it as
+    the input z of the published network.
+    """
 
     title: ClassVar[str] = "Guided restoration"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "paper": {
+            "net": "skip",
             "steps": 600,
             "learning_rate": 0.1,
+            "schedule": "constant",
+            "stabilise": False,
             "stop": "never",
             "averaging": 0.0,
             "channels": 128,
-            "schedule": "constant",
             "jitter": 0.0,
-            "stabilise": False,
         },
     }
 
-    steps: int = knob(
-        600,
-        "Steps of Adam at most; the stopping rule may end the fit earlier.",
-        unit="steps",
-        ge=1,
-        le=1_000_000,
-        basic=True,
+    net: Literal["blind-spot", "skip", "resnet", "resunet", "unet"] = knob(
+        "blind-spot", "Network: blind-spot sees the image around each pixel and the guide; the others the guide only."
     )
-    net: Literal["skip", "resnet", "resunet", "unet"] = knob(
-        "skip", "Network that turns the guide into an image; skip is the published one."
-    )
-    learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)
 
 
 class Invert(DIP):
