@@ -1,16 +1,20 @@
 """Inpainting, super-resolution, guided restoration: the DIP paper's experiments beside what others do.
 
     python benchmarks/restorations.py inpaint | upscale | guided | holes [--full] [--device cuda:0] [--steps N]
+    python benchmarks/restorations.py page
 
 By default a reduced size for two CPU cores: 256 x 256 crops and the presets `fast`. `--full` takes the whole images and
 the presets made for them, for a GPU. Writes docs/results/restorations_TASK.json and, where there is something to see, a
-small picture beside it. Scores are for the range 255 (guided: the image's own peak).
+small picture beside it; `page` writes docs/results/restorations.md from them. Scores are for the range 255 (guided: the image's own peak).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import time
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import DATA, RESULTS, centre, machine, save
@@ -21,6 +25,27 @@ from napari_dip import DIP, Guided, Inpaint, Upscale, denoise, inpaint, psnr, re
 
 HALF = ("set12/01", "set12/02", "set12/09")
 SMALL = ("dip_tasks/zebra_GT", "set12/02", "set12/09")
+HEAD = """# Results: restorations
+
+This page is written by `benchmarks/restorations.py page` from the records beside it. PSNR in dB for the range 255 unless said
+otherwise; seconds are wall time on a machine with much other work.
+"""
+INPAINT = "PSNR of the whole image, known pixels kept, beside `skimage.restoration.inpaint_biharmonic`."
+UPSCALE = "Downsampled by 4 with Pillow's Lanczos filter, restored, beside Pillow's bicubic enlargement."
+GUIDED = """A channel dimmed to a peak of 20 photons (Poisson noise drawn from seed 0), with the bright channel BPAE_R as guide. BPAE_R shows
+other structures than BPAE_G; the blank image has none at all; the last row is the channel's own bright capture as guide. PSNR for the
+range of 20 photons / correlation of the error with the guide's fine structure, where the image is dark and the guide bright
+(painting would make it positive) / root mean square error there, in photons."""
+CAPTIONS = {
+    "inpaint": "Barbara, middle: what was given, biharmonic, `inpaint`, the truth.",
+    "upscale": "Zebra, middle: bicubic, `upscale`, the truth.",
+    "guided": "The guide, the dim channel, restored without guide, restored with guide, the truth.",
+}
+PICTURES = {
+    "vase": "## Holes\n\nThe paper's vase at half size: given and filled (preset `holes`, reduced).",
+    "library": "The paper's library at half size: given and filled (preset `holes`, reduced).",
+    "cave": "## Flash and no flash\n\nThe paper's cave, a corner of it: flash (the guide), no flash, restored.",
+}
 TASKS = DATA / "dip_tasks"
 SIDE = 256
 
@@ -36,7 +61,7 @@ def score(clean: np.ndarray, image: np.ndarray) -> float:
     return round(psnr(clean, np.clip(image, 0, 255), data_range=255), 2)
 
 
-def run_inpaint(args: argparse.Namespace) -> dict[str, object]:
+def run_inpaint(args: argparse.Namespace) -> dict[str, Any]:
     """Half of the pixels missing at random, known ones kept, against inpaint_biharmonic."""
     from skimage.restoration import inpaint_biharmonic
 
@@ -65,7 +90,7 @@ def run_inpaint(args: argparse.Namespace) -> dict[str, object]:
     return {"settings": how.described(), "missing": 0.5, "images": rows}
 
 
-def run_upscale(args: argparse.Namespace) -> dict[str, object]:
+def run_upscale(args: argparse.Namespace) -> dict[str, Any]:
     """Four times super-resolution of Lanczos-downsampled pictures, against bicubic."""
     how = Upscale.preset("paper" if args.full else "fast", **steps_of(args))
     rows = []
@@ -91,7 +116,7 @@ def run_upscale(args: argparse.Namespace) -> dict[str, object]:
     return {"settings": how.described(), "factor": 4, "images": rows}
 
 
-def run_guided(args: argparse.Namespace) -> dict[str, object]:
+def run_guided(args: argparse.Namespace) -> dict[str, Any]:
     """A dim channel with a bright one as guide, against the same without one; then flash / no-flash.
 
     `painted` is the correlation of the error with the guide's fine structure, and `rms` the error, where the image is
@@ -105,17 +130,22 @@ def run_guided(args: argparse.Namespace) -> dict[str, object]:
     )
     fine = bright - ndimage.gaussian_filter(bright, 6)
     rows = []
-    for name, clean, peak in (
-        ("BPAE_G with BPAE_R", other / 255 * 20, 20.0),
-        ("blank with BPAE_R", np.full_like(other, 5.0), 20.0),
+    own = centre(np.asarray(Picture.open(folder / "BPAE_G_raw.tif"), np.float32), len(other))
+    peak = 20.0
+    for name, clean, guide in (
+        ("BPAE_G with BPAE_R", other / 255 * peak, bright),
+        ("blank with BPAE_R", np.full_like(other, 5.0), bright),
+        ("BPAE_G with its bright capture", other / 255 * peak, own),
     ):
+        if args.images and name not in args.images:
+            continue
         dim = np.random.default_rng(0).poisson(clean).astype(np.float32)
         dark = ndimage.gaussian_filter(clean, 2) <= np.quantile(ndimage.gaussian_filter(clean, 2), 0.4)
         dark &= bright > np.quantile(bright, 0.8)
         answers = {
             "noisy": dim,
             "unguided": denoise(dim, DIP(**steps_of(args)), device=args.device),
-            "guided": restore_guided(dim, bright, how, device=args.device),
+            "guided": restore_guided(dim, guide, how, device=args.device),
         }
         row: dict[str, object] = {"image": name, "peak_photons": peak}
         for kind, image in answers.items():
@@ -127,9 +157,11 @@ def run_guided(args: argparse.Namespace) -> dict[str, object]:
             }
         rows.append(row)
         print(row, flush=True)
-        if "BPAE_G" in name:
+        if name == "BPAE_G with BPAE_R":
             shown = [image / peak * 255 for image in (dim, answers["unguided"], answers["guided"], clean)]
             picture("guided", [bright, *shown], crop=128)
+    if args.images and "cave" not in args.images:
+        return {"settings": how.described(), "images": rows}
     noflash, flash = (
         np.asarray(Picture.open(TASKS / f"cave01_0{i}_{kind}.jpg").convert("RGB"), np.float32)
         for i, kind in ((1, "noflash"), (0, "flash"))
@@ -141,7 +173,7 @@ def run_guided(args: argparse.Namespace) -> dict[str, object]:
     return {"settings": how.described(), "images": rows}
 
 
-def run_holes(args: argparse.Namespace) -> dict[str, object]:
+def run_holes(args: argparse.Namespace) -> dict[str, Any]:
     """The paper's vase and library: the holes of the given masks, to look at."""
     how = Inpaint.preset("holes", **steps_of(args))
     for name in args.images or ("vase", "library"):
@@ -170,16 +202,77 @@ def picture(name: str, images: list[np.ndarray], crop: int) -> None:
     Picture.fromarray(np.hstack(shown[:-1]).astype(np.uint8)).save(RESULTS / f"restorations_{name}.png", optimize=True)
 
 
+def merged(task: str, result: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return this run's rows after those of other images that earlier runs with the same settings stored."""
+    path = RESULTS / f"restorations_{task}.json"
+    rows: list[dict[str, Any]] = result.get("images", [])
+    old = json.loads(path.read_text()) if path.exists() else {}
+    if old.get("settings") != result["settings"]:
+        return rows
+    return [row for row in old["images"] if row["image"] not in {new["image"] for new in rows}] + rows
+
+
+def page() -> Path:
+    """Write the page of results from the records beside it."""
+    lines = [HEAD]
+    for task, title, columns, text in (
+        ("inpaint", "Half of the pixels missing at random", ("psnr_biharmonic", "psnr", "gain", "seconds"), INPAINT),
+        ("upscale", "Four times super-resolution", ("psnr_bicubic", "psnr", "gain", "seconds"), UPSCALE),
+    ):
+        record = _record(task)
+        if record is None:
+            continue
+        lines += [f"## {title}", "", text, "", "| image | size | " + " | ".join(columns) + " |"]
+        lines += ["|" + "---|" * (2 + len(columns))]
+        for row in record["images"]:
+            size = " x ".join(map(str, row["size"]))
+            lines += [f"| {row['image']} | {size} | " + " | ".join(str(row[c]) for c in columns) + " |"]
+        lines += ["", *_made(task, record), ""]
+    record = _record("guided")
+    if record is not None:
+        kinds = ("noisy", "unguided", "guided")
+        lines += ["## A guide", "", GUIDED, "", "| image | " + " | ".join(kinds) + " |", "|" + "---|" * 4]
+        for row in record["images"]:
+            cells = (f"{row[k]['psnr']:.2f} / {row[k]['painted']:.3f} / {row[k]['rms']:.3f}" for k in kinds)
+            lines += [f"| {row['image']} | " + " | ".join(cells) + " |"]
+        lines += ["", *_made("guided", record), ""]
+    for name, text in PICTURES.items():
+        if (RESULTS / f"restorations_{name}.png").exists():
+            lines += [text, "", f"![{name}](restorations_{name}.png)", ""]
+    path = RESULTS / "restorations.md"
+    path.write_text("\n".join(lines).rstrip() + "\n")
+    return path
+
+
+def _record(task: str) -> dict[str, Any] | None:
+    path = RESULTS / f"restorations_{task}.json"
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _made(task: str, record: dict[str, Any]) -> list[str]:
+    """Say how a table was made, with its picture if there is one."""
+    m, s = record["machine"], record["settings"]
+    size = "whole images" if record["full"] else "reduced size: the centre 256 x 256"
+    made = f"`python benchmarks/restorations.py {task}`, {size}, {s['net']} with {s['channels']} channels, {s['steps']} steps, "
+    made += f"seed {s['seed']}, {record['device']}, {m['processor']}, {m['threads']} thread(s), torch {m['torch']}."
+    picture = [f"![{task}](restorations_{task}.png)", "", CAPTIONS[task], ""]
+    return [made, "", *(picture if (RESULTS / f"restorations_{task}.png").exists() else [])]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task", choices=("inpaint", "upscale", "guided", "holes"))
+    parser.add_argument("task", choices=("inpaint", "upscale", "guided", "holes", "page"))
     parser.add_argument("--images", nargs="*")
     parser.add_argument("--steps", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--full", action="store_true")
     args = parser.parse_args()
+    if args.task == "page":
+        print(page())
+        return
     started = time.monotonic()
     result = globals()[f"run_{args.task}"](args)
+    result["images"] = merged(args.task, result)
     run = {"full": args.full, "device": args.device, "seconds": round(time.monotonic() - started)}
     print(save(f"restorations_{args.task}", {**result, **run, "machine": machine()}))
 

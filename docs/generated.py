@@ -1,7 +1,8 @@
 """mkdocs hook: what can be read off the code is not written by hand.
 
 ``<!-- settings -->`` becomes a table of every method's settings, ``<!-- presets -->`` one of the presets, and
-``<!-- help: VERB -->`` the verb's ``--help``.
+``<!-- restorations -->`` shows how the restorations' settings differ from DIP's, ``<!-- help: VERB -->`` the verb's
+``--help``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import io
 import re
 from typing import Any
 
-from napari_dip.settings import METHODS, TRAINED, Knob, Settings, knobs
+from napari_dip.settings import DIP, METHODS, RESTORATIONS, TRAINED, Knob, Settings, knobs
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
@@ -20,6 +21,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     methods = [*METHODS.values(), *TRAINED.values()]
     markdown = markdown.replace("<!-- settings -->", "\n\n".join(map(settings_table, methods)))
     markdown = markdown.replace("<!-- presets -->", "\n\n".join(map(presets_table, methods)))
+    markdown = markdown.replace("<!-- restorations -->", "\n\n".join(map(changes_table, RESTORATIONS.values())))
     return re.sub(r"<!-- help: (\w+) -->", lambda found: help_text(found[1]), markdown)
 
 
@@ -44,6 +46,14 @@ def presets_table(method: type[Settings]) -> str:
         changes = ", ".join(f"`{key} = {value!r}`" for key, value in values.items())
         lines.append(f"| `{name}` | {_cell(changes or 'nothing: these are the defaults')} |")
     return "\n".join(lines)
+
+
+def changes_table(task: type[Settings]) -> str:
+    """Write the settings of a restoration that are not DIP's, and its presets."""
+    plain = {row(knob) for knob in knobs(DIP)}
+    rows = [f"| {' | '.join(map(_cell, row(knob)))} |" for knob in knobs(task) if row(knob) not in plain]
+    head = ["| differs from DIP's in | default | allowed | unit | what it does |", "|---|---|---|---|---|"]
+    return "\n".join([f"### {task.title} (`{task.__name__}`)", "", *head, *rows, "", presets_table(task)])
 
 
 def help_text(verb: str) -> str:

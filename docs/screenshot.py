@@ -1,5 +1,7 @@
 """Make docs/images/dock.png: a real napari with the dock, the noisy and the denoised image, and the curve.
 
+With ``--dock Restore`` docs/images/restore.png: a bar painted over on a Labels layer, and filled.
+
 Run it under a screen, or without one: ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshot.py``.
 """
 
@@ -10,6 +12,7 @@ import time
 from pathlib import Path
 
 import napari
+import numpy as np
 from PIL import Image
 from qtpy.QtWidgets import QApplication
 
@@ -25,13 +28,27 @@ def wait(seconds: float, until: object = None) -> None:
         time.sleep(0.01)
 
 
-def main(out: Path, steps: int, stop_after: float) -> None:
-    """Denoise the sample pair in the dock and save the window."""
+def paint(viewer: napari.Viewer, dock: object) -> None:
+    """Mark two bars of the image as missing, on a Labels layer, and tell the dock."""
+    cells = viewer.layers[0]
+    marks = np.zeros(cells.data.shape, np.uint8)
+    height, width = marks.shape
+    marks[height // 2 : height // 2 + 8, width // 4 : 3 * width // 4] = 1
+    marks[height // 4 : 3 * height // 4, width // 2 : width // 2 + 8] = 1
+    viewer.add_labels(marks, name="dust", scale=cells.scale, units=cells.units)
+    viewer.layers.selection.active = cells
+    dock.page.where.setCurrentText("Labels layer")
+
+
+def main(out: Path, steps: int, stop_after: float, name: str) -> None:
+    """Denoise the sample pair in the dock, or restore it, and save the window."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(*SIZE)
     viewer.open_sample("napari-dip", "fish")
     viewer.layers.remove(viewer.layers[0])  # the clean one
-    _, dock = viewer.window.add_plugin_dock_widget("napari-dip", "Denoise")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-dip", name)
+    if name == "Restore":
+        paint(viewer, dock)
     if steps:
         dock.choices.form.box("steps").value = steps
     run = dock.start()
@@ -54,8 +71,11 @@ def main(out: Path, steps: int, stop_after: float) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images" / "dock.png")
+    parser.add_argument("--out", type=Path, help="docs/images/dock.png or restore.png by default")
+    parser.add_argument("--dock", choices=("Denoise", "Restore"), default="Denoise")
     parser.add_argument("--steps", type=int, default=0, help="steps at most; the preset's by default")
     parser.add_argument("--stop-after", type=float, default=600, help="seconds after which Stop is pressed")
     options = parser.parse_args()
-    main(options.out, options.steps, options.stop_after)
+    picture = {"Denoise": "dock.png", "Restore": "restore.png"}[options.dock]
+    out = options.out or Path(__file__).parent / "images" / picture
+    main(out, options.steps, options.stop_after, options.dock)

@@ -73,7 +73,7 @@ def test_guided_takes_a_guide_and_a_folder_of_images(cells: Path, tmp_path: Path
     for name in ("a.tif", "b.tif"):
         (folder / name).write_bytes(cells.read_bytes())
     assert main(["guided", str(folder), "-o", str(tmp_path / "out"), "--guide", str(cells), *SMALL]) == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.tif", "b.tif"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == ["a.tif", "b.tif"]
     assert read_provenance(tmp_path / "out" / "a.tif")["task"] == "guided"
 
 

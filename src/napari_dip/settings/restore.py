@@ -33,7 +33,7 @@ class Inpaint(DIP):
         },
     }
 
-    steps: int = knob(1500, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    steps: int = knob(1000, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
     stop: Literal["held-out", "variance", "never"] = knob(
         "never",
         "What chooses the step: known pixels held out, the moving variance of outputs (both skip only), nothing.",
@@ -63,7 +63,7 @@ class Upscale(DIP):
         },
     }
 
-    steps: int = knob(400, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    steps: int = knob(250, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
     z: Literal["enlarged", "noise"] = knob(
         "enlarged", "The network's input: random numbers as published, or beside them the image enlarged by splines."
     )

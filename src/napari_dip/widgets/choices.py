@@ -90,6 +90,12 @@ class Choices(QWidget):
         self.keep.setVisible(show)
         self.uncertainty.setVisible(show and self.maps)
 
+    def insert(self, box: QWidget, labels: list[QLabel]) -> None:
+        """Put a box between the choice of method and its settings, its labels in the same column."""
+        self._layout.insertWidget(1, box)
+        self._neighbours = [*self._neighbours, *labels]
+        align([*self._neighbours, *self._rows.labels, *self.form.labels])
+
     def _new_form(self) -> Form:
         self.preset.blockSignals(True)
         self.preset.clear()

@@ -35,7 +35,12 @@ class Page(QWidget):
     """What one task asks for beside the image and the settings."""
 
     changed = Signal()
-    followed: tuple[LayerCombo, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = Rows()
+        self.followed: tuple[LayerCombo, ...] = ()
+        self.setLayout(self.rows)
 
     def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
         """Return what a run is to do; a ValueError says in a sentence what is missing."""
@@ -69,7 +74,6 @@ class InpaintPage(Page):
         ):
             self.rows.addRow(label, field)
         narrow(self.where, self.labels, self.shapes)
-        self.setLayout(self.rows)
         self.where.currentIndexChanged.connect(self._on_change)
         for combo in self.followed:
             combo.chosen.connect(self.changed)
@@ -104,11 +108,9 @@ class UpscalePage(Page):
         for name, title in DOWN.items():
             self.down.addItem(title, name)
         self.down.setToolTip("How the image is thought to have become coarse.")
-        rows = Rows()
         for label, field in (("Factor", self.factor), ("Coarse by", self.down)):
-            rows.addRow(label, field)
+            self.rows.addRow(label, field)
         narrow(self.factor, self.down)
-        self.setLayout(rows)
 
     def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
         """Return the run, whose answer lies where the source does."""
@@ -129,10 +131,8 @@ class GuidedPage(Page):
         self.guide = LayerCombo(viewer, "Image")
         self.followed = (self.guide,)
         self.guide.setToolTip("A better image of the same place, such as a bright channel.")
-        rows = Rows()
-        rows.addRow("Guide", self.guide)
+        self.rows.addRow("Guide", self.guide)
         narrow(self.guide)
-        self.setLayout(rows)
         self.guide.chosen.connect(self.changed)
 
     def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
@@ -150,7 +150,6 @@ class RestoreWidget(FitDock):
 
     methods = {name: RESTORATIONS[name] for name in ("inpaint", "upscale", "guided")}  # noqa: RUF012
     label = "Task"
-    extra: QStackedWidget
 
     def order(self, source: Source, how: Settings) -> Order:
         """Return what a run on `source` is to do; a ValueError says in a sentence why it cannot."""
@@ -168,7 +167,7 @@ class RestoreWidget(FitDock):
                 page.leave()
         super().leave()
 
-    def _extra(self) -> QWidget:
+    def _add_questions(self) -> None:
         self.pages: dict[str, Page] = {
             "inpaint": InpaintPage(self.viewer),
             "upscale": UpscalePage(self.viewer),
@@ -178,8 +177,8 @@ class RestoreWidget(FitDock):
         for page in self.pages.values():
             stack.addWidget(page)
             page.changed.connect(self._on_choice)
+        self.choices.insert(stack, [label for page in self.pages.values() for label in page.rows.labels])
         self.choices.method.currentIndexChanged.connect(stack.setCurrentIndex)
-        return stack
 
 
 def _guide(layer: Any, source: Source, level: int) -> Image:
