@@ -153,6 +153,20 @@ def test_a_guide_is_asked_for_and_cut_like_the_image(make_restore: Any, viewer: 
     assert restored.metadata["napari_dip"]["guide"] == "bright"
 
 
+def test_each_task_shows_its_questions(make_restore: Any, viewer: Any) -> None:
+    viewer.add_image(image(), name="cells")
+    dock = make_restore("inpaint")
+    dock.show()
+    inpaint, upscale, guided = (dock.pages[name] for name in ("inpaint", "upscale", "guided"))
+    assert inpaint.where.isVisible() and inpaint.keep.isVisible() and not inpaint.labels.isVisible()
+    inpaint.where.setCurrentText(LABELS)
+    assert inpaint.labels.isVisible() and not inpaint.shapes.isVisible()
+    dock.choices.method.setCurrentIndex(1)
+    assert upscale.factor.isVisible() and upscale.down.isVisible() and not inpaint.where.isVisible()
+    dock.choices.method.setCurrentIndex(2)
+    assert guided.guide.isVisible() and not upscale.factor.isVisible()
+
+
 def test_what_is_missing_is_said_before_a_run(make_restore: Any, viewer: Any, errors: list[str], finish: Any) -> None:
     viewer.add_image(image(), name="cells")
     dock = make_restore("inpaint")

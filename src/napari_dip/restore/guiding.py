@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from napari_dip.api import NO_NOISE, as_image
+from napari_dip.api import as_image
+from napari_dip.applied import NO_NOISE
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import Survey, survey
 from napari_dip.planes import Work, translated, walk

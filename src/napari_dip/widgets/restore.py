@@ -65,7 +65,6 @@ class InpaintPage(Page):
         for i, (name, help_text) in enumerate(WHERE.items()):
             self.where.addItem(name)
             self.where.setItemData(i, help_text, Qt.ItemDataRole.ToolTipRole)
-        self.rows = Rows()
         for label, field in (
             ("Missing", self.where),
             ("Labels", self.labels),
