@@ -44,7 +44,7 @@ CAPTIONS = {
 PICTURES = {
     "vase": "## Holes\n\nThe paper's vase at half size: given and filled (preset `holes`, reduced).",
     "library": "The paper's library at half size: given and filled (preset `holes`, reduced).",
-    "cave": "## Flash and no flash\n\nThe paper's cave, a corner of it: flash (the guide), no flash, restored.",
+    "cave": "## Flash and no flash\n\nThe paper's cave, a corner of it: flash (the guide), no flash, restored (preset `flash`, reduced).",
 }
 TASKS = DATA / "dip_tasks"
 SIDE = 256
@@ -168,8 +168,9 @@ def run_guided(args: argparse.Namespace) -> dict[str, Any]:
     )
     if not args.full:
         noflash, flash = (image[:SIDE, :SIDE] for image in (noflash, flash))
-    restored = restore_guided(noflash, flash, how, axes="YXC", device=args.device)
-    picture("cave", [flash, noflash, restored], crop=SIDE)
+    how_flash = Guided.preset("paper" if args.full else "flash")  # neighbouring pixels of a JPEG share their noise
+    restored = restore_guided(noflash, flash, how_flash, axes="YXC", device=args.device)
+    picture("cave", [flash, noflash, restored], crop=192)
     return {"settings": how.described(), "images": rows}
 
 

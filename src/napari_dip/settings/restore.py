@@ -87,13 +87,15 @@ class Upscale(DIP):
 class Guided(DIP):
     """How an image is restored with the help of a guide.
 
-    The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image; ``paper`` takes it as
-    the input z of the published network.
+    The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image. ``flash`` takes it as
+    the input z of the published network, for noise that neighbouring pixels share, as in photographs; ``paper`` is that
+    fit at its published size.
     """
 
     title: ClassVar[str] = "Guided restoration"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
+        "flash": {"net": "skip", "steps": 300, "learning_rate": 0.01, "stabilise": False, "stop": "never"},
         "paper": {
             "net": "skip",
             "steps": 600,
