@@ -50,7 +50,7 @@ class FitDock(QWidget):
         self.choices.maps = self.maps
         self.choices.uncertainty.setVisible(self.maps)
         self.panel = Panel(*_colours(viewer))
-        self._add_questions()
+        self.extra = self._extra()
         self._lay_out()
         self._connect()
         self._on_choice()
@@ -138,8 +138,9 @@ class FitDock(QWidget):
         """Return what a run on `source` is to do; a ValueError says in a sentence why it cannot."""
         return Order(source, how)
 
-    def _add_questions(self) -> None:
-        """Add what the dock asks for beside layer and settings."""
+    def _extra(self) -> QWidget | None:
+        """Return a box of the dock's own, shown between the input and the settings."""
+        return None
 
     def _ready(self) -> Order | None:
         """Return what to run, or say why nothing can be run."""
@@ -204,6 +205,8 @@ class FitDock(QWidget):
         layout.setContentsMargins(0, 0, 6, 0)
         layout.setSpacing(8)
         layout.addWidget(self.input)
+        if self.extra is not None:
+            layout.addWidget(self.extra)
         layout.addWidget(self.choices)
         layout.addStretch(1)
         scroll = QScrollArea()

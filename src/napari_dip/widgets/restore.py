@@ -166,7 +166,7 @@ class RestoreWidget(FitDock):
                 page.leave()
         super().leave()
 
-    def _add_questions(self) -> None:
+    def _extra(self) -> None:
         self.pages: dict[str, Page] = {
             "inpaint": InpaintPage(self.viewer),
             "upscale": UpscalePage(self.viewer),
