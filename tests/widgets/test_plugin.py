@@ -41,10 +41,11 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
     assert [m.command for m in contributions.menus["napari/layers/filter"]] == [
         "napari-dip.denoise",
         "napari-dip.restore",
+        "napari-dip.train",
     ]
     assert len(contributions.sample_data) == 2 and len(contributions.writers) == 1
     verbs = {command.title.split()[0] for command in contributions.commands}
-    assert verbs == {"Denoise", "Restore", "Save", "Open", "Make"}
+    assert verbs == {"Apply", "Denoise", "Make", "Open", "Restore", "Save", "Train"}
 
 
 def test_the_preferences_are_those_of_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
