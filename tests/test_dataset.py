@@ -11,11 +11,14 @@ import tifffile
 import torch
 
 from napari_dip.engine.patches import UNIT, Crops
-from napari_dip.images.dataset import Dataset, Shelf, Standard, gather
+from napari_dip.images.dataset import Dataset
 from napari_dip.images.files import write
 from napari_dip.images.fmd import is_fmd, mixed_test_captures, read_tree
+from napari_dip.images.gather import gather
 from napari_dip.images.image import Image
+from napari_dip.images.sources import Shelf
 from napari_dip.images.stabilise import PoissonGaussian
+from napari_dip.images.standard import Standard
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.images.dataset import Dataset, Standard, gather, measure
+from napari_dip.images.dataset import Dataset
+from napari_dip.images.gather import gather
 from napari_dip.images.image import Image
+from napari_dip.images.standard import Standard, measure
 from napari_dip.settings import Trained
 
 if TYPE_CHECKING:

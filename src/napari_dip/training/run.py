@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.images.dataset import Dataset, gather
+from napari_dip.images.dataset import Dataset
+from napari_dip.images.gather import gather
 from napari_dip.planes import translated
 from napari_dip.settings import IDDP, N2N, Supervised, Trained
 from napari_dip.snapshot import Snapshot, last

@@ -1,0 +1,161 @@
+"""Make a data set out of files, folders, patterns, arrays and Images; pairs and repeats are found here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_dip.images.dataset import SMALLEST, Dataset, Scene
+from napari_dip.images.files import READABLE
+from napari_dip.images.fmd import is_fmd, read_tree
+from napari_dip.images.image import Image
+from napari_dip.images.sources import Plane, Source
+
+
+def gather(
+    data: Any,
+    targets: Any = None,
+    *,
+    targets_are_clean: bool = False,
+    repeats: bool = False,
+    together: bool = False,
+    axes: str | None = None,
+    samples: Sequence[str] | None = None,
+) -> Dataset:
+    """Make a data set out of files, folders, patterns, arrays and Images, or lists of them.
+
+    Parameters
+    ----------
+    data : path-like, array-like, Image or sequence of these
+        A folder is searched to the bottom; the FMD data set is read by name. A pattern such as ``"*.tif"`` is
+        resolved. Planes along T, Z and further axes are samples of their own.
+    targets : like `data`, optional
+        The second capture or the clean image of each one, in the same order and of the same shapes.
+    targets_are_clean : bool
+        Which of the two they are.
+    repeats : bool
+        Whether the planes along T, or the captures of one field of FMD, show the same scene.
+    together : bool
+        Whether the colours of RGB images belong together; else each is a plane of its own, as other channels are.
+    axes : str, optional
+        Letters for arrays and files that do not say.
+    samples : sequence of str, optional
+        For FMD, see `napari_dip.images.fmd.read_tree`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to train on, or pairs do not match.
+    FileNotFoundError
+        If a file or folder is not there.
+    """
+    scenes = [scene for item in _items(data) for scene in _scenes(item, repeats, together, axes, samples)]
+    if targets is not None:
+        others = [scene for item in _items(targets) for scene in _scenes(item, False, together, axes, samples)]
+        scenes = _paired(_singles(scenes), _singles(others), targets_are_clean)
+    scenes = [scene for scene in scenes if min(min(p.size) for p in scene.captures) >= SMALLEST]
+    if not scenes:
+        raise ValueError(
+            f"There is nothing to train on: no plane of at least {SMALLEST} x {SMALLEST} pixels was found."
+        )
+    counts = {_channels(plane) for scene in scenes for plane in scene.captures}
+    if len(counts) > 1:
+        raise ValueError(
+            f"The images have {' and '.join(map(str, sorted(counts)))} colours; to train one model on them, take the "
+            "colours apart."
+        )
+    return Dataset(tuple(scenes), counts.pop())
+
+
+def _items(data: Any) -> list[Path | Image]:
+    """Resolve folders and patterns; leave Images and arrays as they are."""
+    if isinstance(data, Image):
+        return [data]
+    if isinstance(data, str | PathLike):
+        return _paths(Path(data))
+    if hasattr(data, "shape") and hasattr(data, "dtype"):
+        return [Image(data)]
+    if isinstance(data, Sequence) and len(data):
+        return [item for part in data for item in _items(part)]
+    raise ValueError(f"Training data are given as {type(data).__name__}; give files, folders, arrays or Images.")
+
+
+def _paths(path: Path) -> list[Path | Image]:
+    if path.is_dir() and not is_fmd(path):
+        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in READABLE and not _hidden(p, path))
+        if not found:
+            raise ValueError(f"There is no image in the folder {path}: {', '.join(READABLE)} are read.")
+        return list(found)
+    if path.exists():
+        return [path]
+    if any(letter in str(path) for letter in "*?["):
+        root = Path(path.anchor) if path.is_absolute() else Path()
+        found = sorted(root.glob(str(path.relative_to(path.anchor)) if path.is_absolute() else str(path)))
+        if found:
+            return [item for one in found for item in _paths(one)]
+        raise FileNotFoundError(f"No file fits the pattern {path}.")
+    raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+def _scenes(
+    item: Path | Image, repeats: bool, together: bool, axes: str | None, samples: Sequence[str] | None
+) -> list[Scene]:
+    if isinstance(item, Path) and item.is_dir():
+        return _fmd_scenes(item, together, samples)
+    source = Source(item, axes)
+    groups: dict[tuple[Any, ...], list[Plane]] = {}
+    for number, plane in enumerate(_planes(source, together)):
+        key = tuple("all" if a == "T" else str(i) for a, i in zip(source.letters, plane.index, strict=True))
+        groups.setdefault(key if repeats else (number,), []).append(plane)
+    return [Scene(tuple(planes)) for planes in groups.values()]
+
+
+def _fmd_scenes(folder: Path, together: bool, samples: Sequence[str] | None) -> list[Scene]:
+    fields: dict[tuple[str, str], list[Plane]] = {}
+    clean: dict[tuple[str, str], Plane] = {}
+    for capture in read_tree(folder, samples=samples):
+        key = capture.sample, capture.field
+        fields.setdefault(key, []).extend(_planes(Source(capture.noisy), together))
+        if capture.clean is not None and key not in clean:
+            clean[key] = _planes(Source(capture.clean), together)[0]
+    return [Scene(tuple(planes), clean.get(key)) for key, planes in fields.items()]
+
+
+def _planes(source: Source, together: bool) -> list[Plane]:
+    """List the planes in the order of storage; with the channels apart each is a plane of its own."""
+    together = together and source.is_rgb
+    whole = "YXC" if together else "YX"
+    lengths = [1 if a in whole else n for a, n in zip(source.letters, source.shape, strict=True)]
+    at = source.letters.find("C")
+    planes = []
+    for places in np.ndindex(*lengths):
+        index = tuple(slice(None) if a in whole else i for a, i in zip(source.letters, places, strict=True))
+        planes.append(Plane(source, index, None if together or at < 0 else places[at]))
+    return planes
+
+
+def _channels(plane: Plane) -> int:
+    at = plane.source.letters.find("C")
+    return plane.source.shape[at] if at >= 0 and isinstance(plane.index[at], slice) else 1
+
+
+def _singles(scenes: list[Scene]) -> list[Plane]:
+    return [plane for scene in scenes for plane in scene.captures]
+
+
+def _paired(noisy: list[Plane], others: list[Plane], clean: bool) -> list[Scene]:
+    if [p.size for p in noisy] != [p.size for p in others]:
+        raise ValueError(
+            f"The {len(noisy)} planes and their {len(others)} targets do not match in number or size; give one target "
+            "for each image, sorted the same way."
+        )
+    pairs = zip(noisy, others, strict=True)
+    return [Scene((a,), b) if clean else Scene((a, b)) for a, b in pairs]
