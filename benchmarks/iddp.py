@@ -107,6 +107,11 @@ def baselines(pairs: Pairs, data: str, bm3d: bool) -> dict[str, dict[str, list[f
     return table
 
 
+def plain(value: float) -> float | None:
+    """Return what JSON can hold."""
+    return value if np.isfinite(value) else None
+
+
 def line(label: str, rows: dict[str, list[float]]) -> str:
     """Return one row of the Markdown table: means."""
     return f"| {label} | " + " | ".join(f"{v:.3f}" for v in np.mean(list(rows.values()), axis=0)) + " |"
@@ -136,7 +141,8 @@ def main() -> None:
             label = f"{TRAINED[method].title} seed {seed}"
             table[label], runs[label] = trained(method, pairs, args.data, seed, changes)
             print(line(label, table[label]), f"{runs[label]['train_seconds']:.0f} s", flush=True)
-            result = {"machine": machine(), "columns": COLUMNS, "changed": changes, "runs": runs, "rows": table}
+            rows = {label: {n: [plain(v) for v in row] for n, row in rows.items()} for label, rows in table.items()}
+            result = {"machine": machine(), "columns": COLUMNS, "changed": changes, "runs": runs, "rows": rows}
             path = save(args.name or f"iddp_{args.data}", result)
     if runs:
         print(f"written to {path.relative_to(ROOT)}")
