@@ -45,7 +45,8 @@ def test_files_folders_patterns_arrays_and_images_are_gathered(tmp_path: Path) -
     write(tmp_path / "b.png", Image(noisy((36, 36), "uint8", 20), "YX"))
     write(tmp_path / "deep" / "c.tif", Image(noisy((2, 2, 50, 48), "uint16"), "TCYX"))
     write(tmp_path / "deep" / ".hidden" / "d.tif", Image(noisy((90, 90)), "YX"))
-    assert sizes(gather(tmp_path)) == [(36, 36), *[(40, 44)] * 3, *[(50, 48)] * 4]
+    write(tmp_path / "deep" / "e.zarr", Image(noisy((2, 70, 71)), "ZYX"))
+    assert sizes(gather(tmp_path)) == [(36, 36), *[(40, 44)] * 3, *[(50, 48)] * 4, *[(70, 71)] * 2]
     assert sizes(gather(str(tmp_path / "*.tif"))) == [(40, 44)] * 3
     both = gather([tmp_path / "b.png", noisy((64, 60)).astype("float32"), Image(noisy((2, 33, 34)), "TYX")])
     assert sizes(both) == [(33, 34)] * 2 + [(36, 36), (64, 60)]

@@ -13,6 +13,7 @@ from napari_dip.images.dataset import SMALLEST, Dataset, Scene
 from napari_dip.images.files import READABLE
 from napari_dip.images.fmd import is_fmd, read_tree
 from napari_dip.images.image import Image
+from napari_dip.images.omezarr import is_zarr
 from napari_dip.images.sources import Plane, Source
 
 
@@ -85,11 +86,8 @@ def _items(data: Any) -> list[Path | Image]:
 
 
 def _paths(path: Path) -> list[Path | Image]:
-    if path.is_dir() and not is_fmd(path):
-        found = sorted(p for p in path.rglob("*") if p.suffix.lower() in READABLE and not _hidden(p, path))
-        if not found:
-            raise ValueError(f"There is no image in the folder {path}: {', '.join(READABLE)} are read.")
-        return list(found)
+    if path.is_dir() and not is_zarr(path) and not is_fmd(path):
+        return _images_under(path)
     if path.exists():
         return [path]
     if any(letter in str(path) for letter in "*?["):
@@ -101,14 +99,23 @@ def _paths(path: Path) -> list[Path | Image]:
     raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
 
 
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _images_under(folder: Path) -> list[Path | Image]:
+    found: list[Path | Image] = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        inside = bool(found) and found[-1] in path.parents  # of a Zarr folder
+        is_image = path.suffix.lower() in READABLE and (path.is_file() or is_zarr(path))
+        if is_image and not hidden and not inside:
+            found.append(path)
+    if not found:
+        raise ValueError(f"There is no image in the folder {folder}: {', '.join(READABLE)} are read.")
+    return found
 
 
 def _scenes(
     item: Path | Image, repeats: bool, together: bool, axes: str | None, samples: Sequence[str] | None
 ) -> list[Scene]:
-    if isinstance(item, Path) and item.is_dir():
+    if isinstance(item, Path) and item.is_dir() and not is_zarr(item):
         return _fmd_scenes(item, together, samples)
     source = Source(item, axes)
     groups: dict[tuple[Any, ...], list[Plane]] = {}

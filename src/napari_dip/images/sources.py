@@ -65,7 +65,8 @@ class Shelf:
         image, used = self.open.pop(id(source), (None, 0))
         if image is None:
             image = source.open()
-            used = 0 if isinstance(image.pixels, np.memmap) else prod(image.shape) * image.dtype.itemsize
+            loaded = isinstance(image.pixels, np.ndarray) and not isinstance(image.pixels, np.memmap)
+            used = prod(image.shape) * image.dtype.itemsize if loaded else 0
         part = np.asarray(image.pixels[index], dtype=np.float64)
         if isinstance(image.pixels, np.memmap):  # what was touched stays in memory until the map is closed
             used += prod(part.shape[:-1]) * (PAGE + part.shape[-1] * image.dtype.itemsize)
