@@ -129,11 +129,6 @@ class TrainWidget(FitDock):
     label = "Method"
     extra: TrainBox
 
-    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(viewer, parent)
-        self.panel.curve.name_criterion("validation error, least 1")
-        self.panel.judging = False
-
     def order(self, source: Source, how: Settings) -> Order:
         """Return what a run is to do; a ValueError says in a sentence why it cannot."""
         self._follow_method(how)
@@ -150,6 +145,8 @@ class TrainWidget(FitDock):
 
     def _extra(self) -> TrainBox:
         self.choices.keep.hide()
+        self.panel.curve.name_criterion("validation error, least 1")
+        self.panel.judging = False
         box = TrainBox(self.viewer)
         box.changed.connect(self._on_choice)
         return box
