@@ -82,6 +82,11 @@ class Choices(QWidget):
         how = self.form.settings()
         return how.with_uncertainty() if self.uncertainty.isChecked() else how
 
+    def stand_with(self, labels: list[QLabel]) -> None:
+        """Put more labels elsewhere in the dock into the same column."""
+        self._neighbours = [*self._neighbours, *labels]
+        align([*self._neighbours, *self._rows.labels, *self.form.labels])
+
     def show_method(self, show: bool) -> None:
         """Show or hide all but the device: a trained model has its method and settings in its file."""
         for field in (self.method, self.preset):

@@ -13,6 +13,7 @@ from napari_dip.widgets.input import InputBox
 from napari_dip.widgets.iterates import add_iterates, shown_iterate
 from napari_dip.widgets.panel import Panel
 from napari_dip.widgets.preferences import preferences
+from napari_dip.widgets.rows import Rows
 from napari_dip.widgets.run import Order, Run
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari_dip.widgets.layers import Source
 
 WIDTH = 330
+SCROLL_BAR = 24
 
 
 class FitDock(QWidget):
@@ -51,6 +53,8 @@ class FitDock(QWidget):
         self.choices.uncertainty.setVisible(self.maps)
         self.panel = Panel(*_colours(viewer))
         self.extra = self._extra()
+        if isinstance(rows := getattr(self.extra, "rows", None), Rows):
+            self.choices.stand_with(rows.labels)
         self._lay_out()
         self._connect()
         self._on_choice()
@@ -123,6 +127,11 @@ class FitDock(QWidget):
             self.run.leave()
         self.run = self._kept = None
 
+    def showEvent(self, event: Any) -> None:
+        """Take the width that napari's fonts and style ask for, which are known only now."""
+        super().showEvent(event)
+        self._widen()
+
     def closeEvent(self, event: Any) -> None:
         """Leave when closed as a window of its own."""
         self.leave()
@@ -192,6 +201,7 @@ class FitDock(QWidget):
 
     def _connect(self) -> None:
         self.choices.changed.connect(self._on_choice)
+        self.choices.method.currentIndexChanged.connect(self._widen)
         self.input.changed.connect(self._on_choice)
         self.panel.run.connect(self.start)
         self.panel.pause.connect(self.toggle_pause)
@@ -199,8 +209,12 @@ class FitDock(QWidget):
         self.panel.discard.connect(self.discard)
         self.panel.use.connect(self.use_iterate)
 
+    def _widen(self) -> None:
+        """Be as wide as the longest labels of the method ask for."""
+        self.setMinimumWidth(max(WIDTH, self._top.minimumSizeHint().width() + SCROLL_BAR))
+
     def _lay_out(self) -> None:
-        top = QWidget()
+        self._top = top = QWidget()
         layout = QVBoxLayout(top)
         layout.setContentsMargins(0, 0, 6, 0)
         layout.setSpacing(8)
@@ -217,7 +231,7 @@ class FitDock(QWidget):
         whole = QVBoxLayout(self)
         whole.addWidget(scroll, stretch=1)
         whole.addWidget(self.panel)
-        self.setMinimumWidth(WIDTH)
+        self._widen()
 
 
 def _ending(run: Run) -> str:

@@ -33,12 +33,11 @@ class ModelBox(QWidget):
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.hide()
-        rows = Rows()
+        self.rows = rows = Rows()
         rows.addRow("Model", self.row)
         rows.addRow(self.about)
         narrow(self.row)
         self.setLayout(rows)
-        self.labels = rows.labels
         self.row.changed.connect(self.changed)
 
     @property
