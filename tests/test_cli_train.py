@@ -45,7 +45,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_train_then_denoise_then_info(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    model = folder / "m.safetensors"
+    model = folder / "models" / "m.safetensors"
     words = [
         "train",
         str(folder / "raw"),
@@ -62,7 +62,7 @@ def test_train_then_denoise_then_info(folder: Path, capsys: pytest.CaptureFixtur
     result = json.loads(capsys.readouterr().out)
     assert result["status"] == "done" and result["steps"] == 4 and result["settings"]["method"] == "iddp"
     assert load_model(model).description == "a test"
-    assert sorted(p.name for p in folder.iterdir()) == ["m.safetensors", "raw"], "no checkpoint is left of a whole run"
+    assert [p.name for p in model.parent.iterdir()] == ["m.safetensors"], "no checkpoint is left of a whole run"
     out = folder / "out.tif"
     assert main(["denoise", str(folder / "raw" / "0.tif"), "-o", str(out), "--model", str(model), "--quiet"]) == 0
     answer = read(out)

@@ -49,7 +49,6 @@ def run(task: Training, out: Path, talk: Talk, *, resume: bool = False, overwrit
     check_found(task.device)
     started = time.monotonic()
     final, stopped = _follow(task, out, checkpoint, resume, talk)
-    out.parent.mkdir(parents=True, exist_ok=True)
     final.model.save(out, overwrite=overwrite or resume)
     if not stopped:
         checkpoint.unlink(missing_ok=True)
@@ -116,6 +115,7 @@ def _follow(task: Training, out: Path, checkpoint: Path, resume: bool, talk: Tal
             )
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
+        out.parent.mkdir(parents=True, exist_ok=True)
         for final in stream:
             if final.note:
                 talk.note(f"{out.name}: {final.note}")

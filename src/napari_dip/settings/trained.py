@@ -48,7 +48,8 @@ class Trained(Settings):
 class IDDP(Trained):
     """Implicit Deep Denoiser Prior: a U-Net trained on noisy images alone, by its own answers.
 
-    The preset ``fast`` (the default) is stable and quick; ``paper`` has the published constants, for millions of steps.
+    The preset ``fast`` (the default) is stable and quick; ``correlated`` is for noise that neighbouring pixels share,
+    over about 3 pixels; ``paper`` has the published constants, for millions of steps.
 
     References
     ----------
@@ -59,6 +60,16 @@ class IDDP(Trained):
     title: ClassVar[str] = "Implicit Deep Denoiser Prior"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
+        "correlated": {
+            "steps": 300,
+            "start": "blur",
+            "blur": 3.0,
+            "block": 6,
+            "alpha": 0.3,
+            "known_level": False,
+            "depth": 3,
+            "channels": 16,
+        },
         "paper": {
             "steps": 2_000_000,
             "batch": 1,

@@ -26,7 +26,7 @@ SAVE_EVERY = 60.0  # seconds between checkpoints
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 SMOOTH_NOISE = (
     "The noise of neighbouring pixels is correlated in {}: part of it looks like structure and will stay. Train on the "
-    "raw data if there are any, bin them by 2 first, or take a larger block."
+    "raw data if there are any, bin them by 2 first, or take the preset correlated of iddp."
 )
 
 
