@@ -146,9 +146,9 @@ def time_to_quality() -> str:
     some = next(iter(curves.values()))
     return (
         "## Time to quality, against the published fit\n\n"
-        "Both in one process, one after the other, same crop, seed 0. The published fit needs "
+        "Same crop, seed 0. The published fit needs "
         f"{some['paper']['last'][1] / some['paper']['last'][0]:.1f} CPU seconds a step here. Where its best is marked *and rising* the run was cut short before its peak: the figure is a lower bound of "
-        "its best PSNR and of its time. The default was measured with 48 channels here; it has 32 since, with the same PSNR.\n\n"
+        "its best PSNR and of its time.\n\n"
         + table(head, rows)
         + "\n![PSNR over CPU seconds](time_to_quality.png)\n\n"
         + made_by(some, "python benchmarks/time_to_quality.py --threads 1")
