@@ -71,7 +71,7 @@ def quality(name: str = "quality") -> str:
         "The default is close to VST+BM3D and above the calibrated Gaussian. BPAE_R is the exception to look at: its noise is "
         "correlated along the scan line (0.12 between neighbours, the strongest of the set) and its average of 50 is dimmer "
         f"than the single capture; there a plain blur after GAT is ahead by {lead:.2f} dB.\n\n"
-        + made_by(result, "python benchmarks/quality.py --seeds 0")
+        + made_by(result, "python benchmarks/quality.py")
     )
 
 
@@ -190,6 +190,20 @@ def responsiveness() -> str:
     )
 
 
+def start_up() -> str:
+    """Import and help in fresh interpreters."""
+    result = load("start_up")
+    if result is None:
+        return ""
+    rows = [[name, f"{row['median']:.2f}", f"{row['shortest']:.2f}"] for name, row in result["rows"].items()]
+    return (
+        f"## Starting up\n\nSeconds of a fresh interpreter, {result['runs']} runs each.\n\n"
+        + table(["what", "median", "shortest"], rows)
+        + "\n"
+        + made_by(result, "python benchmarks/start_up.py")
+    )
+
+
 def tried() -> str:
     """What failed, too."""
     path = Path(__file__).parent / "tried.md"
@@ -198,7 +212,7 @@ def tried() -> str:
 
 def main() -> None:
     """Write the page."""
-    parts = [HEAD, quality(), quality("quality_48_channels"), time_to_quality(), stopping(), responsiveness(), tried()]
+    parts = [HEAD, quality(), quality("quality_48_channels"), time_to_quality(), stopping(), responsiveness(), start_up(), tried()]
     (RESULTS / "index.md").write_text("\n".join(part for part in parts if part))
 
 
