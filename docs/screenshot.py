@@ -1,6 +1,7 @@
 """Make docs/images/dock.png: a real napari with the dock, the noisy and the denoised image, and the curve.
 
-With ``--dock Restore`` docs/images/restore.png: a bar painted over on a Labels layer, and filled.
+With ``--dock Restore`` docs/images/restore.png: a bar painted over on a Labels layer, and filled. With ``--dock Train``
+docs/images/train.png: a model trained on the one image.
 
 Run it under a screen, or without one: ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshot.py``.
 """
@@ -8,6 +9,7 @@ Run it under a screen, or without one: ``xvfb-run -a -s "-screen 0 1600x1000x24"
 from __future__ import annotations
 
 import argparse
+import tempfile
 import time
 from pathlib import Path
 
@@ -49,6 +51,8 @@ def main(out: Path, steps: int, stop_after: float, name: str) -> None:
     _, dock = viewer.window.add_plugin_dock_widget("napari-dip", name)
     if name == "Restore":
         paint(viewer, dock)
+    if name == "Train":
+        dock.extra.model.path = Path(tempfile.mkdtemp()) / "zebrafish.safetensors"
     if steps:
         dock.choices.form.box("steps").value = steps
     run = dock.start()
@@ -71,11 +75,11 @@ def main(out: Path, steps: int, stop_after: float, name: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="docs/images/dock.png or restore.png by default")
-    parser.add_argument("--dock", choices=("Denoise", "Restore"), default="Denoise")
+    parser.add_argument("--out", type=Path, help="docs/images/dock.png, restore.png or train.png by default")
+    parser.add_argument("--dock", choices=("Denoise", "Restore", "Train"), default="Denoise")
     parser.add_argument("--steps", type=int, default=0, help="steps at most; the preset's by default")
     parser.add_argument("--stop-after", type=float, default=600, help="seconds after which Stop is pressed")
     options = parser.parse_args()
-    picture = {"Denoise": "dock.png", "Restore": "restore.png"}[options.dock]
+    picture = {"Denoise": "dock.png", "Restore": "restore.png", "Train": "train.png"}[options.dock]
     out = options.out or Path(__file__).parent / "images" / picture
     main(out, options.steps, options.stop_after, options.dock)

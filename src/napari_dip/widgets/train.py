@@ -145,7 +145,7 @@ class TrainWidget(FitDock):
 
     def _extra(self) -> TrainBox:
         self.choices.keep.hide()
-        self.panel.curve.name_criterion("validation error (noise: 1)")
+        self.panel.curve.name_criterion("validation error")
         self.panel.judging = False
         box = TrainBox(self.viewer)
         box.changed.connect(self._on_choice)
