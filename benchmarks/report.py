@@ -67,7 +67,9 @@ def quality(name: str = "quality") -> str:
         f"## Beside what a microscopist has today\n\nThe default preset, {settings['channels']} channels. "
         "PSNR / SSIM. Gaussian J: width calibrated by J-invariance; GAT: generalised Anscombe transform, noise measured on "
         "the image; BM3D with its noise fixed at 1 (non-commercial licence, comparison only). Seconds are wall time on a "
-        "machine that was busy with much other work: a fit takes about 13 CPU seconds, see the next table.\n\n" + table(["image", *names], rows) + "\n"
+        "machine that was busy with much other work: a fit takes about 13 CPU seconds, see the next table.\n\n"
+        + table(["image", *names], rows)
+        + "\n"
         "The default is close to VST+BM3D and above the calibrated Gaussian. BPAE_R is the exception to look at: its noise is "
         "correlated along the scan line (0.12 between neighbours, the strongest of the set) and its average of 50 is dimmer "
         f"than the single capture; there a plain blur after GAT is ahead by {lead:.2f} dB.\n\n"
@@ -212,7 +214,16 @@ def tried() -> str:
 
 def main() -> None:
     """Write the page."""
-    parts = [HEAD, quality(), quality("quality_48_channels"), time_to_quality(), stopping(), responsiveness(), start_up(), tried()]
+    parts = [
+        HEAD,
+        quality(),
+        quality("quality_48_channels"),
+        time_to_quality(),
+        stopping(),
+        responsiveness(),
+        start_up(),
+        tried(),
+    ]
     (RESULTS / "index.md").write_text("\n".join(part for part in parts if part))
 
 
