@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import shutil
@@ -14,7 +15,8 @@ from cli_help import FEW, leftovers, quick, save
 
 from napari_dip import Image, read, write
 from napari_dip.cli import main
-from napari_dip.cli.batch import REPORT
+from napari_dip.cli.batch import REPORT, recognised
+from napari_dip.cli.plan import BEGUN_BEFORE, Job, std_beside
 
 GOOD = ("a.tif", "b/c.tif", "b/d.tif")
 
@@ -44,7 +46,7 @@ def denoise(folder: Path, *words: str) -> int:
 
 
 def rows(folder: Path, name: str = REPORT) -> dict[str, dict[str, str]]:
-    with (folder.parent / "out" / name).open(newline="") as file:
+    with (folder.parent / "out" / name).open(newline="", encoding="utf-8") as file:
         return {Path(row["input"]).name: row for row in csv.DictReader(file)}
 
 
@@ -75,7 +77,7 @@ def test_other_settings_or_content_are_not_taken_for_done(
     assert len(begun) == 3
 
 
-def test_an_interrupted_answer_is_not_taken_for_done(folder: Path) -> None:
+def test_an_interrupted_answer_is_made_anew(folder: Path, begun: list[str]) -> None:
     assert denoise(folder) == 0
     made = folder.parent / "out" / "a.tif"
     image = read(made)
@@ -84,7 +86,58 @@ def test_an_interrupted_answer_is_not_taken_for_done(folder: Path) -> None:
         image.with_pixels(np.asarray(image.pixels), provenance={**image.provenance, "interrupted": True}),
         overwrite=True,
     )
-    assert denoise(folder) == 2
+    begun.clear()
+    assert denoise(folder) == 0
+    assert begun == ["a"] and "interrupted" not in read(made).provenance
+
+
+def test_a_deviation_left_without_its_answer_is_made_anew(folder: Path, begun: list[str]) -> None:
+    assert denoise(folder) == 0
+    out = folder.parent / "out"
+    (out / "a.tif").rename(out / "a_std.tif")  # as a run that was killed between the two leaves it
+    begun.clear()
+    assert recognised_states(folder) == {"a.tif": BEGUN_BEFORE, "c.tif": BEGUN_BEFORE, "d.tif": BEGUN_BEFORE}
+
+
+def recognised_states(folder: Path) -> dict[str, str]:
+    out = folder.parent / "out"
+    made = {"settings": read(out / "b" / "c.tif").provenance["settings"]}
+    targets = {out / name: folder / name for name in GOOD}
+    jobs = [Job(source, target, std_beside(target)) for target, source in targets.items()]
+    return {job.source.name: recognised(made)(job) for job in jobs}
+
+
+def test_a_table_that_cannot_be_written_costs_no_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder.parent / "out" / REPORT).mkdir(parents=True)
+    assert denoise(folder) == 0
+    said = capsys.readouterr()
+    assert "3 of 3 files done" in said.out and "could not be written" in said.err
+
+
+def test_a_name_that_is_no_text_costs_no_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        (folder / "a.tif").rename(folder / "a\udcff.tif")
+    except (OSError, UnicodeError):
+        pytest.skip("names are text here")
+    assert denoise(folder) == 0
+    assert "3 of 3 files done" in capsys.readouterr().out
+
+
+def test_a_log_that_lacks_the_letters_of_a_name_costs_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "a.tif").rename(folder / "细胞.tif")
+    log = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")  # stdout into a file, on Windows
+    monkeypatch.setattr("sys.stdout", log)
+    assert denoise(folder) == 0
+    assert rows(folder)["细胞.tif"]["status"] == "done"
+
+
+def test_no_file_is_put_into_a_zarr_image(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save(folder.parent / "there.zarr")
+    before = sorted((folder.parent / "there.zarr").rglob("*"))
+    for out in (folder.parent / "there.zarr", folder.parent / "there.zarr" / "more"):
+        assert main(["denoise", str(folder), "-o", str(out), *FEW]) == 2
+        assert "Zarr" in capsys.readouterr().err
+    assert sorted((folder.parent / "there.zarr").rglob("*")) == before
 
 
 def test_bad_files_are_named_and_the_rest_is_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

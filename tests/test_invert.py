@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from napari_dip import Invert, invert_features, iter_invert_features, psnr
+from napari_dip import DenoiseError, Invert, invert_features, iter_invert_features, psnr
 
 QUICK = Invert(steps=2, channels=4, scales=2)
 
@@ -45,6 +45,12 @@ def test_the_module_is_left_as_it_was() -> None:
 def test_what_cannot_be_inverted_is_refused_at_the_call(net: nn.Module, layer: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         iter_invert_features(np.zeros((16, 16)), net, layer)
+
+
+def test_features_that_are_no_numbers_are_no_answer() -> None:
+    net = nn.Sequential(encoder(), nn.Threshold(float("inf"), float("nan")))
+    with pytest.raises(DenoiseError, match="layer '1' gives NaN or infinite"):
+        invert_features(np.random.default_rng(0).random((16, 16)), net, "1", QUICK, device="cpu")
 
 
 def test_features_of_an_early_layer_bring_the_image_back() -> None:

@@ -91,3 +91,10 @@ def test_residual_of_next_to_nothing():
     }
     with pytest.raises(ValueError, match="one shape"):
         residual_check(np.ones((2, 2)), np.ones((2, 3)))
+
+
+def test_missing_pixels_are_left_out_of_the_residual() -> None:
+    noisy = np.array([[4.0, np.nan, 6.0], [np.inf, 4.0, 6.0]])
+    found = residual_check(noisy, np.full((2, 3), 3.0))
+    assert found["mean"] == pytest.approx(2) and found["std"] == pytest.approx(1)
+    assert all(np.isfinite(value) for value in found.values())

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = build(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:
-        return talk.give_up(_sentence(error), MISUSED)
+        return talk.give_up(_sentence(error, tokens[0]), MISUSED)
     except UsageError as error:
         return talk.give_up(str(error), MISUSED)
     except (DenoiseError, OSError, ValueError) as error:
@@ -53,12 +53,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return talk.give_up("Interrupted.", FAILED)
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: Exception, verb: str) -> str:
     """Return what is wrong with a command line in one sentence."""
     from pydantic import ValidationError
 
     from napari_dip.settings import explain
 
     if isinstance(error.__cause__, ValidationError):
-        return explain(error.__cause__) + " See `napari-dip denoise --help`."
+        return explain(error.__cause__) + f" See `napari-dip {verb} --help`."
     return str(error).strip()

@@ -7,6 +7,7 @@ import os
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from napari_dip.cli.plan import BEGUN_BEFORE, DONE_BEFORE, outputs
 from napari_dip.cli.talk import DONE, FAILED
 
 if TYPE_CHECKING:
@@ -21,11 +22,11 @@ COLUMNS = ("input", "output", "status", "seconds", "residual_mean", "correlation
 BEFORE = "done before"
 
 
-def recognised(made: dict[str, object]) -> Callable[[Job], bool]:
-    """Return what says of a job whether its output stands there, whole and made the same way.
+def recognised(made: dict[str, object]) -> Callable[[Job], str]:
+    """Return what says of a job how far an earlier run came with it: `DONE_BEFORE`, `BEGUN_BEFORE`, or nothing.
 
-    The output itself is the witness: it holds the hash of what it was made from, and every setting. So nothing is
-    kept beside the files, and any number of machines can share a folder.
+    The outputs themselves are the witnesses: each holds the hash of what it was made from, and every setting. So
+    nothing is kept beside the files, and any number of machines can share a folder.
 
     Parameters
     ----------
@@ -33,18 +34,24 @@ def recognised(made: dict[str, object]) -> Callable[[Job], bool]:
         What the provenance of an output must say: such as its ``settings``.
     """
 
-    def is_done(job: Job) -> bool:
+    def seen(job: Job) -> str:
         from napari_dip.images.files import read_provenance, sha256
 
+        there = [file for file in outputs(job) if file.exists()]
         try:
-            record = read_provenance(job.target)
-            source = record.get("source")
-            same = all(record.get(key) == value for key, value in made.items()) and "interrupted" not in record
-            return same and isinstance(source, dict) and source.get("sha256") == sha256(job.source)
+            records = [read_provenance(file) for file in there]
+            if not records or any(record.get(key) != value for record in records for key, value in made.items()):
+                return ""
+            sources = [record.get("source") for record in records]
+            known = {source.get("sha256") if isinstance(source, dict) else None for source in sources}
+            if known != {sha256(job.source)}:
+                return ""
         except (OSError, ValueError):
-            return False
+            return ""
+        cut_off = len(there) < len(outputs(job)) or any("interrupted" in record for record in records)
+        return BEGUN_BEFORE if cut_off else DONE_BEFORE
 
-    return is_done
+    return seen
 
 
 def rehearse(jobs: Sequence[Job], axes: str | None, dtype: str, talk: Talk) -> int:
@@ -98,7 +105,7 @@ def report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = 
             "correlation_y": _short(hints.get("autocorrelation_y")),
         }
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.DictWriter(file, COLUMNS)
         table.writeheader()
         table.writerows(rows.values())

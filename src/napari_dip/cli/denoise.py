@@ -88,8 +88,8 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     check_device(task.device)
     check_axes(task.axes)
     made = task.made or (None if task.begin else {"settings": task.settings.described()})
-    is_done = None if made is None else recognised(made)
-    planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, std=task.std, is_done=is_done)
+    seen = None if made is None else recognised(made)
+    planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, std=task.std, seen=seen)
     jobs = share(planned, task.shard)
     check_found(task.device)
     if task.dry_run:
@@ -101,7 +101,7 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
         label = job.source.name if len(jobs) == 1 else f"{job.source.name} ({number} of {len(jobs)})"
         records.append(_before(job) if job.done else _guarded(job, task, label, talk))
         if len(planned) > 1:
-            report(out, records, task.shard)
+            _reported(out, records, task.shard, talk)
         if records[-1]["status"] == "interrupted":
             break
     left = len(jobs) - len(records)
@@ -113,6 +113,14 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
         talk.say(f"{done} of {len(jobs)} files done{f', {before} done before' if before else ''}, {failed} failed.")
     talk.result({"settings": task.settings.described(), "device": task.device, "files": records, "not_begun": left})
     return DONE if all(record["status"] in ("done", BEFORE) for record in records) else FAILED
+
+
+def _reported(out: Path, records: Sequence[dict[str, Any]], shard: str | None, talk: Talk) -> None:
+    """Write the table; where that can't be, as while another program holds it open, the files go on all the same."""
+    try:
+        report(out, records, shard)
+    except OSError as error:
+        talk.note(f"The table of the files could not be written: {error}")
 
 
 def _before(job: Job) -> dict[str, Any]:
@@ -166,10 +174,11 @@ def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     answer = signed(final, source, interrupted)
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
+    overwrite = task.overwrite or job.begun
     if job.std is not None and final.std is not None:  # first: where the answer stands, all of it does
         record = {**answer.provenance, "holds": "the standard deviation of every pixel"}
-        write(job.std, replace(final.std, provenance=record), overwrite=task.overwrite)
-    clipped = write(job.target, answer, dtype=dtype, overwrite=task.overwrite)
+        write(job.std, replace(final.std, provenance=record), overwrite=overwrite)
+    clipped = write(job.target, answer, dtype=dtype, overwrite=overwrite)
     talk.say(f"{job.source}: {_summary(final, interrupted)}, {minutes(seconds)} -> {job.target}")
     if task.dtype == "same" and image.dtype.kind in "ui":
         talk.say(f"{job.target}: {clipped} values clipped to {image.dtype}.")

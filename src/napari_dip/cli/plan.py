@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+DONE_BEFORE, BEGUN_BEFORE = "done", "begun"  # what can be known of a job
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Job:
     target: Path
     std: Path | None = None  # the file for the standard deviation, where one is asked for
     done: bool = False  # by an earlier run, from the same content and with the same settings
+    begun: bool = False  # by such a run that was cut off: what it left is replaced
 
 
 def plan(
@@ -36,7 +38,7 @@ def plan(
     dtype: str = "float32",
     overwrite: bool = False,
     std: bool = False,
-    is_done: Callable[[Job], bool] | None = None,
+    seen: Callable[[Job], str] | None = None,
 ) -> list[Job]:
     """Pair every input image with its output.
 
@@ -52,8 +54,9 @@ def plan(
         Whether outputs may exist.
     std : bool
         Whether a standard deviation goes beside each output.
-    is_done : callable, optional
-        Asked about each output that exists, where there are several: one that it recognises is left as it is.
+    seen : callable, optional
+        Asked about each job, where there are several: what it calls `DONE_BEFORE` is left as it is, and what it calls
+        `BEGUN_BEFORE` is made anew.
 
     Raises
     ------
@@ -67,8 +70,13 @@ def plan(
     jobs = [_single(inputs[0], out, dtype)] if single else _many(inputs, out, dtype)
     if std:
         jobs = [replace(job, std=std_beside(job.target)) for job in jobs]
-    if is_done is not None and not single and not overwrite:
-        jobs = [replace(job, done=all(file.exists() for file in outputs(job)) and is_done(job)) for job in jobs]
+    if seen is not None and not single and not overwrite:
+        states = [seen(job) for job in jobs]
+        jobs = [
+            replace(job, done=state == DONE_BEFORE, begun=state == BEGUN_BEFORE)
+            for job, state in zip(jobs, states, strict=True)
+        ]
+    _check_outside_zarr(out if single else out / "image")
     _check_targets(jobs, overwrite)
     check_writable(out.parent if single else out)
     return jobs
@@ -160,6 +168,13 @@ def _check_suffix(source: Path) -> None:
         raise UsageError(f"{source} is not an image that can be read: {', '.join(READABLE)} are.")
 
 
+def _check_outside_zarr(target: Path) -> None:
+    """Refuse a place inside a Zarr image: a file there would spoil it for other programs."""
+    for folder in target.absolute().parents:
+        if is_zarr(folder):
+            raise UsageError(f"{folder} is an image in the Zarr format, not a folder for files: choose another OUT.")
+
+
 def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:
     """Refuse outputs that would fall on each other, on an input still to be read, or on any file unasked."""
     sources = {job.source.resolve() for job in jobs}
@@ -177,6 +192,8 @@ def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:
         if target in sources and target != job.source.resolve():
             raise UsageError(f"{file}, the output for {job.source}, is another input: choose another OUT.")
     taken = [file for job in jobs if not job.done for file in outputs(job) if file.exists()]
+    begun = {file for job in jobs if job.begun for file in outputs(job)}
+    taken = [file for file in taken if file not in begun]
     if taken and not overwrite:
         more = f" (and {len(taken) - 1} more of the outputs)" if len(taken) > 1 else ""
         raise UsageError(f"{taken[0]}{more} exists: choose another OUT, or say --overwrite.")

@@ -26,7 +26,7 @@ MASK = flag(
     str, "An image file that is not 0 where pixels are MISSING, of the image's shape or one plane's; or `auto`."
 )
 DENOISE = flag(bool, "Denoise the known pixels too; else they stay as they are.", "--denoise-known")
-FACTOR = flag(Literal[2, 3, 4, 8], "How many times as high and as wide the answer is.")
+FACTOR = flag(Literal["2", "3", "4", "8"], "How many times as high and as wide the answer is.")
 DOWN = flag(
     Literal["lanczos", "binning"],
     "How the image is thought to have become coarse: by an anti-aliased resize, or by the mean over a camera's pixel.",
@@ -77,7 +77,7 @@ def _upscale() -> Callable[..., int]:
         /,
         *,
         out: Path,
-        factor: int,
+        factor: str,
         down: str = "lanczos",
         preset: str = "fast",
         device: str = "auto",
@@ -92,7 +92,7 @@ def _upscale() -> Callable[..., int]:
         from napari_dip.cli import restore
 
         call = restore.Call(settings_of(RESTORATIONS["upscale"], preset, how), device, axes, dtype, overwrite)
-        return restore.upscale(inputs, out, call, factor, down, Talk(json, quiet))
+        return restore.upscale(inputs, out, call, int(factor), down, Talk(json, quiet))
 
     return _verb(upscale, "upscale", factor=FACTOR, down=DOWN)
 

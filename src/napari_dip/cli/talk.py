@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 DONE, FAILED, MISUSED = 0, 1, 2
 
@@ -32,11 +32,11 @@ class Talk:
 
     def say(self, text: str) -> None:
         """Print a line of the result for a human."""
-        print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+        _print(text, sys.stderr if self.as_json else sys.stdout)
 
     def note(self, text: str) -> None:
         """Print a remark that is no result: to stderr."""
-        print(text, file=sys.stderr, flush=True)
+        _print(text, sys.stderr)
 
     def result(self, record: dict[str, Any]) -> None:
         """Print the JSON object where one was asked for."""
@@ -48,6 +48,12 @@ class Talk:
         self.note(f"napari-dip: {sentence}")
         self.result({"error": sentence})
         return code
+
+
+def _print(text: str, stream: TextIO) -> None:
+    """Print a line; letters that the stream can't hold, as a log file on Windows, are escaped: so may names be."""
+    code = stream.encoding or "utf-8"
+    print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
 
 
 def _plain(value: Any) -> Any:

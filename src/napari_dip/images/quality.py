@@ -24,7 +24,8 @@ def residual_check(noisy: ArrayLike | Image, denoised: ArrayLike | Image) -> dic
     -------
     dict
         ``mean`` and ``std`` of the residual, in gray levels; ``autocorrelation_x`` and ``autocorrelation_y``,
-        its correlation with its right and its lower neighbour, in [-1, 1] (0 where there is none).
+        its correlation with its right and its lower neighbour, in [-1, 1] (0 where there is none). Pixels that are NaN
+        or infinite in `noisy` are left out.
         Values well above 0 mean that structure was removed, or that the noise itself was correlated.
 
     Raises
@@ -38,13 +39,14 @@ def residual_check(noisy: ArrayLike | Image, denoised: ArrayLike | Image) -> dic
     count, sums = 0, np.zeros(2)
     pairs = {"X": np.zeros(3), "Y": np.zeros(3)}
     for index in one.plane_indices():
-        residual = one.plane(index) - two.plane(index)  # (C, Y, X)
-        count += residual.size
+        known = np.isfinite(noisy := one.plane(index))  # where a pixel was missing nothing was taken away
+        residual = np.where(known, noisy, 0.0) - np.where(known, two.plane(index), 0.0)  # (C, Y, X)
+        count += int(known.sum())
         sums += residual.sum(), np.square(residual).sum()
-        residual -= residual.mean()
+        residual[known] -= residual[known].mean() if known.any() else 0.0
         pairs["X"] += _products(residual[..., :-1], residual[..., 1:])
         pairs["Y"] += _products(residual[..., :-1, :], residual[..., 1:, :])
-    mean, square = sums / count
+    mean, square = sums / max(count, 1)
     return {
         "mean": float(mean),
         "std": float(np.sqrt(max(square - mean**2, 0.0))),

@@ -183,11 +183,15 @@ def _invert(
     import torch
 
     from napari_dip.engine.operators import Features
+    from napari_dip.errors import DenoiseError
     from napari_dip.methods import dip
 
     colours, height, width = y.shape
     operator = Features(net, layer, (colours, height, width), repeat)
     with torch.no_grad():
         features = operator(y)
+    if not torch.isfinite(features).all():
+        what = f"The layer {layer!r}" if layer else "The module"
+        raise DenoiseError(f"{what} gives NaN or infinite features of this image; take another layer or module.")
     operator.unit = float(features.std()) or 1.0  # so that one learning rate suits all layers
     return dip.fit(features / operator.unit, how, torch.Generator().manual_seed(how.seed), operator)

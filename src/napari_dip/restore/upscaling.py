@@ -148,7 +148,7 @@ def check_factor(factor: Any, down: Any = DOWN[0]) -> None:
     ValueError
         With those that there are.
     """
-    if factor not in FACTORS or isinstance(factor, bool):
+    if not isinstance(factor, int) or isinstance(factor, bool) or factor not in FACTORS:
         raise ValueError(f"factor is {factor!r}; give {', '.join(map(str, FACTORS[:-1]))} or {FACTORS[-1]}.")
     if down not in DOWN:
         raise ValueError(f"down is {down!r}; give {' or '.join(map(repr, DOWN))}.")
