@@ -158,6 +158,11 @@ def test_the_command_line_writes_the_map_beside_the_answer(tmp_path) -> None:
     assert "standard deviation" in std.provenance["holds"]
 
 
+def test_a_source_of_uncertainty_is_reason_enough_to_write_the_map(tmp_path) -> None:
+    assert written(tmp_path, "--uncertainty", "iterates") == 0
+    assert names(tmp_path / "out") == ["b.ome.tif", "b_std.tif"]
+
+
 def test_folders_get_a_map_a_file_and_are_not_fitted_again(tmp_path) -> None:
     assert written(tmp_path, "--std", files=("a.tif", "c.tif")) == 0
     assert {"a.tif", "a_std.tif", "c.tif", "c_std.tif"} <= set(names(tmp_path / "out"))

@@ -107,6 +107,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
             raise UsageError("A trained model gives no standard deviation: leave out --std or --model.")
         if std:
             settings = settings.with_uncertainty()
+        std = std or (model is None and settings.described().get("uncertainty", "none") != "none")
         task = Task(settings, device, axes, dtype, overwrite, dry_run=dry_run, shard=shard, std=std)
         if model is not None:
             task = with_model(task, model)

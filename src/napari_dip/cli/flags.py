@@ -24,7 +24,11 @@ INPUTS = flag(list[Path], "Images (TIFF, PNG, JPEG, Zarr) or folders of them.")
 OUT = flag(Path, "A file for one image; a folder for several or for a folder, whose tree is kept.", "--out", "-o")
 AXES = flag(str | None, "A letter of TZCYX for each axis, such as ZYX; by default read off the file.")
 DTYPE = flag(Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's.")
-STD = flag(bool, "Write the standard deviation of every pixel beside each output, as OUT_std.tif.", "--std")
+STD = flag(
+    bool,
+    "Write the standard deviation of every pixel beside each output, as OUT_std.tif; so does --uncertainty.",
+    "--std",
+)
 OVERWRITE = flag(
     bool,
     "Replace files that exist. Without it outputs in a folder that were made from the same content with the same "
