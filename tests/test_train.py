@@ -251,6 +251,18 @@ def test_correlated_noise_is_said_before_training() -> None:
     assert "correlated" not in next(iter_train(repeats(1, 160), quick)).note
 
 
+def test_images_without_noise_are_left_out_and_named() -> None:
+    noisy = np.random.default_rng(0).poisson(20, (64, 64))
+    data = [Image(noisy, "YX", name="cells"), *(Image(np.full((64, 64), 7), "YX", name=f"blank{i}") for i in range(4))]
+    first = next(iter_train(data, IDDP(steps=2, **BLUR)))
+    assert "Left out, since no noise could be measured in them: blank0, blank1, blank2 and 1 more." in first.note
+    with pytest.raises(ValueError, match="blank0 has no noise"):
+        iter_train(data[1:], IDDP(steps=2, **BLUR))
+    data[0] = data[0].with_pixels(np.where(noisy == noisy.max(), np.nan, noisy))
+    with pytest.raises(ValueError, match="cells has non-finite pixels"):
+        iter_train(data, IDDP(steps=2, **BLUR))
+
+
 def test_wrong_calls_are_refused_before_any_work() -> None:
     with pytest.raises(ValueError, match="trained method"):
         iter_train(repeats(), "iddp")  # type: ignore[arg-type]

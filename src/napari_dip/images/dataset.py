@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_dip.images.sources import Plane, Shelf, Source
 from napari_dip.images.stabilise import noise_is_smooth
-from napari_dip.images.standard import Standard, measure
+from napari_dip.images.standard import NoNoise, Standard, measure
 
 LOOKS = 4  # planes of an image that its noise is measured on
 MEASURED = 16  # images whose statistics are stored
@@ -69,6 +69,26 @@ class Dataset:
             samples = [one.middle(self.shelf) for one in planes[:: -(-len(planes) // LOOKS)]]
             known[key] = measure(samples, stabilise, plane.source.name)
         return known[key]
+
+    def with_noise(self, stabilise: bool) -> tuple[Dataset, list[str]]:
+        """Measure the noise of every image; return the data without those that have none, and their names.
+
+        Raises
+        ------
+        ValueError
+            If no image is left, or one has NaN or infinite pixels.
+        """
+        kept, blank = [], []
+        for scene in self.scenes:
+            try:
+                for plane in scene.captures:
+                    self.standard(plane, stabilise)
+                kept.append(scene)
+            except NoNoise as error:
+                blank.append((scene.captures[0].source.name, error))
+        if not kept:
+            raise blank[0][1]
+        return Dataset(tuple(kept), self.channels, self.shelf), list(dict.fromkeys(name for name, _ in blank))
 
     def mark(self) -> str:
         """Return a SHA-256 over the marks of all sources: other data, another mark."""

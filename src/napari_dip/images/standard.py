@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class NoNoise(ValueError):
+    """An image without noise: nothing can be learnt from it."""
+
+
 @dataclass(frozen=True)
 class Standard:
     """The map that makes the noise of one image even, of standard deviation 1, around a mean of 0."""
@@ -48,7 +52,7 @@ def measure(samples: list[NDArray[np.float64]], stabilise: bool, name: str) -> S
     noise = estimate_noise(samples)
     mean = float(np.mean([sample.mean() for sample in samples]))
     if noise.std(mean) <= 0:
-        raise ValueError(f"{name} has no noise that could be measured, so nothing can be learnt from it; leave it out.")
+        raise NoNoise(f"{name} has no noise that could be measured, so nothing can be learnt from it; leave it out.")
     if not stabilise or noise.gain <= 0:
         flat = PoissonGaussian(0.0, noise.std(mean) ** 2)
         return Standard(flat, mean / flat.std(0.0), stabilised=False)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SAVE_EVERY = 60.0  # seconds between checkpoints
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
+NO_NOISE = "Left out, since no noise could be measured in them: {}."
 SMOOTH_NOISE = (
     "The noise of neighbouring pixels is correlated in {}: part of it looks like structure and will stay. Train on the "
     "raw data if there are any, bin them by 2 first, or take the preset correlated of iddp."
@@ -142,6 +143,7 @@ def iter_train(
         axes=axes,
         samples=samples,
     )
+    data, blank = data.with_noise(how.stabilise)
     state = State(how, data.channels, chosen)
     crops = _crops(data, how, state)
     if checkpoint is not None and resume:
@@ -149,7 +151,7 @@ def iter_train(
     shown = Preview.of(data, how) if preview is None else Preview.of_image(preview, how, data.channels)
     texts = {"description": description, "licence": licence}
     save = None if checkpoint is None else Saver(partial(state.save, checkpoint, data.mark()), checkpoint_every)
-    return translated(_run(state, data, crops, shown, save, texts))
+    return translated(_run(state, data, crops, shown, save, texts, blank))
 
 
 def _crops(data: Dataset, how: Trained, state: State) -> Crops:
@@ -166,15 +168,28 @@ def _crops(data: Dataset, how: Trained, state: State) -> Crops:
     )
 
 
+def named(names: list[str]) -> str:
+    """Name the first three, and say how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
 def _run(
-    state: State, data: Dataset, crops: Crops, shown: Preview, save: Saver | None, texts: dict[str, str]
+    state: State,
+    data: Dataset,
+    crops: Crops,
+    shown: Preview,
+    save: Saver | None,
+    texts: dict[str, str],
+    blank: list[str],
 ) -> Iterator[Snapshot]:
     from napari_dip.engine.filters import thinned
     from napari_dip.engine.memory import kept_memory
     from napari_dip.training.steps import Progress, training_steps
 
     smooth = data.smooth_noise()
-    note = SMOOTH_NOISE.format(", ".join(smooth[:3])) if smooth else ""
+    remarks = [SMOOTH_NOISE.format(", ".join(smooth[:3]))] if smooth else []
+    note = " ".join([NO_NOISE.format(named(blank)), *remarks] if blank else remarks)
     record = {"settings": state.settings.described(), "device": str(state.device)}
     statistics: dict[str, Any] = {}
     progress = Progress()
