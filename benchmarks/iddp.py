@@ -8,7 +8,7 @@ the 20 captures of one confocal field: IDDP and its like learn from one capture,
 
 Columns: PSNR for the range 255, clipped, on the whole images and on their centres of 256 x 256; PSNR after an affine
 match (two-photon captures are brighter or darker than their ground truth by up to 20%); SSIM; seconds of training and of
-applying. Each method has a learning rate chosen for it (`RATES`, with seed 0 on the first data set). Baselines need no
+applying. Each method has a learning rate of its own (`RATES`); only that of IDDP was searched for so far. Baselines need no
 training. Written to docs/results/iddp_DATA.json after every model.
 """
 

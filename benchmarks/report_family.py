@@ -191,7 +191,9 @@ def training(data: str, title: str) -> str:
     text = f"## {title}\n\n" + table(head, rows)
     if data == "fmd":
         text += "\n" + _by_type(result)
-    return text + "\n" + made_by(result, f"python benchmarks/iddp.py --data {data}")
+    steps = next(iter(result["runs"].values()))["settings"]["steps"] if result["runs"] else 0
+    command = f"python benchmarks/iddp.py --data {data.split('_')[0]} --methods iddp --seeds 0 --threads 1 --set steps={steps}"
+    return text + "\nSeconds are wall time on a machine with other work.\n\n" + made_by(result, command)
 
 
 def _by_type(result: dict) -> str:
@@ -210,7 +212,8 @@ def main() -> None:
     parts = [FAMILY, networks(), patches(), restarts()]
     (RESULTS / "family.md").write_text("\n".join(part for part in parts if part))
     sets = (
-        ("fmd", "FMD, 17 images with independent noise"),
+        ("fmd", "FMD, 17 images with independent noise, 6000 steps"),
+        ("fmd_1500", "The same, 1500 steps"),
         ("widefield", "FMD, wide-field: noise that neighbours share"),
         ("gaussian25", "Photographs, sigma 25"),
         ("repeats", "One confocal field, 20 captures"),

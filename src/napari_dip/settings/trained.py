@@ -13,7 +13,7 @@ class Trained(Settings):
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
 
-    steps: int = knob(1500, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
+    steps: int = knob(6000, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
     batch: int = knob(4, "Crops a step.", ge=1, le=4096)
     crop: int = knob(64, "Side of the square crops.", unit="pixels", ge=16, le=4096)
     learning_rate: float = knob(0.0015, "Learning rate of Adam.", gt=0, le=1)
