@@ -93,7 +93,7 @@ def script(tmp_path: Path) -> Path:
 
 
 def test_invert_cuts_the_network_at_the_layer(cells: Path, script: Path, tmp_path: Path) -> None:
-    from napari_dip.cli.restore import cut, load_script
+    from napari_dip.restore.modules import cut, load_script
 
     net, x = load_script(script), torch.rand(1, 1, 12, 12)
     assert torch.equal(cut(net, "1.0")(x), torch.relu(cut(net, "0")(x)))
@@ -128,8 +128,8 @@ def test_bad_calls_are_refused_before_any_work(
             ["invert", str(cells), "--module", str(script), "--layer", "conv"],
         ),
         ("lies inside a Wrapped", ["invert", str(cells), "--module", str(script), "--layer", "2.inside"]),
-        ("no TorchScript file", ["invert", str(cells), "--module", str(tmp_path / "pickle.pt")]),
-        ("no such file", ["invert", str(cells), "--module", "nowhere.pt"]),
+        ("nor a TorchScript file", ["invert", str(cells), "--module", str(tmp_path / "pickle.pt")]),
+        ("is no file nowhere.pt", ["invert", str(cells), "--module", "nowhere.pt"]),
     ):
         assert main([*call, *out]) == 2, call
         assert words in capsys.readouterr().err, call

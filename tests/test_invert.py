@@ -8,7 +8,8 @@ import torch
 from scipy import ndimage
 from torch import nn
 
-from napari_dip import DenoiseError, Invert, invert_features, iter_invert_features, psnr
+from napari_dip import IDDP, DenoiseError, Invert, invert_features, iter_invert_features, psnr, train
+from napari_dip.restore.modules import load_layer
 
 QUICK = Invert(steps=2, channels=4, scales=2)
 
@@ -58,3 +59,14 @@ def test_features_of_an_early_layer_bring_the_image_back() -> None:
     answer = invert_features(clean, encoder(), "2", Invert(steps=200, channels=8, scales=2), device="cpu")
     flat = np.full_like(clean, clean.mean())
     assert psnr(clean, answer, data_range=np.ptp(clean)) > psnr(clean, flat, data_range=np.ptp(clean)) + 8
+
+
+def test_a_model_trained_here_can_be_inverted(tmp_path):
+    noisy = np.random.default_rng(0).poisson(20, (40, 40))
+    tiny = {"steps": 2, "channels": 4, "depth": 1, "crop": 16, "filter_channels": 4, "filter_layers": 1}
+    train(noisy, IDDP(**tiny)).save(tmp_path / "model.safetensors")
+    module, layer = load_layer(tmp_path / "model.safetensors", "")
+    answer = invert_features(noisy, module, layer, QUICK)
+    assert answer.shape == noisy.shape and np.isfinite(answer).all()
+    with pytest.raises(ValueError, match="no layer 'nonsense'; there are"):
+        load_layer(tmp_path / "model.safetensors", "nonsense")

@@ -12,6 +12,7 @@ from napari_dip.widgets.restore import FOUND, LABELS, SHAPES, RestoreWidget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(60)
 WAIT = 40_000
@@ -178,3 +179,20 @@ def test_what_is_missing_is_said_before_a_run(make_restore: Any, viewer: Any, er
     finish(dock.start())
     assert "found no missing pixel" in dock.panel.message.text()
     assert [layer.name for layer in viewer.layers] == ["cells"]
+
+
+def test_features_of_a_network_in_a_file_are_inverted(
+    make_restore: Any, viewer: Any, finish: Any, tmp_path: Path
+) -> None:
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU())
+    torch.jit.save(torch.jit.trace(net.eval(), torch.rand(1, 1, 20, 30)), tmp_path / "net.pt")
+    viewer.add_image(image(), name="cells")
+    dock = make_restore("invert")
+    assert dock.start() is None and "Name the network" in dock.panel.message.text()
+    dock.page.module.path = tmp_path / "net.pt"
+    dock.page.layer.setText("0")
+    assert finish(dock.start()).failure == ""
+    assert viewer.layers["cells from features"].data.shape == (20, 30)
+    dock.page.layer.setText("7")
+    assert "there are 0, 1" in finish(dock.start()).failure

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from torch import nn
-
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
 
@@ -105,63 +103,14 @@ def invert(inputs: Sequence[Path], out: Path, call: Call, module: Path, layer: s
         Before any work, when the call itself is wrong.
     """
     from napari_dip.restore.inverting import iter_invert_features
-
-    begin = partial(iter_invert_features, module=cut(load_script(module), layer), layer="")
-    return run(inputs, out, call.task(begin=begin), talk)
-
-
-def load_script(path: Path) -> nn.Module:
-    """Load a TorchScript file; nothing in it is unpickled into Python.
-
-    Raises
-    ------
-    UsageError
-        If there is no such file, or it is none.
-    """
-    if not path.is_file():
-        raise UsageError(f"--module is {path}, but there is no such file.")
-    import torch
+    from napari_dip.restore.modules import load_layer
 
     try:
-        return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
-    except (RuntimeError, ValueError) as error:
-        raise UsageError(
-            f"--module is {path}, which is no TorchScript file: write one by "
-            "torch.jit.save(torch.jit.trace(module.eval(), example), file)."
-        ) from error
-
-
-def cut(module: nn.Module, layer: str) -> nn.Module:
-    """Return the part of a TorchScript module up to a layer.
-
-    Such modules tell nothing of what goes on inside, so the way to the layer must lead through containers of the kind
-    ``nn.Sequential``.
-
-    Raises
-    ------
-    UsageError
-        If there is no such layer (with the names of those that are), or it lies inside another kind of module.
-    """
-    from torch import nn
-
-    from napari_dip.restore.inverting import check_layer
-
-    try:
-        check_layer(module, layer)
-    except ValueError as error:
+        net, inner = load_layer(module, layer)
+    except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
-    parts: list[nn.Module] = []
-    for name in layer.split(".") if layer else []:
-        kind = getattr(module, "original_name", type(module).__name__)
-        if kind != "Sequential":
-            raise UsageError(
-                f"The layer {layer!r} lies inside a {kind}, which cannot be cut: save the module up to that layer, or "
-                "call napari_dip.invert_features in Python."
-            )
-        children = dict(module.named_children())
-        parts += list(children.values())[: list(children).index(name)]
-        module = children[name]
-    return nn.Sequential(*parts, module)
+    begin = partial(iter_invert_features, module=net, layer=inner)
+    return run(inputs, out, call.task(begin=begin), talk)
 
 
 def _read(path: Any, flag: str, more: str = "") -> Image:

@@ -34,8 +34,8 @@ DOWN = flag(
 GUIDE = flag(Path, "An image file of the same size, such as a bright channel.")
 MODULE = flag(
     Path,
-    "A network as a TorchScript file (torch.jit.save). Such a file is a program: take only what you trust. Pickled "
-    "modules are never loaded.",
+    "A model trained here (.safetensors), or a TorchScript file (torch.jit.save). Such a file is a program: take only "
+    "what you trust. Pickled modules are never loaded.",
 )
 LAYER = flag(str, "The name of a layer, such as features.16; by default the network's output.")
 

@@ -117,7 +117,7 @@ class Guided(DIP):
 class Invert(DIP):
     """How an image with given features is found: the published network, fitted to the features."""
 
-    title: ClassVar[str] = "Inversion of features"
+    title: ClassVar[str] = "Feature inversion"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "paper": {"steps": 3000, "averaging": 0.99, "channels": 128, "schedule": "constant"},

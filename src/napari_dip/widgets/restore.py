@@ -1,4 +1,4 @@
-"""The dock "Restore": fill missing pixels, enlarge, or denoise with a guide."""
+"""The dock "Restore": fill missing pixels, enlarge, denoise with a guide, or invert a network's features."""
 
 from __future__ import annotations
 
@@ -7,19 +7,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QStackedWidget, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QStackedWidget, QWidget
 
 from napari_dip.settings import RESTORATIONS
 from napari_dip.widgets.dock import FitDock
 from napari_dip.widgets.input import LayerCombo
 from napari_dip.widgets.layers import finer_look, source_of
 from napari_dip.widgets.marks import drawn, labelled
+from napari_dip.widgets.paths import PathRow
 from napari_dip.widgets.rows import Rows, narrow, show_row
 from napari_dip.widgets.run import Order
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
+    from napari_dip.snapshot import Snapshot
     from napari_dip.widgets.layers import Source
 
 FOUND, LABELS, SHAPES = "Found pixels", "Labels layer", "Shapes layer"
@@ -144,10 +149,46 @@ class GuidedPage(Page):
         return Order(source, how, begin=partial(iter_restore_guided, guide=guide), result="restored")
 
 
+class InvertPage(Page):
+    """Asks for a network and one of its layers."""
+
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self.module = PathRow(
+            "open", "Choose a network", "Networks (*.safetensors *.pt *.pth)", "a model, or TorchScript"
+        )
+        self.layer = QLineEdit()
+        self.layer.setPlaceholderText("the whole network's output")
+        self.layer.setToolTip("A layer's name; a wrong one is answered with the names that there are.")
+        self.rows = Rows()
+        for label, field in (("Network", self.module), ("Layer", self.layer)):
+            self.rows.addRow(label, field)
+        narrow(self.module, self.layer)
+        self.setLayout(self.rows)
+        self.module.changed.connect(self.changed)
+
+    def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
+        """Return the run; a ValueError says that no network is named."""
+        path = self.module.path
+        if path is None or not path.is_file():
+            raise ValueError("Name the network: a model trained here, or a TorchScript file.")
+        begin = partial(_invert, path, self.layer.text().strip())
+        return Order(source, how, begin=begin, result="from features")
+
+
+def _invert(path: Path, layer: str, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:
+    """Load the network and find an image with its features; in the worker, since this loads torch."""
+    from napari_dip.restore.inverting import iter_invert_features
+    from napari_dip.restore.modules import load_layer
+
+    module, inner = load_layer(path, layer)
+    return iter_invert_features(image, module, inner, how, device=device)
+
+
 class RestoreWidget(FitDock):
     """Restores one image layer and shows the answer as it comes, on one layer."""
 
-    methods = {name: RESTORATIONS[name] for name in ("inpaint", "upscale", "guided")}  # noqa: RUF012
+    methods = {name: RESTORATIONS[name] for name in ("inpaint", "upscale", "guided", "invert")}  # noqa: RUF012
     label = "Task"
 
     def order(self, source: Source, how: Settings) -> Order:
@@ -171,6 +212,7 @@ class RestoreWidget(FitDock):
             "inpaint": InpaintPage(self.viewer),
             "upscale": UpscalePage(self.viewer),
             "guided": GuidedPage(self.viewer),
+            "invert": InvertPage(self.viewer),
         }
         stack = QStackedWidget()
         for page in self.pages.values():

@@ -1,0 +1,93 @@
+"""Networks whose features are inverted, out of files that run no code of Python's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from napari_dip.model import SUFFIX, load_model
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def load_layer(path: Path, layer: str) -> tuple[nn.Module, str]:
+    """Load a network, and say which of its layers is meant.
+
+    Parameters
+    ----------
+    path : Path
+        A model that was trained with this package (``.safetensors``), or a TorchScript file.
+    layer : str
+        A name in ``dict(module.named_modules())``; ``""`` is the output of the whole.
+
+    Returns
+    -------
+    module, layer
+        As `napari_dip.invert_features` takes them.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is neither, or there is no such layer (with the names of those that are).
+    """
+    from napari_dip.restore.inverting import check_layer
+
+    if path.suffix.lower() == SUFFIX:
+        net = load_model(path).net
+        check_layer(net, layer)
+        return net, layer
+    return cut(load_script(path), layer), ""
+
+
+def load_script(path: Path) -> nn.Module:
+    """Load a TorchScript file; nothing in it is unpickled into Python.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such file, or it is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file {path} with a module: check the name and the folder.")
+    import torch
+
+    try:
+        return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{path.name} is neither a model of napari-dip nor a TorchScript file: write one by "
+            "torch.jit.save(torch.jit.trace(module.eval(), example), file)."
+        ) from error
+
+
+def cut(module: nn.Module, layer: str) -> nn.Module:
+    """Return the part of a TorchScript module up to a layer.
+
+    Such modules tell nothing of what goes on inside, so the way to the layer must lead through containers of the kind
+    ``nn.Sequential``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer (with the names of those that are), or it lies inside another kind of module.
+    """
+    from torch import nn
+
+    from napari_dip.restore.inverting import check_layer
+
+    check_layer(module, layer)
+    parts: list[nn.Module] = []
+    for name in layer.split(".") if layer else []:
+        kind = getattr(module, "original_name", type(module).__name__)
+        if kind != "Sequential":
+            raise ValueError(
+                f"The layer {layer!r} lies inside a {kind}, which cannot be cut: save the module up to that layer, or "
+                "call napari_dip.invert_features in Python."
+            )
+        children = dict(module.named_children())
+        parts += list(children.values())[: list(children).index(name)]
+        module = children[name]
+    return nn.Sequential(*parts, module)
