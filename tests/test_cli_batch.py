@@ -59,13 +59,13 @@ def test_what_is_done_is_not_done_again(folder: Path, begun: list[str], capsys: 
     assert "1 of 3 files done, 2 done before, 0 failed." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("change", ["settings", "content"])
+@pytest.mark.parametrize("change", ["settings", "content", "dtype"])
 def test_other_settings_or_content_are_not_taken_for_done(
     change: str, folder: Path, begun: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert denoise(folder) == 0
     before = {name: (folder.parent / "out" / name).read_bytes() for name in GOOD}
-    words = ["--seed", "4"] if change == "settings" else []
+    words = {"settings": ["--seed", "4"], "content": [], "dtype": ["--dtype", "same"]}[change]
     if change == "content":
         (folder / "a.tif").unlink()
         save(folder / "a.tif", shape=(5, 6))

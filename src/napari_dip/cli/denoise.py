@@ -88,7 +88,7 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     check_device(task.device)
     check_axes(task.axes)
     made = task.made or (None if task.begin else {"settings": task.settings.described()})
-    seen = None if made is None else recognised(made)
+    seen = None if made is None else recognised({**made, "values": task.dtype})
     planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, std=task.std, seen=seen)
     jobs = share(planned, task.shard)
     check_found(task.device)
@@ -172,6 +172,7 @@ def _one(job: Job, task: Task, label: str, talk: Talk) -> dict[str, Any]:
     final, interrupted = fit(image, task.settings, task.device, label, talk, notes=notes, begin=task.begin)
     seconds = time.monotonic() - started
     answer = signed(final, source, interrupted)
+    answer = replace(answer, provenance={**answer.provenance, "values": task.dtype})
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
     overwrite = task.overwrite or job.begun

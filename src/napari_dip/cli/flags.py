@@ -26,7 +26,8 @@ AXES = flag(str | None, "A letter of TZCYX for each axis, such as ZYX; by defaul
 DTYPE = flag(Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's.")
 STD = flag(
     bool,
-    "Write the standard deviation of every pixel beside each output, as OUT_std.tif; so does --uncertainty.",
+    "Write a standard deviation for every pixel beside each output, as OUT_std.tif: a map of where the answer is less "
+    "certain, too small to be an error bar. So does --uncertainty.",
     "--std",
 )
 OVERWRITE = flag(

@@ -18,7 +18,9 @@ def check_place(target: Path, overwrite: bool) -> None:
         if target.is_dir() and not (target.suffix.lower() == ".zarr" and is_zarr(target)):
             raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
         if target.exists() and not overwrite:
-            raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
+            raise FileExistsError(
+                f"{target} exists already; allow overwriting (overwrite=True) or choose another name."
+            )
         if not target.absolute().parent.is_dir():
             raise FileNotFoundError(f"The folder {target.parent} does not exist; create it or choose another one.")
     except OSError as error:
