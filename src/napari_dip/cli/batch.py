@@ -69,10 +69,7 @@ def rehearse(jobs: Sequence[Job], axes: str | None, dtype: str, talk: Talk) -> i
             except (OSError, ValueError, MemoryError) as error:
                 row |= {"status": "failed", "error": str(error)}
         rows.append(row)
-        detail = row.get("error") or (
-            f"{row['axes']} {tuple(row['shape'])}, {row['bytes']:,} bytes" if not job.done else ""
-        )
-        talk.say(f"{row['status']}: {job.source} -> {job.target}" + (f" ({detail})" if detail else ""))
+        talk.say(f"{row['status']}: {job.source} -> {job.target}{_detail(row)}")
     total = sum(row.get("bytes", 0) for row in rows)
     counts = {status: sum(row["status"] == status for row in rows) for status in ("to do", BEFORE, "failed")}
     talk.say(

@@ -107,10 +107,12 @@ def masks_of(net: nn.Module) -> Iterator[None]:
     states = [drop.draws().get_state() for drop in drops]
     for drop in drops:
         drop.train()
-    yield
-    for drop, state in zip(drops, states, strict=True):
-        drop.eval()
-        drop.draws().set_state(state)
+    try:
+        yield
+    finally:
+        for drop, state in zip(drops, states, strict=True):
+            drop.eval()
+            drop.draws().set_state(state)
 
 
 class _Block(nn.Module):

@@ -116,8 +116,8 @@ def iter_train(
     ------
     Snapshot
         One a step. Its `image` is the preview, `criterion` the validation error: the mean squared error on hidden
-        pixels of crops that training leaves out, in units of the noise's variance, so that 1 is the least there is. Its
-        `model` is the Model if training stopped there.
+        pixels of crops that training leaves out, in units of the noise's variance as it was estimated: near 1 only the
+        noise is left. Its `model` is the Model if training stopped there.
 
     Raises
     ------

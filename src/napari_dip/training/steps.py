@@ -111,7 +111,7 @@ def recipe(
 
 
 def validation(net: nn.Module, held: list[Batch], seed: int) -> float:
-    """Return the mean squared error on hidden pixels, in units of the noise's variance: 1 is the least there is."""
+    """Return the mean squared error on hidden pixels, in units of the noise's variance as it was estimated."""
     generator = torch.Generator().manual_seed(seed)  # the same pixels at every look
     total = count = 0.0
     with torch.no_grad():
