@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from napari_dip.snapshot import Snapshot
 
 
+REPORT_EVERY = 5.0  # seconds between two tables: of many small files, writing it after each would cost most
+
+
 @dataclass(frozen=True)
 class Task:
     """What is done to every file.
@@ -97,12 +100,14 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     if len(jobs) == 1 and task.check is not None:
         _check_only(jobs[0], task, task.check)
     records: list[dict[str, Any]] = []
+    due = 0.0
     for number, job in enumerate(jobs, start=1):
         label = job.source.name if len(jobs) == 1 else f"{job.source.name} ({number} of {len(jobs)})"
         records.append(_before(job) if job.done else _guarded(job, task, label, talk))
-        if len(planned) > 1:
+        if len(planned) > 1 and (time.monotonic() >= due or number == len(jobs) or _cut_off(records[-1])):
             _reported(out, records, task.shard, talk)
-        if records[-1]["status"] == "interrupted":
+            due = time.monotonic() + REPORT_EVERY
+        if _cut_off(records[-1]):
             break
     left = len(jobs) - len(records)
     if left:
@@ -113,6 +118,10 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
         talk.say(f"{done} of {len(jobs)} files done{f', {before} done before' if before else ''}, {failed} failed.")
     talk.result({"settings": task.settings.described(), "device": task.device, "files": records, "not_begun": left})
     return DONE if all(record["status"] in ("done", BEFORE) for record in records) else FAILED
+
+
+def _cut_off(record: dict[str, Any]) -> bool:
+    return bool(record["status"] == "interrupted")
 
 
 def _reported(out: Path, records: Sequence[dict[str, Any]], shard: str | None, talk: Talk) -> None:
