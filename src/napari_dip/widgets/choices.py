@@ -114,6 +114,7 @@ class Choices(QWidget):
     def _on_method(self, index: int) -> None:
         old, self.form = self.form, self._new_form()
         self._layout.replaceWidget(old, self.form)
+        old.hide()  # it may live on until Qt has time
         old.deleteLater()
         self.changed.emit()
 
