@@ -166,6 +166,8 @@ def test_each_task_shows_its_questions(make_restore: Any, viewer: Any) -> None:
     assert upscale.factor.isVisible() and upscale.down.isVisible() and not inpaint.where.isVisible()
     dock.choices.method.setCurrentIndex(2)
     assert guided.guide.isVisible() and not upscale.factor.isVisible()
+    dock.choices.method.setCurrentIndex(3)
+    assert dock.page.module.isVisible() and dock.page.layer.isVisible() and not guided.guide.isVisible()
 
 
 def test_what_is_missing_is_said_before_a_run(make_restore: Any, viewer: Any, errors: list[str], finish: Any) -> None:

@@ -160,11 +160,9 @@ class InvertPage(Page):
         self.layer = QLineEdit()
         self.layer.setPlaceholderText("the whole network's output")
         self.layer.setToolTip("A layer's name; a wrong one is answered with the names that there are.")
-        self.rows = Rows()
         for label, field in (("Network", self.module), ("Layer", self.layer)):
             self.rows.addRow(label, field)
         narrow(self.module, self.layer)
-        self.setLayout(self.rows)
         self.module.changed.connect(self.changed)
 
     def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
