@@ -14,9 +14,9 @@ import pytest
 from cli_help import FEW, leftovers, quick, save
 
 from napari_dip import Image, read, write
+from napari_dip.batch.plan import BEGUN_BEFORE, Job, std_beside
+from napari_dip.batch.records import REPORT, recognised
 from napari_dip.cli import main
-from napari_dip.cli.batch import REPORT, recognised
-from napari_dip.cli.plan import BEGUN_BEFORE, Job, std_beside
 
 GOOD = ("a.tif", "b/c.tif", "b/d.tif")
 

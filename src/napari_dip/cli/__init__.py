@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.talk import DONE, FAILED, MISUSED, Talk, UsageError
+from napari_dip.cli.talk import DONE, FAILED, MISUSED, Talk
+from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

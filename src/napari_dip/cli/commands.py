@@ -35,7 +35,8 @@ from napari_dip.cli.flags import (
     methods_help,
     settings_of,
 )
-from napari_dip.cli.talk import Talk, UsageError
+from napari_dip.cli.talk import Talk
+from napari_dip.errors import UsageError
 from napari_dip.settings import METHODS, TRAINED, Settings
 
 HELP = """Denoise microscopy images without clean training data, by Deep Image Prior.
@@ -98,7 +99,8 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
 
         Ctrl-C keeps the answer so far: it is written, and the files not yet begun are left.
         """
-        from napari_dip.cli.denoise import Task, run, with_model
+        from napari_dip.batch.work import Task, with_model
+        from napari_dip.cli.denoise import run
 
         settings = settings_of(method, preset, how)
         if model is not None and (how is not None or preset != next(iter(method.presets))):

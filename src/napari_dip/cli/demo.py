@@ -6,9 +6,11 @@ import time
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.follow import fit, signed
-from napari_dip.cli.plan import check_device, check_found, check_writable
-from napari_dip.cli.talk import DONE, FAILED, Talk, UsageError
+from napari_dip.batch.checks import check_device, check_found, check_writable
+from napari_dip.batch.work import signed
+from napari_dip.cli.follow import fit
+from napari_dip.cli.talk import DONE, FAILED, Talk
+from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path

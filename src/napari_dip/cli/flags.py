@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
-from napari_dip.cli.talk import UsageError
+from napari_dip.errors import UsageError
 from napari_dip.settings import METHODS, Settings
 
 Chosen = TypeVar("Chosen", bound=Settings)

@@ -5,21 +5,19 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_dip.cli.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from napari_dip.batch.work import Begin
     from napari_dip.cli.picture import Point
     from napari_dip.cli.talk import Talk
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
-
-    Begin = Callable[..., Iterator[Snapshot]]
 
 
 def fit(
@@ -105,11 +103,3 @@ def ask_to_stop() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def signed(final: Snapshot, source: dict[str, str], interrupted: bool = False) -> Image:
-    """Return the answer with its provenance: what made it, and the name and hash of the file it came from."""
-    record = {**final.provenance, "source": source}
-    if interrupted:
-        record["interrupted"] = True
-    return replace(final.image, provenance=record)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.cli.denoise import Task, run
-from napari_dip.cli.talk import Talk, UsageError
+from napari_dip.batch.work import Task
+from napari_dip.cli.denoise import run
+from napari_dip.cli.talk import Talk
+from napari_dip.errors import UsageError
 from napari_dip.settings import DIP
 
 if TYPE_CHECKING:

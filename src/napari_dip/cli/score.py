@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.talk import DONE, Talk, UsageError
+from napari_dip.cli.talk import DONE, Talk
+from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path

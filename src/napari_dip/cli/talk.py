@@ -11,10 +11,6 @@ from typing import Any, TextIO
 DONE, FAILED, MISUSED = 0, 1, 2
 
 
-class UsageError(Exception):
-    """The call itself is wrong; the message says how, and no work was started."""
-
-
 @dataclass(frozen=True)
 class Talk:
     """Where text goes: results to stdout, all else to stderr; with JSON only the object goes to stdout.

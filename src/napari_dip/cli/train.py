@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from napari_dip.batch.checks import check_axes, check_device, check_found, check_writable
 from napari_dip.cli.follow import ask_to_stop
-from napari_dip.cli.plan import check_axes, check_device, check_found, check_writable
 from napari_dip.cli.progress import progress
-from napari_dip.cli.talk import DONE, FAILED, Talk, UsageError, minutes
+from napari_dip.cli.talk import DONE, FAILED, Talk, minutes
+from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import csv
 import os
+import time
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.cli.plan import BEGUN_BEFORE, DONE_BEFORE, outputs
-from napari_dip.cli.talk import DONE, FAILED
+from napari_dip.batch.plan import BEGUN_BEFORE, DONE_BEFORE, outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from napari_dip.cli.plan import Job
-    from napari_dip.cli.talk import Talk
+    from napari_dip.batch.plan import Job
 
 REPORT = "napari-dip-report.csv"
 COLUMNS = ("input", "output", "status", "seconds", "residual_mean", "correlation_x", "correlation_y", "error")
-BEFORE = "done before"
+REPORT_EVERY = 5.0  # seconds between two tables
+DONE, BEFORE, FAILED, INTERRUPTED, TO_DO = "done", "done before", "failed", "interrupted", "to do"  # states of a file
 
 
 def recognised(made: dict[str, object]) -> Callable[[Job], str]:
@@ -54,35 +54,51 @@ def recognised(made: dict[str, object]) -> Callable[[Job], str]:
     return seen
 
 
-def rehearse(jobs: Sequence[Job], axes: str | None, dtype: str, talk: Talk) -> int:
-    """Say what would be done, and how large it gets; nothing is written."""
+def rehearsed(jobs: Sequence[Job], axes: str | None, dtype: str) -> Iterator[dict[str, Any]]:
+    """Yield for each job what would be done and how large it gets; nothing is written."""
     from napari_dip.images.files import read
 
-    rows: list[dict[str, Any]] = []
     for job in jobs:
         row: dict[str, Any] = {"input": str(job.source), "output": str(job.target), "status": BEFORE}
         if not job.done:
             try:
                 image = read(job.source, axes=axes)
                 size = prod(image.shape) * (image.dtype.itemsize if dtype == "same" else 4)
-                row |= {"status": "to do", "axes": image.axes, "shape": list(image.shape), "bytes": size}
+                row |= {"status": TO_DO, "axes": image.axes, "shape": list(image.shape), "bytes": size}
             except (OSError, ValueError, MemoryError) as error:
-                row |= {"status": "failed", "error": str(error)}
-        rows.append(row)
-        talk.say(f"{row['status']}: {job.source} -> {job.target}{_detail(row)}")
-    total = sum(row.get("bytes", 0) for row in rows)
-    counts = {status: sum(row["status"] == status for row in rows) for status in ("to do", BEFORE, "failed")}
-    talk.say(
-        f"{counts['to do']} to do ({total:,} bytes), {counts[BEFORE]} done before, {counts['failed']} can't be read."
-    )
-    talk.result({"dry_run": True, "files": rows, "bytes": total})
-    return FAILED if counts["failed"] else DONE
+                row |= {"status": FAILED, "error": str(error)}
+        yield row
 
 
-def _detail(row: dict[str, Any]) -> str:
-    if "error" in row:
-        return f" ({row['error']})"
-    return f" ({row['axes']} {tuple(row['shape'])}, {row['bytes']:,} bytes)" if "axes" in row else ""
+class Table:
+    """The table of a run, written now and then: of many small files, writing it after each would cost most.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it goes.
+    shard : str, optional
+        Which share of the files it is of.
+    """
+
+    def __init__(self, folder: Path, shard: str | None = None) -> None:
+        self._folder, self._shard = folder, shard
+        self._due = 0.0
+
+    def show(self, records: Sequence[dict[str, Any]], *, now: bool = False) -> str:
+        """Write it if it is due, or at once; return what is to be said where that fails.
+
+        Such as while another program holds it open: the files go on all the same.
+        """
+        if not now and time.monotonic() < self._due:
+            return ""
+        try:
+            report(self._folder, records, self._shard)
+        except OSError as error:
+            return f"The table of the files could not be written: {error}"
+        finally:
+            self._due = time.monotonic() + REPORT_EVERY
+        return ""
 
 
 def report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = None) -> Path:

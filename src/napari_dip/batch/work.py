@@ -1,0 +1,225 @@
+"""One file of many: read, worked on, written, and what there is to tell of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.batch.checks import check_axes, check_device, check_found
+from napari_dip.batch.plan import plan, share
+from napari_dip.batch.records import BEFORE, DONE, FAILED, INTERRUPTED, recognised
+from napari_dip.errors import DenoiseError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from napari_dip.batch.plan import Job
+    from napari_dip.images.image import Image
+    from napari_dip.settings import Settings
+    from napari_dip.snapshot import Snapshot
+
+    Begin = Callable[..., Iterator[Snapshot]]
+    Follow = Callable[[Image, list[str]], tuple[Snapshot, bool]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is done to every file.
+
+    Attributes
+    ----------
+    begin : callable, optional
+        Starts the work on an image, called as `iter_denoise`, which it is by default.
+    check : callable, optional
+        Raises a ValueError for an image that the work cannot be done on.
+    outline : callable, optional
+        Returns an image of the answer's shape, where that is another.
+    made : dict, optional
+        By what the provenance of an output tells that it was made this way, where `begin` is given.
+    std : bool
+        Whether the standard deviation of every pixel is written beside each output.
+    """
+
+    settings: Settings
+    device: str = "auto"
+    axes: str | None = None
+    dtype: str = "float32"
+    overwrite: bool = False
+    dry_run: bool = False
+    shard: str | None = None
+    begin: Begin | None = None
+    check: Callable[[Image], None] | None = None
+    outline: Callable[[Image], Image] | None = None
+    made: dict[str, object] | None = None
+    std: bool = False
+
+
+def with_model(task: Task, path: Path) -> Task:
+    """Apply a trained model instead of a fit.
+
+    Raises
+    ------
+    UsageError
+        If the file is no model.
+    """
+    from napari_dip.model import load_model
+
+    try:
+        model = load_model(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+
+    def begin(image: Image, how: Settings, device: str) -> Iterator[Snapshot]:
+        from napari_dip.api import iter_denoise
+
+        return iter_denoise(image, model, device=device)
+
+    made: dict[str, object] = {"settings": model.settings.described(), "model": model.told()}
+    return replace(task, settings=model.settings, begin=begin, made=made)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one file.
+
+    Attributes
+    ----------
+    record : dict
+        The row of the table and of the JSON object.
+    summary : str
+        How it ended in a few words, where there is an answer.
+    integers : str
+        The integer type that the answer was rounded and clipped to, where it was.
+    """
+
+    record: dict[str, Any]
+    summary: str = ""
+    integers: str = ""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it was interrupted, so that no other file is to follow."""
+        return bool(self.record["status"] == INTERRUPTED)
+
+
+def jobs_of(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[Job], list[Job]]:
+    """Check the call and return the jobs of all machines, and those of this one.
+
+    Raises
+    ------
+    UsageError
+        With a sentence, when the call is wrong.
+    """
+    check_device(task.device)
+    check_axes(task.axes)
+    made = task.made or (None if task.begin else {"settings": task.settings.described()})
+    seen = None if made is None else recognised({**made, "values": task.dtype})
+    planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, std=task.std, seen=seen)
+    jobs = share(planned, task.shard)
+    check_found(task.device)
+    if not task.dry_run and len(jobs) == 1 and task.check is not None:
+        _check_only(jobs[0], task, task.check)
+    return planned, jobs
+
+
+def _check_only(job: Job, task: Task, check: Callable[[Image], None]) -> None:
+    """Refuse the one image if the work cannot be done on it: then the call itself is wrong."""
+    from napari_dip.images.files import read
+
+    try:
+        check(read(job.source, axes=task.axes))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def done_before(job: Job) -> Outcome:
+    """Return what there is to tell of a file that an earlier run has done."""
+    return Outcome({"input": str(job.source), "output": str(job.target), "status": BEFORE})
+
+
+def guarded(job: Job, task: Task, follow: Follow) -> Outcome:
+    """Work on one file; a failure becomes a record, so that the next file gets its turn.
+
+    Parameters
+    ----------
+    job, task
+        Which file, and what is done to it.
+    follow : callable
+        Is given the image and a list for remarks; does the work, and returns the last Snapshot and whether the work
+        was interrupted.
+    """
+    record: dict[str, Any] = {"input": str(job.source), "output": None, "status": FAILED}
+    try:
+        return _one(job, task, follow)
+    except KeyboardInterrupt:
+        record |= {
+            "status": INTERRUPTED,
+            "error": "interrupted before there was an answer; nothing was written",
+        }
+    except (DenoiseError, OSError, ValueError, MemoryError) as error:
+        record["error"] = str(error) or type(error).__name__
+    except Exception as error:  # noqa: BLE001 - a bug must cost one file of a long batch, not the rest of it
+        record["error"] = f"{type(error).__name__}: {error} (a bug in napari-dip: please report it)"
+    return Outcome(record)
+
+
+def _one(job: Job, task: Task, follow: Follow) -> Outcome:
+    """Read, fit, write and report one file."""
+    from napari_dip.images.files import check_fits, read, sha256, write
+    from napari_dip.images.quality import residual_check
+
+    image = read(job.source, axes=task.axes)
+    check_fits(job.target, task.outline(image) if task.outline else image, task.dtype)  # before the fit, not after it
+    # The hash of what was read: the file may change, or its disk go away, during a long fit.
+    source = {"name": job.source.name, "sha256": sha256(job.source)}
+    started = time.monotonic()
+    notes: list[str] = []
+    final, interrupted = follow(image, notes)
+    seconds = time.monotonic() - started
+    answer = signed(final, source, interrupted)
+    answer = replace(answer, provenance={**answer.provenance, "values": task.dtype})
+    dtype = image.dtype if task.dtype == "same" else "float32"
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    overwrite = task.overwrite or job.begun
+    if job.std is not None and final.std is not None:  # first: where the answer stands, all of it does
+        record = {**answer.provenance, "holds": "the standard deviation of every pixel"}
+        write(job.std, replace(final.std, provenance=record), overwrite=overwrite)
+    clipped = write(job.target, answer, dtype=dtype, overwrite=overwrite)
+    told = {
+        "input": str(job.source),
+        "output": str(job.target),
+        **({} if job.std is None else {"std": str(job.std)}),
+        "status": INTERRUPTED if interrupted else DONE,
+        "steps": final.step,
+        "chosen": final.chosen,
+        "planes": final.planes,
+        "seconds": seconds,
+        "device": final.provenance.get("device"),
+        "note": " ".join(notes),
+        "clipped": clipped,
+        "residual": residual_check(image, answer) if answer.shape == image.shape else None,
+    }
+    integers = str(image.dtype) if task.dtype == "same" and image.dtype.kind in "ui" else ""
+    return Outcome(told, _summary(final, interrupted), integers)
+
+
+def _summary(final: Snapshot, interrupted: bool) -> str:
+    """Say how a fit ended; a step counted over all planes of a stack would tell nobody anything."""
+    if final.chosen == 0 and not interrupted:
+        return "left as it is"
+    if final.planes == 1:
+        step = f"step {final.chosen} of {final.step}"
+        return f"interrupted, the answer so far is {step}" if interrupted else f"done, {step} taken"
+    if interrupted:
+        return f"interrupted in plane {final.plane + 1} of {final.planes}; planes not reached are the input's"
+    return f"done, {final.planes} planes"
+
+
+def signed(final: Snapshot, source: dict[str, str], interrupted: bool = False) -> Image:
+    """Return the answer with its provenance: what made it, and the name and hash of the file it came from."""
+    record = {**final.provenance, "source": source}
+    if interrupted:
+        record["interrupted"] = True
+    return replace(final.image, provenance=record)
