@@ -37,6 +37,8 @@ def plan(
     overwrite: bool = False,
     std: bool = False,
     seen: Callable[[Job], str] | None = None,
+    pattern: str = "*",
+    recursive: bool = True,
 ) -> list[Job]:
     """Pair every input image with its output.
 
@@ -55,6 +57,10 @@ def plan(
     seen : callable, optional
         Asked about each job, where there are several: what it calls `DONE_BEFORE` is left as it is, and what it calls
         `BEGUN_BEFORE` is made anew.
+    pattern : str
+        Which images of a folder, such as ``*_raw.tif``, or ``day1/*.tif`` for folders of that name.
+    recursive : bool
+        Whether folders in a folder are searched too.
 
     Raises
     ------
@@ -65,7 +71,7 @@ def plan(
         if not path.exists():
             raise UsageError(f"There is no file or folder {path}.")
     single = len(inputs) == 1 and _is_image(inputs[0])
-    jobs = [_single(inputs[0], out, dtype)] if single else _many(inputs, out, dtype)
+    jobs = [_single(inputs[0], out, dtype)] if single else _many(inputs, out, dtype, pattern, recursive)
     if std:
         jobs = [replace(job, std=std_beside(job.target)) for job in jobs]
     if seen is not None and not single and not overwrite:
@@ -118,15 +124,16 @@ def _single(source: Path, out: Path, dtype: str) -> Job:
     return Job(source, out)
 
 
-def _many(inputs: Sequence[Path], out: Path, dtype: str) -> list[Job]:
+def _many(inputs: Sequence[Path], out: Path, dtype: str, pattern: str, recursive: bool) -> list[Job]:
     if out.exists() and not out.is_dir():
         raise UsageError(f"OUT is a folder for several images or a folder of them, but {out} is a file.")
     jobs = []
     for path in inputs:
         if not _is_image(path):
-            found = _images_under(path, leave_out=out)
+            found = [file for file in _images_under(path, out, recursive) if file.relative_to(path).match(pattern)]
             if not found:
-                raise UsageError(f"There is no image in the folder {path}: {', '.join(READABLE)} are read.")
+                which = "" if pattern == "*" else f" that {pattern} fits"
+                raise UsageError(f"There is no image{which} in the folder {path}: {', '.join(READABLE)} are read.")
             jobs += [Job(file, out / file.relative_to(path).parent / _name(file, dtype)) for file in found]
         else:
             _check_suffix(path)
@@ -134,11 +141,11 @@ def _many(inputs: Sequence[Path], out: Path, dtype: str) -> list[Job]:
     return jobs
 
 
-def _images_under(folder: Path, leave_out: Path) -> list[Path]:
+def _images_under(folder: Path, leave_out: Path, recursive: bool) -> list[Path]:
     """List a folder's images, sorted; those of an OUT inside it are results of an earlier run, not inputs."""
     nested = leave_out.resolve() if folder.resolve() in leave_out.resolve().parents else None
     found: list[Path] = []
-    for file in sorted(folder.rglob("*")):
+    for file in sorted(folder.rglob("*") if recursive else folder.glob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
         if hidden or not _is_image(file) or file.suffix.lower() not in READABLE:
             continue

@@ -40,6 +40,8 @@ class Task:
         By what the provenance of an output tells that it was made this way, where `begin` is given.
     std : bool
         Whether the standard deviation of every pixel is written beside each output.
+    pattern, recursive
+        Which images of a folder, see `plan`.
     """
 
     settings: Settings
@@ -54,6 +56,8 @@ class Task:
     outline: Callable[[Image], Image] | None = None
     made: dict[str, object] | None = None
     std: bool = False
+    pattern: str = "*"
+    recursive: bool = True
 
 
 def with_model(task: Task, path: Path) -> Task:
@@ -116,7 +120,16 @@ def jobs_of(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[Job], l
     check_axes(task.axes)
     made = task.made or (None if task.begin else {"settings": task.settings.described()})
     seen = None if made is None else recognised({**made, "values": task.dtype})
-    planned = plan(inputs, out, dtype=task.dtype, overwrite=task.overwrite, std=task.std, seen=seen)
+    planned = plan(
+        inputs,
+        out,
+        dtype=task.dtype,
+        overwrite=task.overwrite,
+        std=task.std,
+        seen=seen,
+        pattern=task.pattern,
+        recursive=task.recursive,
+    )
     jobs = share(planned, task.shard)
     check_found(task.device)
     if not task.dry_run and len(jobs) == 1 and task.check is not None:

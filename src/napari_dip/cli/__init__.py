@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cyclopts import CycloptsError
 
     from napari_dip.cli.commands import build
+    from napari_dip.cli.config import with_config
     from napari_dip.errors import DenoiseError
 
     tokens = list(sys.argv[1:] if argv is None else argv)
@@ -42,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return MISUSED
         if "" in tokens:  # an empty shell variable; as a path it would mean the whole current folder
             raise UsageError('A word of the call is empty (""), such as a variable that is not set: leave it out.')
+        tokens = with_config(tokens)
         code = build(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:

@@ -13,6 +13,7 @@ from napari_dip.cli.flags import (
     AFFINE,
     AXES,
     CLEAN,
+    CONFIG,
     DATA_RANGE,
     DEMO_OUT,
     DRY_RUN,
@@ -23,8 +24,11 @@ from napari_dip.cli.flags import (
     MODEL,
     OUT,
     OVERWRITE,
+    PATTERN,
     QUIET,
+    RECURSIVE,
     RESTORED,
+    SAVE_CONFIG,
     SHARD,
     STD,
     Chosen,
@@ -91,6 +95,10 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         overwrite: bool = False,
         dry_run: bool = False,
         shard: str | None = None,
+        pattern: str = "*",
+        recursive: bool = True,
+        config: Path | None = None,
+        save_config: Path | None = None,
         json: bool = False,
         quiet: bool = False,
         how: Settings | None = None,
@@ -99,6 +107,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
 
         Ctrl-C keeps the answer so far: it is written, and the files not yet begun are left.
         """
+        from napari_dip.batch.config import saved, write_config
         from napari_dip.batch.work import Task, with_model
         from napari_dip.cli.denoise import run
 
@@ -107,10 +116,31 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
             raise UsageError("--model brings its own settings: leave out --preset and the settings of a fit.")
         if std and model is not None:
             raise UsageError("A trained model gives no standard deviation: leave out --std or --model.")
+        if save_config is not None:
+            more = {
+                "device": device,
+                "axes": axes,
+                "dtype": dtype,
+                "std": std,
+                "pattern": pattern,
+                "recursive": recursive,
+            }
+            write_config(save_config, saved(settings, preset, model, **more), overwrite=overwrite)
         if std:
             settings = settings.with_uncertainty()
         std = std or (model is None and settings.described().get("uncertainty", "none") != "none")
-        task = Task(settings, device, axes, dtype, overwrite, dry_run=dry_run, shard=shard, std=std)
+        task = Task(
+            settings,
+            device,
+            axes,
+            dtype,
+            overwrite,
+            dry_run=dry_run,
+            shard=shard,
+            std=std,
+            pattern=pattern,
+            recursive=recursive,
+        )
         if model is not None:
             task = with_model(task, model)
         return run(inputs, out, task, Talk(json, quiet))
@@ -128,6 +158,10 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         overwrite=OVERWRITE,
         dry_run=DRY_RUN,
         shard=SHARD,
+        pattern=PATTERN,
+        recursive=RECURSIVE,
+        config=CONFIG,
+        save_config=SAVE_CONFIG,
         quiet=QUIET,
         **common(method),
     )

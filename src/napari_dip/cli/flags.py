@@ -37,6 +37,13 @@ OVERWRITE = flag(
 )
 DRY_RUN = flag(bool, "Say what would be done and how large it gets, and write nothing.")
 SHARD = flag(str | None, "Do every n-th file from the i-th on, such as 2/8: for several machines or a queue's array.")
+PATTERN = flag(str, "Which images of a folder, such as `*_raw.tif`; `day1/*.tif` asks for the folder too.")
+RECURSIVE = Annotated[bool, Parameter(help="Whether the folders in a folder are searched too.")]
+CONFIG = flag(
+    Path | None,
+    "A file of settings, TOML, each line a flag of this verb without its dashes: seed = 4. Flags given here win.",
+)
+SAVE_CONFIG = flag(Path | None, "Write the settings of this call as such a file too; the dock Batch loads it.")
 DEVICE = flag(str, "auto, cpu, cuda:0 (or another number) or mps; auto takes the first GPU, else the CPU.")
 JSON = flag(bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json")
 QUIET = flag(bool, "Show no progress.", "--quiet", "-q")
