@@ -49,11 +49,14 @@ def presets_table(method: type[Settings]) -> str:
 
 
 def changes_table(task: type[Settings]) -> str:
-    """Write the settings of a restoration that are not DIP's, and its presets."""
+    """Write the settings of a restoration that are not DIP's, those of DIP that it lacks, and its presets."""
     plain = {row(knob) for knob in knobs(DIP)}
     rows = [f"| {' | '.join(map(_cell, row(knob)))} |" for knob in knobs(task) if row(knob) not in plain]
     head = ["| differs from DIP's in | default | allowed | unit | what it does |", "|---|---|---|---|---|"]
-    return "\n".join([f"### {task.title} (`{task.__name__}`)", "", *head, *rows, "", presets_table(task)])
+    names = {knob.name for knob in knobs(task)}
+    without = ", ".join(f"`{knob.name}`" for knob in knobs(DIP) if knob.name not in names)
+    more = ["", f"Not there, since nothing here asks for it: {without}.", ""]
+    return "\n".join([f"### {task.title} (`{task.__name__}`)", "", *head, *rows, *more, presets_table(task)])
 
 
 def help_text(verb: str) -> str:

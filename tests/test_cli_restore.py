@@ -121,7 +121,7 @@ def test_bad_calls_are_refused_before_any_work(
         ("--factor", ["upscale", str(cells), "--factor", "5"]),
         ("--factor", ["upscale", str(cells), "--factor", "2.5"]),
         ("See `napari-dip upscale --help`", ["upscale", str(cells), "--factor", "2", "--patience", "0"]),
-        ("are for denoising", ["upscale", str(cells), "--factor", "2", "--restarts", "2"]),
+        ("option: --restarts", ["upscale", str(cells), "--factor", "2", "--restarts", "2"]),
         ("guide has the shape (5, 6)", ["guided", str(cells), "--guide", str(other)]),
         (
             "no layer 'conv'; there are 0, 1, 1.0, 1.1, 2",

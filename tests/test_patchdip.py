@@ -17,7 +17,7 @@ from napari_dip.nets.prior import PriorNet
 
 
 def test_each_patch_keeps_its_own_z() -> None:
-    tiles, net = Tiles(40, 50, 16, 8), build_net(PatchDIP(channels=4, scales=2), 1)
+    tiles, net = Tiles(40, 50, 16, 8), build_net(PatchDIP(channels=4, scales=2), 1, 32)
     first, again = inputs(net, tiles, [3, 5], seed=1), inputs(net, tiles, [5], seed=1)
     assert torch.equal(first[1], again[0])
     assert not torch.equal(first[0], first[1])
@@ -34,7 +34,7 @@ def test_every_patch_is_fitted_as_often_as_any_other() -> None:
 def test_the_whole_image_does_not_depend_on_the_batch() -> None:
     tiles = Tiles(40, 50, 16, 8)
     with seeded(0):
-        net = build_net(PatchDIP(channels=4, scales=2), 2).eval()
+        net = build_net(PatchDIP(channels=4, scales=2), 2, 32).eval()
     like = torch.zeros(2, 40, 50)
     one, many = look(net, tiles, 0, 1, like), look(net, tiles, 0, 9, like)
     assert one.shape == like.shape

@@ -9,7 +9,7 @@ from cli_help import save
 from some_images import names
 from test_denoise import noisy_scene
 
-from napari_dip import DIP, Image, PatchDIP, denoise, iter_denoise, read, upscale
+from napari_dip import DIP, Image, PatchDIP, denoise, iter_denoise, read
 from napari_dip.cli import main
 from napari_dip.engine.filters import averaged, early_stopped, spread
 from napari_dip.engine.loop import Step
@@ -131,11 +131,6 @@ def test_asked_for_without_a_source_the_network_decides() -> None:
 def test_what_cannot_go_together_is_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         DIP(**changes)
-
-
-def test_restorations_say_that_they_have_no_map() -> None:
-    with pytest.raises(ValueError, match="are for denoising"):
-        upscale(np.zeros((8, 8)), 2, DIP(net="skip", restarts=2))
 
 
 def written(tmp_path, *flags: str, files: tuple[str, ...] = ("a.tif",)) -> int:

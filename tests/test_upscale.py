@@ -56,7 +56,7 @@ def test_other_ways_down_and_networks_are_refused_at_the_call() -> None:
         iter_upscale(np.ones((8, 8)), 2, down="nearest")  # type: ignore[arg-type]
     from napari_dip import DIP
 
-    with pytest.raises(ValueError, match="'blind-spot'"):
+    with pytest.raises(ValueError, match="settings of Upscaling"):
         iter_upscale(np.ones((8, 8)), 2, DIP())
     with pytest.raises(ValueError, match="non-finite"):
         iter_upscale(np.full((8, 8), np.nan), 2)

@@ -148,10 +148,12 @@ def iter_denoise(
         raise ValueError(f"how is {how!r}; give settings such as DIP(), DIP(steps=400) or DIP.preset('paper').")
     if isinstance(how, Trained):
         raise ValueError(f"{how.title} is trained first: model = train(images, {type(how).__name__}()), then apply it.")
+    if not isinstance(how, DIP | PatchDIP):
+        raise ValueError(f"{how.title} does not denoise; give settings such as DIP(), or call its own function.")
     from napari_dip.engine.device import pick_device
 
     # Bad input is refused at the call, not at the first step.
-    chosen, found = pick_device(device), survey(source, stabilise=getattr(how, "stabilise", False))
+    chosen, found = pick_device(device), survey(source, stabilise=how.stabilise)
     return translated(walk(source, how, Work(partial(_steps, how)), chosen, found))
 
 
@@ -188,7 +190,7 @@ def _as_array_like(image: Any) -> ArrayLike:
         ) from None
 
 
-def _steps(how: Settings, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _steps(how: DIP | PatchDIP, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     """Fit one plane, several times side by side where the settings ask for restarts."""
     if isinstance(how, DIP) and how.restarts > 1 and unit.noise > 0:
         from napari_dip.engine.restarts import side_by_side
@@ -197,7 +199,7 @@ def _steps(how: Settings, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iter
     return _fit(how, y, unit)
 
 
-def _fit(how: Settings, y: Tensor, unit: UnitRange) -> Iterator[Step]:
+def _fit(how: DIP | PatchDIP, y: Tensor, unit: UnitRange) -> Iterator[Step]:
     """Choose the method by the type of its settings."""
     import torch
 
@@ -205,16 +207,13 @@ def _fit(how: Settings, y: Tensor, unit: UnitRange) -> Iterator[Step]:
     from napari_dip.methods import blindspot, dip, patchdip
 
     generator = torch.Generator().manual_seed(how.seed)
+    if unit.noise == 0 or float(y.max() - y.min()) == 0:
+        zero = torch.zeros((), device=y.device)
+        return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
     match how:
-        case DIP() | PatchDIP() if unit.noise == 0 or float(y.max() - y.min()) == 0:
-            zero = torch.zeros((), device=y.device)
-            return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
-        case DIP(net="blind-spot"):
-            fit = blindspot.fit(y, how, generator, unit.noise)
-        case DIP():
-            fit = dip.fit(y, how, generator)
         case PatchDIP():
-            fit = patchdip.fit(y, how, generator)
-        case _:
-            raise ValueError(f"{type(how).__name__} settings cannot denoise an image; give DIP or PatchDIP settings.")
-    return fit
+            return patchdip.fit(y, how, generator)
+        case DIP(net="blind-spot"):
+            return blindspot.fit(y, how, generator, unit.noise)
+        case DIP():
+            return dip.fit(y, how, generator, how.input_channels)

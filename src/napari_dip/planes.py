@@ -92,7 +92,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     from napari_dip.engine.memory import kept_memory
 
     indices, canvas = source.plane_indices(), Canvas(work.canvas or source)
-    stds = Canvas(_unknown(canvas.start)) if getattr(how, "uncertainty", "none") != "none" else None
+    stds = Canvas(_unknown(canvas.start)) if how.std_from != "none" else None
     warning = " ".join(text for text in (found.note, work.note) if text)
     record = {**_record(how, device, found), **work.record}
     chosen: list[int] = []

@@ -128,7 +128,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
             write_config(save_config, saved(settings, preset, model, **more), overwrite=overwrite)
         if std:
             settings = settings.with_uncertainty()
-        std = std or (model is None and settings.described().get("uncertainty", "none") != "none")
+        std = std or (model is None and settings.std_from != "none")
         task = Task(
             settings,
             device,

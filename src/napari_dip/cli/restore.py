@@ -12,7 +12,6 @@ from napari_dip.batch.work import Task
 from napari_dip.cli.denoise import run
 from napari_dip.cli.talk import Talk
 from napari_dip.errors import UsageError
-from napari_dip.settings import DIP
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,20 +32,7 @@ class Call:
     overwrite: bool
 
     def task(self, **of_its_own: Any) -> Task:
-        """Return what is done to every file.
-
-        Raises
-        ------
-        UsageError
-            For settings that are none of a restoration.
-        """
-        from napari_dip.restore.common import checked
-
-        if isinstance(self.settings, DIP):
-            try:
-                checked(self.settings, type(self.settings))
-            except ValueError as error:
-                raise UsageError(str(error)) from error
+        """Return what is done to every file."""
         return Task(**{**asdict(self), "settings": self.settings}, **of_its_own)
 
 

@@ -34,7 +34,7 @@ from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.nets.blindspot import BlindSpotNet, best_mixture, mirror, ring_means
-from napari_dip.settings import DIP
+from napari_dip.settings import BlindSpotSettings
 
 LOOKS = 24  # how often the whole image is looked at during a fit
 SPREAD_WEIGHT = 0.9  # of the past in the spread of looks: about the last ten
@@ -44,14 +44,20 @@ NOISE_UNITS = 3.0  # the network's input has noise of standard deviation 1/3
 STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about this many pixels
 
 
-def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float, guide: Tensor | None = None) -> Iterator[Step]:
+def fit(
+    y: Tensor,
+    s: BlindSpotSettings,
+    generator: torch.Generator,
+    noise: float,
+    guide: Tensor | None = None,
+) -> Iterator[Step]:
     """Fit the blind-spot network to a noisy plane.
 
     Parameters
     ----------
     y : Tensor
         Shape (C, Y, X), intensities in [0, 1].
-    s : DIP
+    s : BlindSpotSettings
         With ``net="blind-spot"``.
     generator : Generator
         Seeded, on the CPU.
@@ -99,13 +105,13 @@ def fit(y: Tensor, s: DIP, generator: torch.Generator, noise: float, guide: Tens
         with torch.no_grad():
             blind, answer, std = look(shown, padded[:, :-1], variance, index // look_every)
         images = (blind * unit + centre, answer * unit + centre)
-        return loss, (*images, std * unit) if s.uncertainty == "predicted" else images
+        return loss, (*images, std * unit) if s.std_from == "predicted" else images
 
     steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, y, schedule=s.schedule, clip=1.0)
     steps = averaged(steps, LOOK_WEIGHT)
     if s.stop == "held-out" and bool(hidden.any()):
         steps = early_stopped(steps, held_out_error(y, hidden, running_mean(LOOK_WEIGHT)), s.patience)
-    if s.uncertainty == "iterates":
+    if s.std_from == "iterates":
         steps = spread(steps, SPREAD_WEIGHT)
     yield from steps
 

@@ -30,7 +30,7 @@ from napari_dip.engine.operators import Identity, Operator
 from napari_dip.nets.build import build_net
 from napari_dip.nets.prior import PriorNet
 from napari_dip.nets.resunet import masks_of
-from napari_dip.settings import DIP
+from napari_dip.settings import PriorSettings
 
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
 SPREAD_WEIGHT = 0.99  # of the past in the spread of iterates: about the last hundred
@@ -39,7 +39,7 @@ LOOK_EVERY = 10  # steps between looks in evaluation mode, each a forward pass m
 
 
 def fit(
-    y: Tensor, s: DIP, generator: torch.Generator, operator: Operator | None = None, guide: Tensor | None = None
+    y: Tensor, s: PriorSettings, generator: torch.Generator, z: Tensor | int, operator: Operator | None = None
 ) -> Iterator[Step]:
     """Fit a network of z to a noisy plane.
 
@@ -47,14 +47,14 @@ def fit(
     ----------
     y : Tensor
         Shape (C, Y, X), intensities in [0, 1]; or whatever `operator` measures.
-    s : DIP
+    s : PriorSettings
         With any net but ``"blind-spot"``.
     generator : Generator
         Seeded; on the CPU, so that every device draws the same numbers.
+    z : Tensor or int
+        The network's input, shape (channels, Y, X), in [0, 1]; or how many channels of noise it is to have.
     operator : Operator, optional
         What `y` is of the image; all of it by default.
-    guide : Tensor, optional
-        The network's input z, shape (channels, Y, X), in [0, 1]; noise by default.
 
     Yields
     ------
@@ -65,9 +65,9 @@ def fit(
     operator = operator or Identity()
     colours, height, width = operator.canvas(y)
     with seeded(s.seed):
-        net = build_net(s, colours, None if guide is None else len(guide)).to(device)
+        net = build_net(s, colours, z if isinstance(z, int) else len(z)).to(device)
     size = net.input_size(height, width)
-    z = (_noise(net.inputs, size, generator) if guide is None else _padded(guide, size)).to(device)
+    z = (_noise(net.inputs, size, generator) if isinstance(z, int) else _padded(z, size)).to(device)
     counted = operator.counted(y)
     hidden = (torch.rand(counted.shape, generator=generator).to(device) < s.held_out_share) & counted
     seen = (counted & ~hidden).float()
@@ -83,7 +83,7 @@ def fit(
             if index % look_every and index not in (1, s.steps):
                 return loss, None
             output = evaluated(net, z, height, width)[0]
-            if s.uncertainty == "dropout":
+            if s.std_from == "dropout":
                 return loss, (output, output, dropped_apart(net, z, height, width))
         return loss, (output, output)
 
@@ -98,7 +98,7 @@ def fit(
         steps = early_stopped(steps, error, s.patience, every=every)
     elif s.stop == "variance":
         steps = early_stopped(steps, moving_variance(), s.patience)
-    if s.uncertainty == "iterates":
+    if s.std_from == "iterates":
         steps = spread(steps, SPREAD_WEIGHT**look_every)
     yield from steps
 

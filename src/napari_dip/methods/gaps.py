@@ -31,7 +31,7 @@ from napari_dip.engine.crops import random_crops, turn, turn_back
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.nets.gaps import GapNet
-from napari_dip.settings import DIP
+from napari_dip.settings import Inpaint
 
 LOOKS = 12  # how often the whole image is looked at during a fit
 KNEE = 0.01  # of the unit range: smaller errors count squared, larger ones, at edges, by their size
@@ -42,7 +42,7 @@ STRIP_PIXELS = 1 << 18  # the whole image goes through the network in strips of 
 ORIENTATIONS = 8
 
 
-def fit(y: Tensor, known: Tensor, s: DIP, generator: torch.Generator, *, blind: bool = False) -> Iterator[Step]:
+def fit(y: Tensor, known: Tensor, s: Inpaint, generator: torch.Generator, *, blind: bool = False) -> Iterator[Step]:
     """Fit the network to the known pixels of a plane.
 
     Parameters
@@ -51,7 +51,7 @@ def fit(y: Tensor, known: Tensor, s: DIP, generator: torch.Generator, *, blind: 
         Shape (C, Y, X), intensities in [0, 1]; values of unknown pixels do not matter.
     known : Tensor of bool
         Shape (1, Y, X).
-    s : DIP
+    s : Inpaint
         Steps, learning rate, schedule, averaging, channels, layers (residual blocks), crop, batch.
     generator : Generator
         Seeded, on the CPU.

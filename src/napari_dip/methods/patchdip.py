@@ -58,7 +58,7 @@ def fit(y: Tensor, s: PatchDIP, generator: torch.Generator) -> Iterator[Step]:
     height, width = y.shape[-2:]
     tiles = Tiles(height, width, s.patch, s.stride)
     with seeded(s.seed):
-        net = build_net(s, len(y)).to(device)
+        net = build_net(s, len(y), s.input_channels).to(device)
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(device)
     seen = (~hidden).float()
     mean_net = AveragedModel(
@@ -90,7 +90,7 @@ def fit(y: Tensor, s: PatchDIP, generator: torch.Generator) -> Iterator[Step]:
     steps = averaged(steps, LOOK_WEIGHT)
     if s.stop == "held-out" and bool(hidden.any()):
         steps = early_stopped(steps, held_out_error(y, hidden, running_mean(LOOK_WEIGHT)), s.patience)
-    if s.uncertainty == "iterates":
+    if s.std_from == "iterates":
         steps = spread(steps, SPREAD_WEIGHT)
     yield from steps
 

@@ -26,12 +26,10 @@ class NetSettings(Protocol):
     @property
     def skip_channels(self) -> int: ...
     @property
-    def input_channels(self) -> int: ...
-    @property
     def dropout(self) -> float: ...
 
 
-def build_net(s: NetSettings, outputs: int, inputs: int | None = None) -> PriorNet:
+def build_net(s: NetSettings, outputs: int, inputs: int) -> PriorNet:
     """Build the network that the settings name, with random weights.
 
     Parameters
@@ -40,30 +38,23 @@ def build_net(s: NetSettings, outputs: int, inputs: int | None = None) -> PriorN
         Such as ``DIP(net="skip")``.
     outputs : int
         Channels of the image.
-    inputs : int, optional
-        Channels of z; by default what the settings say. The Deep Decoder mixes z as it is, so its z is as wide as
-        itself.
+    inputs : int
+        Channels of z. The Deep Decoder mixes z as it is, so its z is as wide as itself whatever is said here.
 
     Raises
     ------
     ValueError
-        If there is no such network of z, or if it can't take that many channels.
+        If there is no such network of z.
     """
-    if s.net == "decoder" and inputs not in (None, s.channels):
-        raise ValueError(
-            f"The Deep Decoder takes a small random z of {s.channels} channels, not an image of {inputs}: "
-            "give net 'skip', 'resunet' or 'unet'."
-        )
-    channels = s.input_channels if inputs is None else inputs
     match s.net:
         case "skip":
-            return SkipNet(channels, outputs, s.channels, s.scales, s.skip_channels)
+            return SkipNet(inputs, outputs, s.channels, s.scales, s.skip_channels)
         case "resnet":
-            return ResNet(channels, outputs, s.channels)
+            return ResNet(inputs, outputs, s.channels)
         case "resunet":
-            return ResUNet(channels, outputs, s.channels, s.scales, s.skip_channels, s.dropout)
+            return ResUNet(inputs, outputs, s.channels, s.scales, s.skip_channels, s.dropout)
         case "decoder":
             return DeepDecoder(outputs, s.channels, s.scales)
         case "unet":
-            return UNet(channels, outputs, s.channels, s.scales, sigmoid=True, widest=WIDEST * s.channels)
+            return UNet(inputs, outputs, s.channels, s.scales, sigmoid=True, widest=WIDEST * s.channels)
     raise ValueError(f"There is no network {s.net!r} of z; there are skip, resnet, resunet, decoder and unet.")

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from napari_dip.images.image import ArrayLike, Image
-from napari_dip.settings import DIP
+from napari_dip.settings import PriorSettings
 from napari_dip.snapshot import Snapshot, last
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+Chosen = TypeVar("Chosen", bound=PriorSettings)
 
-def checked(how: DIP | None, default: type[DIP]) -> DIP:
-    """Return the settings, the task's own where none are given.
+
+def checked(how: Chosen | None, task: type[Chosen]) -> Chosen:
+    """Return the settings, the task's own defaults where none are given.
 
     Raises
     ------
     ValueError
-        For anything but DIP settings, or a network that the task has no use for.
+        For anything but settings of that task.
     """
     if how is None:
-        return default()
-    if not isinstance(how, DIP):
-        raise ValueError(f"how is {how!r}; give settings such as {default.__name__}() or DIP(net='skip').")
-    if how.restarts > 1 or how.uncertainty != "none":
-        raise ValueError(
-            "Restarts and uncertainty are for denoising; leave restarts at 1 and uncertainty at 'none' here."
-        )
-    nets = getattr(default.model_fields["net"].annotation, "__args__", ())
-    if how.net not in nets:
-        raise ValueError(f"The network {how.net!r} only fills pixel by pixel; take one of {', '.join(nets)}.")
+        return task.preset("fast")
+    if not isinstance(how, task):
+        name = task.__name__
+        raise ValueError(f"how is {how!r}; give settings of {task.title}, such as {name}() or {name}(steps=400).")
     return how
 
 

@@ -19,7 +19,7 @@ from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import Survey, survey
 from napari_dip.planes import Work, translated, walk
 from napari_dip.restore.common import answered, checked
-from napari_dip.settings import DIP, Guided
+from napari_dip.settings import Guided
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 @overload
 def restore_guided(
-    image: Image, guide: Image | ArrayLike, how: DIP | None = ..., *, axes: str | None = ..., device: str = ...
+    image: Image, guide: Image | ArrayLike, how: Guided | None = ..., *, axes: str | None = ..., device: str = ...
 ) -> Image: ...
 @overload
 def restore_guided(
-    image: ArrayLike, guide: Image | ArrayLike, how: DIP | None = ..., *, axes: str | None = ..., device: str = ...
+    image: ArrayLike, guide: Image | ArrayLike, how: Guided | None = ..., *, axes: str | None = ..., device: str = ...
 ) -> NDArray[np.float32]: ...
 def restore_guided(
     image: Image | ArrayLike,
     guide: Image | ArrayLike,
-    how: DIP | None = None,
+    how: Guided | None = None,
     *,
     axes: str | None = None,
     device: str = "auto",
@@ -87,7 +87,7 @@ def restore_guided(
 def iter_restore_guided(
     image: Image | ArrayLike,
     guide: Image | ArrayLike,
-    how: DIP | None = None,
+    how: Guided | None = None,
     *,
     axes: str | None = None,
     device: str = "auto",
@@ -151,7 +151,7 @@ def _axes_of(image: Image, guide: ArrayLike) -> str | None:
     return image.axes if ndim == len(image.axes) else None
 
 
-def _restore(how: DIP, aid: Image, found: Survey, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _restore(how: Guided, aid: Image, found: Survey, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     """Fit one plane with the guide's plane as z."""
     import torch
 
@@ -168,4 +168,4 @@ def _restore(how: DIP, aid: Image, found: Survey, y: Tensor, unit: UnitRange, in
     generator = torch.Generator().manual_seed(how.seed)
     if how.net == "blind-spot":
         return blindspot.fit(y, how, generator, unit.noise, guide)
-    return dip.fit(y, how, generator, guide=guide)
+    return dip.fit(y, how, generator, guide)

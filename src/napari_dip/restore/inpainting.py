@@ -15,7 +15,7 @@ from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import survey
 from napari_dip.planes import Work, translated, walk
 from napari_dip.restore.common import answered, checked
-from napari_dip.settings import DIP, Inpaint
+from napari_dip.settings import Inpaint
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def inpaint(
     image: Image,
     mask: Any = ...,
-    how: DIP | None = ...,
+    how: Inpaint | None = ...,
     *,
     keep_known: bool = ...,
     axes: str | None = ...,
@@ -40,7 +40,7 @@ def inpaint(
 def inpaint(
     image: ArrayLike,
     mask: Any = ...,
-    how: DIP | None = ...,
+    how: Inpaint | None = ...,
     *,
     keep_known: bool = ...,
     axes: str | None = ...,
@@ -49,7 +49,7 @@ def inpaint(
 def inpaint(
     image: Image | ArrayLike,
     mask: Any = FIND,
-    how: DIP | None = None,
+    how: Inpaint | None = None,
     *,
     keep_known: bool = True,
     axes: str | None = None,
@@ -100,7 +100,7 @@ def inpaint(
 def iter_inpaint(
     image: Image | ArrayLike,
     mask: Any = FIND,
-    how: DIP | None = None,
+    how: Inpaint | None = None,
     *,
     keep_known: bool = True,
     axes: str | None = None,
@@ -139,7 +139,7 @@ def iter_inpaint(
     return translated(walk(gaps.image, how, work, chosen, found))
 
 
-def _fill(how: DIP, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _fill(how: Inpaint, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     """Fit one plane to its known pixels; one without gaps is left alone where known pixels are kept."""
     import torch
 
@@ -156,7 +156,7 @@ def _fill(how: DIP, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, in
     generator = torch.Generator().manual_seed(how.seed)
     if how.net == "blind-spot":
         return gaps_method.fit(y, known, how, generator, blind=not keep_known)
-    return dip.fit(torch.where(known, y, 0.0), how, generator, Masked(known))
+    return dip.fit(torch.where(known, y, 0.0), how, generator, how.input_channels, Masked(known))
 
 
 def _with_known(gaps: Gaps, answer: NDArray[np.float64], index: PlaneIndex) -> NDArray[np.float64]:

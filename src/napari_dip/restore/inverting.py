@@ -13,7 +13,7 @@ from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import survey
 from napari_dip.planes import Work, translated, walk
 from napari_dip.restore.common import answered, checked
-from napari_dip.settings import DIP, Invert
+from napari_dip.settings import Invert
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -26,17 +26,23 @@ if TYPE_CHECKING:
 
 @overload
 def invert_features(
-    image: Image, module: nn.Module, layer: str, how: DIP | None = ..., *, axes: str | None = ..., device: str = ...
+    image: Image, module: nn.Module, layer: str, how: Invert | None = ..., *, axes: str | None = ..., device: str = ...
 ) -> Image: ...
 @overload
 def invert_features(
-    image: ArrayLike, module: nn.Module, layer: str, how: DIP | None = ..., *, axes: str | None = ..., device: str = ...
+    image: ArrayLike,
+    module: nn.Module,
+    layer: str,
+    how: Invert | None = ...,
+    *,
+    axes: str | None = ...,
+    device: str = ...,
 ) -> NDArray[np.float32]: ...
 def invert_features(
     image: Image | ArrayLike,
     module: nn.Module,
     layer: str,
-    how: DIP | None = None,
+    how: Invert | None = None,
     *,
     axes: str | None = None,
     device: str = "auto",
@@ -92,7 +98,7 @@ def iter_invert_features(
     image: Image | ArrayLike,
     module: nn.Module,
     layer: str,
-    how: DIP | None = None,
+    how: Invert | None = None,
     *,
     axes: str | None = None,
     device: str = "auto",
@@ -178,7 +184,7 @@ def _colours_taken(net: nn.Module, layer: str, source: Image, chosen: device) ->
 
 
 def _invert(
-    how: DIP, net: nn.Module, layer: str, repeat: int, y: Tensor, unit: UnitRange, index: PlaneIndex
+    how: Invert, net: nn.Module, layer: str, repeat: int, y: Tensor, unit: UnitRange, index: PlaneIndex
 ) -> Iterator[Step]:
     import torch
 
@@ -194,4 +200,5 @@ def _invert(
         what = f"The layer {layer!r}" if layer else "The module"
         raise DenoiseError(f"{what} gives NaN or infinite features of this image; take another layer or module.")
     operator.unit = float(features.std()) or 1.0  # so that one learning rate suits all layers
-    return dip.fit(features / operator.unit, how, torch.Generator().manual_seed(how.seed), operator)
+    generator = torch.Generator().manual_seed(how.seed)
+    return dip.fit(features / operator.unit, how, generator, how.input_channels, operator)

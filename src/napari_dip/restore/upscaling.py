@@ -14,7 +14,7 @@ from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import survey
 from napari_dip.planes import Work, translated, walk
 from napari_dip.restore.common import answered, checked
-from napari_dip.settings import DIP, Upscale
+from napari_dip.settings import Upscale
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ DOWN = ("lanczos", "binning")
 def upscale(
     image: Image,
     factor: int = ...,
-    how: DIP | None = ...,
+    how: Upscale | None = ...,
     *,
     down: Literal["lanczos", "binning"] = ...,
     axes: str | None = ...,
@@ -42,7 +42,7 @@ def upscale(
 def upscale(
     image: ArrayLike,
     factor: int = ...,
-    how: DIP | None = ...,
+    how: Upscale | None = ...,
     *,
     down: Literal["lanczos", "binning"] = ...,
     axes: str | None = ...,
@@ -51,7 +51,7 @@ def upscale(
 def upscale(
     image: Image | ArrayLike,
     factor: int = 2,
-    how: DIP | None = None,
+    how: Upscale | None = None,
     *,
     down: Literal["lanczos", "binning"] = "lanczos",
     axes: str | None = None,
@@ -102,7 +102,7 @@ def upscale(
 def iter_upscale(
     image: Image | ArrayLike,
     factor: int = 2,
-    how: DIP | None = None,
+    how: Upscale | None = None,
     *,
     down: Literal["lanczos", "binning"] = "lanczos",
     axes: str | None = None,
@@ -160,16 +160,16 @@ def outline(image: Image, factor: int) -> Image:
     return image.with_pixels(np.broadcast_to(np.float32(0), shape), scale=scale)
 
 
-def _enlarge(how: DIP, factor: int, down: str, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _enlarge(how: Upscale, factor: int, down: str, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     import torch
 
     from napari_dip.engine.operators import Downsampled
     from napari_dip.methods import dip
 
     generator = torch.Generator().manual_seed(how.seed)
-    guide = None
-    if getattr(how, "z", "noise") == "enlarged":
+    z: Tensor | int = how.input_channels
+    if how.z == "enlarged":
         large = torch.as_tensor(enlarged_plane(y.double().cpu().numpy(), factor), dtype=torch.float32)
         noise = dip.AMPLITUDE * torch.rand((how.input_channels, *large.shape[1:]), generator=generator)
-        guide = torch.cat([large, noise]).to(y.device)
-    return dip.fit(y, how, generator, Downsampled(factor, down), guide)
+        z = torch.cat([large, noise]).to(y.device)
+    return dip.fit(y, how, generator, z, Downsampled(factor, down))

@@ -52,6 +52,11 @@ class Settings(BaseModel):
             raise ValueError(f"{cls.title} has no preset {name!r}; there are {', '.join(cls.presets)}.")
         return cls(**{**cls.presets[name], **changes})
 
+    @property
+    def std_from(self) -> str:
+        """Where a standard deviation for every pixel comes from; ``"none"`` where there is none."""
+        return str(getattr(self, "uncertainty", "none"))
+
     def with_uncertainty(self) -> Self:
         """Return these settings so that they give a standard deviation for every pixel.
 

@@ -1,4 +1,4 @@
-"""The settings of the restorations: those of the Deep Image Prior, with defaults and presets of their own."""
+"""The settings of the restorations: what each uses of the Deep Image Prior's, with defaults and presets of its own."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from napari_dip.settings.base import knob
-from napari_dip.settings.dip import DIP
+from napari_dip.settings.prior import BlindSpotSettings, RandomInput
 
 PriorNets = Literal["skip", "resnet", "resunet", "decoder", "unet"]
 
 
-class Inpaint(DIP):
+class Inpaint(RandomInput, BlindSpotSettings):
     """How missing pixels are filled.
 
     The preset ``fast`` (the default) learns on hidden known pixels what belongs into gaps and suits scattered pixels
@@ -34,19 +34,31 @@ class Inpaint(DIP):
     }
 
     steps: int = knob(1000, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    net: Literal["blind-spot", "skip", "resnet", "resunet", "decoder", "unet"] = knob(
+        "blind-spot",
+        "Network: blind-spot fills what it sees around; the others turn random z into an image, of which skip is the "
+        "published one.",
+    )
     stop: Literal["held-out", "variance", "never"] = knob(
         "never",
-        "What chooses the step: known pixels held out, the moving variance of outputs (both skip only), nothing.",
+        "What chooses the step: known pixels held out, the moving variance of outputs (both not for blind-spot), or "
+        "nothing.",
     )
     stabilise: bool = knob(False, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias.")
     averaging: float = knob(
-        0.99, "Weight of the past in the average of weights (blind-spot) or outputs (skip).", ge=0, lt=1
+        0.99, "Weight of the past in the average of weights (blind-spot) or outputs (other nets).", ge=0, lt=1
     )
     layers: int = knob(6, "Residual blocks of the blind-spot network.", ge=0, le=64)
     crop: int = knob(48, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
 
+    @model_validator(mode="after")
+    def _has_a_rule(self) -> Self:
+        if self.net == "blind-spot" and self.stop != "never":
+            raise ValueError(f"stop {self.stop!r} needs a network of z; take net 'skip', or stop 'never'")
+        return self
 
-class Upscale(DIP):
+
+class Upscale(RandomInput):
     """How an image is enlarged: the published network, fitted so that its image made coarse is the one given."""
 
     title: ClassVar[str] = "Upscaling"
@@ -71,7 +83,6 @@ class Upscale(DIP):
     stop: Literal["held-out", "variance", "never"] = knob(
         "never", "What chooses the step: pixels held out, the moving variance of outputs, nothing.", basic=True
     )
-    learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)
     jitter: float = knob(
         0.01, "Standard deviation of the noise that shakes z in every step (not for decoder).", ge=0, le=10
     )
@@ -84,7 +95,7 @@ class Upscale(DIP):
         return self
 
 
-class Guided(DIP):
+class Guided(BlindSpotSettings):
     """How an image is restored with the help of a guide.
 
     The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image. ``flash`` takes it as
@@ -109,12 +120,27 @@ class Guided(DIP):
         },
     }
 
+    steps: int = knob(
+        800,
+        "Steps of Adam at most; the stopping rule may end the fit earlier.",
+        unit="steps",
+        ge=1,
+        le=1_000_000,
+        basic=True,
+    )
     net: Literal["blind-spot", "skip", "resnet", "resunet", "unet"] = knob(
         "blind-spot", "Network: blind-spot sees the image around each pixel and the guide; the others the guide only."
     )
+    stop: Literal["held-out", "variance", "never"] = knob(
+        "held-out",
+        "What chooses the step: the error on hidden pixels, the variance of outputs (not for blind-spot), or nothing.",
+        basic=True,
+    )
+    scales: int = knob(5, "Halvings of skip, resunet and unet.", ge=1, le=8)
+    jitter: float = knob(1 / 30, "Standard deviation of the noise that shakes the guide in every step.", ge=0, le=10)
 
 
-class Invert(DIP):
+class Invert(RandomInput):
     """How an image with given features is found: the published network, fitted to the features."""
 
     title: ClassVar[str] = "Feature inversion"
@@ -128,4 +154,3 @@ class Invert(DIP):
     stop: Literal["held-out", "variance", "never"] = knob(
         "never", "What chooses the step: features held out, the moving variance of outputs, nothing."
     )
-    learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)
