@@ -17,6 +17,7 @@ from napari_dip.snapshot import Snapshot
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from napari_dip.engine.ladder import Plan
     from napari_dip.engine.loop import Step
     from napari_dip.images.stabilise import UnitRange
     from napari_dip.nets.blurred import BlurredUNet
@@ -45,6 +46,7 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
     from copy import deepcopy
 
     from napari_dip.engine.device import pick_device
+    from napari_dip.engine.ladder import Plan
 
     colours = image.shape[-1] if image.is_rgb else 1
     if model.channels not in (1, colours):
@@ -54,9 +56,10 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
         )
     chosen = pick_device(device)
     found = survey(image, stabilise=model.settings.stabilise)
-    net = deepcopy(model.net).to(chosen).eval()
+    plan = Plan(chosen, may_reduce=True)
     work = Work(
-        partial(_steps, net, model),
+        partial(_steps, deepcopy(model.net).eval(), model, plan),
+        plan=plan,
         steps=model.settings.orientations,
         note=far_from_training(image, model.statistics, found),
         record={"model": model.told()},
@@ -64,7 +67,7 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
     return translated(walk(image, model.settings, work, chosen, found))
 
 
-def _steps(net: BlurredUNet, model: Model, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _steps(net: BlurredUNet, model: Model, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     import torch
 
     from napari_dip.engine.apply import apply
@@ -72,7 +75,8 @@ def _steps(net: BlurredUNet, model: Model, y: Tensor, unit: UnitRange, index: Pl
 
     if unit.noise == 0 or float(y.max() - y.min()) == 0:
         return iter([Step(1, torch.zeros((), device=y.device), y, y, 0, note=NO_NOISE)])
-    return apply(net, y, unit.noise, model.settings.orientations, apart=model.channels == 1)
+    net.to(y.device)
+    return apply(net, y, unit.noise, model.settings.orientations, apart=model.channels == 1, plan=plan)
 
 
 def far_from_training(image: Image, known: Any, found: Survey) -> str:

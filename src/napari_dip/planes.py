@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_dip.engine.ladder import Plan
     from napari_dip.engine.loop import Step
     from napari_dip.images.stabilise import UnitRange
 
@@ -52,6 +53,8 @@ class Work:
         What a user should know before, beside what the survey says.
     record : mapping
         What is told of it in the provenance, ready for JSON.
+    plan : Plan, optional
+        How the run copes with the memory there is; the fit may ask it how large its pieces may be.
     """
 
     fit: Fit
@@ -60,6 +63,7 @@ class Work:
     steps: int | None = None
     note: str = ""
     record: Mapping[str, object] = field(default_factory=dict)
+    plan: Plan | None = None
 
 
 def walk(source: Image, how: Settings, work: Work, device: torch.device, found: Survey) -> Iterator[Snapshot]:
@@ -89,8 +93,10 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     import torch
 
     from napari_dip.engine.filters import thinned
+    from napari_dip.engine.ladder import Plan, laddered
     from napari_dip.engine.memory import kept_memory
 
+    plan = work.plan or Plan(device)
     indices, canvas = source.plane_indices(), Canvas(work.canvas or source)
     stds = Canvas(_unknown(canvas.start)) if how.std_from != "none" else None
     warning = " ".join(text for text in (found.note, work.note) if text)
@@ -102,12 +108,13 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
         for number, index in enumerate(indices):
             unit = found.unit(source, index)
             noisy, _ = repair(source.plane(index))
-            y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32).to(device)
+            y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32)
+            begin = partial(_begin, work.fit, plan, y, unit, index)
             finish = _at(work.finish, index) if work.finish else None
             restore = partial(_restored, unit, noisy, unit.padding(noisy), finish)
             answer = partial(_answer, canvas, restore)
             std = partial(_std, canvas, unit)
-            for step in thinned(work.fit(y, unit, index), 1 if device.type == "cpu" else READ_EVERY):
+            for step in thinned(laddered(begin, plan), 1 if device.type == "cpu" else READ_EVERY):
                 yield Snapshot(
                     step=number * steps + step.index,
                     total=total,
@@ -117,7 +124,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
                     plane=number,
                     planes=len(indices),
                     note=step.note or warning,
-                    provenance=(made := {**record, "steps_chosen": [*chosen, step.chosen]}),
+                    provenance=(made := {**record, **plan.told(), "steps_chosen": [*chosen, step.chosen]}),
                     make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
                     make_std=None if stds is None else partial(_picture, stds, number, partial(std, step=step), made),
                 )
@@ -126,6 +133,11 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
             if stds is not None:
                 stds.put(std(step=step))
             chosen.append(step.chosen)
+
+
+def _begin(fit: Fit, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    """Start on a plane, on the device that the plan has come to."""
+    return fit(y.to(plan.device), unit, index)
 
 
 def _at(finish: Finish, index: PlaneIndex) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:

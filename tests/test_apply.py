@@ -1,0 +1,67 @@
+"""A trained network applied in tiles: the same answer as on the whole plane, and no seam."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from napari_dip.engine.apply import LEAST_MARGINS, _margin, tiled
+from napari_dip.nets.blurred import BlurredUNet
+
+RANDOM = np.random.default_rng(3)
+NETS = [(0, "zero"), (1, "blur"), (2, "learned"), (3, "zero")]
+SIZES = [(97, 240), (240, 97), (201, 203), *RANDOM.integers(60, 230, (4, 2)).tolist()]
+
+
+def network(depth: int, start: str) -> BlurredUNet:
+    with torch.random.fork_rng():
+        torch.manual_seed(depth)
+        net = BlurredUNet(1, 3, depth, start, 1.0, 3, 4).eval()
+        nn.init.normal_(net.unet.last.weight)
+    return net
+
+
+@pytest.mark.parametrize(("depth", "start"), NETS)
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_tiles_give_the_answer_of_the_whole(depth: int, start: str, size: tuple[int, int]) -> None:
+    net, tile = network(depth, start), int(RANDOM.integers(16, 60))
+    y = torch.from_numpy(RANDOM.normal(0, 1, (1, 1, *size)).astype(np.float32))
+    with torch.no_grad():
+        whole, parts = net(y), tiled(net, y, tile)
+    assert (whole - parts).abs().max() < 1e-5 * (whole.max() - whole.min())
+
+
+@pytest.mark.parametrize(("depth", "start"), NETS[1:])
+def test_a_flat_region_shows_no_seam(depth: int, start: str) -> None:
+    net = network(depth, start)
+    with torch.no_grad():
+        answer = tiled(net, torch.full((1, 1, 200, 170), 0.7), 32)[0, 0]
+    inner = answer[60:-60, 60:-60] if depth == 3 else answer
+    assert inner.max() - inner.min() < 1e-5 * inner.abs().max()
+
+
+@pytest.mark.parametrize(("depth", "start"), NETS)
+def test_the_reach_is_what_the_network_sees_and_no_more(depth: int, start: str) -> None:
+    net = network(depth, start).double()
+    for weight in net.parameters():
+        nn.init.uniform_(weight, 0.01, 0.2)  # nothing cancels
+    side = 2 * net.reach + 48
+    y = torch.zeros(1, 1, side, side, dtype=torch.double)
+    seen = 0
+    with torch.no_grad():
+        flat = net(y)
+        for place in range(side // 2, side // 2 + net.multiple):
+            dot = y.clone()
+            dot[..., place, place] = 1.0
+            rows = (net(dot) != flat)[0, 0].any(dim=1).nonzero()
+            seen = max(seen, place - int(rows.min()), int(rows.max()) - place)
+    assert seen <= net.reach
+    assert seen >= net.reach - 1 or depth < 2  # there the blur, which may be absent, reaches farther than the U-Net
+
+
+def test_the_overlap_of_the_default_tile_is_cheap() -> None:
+    margin = _margin(BlurredUNet())
+    assert (1 + 2 / LEAST_MARGINS) ** 2 <= 1.3
+    assert (1 + 2 * margin / 768) ** 2 <= 1.3

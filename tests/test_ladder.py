@@ -1,0 +1,188 @@
+"""Memory runs out at every stage: the answer comes all the same, and what was changed is said and recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from napari_dip import DIP, IDDP, Model, denoise, iter_denoise
+from napari_dip.engine import apply as applying
+from napari_dip.engine import ladder, room
+from napari_dip.engine.ladder import Plan, laddered
+from napari_dip.engine.loop import Step
+from napari_dip.engine.room import free_memory, is_out_of_memory
+from napari_dip.model import build
+from napari_dip.snapshot import Snapshot
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+RANDOM = np.random.default_rng(0)
+STACK = RANDOM.poisson(20, (3, 40, 56)).astype(np.float32)
+ERRORS = (
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB."),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+    RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=str)
+def test_lack_of_memory_is_known_whoever_says_it(error: Exception) -> None:
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), ValueError("out of memory"), KeyError("memory")])
+def test_other_errors_are_others(error: Exception) -> None:
+    assert not is_out_of_memory(error)
+
+
+def test_some_memory_is_free() -> None:
+    assert 1 << 20 < free_memory(CPU) < 1 << 50
+
+
+def test_the_ladder_has_every_rung_once_and_an_end() -> None:
+    plan = Plan(GPU, may_reduce=True)
+    said = []
+    while True:
+        plan.used = 0 if plan.device == CPU else plan.pixels(512 * 512)
+        change = plan.step_down()
+        if not change:
+            break
+        said.append(change)
+    assert [text.split("goes on ")[1].split()[0] for text in said] == ["in"] * 5 + ["on"]
+    assert "half precision" in said[-2]
+    assert "CPU" in said[-1]
+    assert len(set(said)) == len(said)
+    assert plan.changes == said
+    assert plan.told() == {"device": "cpu", "out_of_memory": said}
+    assert (plan.limit, plan.reduced) == (None, False)  # on the CPU all begins anew
+
+
+def test_nothing_fitted_is_reduced() -> None:
+    plan = Plan(GPU)
+    plan.pixels(ladder.LEAST)
+    assert "CPU" in plan.step_down()
+
+
+def test_other_errors_and_the_last_rung_come_through() -> None:
+    def failing(error: Exception) -> Iterator[Step]:
+        raise error
+        yield
+
+    for error in (RuntimeError("shape mismatch"), MemoryError()):
+        with pytest.raises(type(error)):
+            next(laddered(lambda e=error: failing(e), Plan(CPU)))
+
+
+@pytest.fixture
+def model() -> Model:
+    settings = IDDP(channels=4, depth=1, start="blur", orientations=2)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = build(settings, 1)
+    nn.init.normal_(net.unet.last.weight, std=0.1)
+    return Model(net.eval(), settings, 1, {}, {}, "", "")
+
+
+def failing_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, fails: Callable[..., bool]) -> list[int]:
+    """Let a method run out of memory where `fails` says so, given the number of the call and its arguments."""
+    original, calls = getattr(owner, name), []
+
+    def method(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if fails(len(calls), *args, **kwargs):
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, name, method)
+    return calls
+
+
+def changes(final: Snapshot) -> list[str]:
+    return list(final.image.provenance.get("out_of_memory", []))
+
+
+def run(how: Any, image: np.ndarray = STACK) -> tuple[Snapshot, list[str]]:
+    notes, final = [], None
+    for final in iter_denoise(image, how, device="cpu"):
+        notes.append(final.note)
+    assert final is not None
+    return final, [note for note in notes if "Memory ran out" in note]
+
+
+def test_applying_a_model_goes_on_in_smaller_tiles_from_the_second_plane(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = denoise(STACK, model, device="cpu")
+    monkeypatch.setattr(ladder, "LEAST", 16 * 16)
+    net_class = type(model.net)
+    sizes = []
+
+    def too_large(call: int, net: nn.Module, x: Tensor, *_: Any) -> bool:
+        sizes.append(x.shape[-2] * x.shape[-1])
+        return call > 2 and sizes[-1] > 1500  # the first plane, in two orientations, goes well
+
+    failing_at(monkeypatch, net_class, "forward", too_large)
+    final, said = run(model)
+    assert len(said) == 1
+    assert said[0].count("Memory ran out") == len(changes(final)) > 0
+    np.testing.assert_allclose(np.asarray(final.image.pixels), whole, rtol=1e-5)
+    failed = [n for n in sizes[2:] if n > 1500]
+    assert len(failed) == len(changes(final))  # remembered: the third plane asks for no more than it gets
+
+
+def test_a_model_too_large_for_the_device_goes_to_the_cpu(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = denoise(STACK, model, device="cpu")
+    monkeypatch.setattr("napari_dip.engine.device.pick_device", lambda name: GPU)
+    monkeypatch.setattr("napari_dip.planes.READ_EVERY", 1, raising=False)
+    failing_at(monkeypatch, Tensor, "to", lambda _, tensor, *args, **more: GPU in args)
+    final, said = run(model)
+    assert len(said) == 1
+    assert "CPU" in said[0]
+    assert final.image.provenance["device"] == "cpu"
+    np.testing.assert_allclose(np.asarray(final.image.pixels), whole, rtol=1e-5)
+
+
+FITS = [
+    DIP(steps=6, channels=4, layers=1),
+    DIP(net="skip", steps=6, channels=4, scales=2, skip_channels=2, input_channels=2),
+]
+
+
+@pytest.mark.parametrize("how", FITS, ids=lambda how: how.net)
+@pytest.mark.parametrize("call", [1, 4], ids=["first step", "mid-fit"])
+def test_a_fit_that_runs_out_of_memory_on_a_gpu_ends_on_the_cpu(
+    how: DIP, call: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = denoise(STACK[:2], how, device="cpu")
+    gone: list[bool] = []
+    original = Tensor.to
+
+    def to(tensor: Tensor, *args: Any, **more: Any) -> Tensor:  # a GPU that is a CPU
+        return original(tensor, *(CPU if a == GPU else a for a in args), **more)
+
+    monkeypatch.setattr(Tensor, "to", to)
+    monkeypatch.setattr("napari_dip.engine.device.pick_device", lambda name: GPU)
+    failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == call and not gone.append(True))
+    final, said = run(how, STACK[:2])
+    assert final.image.shape == (2, 40, 56)
+    assert len(said) == len(changes(final)) == 1
+    assert final.image.provenance["device"] == "cpu"
+    np.testing.assert_allclose(np.asarray(final.image.pixels), whole, rtol=1e-4)
+
+
+def test_tiles_are_as_large_as_memory_allows(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    sides = []
+    for megabytes in (1, 50, 200, 100_000):
+        monkeypatch.setattr(room, "free_memory", lambda device, n=megabytes: n << 20)
+        sides.append(applying.tile_side(model.net, CPU, 1, 10_000))
+    assert sides == sorted(sides)
+    assert sides[0] == 128
+    assert sides[-1] == applying.TILE
+    assert sides[1] < sides[2]
+    assert applying.tile_side(model.net, CPU, 1, 300) == 300
