@@ -5,8 +5,8 @@
 
 average: PSNR of single runs of the default DIP with seeds of their own, and of the average of as many restarts.
 uncertainty: for each source, the Spearman correlation over all pixels between the standard deviation and the true
-absolute error, and the share of pixels whose error is below it (0.68 for a Gaussian that knows). The clean image is the
-average of 50 captures. Results are added to docs/results/NAME.json after every image.
+absolute error, the share of pixels whose error is below it (0.68 for a Gaussian that knows), and the root mean square of
+the error over that of the deviation. The clean image is the average of 50 captures. Results are added to docs/results/NAME.json after every image.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def uncertainty(args: argparse.Namespace, noisy: np.ndarray, clean: np.ndarray) 
         error = np.abs(answer - clean)
         rank = float(spearmanr(std.ravel(), error.ravel())[0])
         out[name] = {"spearman": rank, "share_below": float((error < std).mean()), "psnr": score(clean, answer)}
+        out[name]["error_over_std"] = float(np.sqrt((error**2).mean() / (std**2).mean()))
         out[name] = {key: round(value, 3) for key, value in out[name].items()}
     out["the answer itself"] = {"spearman": round(float(spearmanr(answer.ravel(), error.ravel())[0]), 3)}
     return out

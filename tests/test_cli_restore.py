@@ -115,7 +115,6 @@ def test_bad_calls_are_refused_before_any_work(
         ("shape (5, 6)", ["inpaint", str(cells), "--mask", str(other)]),
         ("marks no pixel", ["inpaint", str(cells), "--mask", str(empty)]),
         ("no known pixel", ["inpaint", str(cells), "--mask", str(full)]),
-        ("found no missing pixel", ["inpaint", str(cells)]),
         ("--mask: There is no file", ["inpaint", str(cells), "--mask", "nowhere.png"]),
         ("--factor", ["upscale", str(cells), "--factor", "0"]),
         ("--factor", ["upscale", str(cells), "--factor", "5"]),

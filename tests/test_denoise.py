@@ -139,7 +139,7 @@ def test_provenance_says_what_was_done(how: Settings) -> None:
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
-        (np.full((8, 8), np.nan), "64 non-finite"),
+        (np.full((8, 8), np.nan), "are non-finite"),
         (np.where(np.eye(8), np.inf, 1.0), "8 non-finite"),
         (np.zeros((0, 5)), "no pixels"),
         (np.zeros(5), "2 to 5 axes"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.images.survey import Survey, survey
+from napari_dip.images.survey import Survey, is_blank, survey
 from napari_dip.model import Model
 from napari_dip.planes import Work, translated, walk
 from napari_dip.snapshot import Snapshot
@@ -88,7 +88,8 @@ def far_from_training(image: Image, known: Any, found: Survey) -> str:
         correlated = bool(known["noise_is_correlated"])
     except (KeyError, TypeError, ValueError):
         return ""
-    plane = unit.to_unit(image.plane(image.plane_indices()[0]))
+    planes = (plane for plane in image.planes() if not is_blank(plane))
+    plane = unit.to_unit(next(planes))
     contrast = float(np.ptp(np.quantile(plane, (0.001, 0.999)))) / unit.noise if unit.noise else 0.0
     if contrast and not least / FAR <= contrast <= most * FAR:
         remarks.append(

@@ -15,7 +15,7 @@ from napari_dip.errors import DenoiseError
 from napari_dip.images.canvas import Canvas
 from napari_dip.images.hot import repair
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.images.survey import Survey
+from napari_dip.images.survey import Survey, is_blank
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
 
@@ -106,10 +106,11 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     total = steps * len(indices)
     with kept_memory(device):
         for number, index in enumerate(indices):
-            unit = found.unit(source, index)
-            noisy, _ = repair(source.plane(index))
+            unit, plane = found.unit(source, index), source.plane(index)
+            blank = is_blank(plane)
+            noisy = plane if blank else repair(plane)[0]
             y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32)
-            begin = partial(_begin, work.fit, plan, y, unit, index)
+            begin = partial(_begin, _left if blank else work.fit, plan, y, unit, index)
             finish = _at(work.finish, index) if work.finish else None
             restore = partial(_restored, unit, noisy, unit.padding(noisy), finish)
             answer = partial(_answer, canvas, restore)
@@ -138,6 +139,13 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
 def _begin(fit: Fit, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     """Start on a plane, on the device that the plan has come to."""
     return fit(y.to(plan.device), unit, index)
+
+
+def _left(y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    """Return the one step that leaves a plane without any number as it is; nothing is known of its error either."""
+    from napari_dip.engine.loop import Step
+
+    return iter([Step(1, y.new_zeros(()), y, y, 0, std=y)])
 
 
 def _at(finish: Finish, index: PlaneIndex) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:

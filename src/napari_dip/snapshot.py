@@ -99,3 +99,9 @@ def last(snapshots: Iterable[Snapshot]) -> Snapshot:
     if final is None:
         raise ValueError("The stream of snapshots is empty: there is no result.")
     return final
+
+
+def unchanged(provenance: Mapping[str, object]) -> bool:
+    """Say of an answer by what made it whether every plane was left as it is."""
+    chosen = provenance.get("steps_chosen")
+    return isinstance(chosen, list) and not any(chosen)

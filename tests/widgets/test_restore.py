@@ -179,8 +179,8 @@ def test_what_is_missing_is_said_before_a_run(make_restore: Any, viewer: Any, er
     assert "no Shapes layer" in dock.panel.message.text() and dock.start() is None
     dock.page.where.setCurrentText(FOUND)
     finish(dock.start())
-    assert "found no missing pixel" in dock.panel.message.text()
-    assert [layer.name for layer in viewer.layers] == ["cells"]
+    assert "nothing was changed. No missing pixel was found" in dock.panel.message.text()
+    assert np.array_equal(viewer.layers["cells filled"].data, viewer.layers["cells"].data)
 
 
 def test_features_of_a_network_in_a_file_are_inverted(

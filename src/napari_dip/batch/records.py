@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dip.batch.plan import Job
+    from napari_dip.images.image import Image
 
 REPORT = "napari-dip-report.csv"
 COLUMNS = ("input", "output", "status", "seconds", "residual_mean", "correlation_x", "correlation_y", "error")
@@ -54,8 +55,13 @@ def recognised(made: dict[str, object]) -> Callable[[Job], str]:
     return seen
 
 
-def rehearsed(jobs: Sequence[Job], axes: str | None, dtype: str) -> Iterator[dict[str, Any]]:
-    """Yield for each job what would be done and how large it gets; nothing is written."""
+def rehearsed(
+    jobs: Sequence[Job], axes: str | None, dtype: str, outline: Callable[[Image], Image] | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield for each job what would be done and how large it gets; nothing is written.
+
+    `outline` returns an image of the answer's shape, where that is another.
+    """
     from napari_dip.images.files import read
 
     for job in jobs:
@@ -63,7 +69,9 @@ def rehearsed(jobs: Sequence[Job], axes: str | None, dtype: str) -> Iterator[dic
         if not job.done:
             try:
                 image = read(job.source, axes=axes)
-                size = prod(image.shape) * (image.dtype.itemsize if dtype == "same" else 4)
+                itemsize = image.dtype.itemsize
+                image = outline(image) if outline else image
+                size = prod(image.shape) * (itemsize if dtype == "same" else 4)
                 row |= {"status": TO_DO, "axes": image.axes, "shape": list(image.shape), "bytes": size}
             except (OSError, ValueError, MemoryError) as error:
                 row |= {"status": FAILED, "error": str(error)}

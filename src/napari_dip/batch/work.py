@@ -10,6 +10,7 @@ from napari_dip.batch.checks import check_axes, check_device, check_found
 from napari_dip.batch.plan import plan, share
 from napari_dip.batch.records import BEFORE, DONE, FAILED, INTERRUPTED, recognised
 from napari_dip.errors import DenoiseError, UsageError
+from napari_dip.snapshot import unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,8 @@ class Task:
     outline : callable, optional
         Returns an image of the answer's shape, where that is another.
     made : dict, optional
-        By what the provenance of an output tells that it was made this way, where `begin` is given.
+        By what the provenance of an output tells that it was made this way, where `begin` is given: put there, and
+        asked for where the output exists already.
     std : bool
         Whether the standard deviation of every pixel is written beside each output.
     pattern, recursive
@@ -52,7 +54,7 @@ class Task:
     dry_run: bool = False
     shard: str | None = None
     begin: Begin | None = None
-    check: Callable[[Image], None] | None = None
+    check: Callable[[Image], object] | None = None
     outline: Callable[[Image], Image] | None = None
     made: dict[str, object] | None = None
     std: bool = False
@@ -137,7 +139,7 @@ def jobs_of(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[Job], l
     return planned, jobs
 
 
-def _check_only(job: Job, task: Task, check: Callable[[Image], None]) -> None:
+def _check_only(job: Job, task: Task, check: Callable[[Image], object]) -> None:
     """Refuse the one image if the work cannot be done on it: then the call itself is wrong."""
     from napari_dip.images.files import read
 
@@ -192,7 +194,7 @@ def _one(job: Job, task: Task, follow: Follow) -> Outcome:
     final, interrupted = follow(image, notes)
     seconds = time.monotonic() - started
     answer = signed(final, source, interrupted)
-    answer = replace(answer, provenance={**answer.provenance, "values": task.dtype})
+    answer = replace(answer, provenance={**answer.provenance, **(task.made or {}), "values": task.dtype})
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
     overwrite = task.overwrite or job.begun
@@ -220,7 +222,7 @@ def _one(job: Job, task: Task, follow: Follow) -> Outcome:
 
 def _summary(final: Snapshot, interrupted: bool) -> str:
     """Say how a fit ended; a step counted over all planes of a stack would tell nobody anything."""
-    if final.chosen == 0 and not interrupted:
+    if unchanged(final.provenance) and not interrupted:
         return "left as it is"
     if final.planes == 1:
         step = f"step {final.chosen} of {final.step}"

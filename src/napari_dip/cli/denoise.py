@@ -85,7 +85,7 @@ def _count(records: Sequence[dict[str, Any]], state: str) -> int:
 def _rehearse(jobs: Sequence[Job], task: Task, talk: Talk) -> int:
     """Say what would be done, and how large it gets."""
     rows = []
-    for row in rehearsed(jobs, task.axes, task.dtype):
+    for row in rehearsed(jobs, task.axes, task.dtype, task.outline):
         rows.append(row)
         talk.say(f"{row['status']}: {row['input']} -> {row['output']}{_detail(row)}")
     total = sum(row.get("bytes", 0) for row in rows)

@@ -13,6 +13,7 @@ from napari_dip.errors import UsageError
 from napari_dip.settings import METHODS, Settings
 
 Chosen = TypeVar("Chosen", bound=Settings)
+Kind = TypeVar("Kind")
 
 
 def flag(kind: Any, text: str, *names: str) -> Any:
@@ -86,6 +87,16 @@ def annotated(verb: Callable[..., int], **flags: Any) -> Callable[..., int]:
     """Put the flags in the place of the plain types, which are there for the type checker."""
     verb.__annotations__.update(flags)
     return verb
+
+
+def flagged(**flags: Any) -> Callable[[type[Kind]], type[Kind]]:
+    """Put the flags in the place of the plain types of a class whose fields are flags."""
+
+    def change(cls: type[Kind]) -> type[Kind]:
+        cls.__annotations__.update(flags)
+        return cls
+
+    return change
 
 
 def choice(names: Any) -> Any:

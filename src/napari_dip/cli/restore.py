@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,33 +9,20 @@ import numpy as np
 
 from napari_dip.batch.work import Task
 from napari_dip.cli.denoise import run
-from napari_dip.cli.talk import Talk
 from napari_dip.errors import UsageError
+from napari_dip.images.digest import sha256
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from napari_dip.batch.work import Begin
+    from napari_dip.cli.restoring import Call
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
 
 
-@dataclass(frozen=True)
-class Call:
-    """The flags that all restorations share."""
-
-    settings: Settings
-    device: str
-    axes: str | None
-    dtype: str
-    overwrite: bool
-
-    def task(self, **of_its_own: Any) -> Task:
-        """Return what is done to every file."""
-        return Task(**{**asdict(self), "settings": self.settings}, **of_its_own)
-
-
-def inpaint(inputs: Sequence[Path], out: Path, call: Call, mask: str, keep_known: bool, talk: Talk) -> int:
+def inpaint(inputs: Sequence[Path], call: Call, how: Settings, mask: str, keep_known: bool) -> int:
     """Fill missing pixels and return the exit code.
 
     Raises
@@ -47,13 +33,15 @@ def inpaint(inputs: Sequence[Path], out: Path, call: Call, mask: str, keep_known
     from napari_dip.images.gaps import FIND, find_gaps
     from napari_dip.restore.inpainting import iter_inpaint
 
-    marks: Any = mask if mask == FIND else _read(mask, "--mask", f"; give an image file or {FIND}")
-    begin = partial(iter_inpaint, mask=marks if mask == FIND else np.asarray(marks.pixels), keep_known=keep_known)
-    check = lambda image: find_gaps(image, begin.keywords["mask"])  # noqa: E731
-    return run(inputs, out, call.task(begin=begin, check=check), talk)
+    marks: Any = mask
+    if mask != FIND:
+        marks, mask = np.asarray(_read(mask, "--mask", f"; give an image file or {FIND}").pixels), sha256(mask)
+    begin = partial(iter_inpaint, mask=marks, keep_known=keep_known)
+    made = {"task": "inpaint", "mask": mask, "keep_known": keep_known}
+    return _run(inputs, call, how, begin, made, check=lambda image: find_gaps(image, marks))
 
 
-def upscale(inputs: Sequence[Path], out: Path, call: Call, factor: int, down: Any, talk: Talk) -> int:
+def upscale(inputs: Sequence[Path], call: Call, how: Settings, factor: int, down: Any) -> int:
     """Enlarge and return the exit code.
 
     Raises
@@ -64,10 +52,11 @@ def upscale(inputs: Sequence[Path], out: Path, call: Call, factor: int, down: An
     from napari_dip.restore.upscaling import iter_upscale, outline
 
     begin = partial(iter_upscale, factor=factor, down=down)
-    return run(inputs, out, call.task(begin=begin, outline=partial(outline, factor=factor)), talk)
+    made = {"task": "upscale", "factor": factor, "down": down}
+    return _run(inputs, call, how, begin, made, outline=partial(outline, factor=factor))
 
 
-def guided(inputs: Sequence[Path], out: Path, call: Call, guide: Path, talk: Talk) -> int:
+def guided(inputs: Sequence[Path], call: Call, how: Settings, guide: Path) -> int:
     """Denoise with the help of a guide and return the exit code.
 
     Raises
@@ -79,10 +68,11 @@ def guided(inputs: Sequence[Path], out: Path, call: Call, guide: Path, talk: Tal
 
     aid = _read(guide, "--guide")
     begin = partial(iter_restore_guided, guide=aid)
-    return run(inputs, out, call.task(begin=begin, check=lambda image: lay_beside(image, aid)), talk)
+    made = {"task": "guided", "guide_sha256": sha256(guide)}
+    return _run(inputs, call, how, begin, made, check=lambda image: lay_beside(image, aid))
 
 
-def invert(inputs: Sequence[Path], out: Path, call: Call, module: Path, layer: str, talk: Talk) -> int:
+def invert(inputs: Sequence[Path], call: Call, how: Settings, module: Path, layer: str) -> int:
     """Find images with the same features and return the exit code.
 
     Raises
@@ -98,7 +88,35 @@ def invert(inputs: Sequence[Path], out: Path, call: Call, module: Path, layer: s
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     begin = partial(iter_invert_features, module=net, layer=inner)
-    return run(inputs, out, call.task(begin=begin), talk)
+    return _run(inputs, call, how, begin, {"task": "invert", "module_sha256": sha256(module), "layer": layer})
+
+
+def _run(
+    inputs: Sequence[Path],
+    call: Call,
+    how: Settings,
+    begin: Begin,
+    made: Mapping[str, object],
+    check: Callable[[Image], Any] | None = None,
+    outline: Callable[[Image], Image] | None = None,
+) -> int:
+    """Work on the inputs; `made` says beside the settings what the outputs are made from."""
+    task = Task(
+        how,
+        call.device,
+        call.axes,
+        call.dtype,
+        call.overwrite,
+        call.dry_run,
+        call.shard,
+        begin=begin,
+        check=check,
+        outline=outline,
+        made={"settings": how.described(), **made},
+        pattern=call.pattern,
+        recursive=call.recursive,
+    )
+    return run(inputs, call.out, task, call.talk)
 
 
 def _read(path: Any, flag: str, more: str = "") -> Image:

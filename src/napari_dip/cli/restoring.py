@@ -4,19 +4,29 @@
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cyclopts import Parameter
+
 from napari_dip.cli.flags import (
     AXES,
+    DEVICE,
+    DRY_RUN,
     DTYPE,
     INPUTS,
+    JSON,
     OUT,
     OVERWRITE,
+    PATTERN,
     QUIET,
+    RECURSIVE,
+    SHARD,
     annotated,
     common,
     flag,
+    flagged,
     settings_of,
 )
 from napari_dip.cli.talk import Talk
@@ -40,115 +50,108 @@ MODULE = flag(
 LAYER = flag(str, "The name of a layer, such as features.16; by default the network's output.")
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+@flagged(
+    out=OUT,
+    device=DEVICE,
+    axes=AXES,
+    dtype=DTYPE,
+    overwrite=OVERWRITE,
+    dry_run=DRY_RUN,
+    shard=SHARD,
+    pattern=PATTERN,
+    recursive=RECURSIVE,
+    json=JSON,
+    quiet=QUIET,
+)
+class Call:
+    """The flags that all restorations share beside their settings."""
+
+    out: Path
+    device: str = "auto"
+    axes: str | None = None
+    dtype: str = "float32"
+    overwrite: bool = False
+    dry_run: bool = False
+    shard: str | None = None
+    pattern: str = "*"
+    recursive: bool = True
+    json: bool = False
+    quiet: bool = False
+
+    @property
+    def talk(self) -> Talk:
+        """Who tells how it goes."""
+        return Talk(self.json, self.quiet)
+
+
 def commands() -> list[tuple[str, Callable[..., int]]]:
     """Return the verbs by name."""
-    return [("inpaint", _inpaint()), ("upscale", _upscale()), ("guided", _guided()), ("invert", _invert())]
+    return [
+        ("inpaint", _verb(inpaint, "inpaint", mask=MASK, denoise_known=DENOISE)),
+        ("upscale", _verb(upscale, "upscale", factor=FACTOR, down=DOWN)),
+        ("guided", _verb(guided, "guided", guide=GUIDE)),
+        ("invert", _verb(invert, "invert", module=MODULE, layer=LAYER)),
+    ]
 
 
-def _inpaint() -> Callable[..., int]:
-    def inpaint(
-        inputs: list[Path],
-        /,
-        *,
-        out: Path,
-        mask: str = "auto",
-        denoise_known: bool = False,
-        preset: str = "fast",
-        device: str = "auto",
-        axes: str | None = None,
-        dtype: str = "float32",
-        overwrite: bool = False,
-        json: bool = False,
-        quiet: bool = False,
-        how: Settings | None = None,
-    ) -> int:
-        """Fill missing pixels: those of a mask, or found ones (auto): NaN, hot, dead and saturated pixels."""
-        from napari_dip.cli import restore
+def inpaint(
+    inputs: list[Path],
+    /,
+    *,
+    call: Call,
+    mask: str = "auto",
+    denoise_known: bool = False,
+    preset: str = "fast",
+    how: Settings | None = None,
+) -> int:
+    """Fill missing pixels: those of a mask, or found ones (auto): NaN, hot, dead and saturated pixels."""
+    from napari_dip.cli import restore
 
-        call = restore.Call(settings_of(RESTORATIONS["inpaint"], preset, how), device, axes, dtype, overwrite)
-        return restore.inpaint(inputs, out, call, mask, not denoise_known, Talk(json, quiet))
-
-    return _verb(inpaint, "inpaint", mask=MASK, denoise_known=DENOISE)
+    return restore.inpaint(inputs, call, settings_of(RESTORATIONS["inpaint"], preset, how), mask, not denoise_known)
 
 
-def _upscale() -> Callable[..., int]:
-    def upscale(
-        inputs: list[Path],
-        /,
-        *,
-        out: Path,
-        factor: str,
-        down: str = "lanczos",
-        preset: str = "fast",
-        device: str = "auto",
-        axes: str | None = None,
-        dtype: str = "float32",
-        overwrite: bool = False,
-        json: bool = False,
-        quiet: bool = False,
-        how: Settings | None = None,
-    ) -> int:
-        """Enlarge images: find one that is natural and, made coarse again, is the one given."""
-        from napari_dip.cli import restore
+def upscale(
+    inputs: list[Path],
+    /,
+    *,
+    call: Call,
+    factor: str,
+    down: str = "lanczos",
+    preset: str = "fast",
+    how: Settings | None = None,
+) -> int:
+    """Enlarge images: find one that is natural and, made coarse again, is the one given."""
+    from napari_dip.cli import restore
 
-        call = restore.Call(settings_of(RESTORATIONS["upscale"], preset, how), device, axes, dtype, overwrite)
-        return restore.upscale(inputs, out, call, int(factor), down, Talk(json, quiet))
-
-    return _verb(upscale, "upscale", factor=FACTOR, down=DOWN)
+    return restore.upscale(inputs, call, settings_of(RESTORATIONS["upscale"], preset, how), int(factor), down)
 
 
-def _guided() -> Callable[..., int]:
-    def guided(
-        inputs: list[Path],
-        /,
-        *,
-        out: Path,
-        guide: Path,
-        preset: str = "fast",
-        device: str = "auto",
-        axes: str | None = None,
-        dtype: str = "float32",
-        overwrite: bool = False,
-        json: bool = False,
-        quiet: bool = False,
-        how: Settings | None = None,
-    ) -> int:
-        """Denoise images with the help of a better one of the same place (flash / no-flash)."""
-        from napari_dip.cli import restore
+def guided(inputs: list[Path], /, *, call: Call, guide: Path, preset: str = "fast", how: Settings | None = None) -> int:
+    """Denoise images with the help of a better one of the same place (flash / no-flash)."""
+    from napari_dip.cli import restore
 
-        call = restore.Call(settings_of(RESTORATIONS["guided"], preset, how), device, axes, dtype, overwrite)
-        return restore.guided(inputs, out, call, guide, Talk(json, quiet))
-
-    return _verb(guided, "guided", guide=GUIDE)
+    return restore.guided(inputs, call, settings_of(RESTORATIONS["guided"], preset, how), guide)
 
 
-def _invert() -> Callable[..., int]:
-    def invert(
-        inputs: list[Path],
-        /,
-        *,
-        out: Path,
-        module: Path,
-        layer: str = "",
-        preset: str = "fast",
-        device: str = "auto",
-        axes: str | None = None,
-        dtype: str = "float32",
-        overwrite: bool = False,
-        json: bool = False,
-        quiet: bool = False,
-        how: Settings | None = None,
-    ) -> int:
-        """Show what a layer of a network keeps of an image: find a natural image with the same features."""
-        from napari_dip.cli import restore
+def invert(
+    inputs: list[Path],
+    /,
+    *,
+    call: Call,
+    module: Path,
+    layer: str = "",
+    preset: str = "fast",
+    how: Settings | None = None,
+) -> int:
+    """Show what a layer of a network keeps of an image: find a natural image with the same features."""
+    from napari_dip.cli import restore
 
-        call = restore.Call(settings_of(RESTORATIONS["invert"], preset, how), device, axes, dtype, overwrite)
-        return restore.invert(inputs, out, call, module, layer, Talk(json, quiet))
-
-    return _verb(invert, "invert", module=MODULE, layer=LAYER)
+    return restore.invert(inputs, call, settings_of(RESTORATIONS["invert"], preset, how), module, layer)
 
 
 def _verb(verb: Callable[..., int], task: str, **flags: Any) -> Callable[..., int]:
     """Add the flags that all restorations share."""
-    shared = {"inputs": INPUTS, "out": OUT, "axes": AXES, "dtype": DTYPE, "overwrite": OVERWRITE, "quiet": QUIET}
-    return annotated(verb, **shared, **common(RESTORATIONS[task]), **flags)
+    shared = common(RESTORATIONS[task])
+    return annotated(verb, inputs=INPUTS, preset=shared["preset"], how=shared["how"], **flags)

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_dip.images.hot import repair
 from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.images.survey import is_blank
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,11 +24,11 @@ class Gaps:
     Attributes
     ----------
     image : Image
-        Finite everywhere: missing pixels hold the nearest known one. Read into memory.
+        Missing pixels hold the nearest known one; only planes without any number stay as they are. Read into memory.
     marks : Image
         Of bool, True where a pixel is missing; of the same shape and axes.
     count : int
-        Missing pixels; of RGB colour a pixel counts once.
+        Missing pixels that can be filled; of RGB colour a pixel counts once.
     """
 
     image: Image
@@ -56,7 +57,7 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
     Raises
     ------
     ValueError
-        If the mask has another shape, marks nothing, or leaves nothing of a plane.
+        If the mask has another shape, marks nothing, or leaves nothing of a plane; or if no pixel is a number.
     """
     if image.dtype.kind not in "buif":
         raise ValueError(f"Pixels are of type {image.dtype}; give integers or floats (for complex data, a part of it).")
@@ -66,13 +67,16 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
     top = _saturation(image) if given is None else None
     pixels = np.array(image.pixels)  # a copy
     marks = np.zeros(image.shape, dtype=bool)
-    count = 0
+    count = blank = 0
     for index in image.plane_indices():
         plane = image.plane(index)
+        if is_blank(plane):
+            blank += 1
+            continue
         missing: NDArray[np.bool_] = ~np.all(np.isfinite(plane), axis=0)
         if given is not None:
             missing |= np.any(given.plane(index), axis=0)
-        elif not missing.all():
+        else:
             nearest = _filled(plane, missing)
             missing |= np.any(repair(nearest)[0] != nearest, axis=0)
             if top is not None:
@@ -84,10 +88,11 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
         count += int(missing.sum())
         marks[index] = image.plane_like(np.broadcast_to(missing, plane.shape))
         pixels[index] = image.plane_like(_filled(plane, missing))
-    if not count:
-        what = "found no missing pixel" if given is None else "marks no pixel"
+    if blank == len(image.plane_indices()):
+        raise ValueError("The image has no known pixel to start from: all of them are NaN or infinite.")
+    if not count and given is not None:
         raise ValueError(
-            f"The mask {what}, so there is nothing to fill; give one that is True where pixels are missing."
+            "The mask marks no pixel, so there is nothing to fill; give one that is True where pixels are missing."
         )
     return Gaps(image.with_pixels(pixels), image.with_pixels(marks), count)
 

@@ -18,6 +18,9 @@ SMOOTH_NOISE = (
     "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: part of it looks "
     "like structure and will stay. Denoise the raw data if you have them, or bin by 2 first."
 )
+NO_NUMBER = (
+    "All pixels of the image, or of one of its channels, are non-finite (NaN or infinite): there is nothing to go by."
+)
 NOISE_PLANES = 8  # planes of a channel, evenly spread, that the noise is measured on
 
 
@@ -34,17 +37,22 @@ class Survey:
         Whether neighbouring pixels share their noise, in any channel.
     hot_pixels : int
         Hot and dead pixels in all planes, see `napari_dip.images.hot`.
+    blank_planes : int
+        Planes without any number, which are left as they are: a camera that missed a frame, the border of a
+        registered stack.
     """
 
     units: tuple[UnitRange, ...]
     noise_is_smooth: bool
     hot_pixels: int
+    blank_planes: int = 0
 
     @property
     def note(self) -> str:
         """What a user should know before the fit; mostly empty."""
         hot = f"{self.hot_pixels} hot or dead pixels are replaced by the median around them." if self.hot_pixels else ""
-        return " ".join(text for text in (hot, SMOOTH_NOISE if self.noise_is_smooth else "") if text)
+        blank = f"Planes left as they are, since all of them is NaN: {self.blank_planes}." if self.blank_planes else ""
+        return " ".join(text for text in (hot, blank, SMOOTH_NOISE if self.noise_is_smooth else "") if text)
 
     def unit(self, image: Image, index: PlaneIndex) -> UnitRange:
         """Return the map for one plane of `image`."""
@@ -64,7 +72,7 @@ def survey(image: Image, *, stabilise: bool) -> Survey:
     Raises
     ------
     ValueError
-        For pixels that are no real numbers, not finite, or lost in a float32 answer.
+        For pixels that are no real numbers, not finite (but for whole planes of a stack), or lost in a float32 answer.
     """
     if image.dtype.kind not in "buif":
         raise ValueError(f"Pixels are of type {image.dtype}; give integers or floats (for complex data, a part of it).")
@@ -72,24 +80,37 @@ def survey(image: Image, *, stabilise: bool) -> Survey:
     for index in image.plane_indices():
         groups.setdefault(_channel(image, index), []).append(index)
     maps = [_survey_channel(image, indices, stabilise) for indices in groups.values()]
-    units, smooth, hot = zip(*maps, strict=True)
-    return Survey(units, any(smooth), sum(hot))
+    units, smooth, hot, blank = zip(*maps, strict=True)
+    return Survey(units, any(smooth), sum(hot), sum(blank))
 
 
-def _survey_channel(image: Image, indices: list[PlaneIndex], stabilise: bool) -> tuple[UnitRange, bool, int]:
+def is_blank(plane: NDArray[np.float64]) -> bool:
+    """Say whether a plane holds no number at all."""
+    return not np.isfinite(plane).any()
+
+
+def _survey_channel(image: Image, indices: list[PlaneIndex], stabilise: bool) -> tuple[UnitRange, bool, int, int]:
     low, high, total, hot = np.inf, -np.inf, 0.0, 0
+    filled: list[PlaneIndex] = []
     for index in indices:
         plane = image.plane(index)
+        if is_blank(plane):
+            continue
         _check_finite(plane, image, index)
+        filled.append(index)
         plane, count = repair(plane)
         hot += count
         low, high = min(low, float(plane.min())), max(high, float(plane.max()))
-        total += float(plane.mean()) / len(indices)
+        total += float(plane.mean())
+    if not filled:
+        raise ValueError(NO_NUMBER)
+    total /= len(filled)
     _check_magnitude(max(abs(low), abs(high)))
-    samples = [repair(image.plane(index))[0] for index in indices[:: -(-len(indices) // NOISE_PLANES)]]
+    samples = [repair(image.plane(index))[0] for index in filled[:: -(-len(filled) // NOISE_PLANES)]]
     noise = estimate_noise(samples)
     _check_precision(max(abs(low), abs(high)), noise, total)
-    return UnitRange.of(low, high, total, noise, stabilise=stabilise), noise_is_smooth(samples), hot
+    unit = UnitRange.of(low, high, total, noise, stabilise=stabilise)
+    return unit, noise_is_smooth(samples), hot, len(indices) - len(filled)
 
 
 def _channel(image: Image, index: PlaneIndex) -> int:
@@ -105,8 +126,8 @@ def _check_finite(plane: NDArray[np.float64], image: Image, index: PlaneIndex) -
     places = ", ".join(f"{a} = {i}" for a, i in zip(image.axes, index, strict=True) if isinstance(i, int))
     raise ValueError(
         f"The image has {bad} non-finite pixel{'s' * (bad > 1)} (NaN or infinite)"
-        f"{f' in the plane {places}' if places else ''}; replace them first, for instance with "
-        "skimage.restoration.inpaint_biharmonic."
+        f"{f' in the plane {places}' if places else ''}; fill them first: napari_dip.inpaint, "
+        "`napari-dip inpaint`, or the dock Restore."
     )
 
 

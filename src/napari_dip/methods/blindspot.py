@@ -41,6 +41,7 @@ SPREAD_WEIGHT = 0.9  # of the past in the spread of looks: about the last ten
 LOOK_WEIGHT = 0.8  # of the past in the average of looks: about the last eight, one of each orientation
 SPREAD_UNITS = 4.0  # variance of the error at the knee of the softplus, in units of the noise's variance
 NOISE_UNITS = 3.0  # the network's input has noise of standard deviation 1/3
+FLOOR = 0.06  # of the noise's variance: at least that far off are predictions out of so few noisy pixels, see `look`
 STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about this many pixels
 
 
@@ -135,7 +136,14 @@ def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: 
     -------
     blind, answer, std : Tensor
         Shape (C, Y, X) each: the prediction from the neighbours, its mean with the measured pixel, each weighted
-        by the inverse of its variance, and the standard deviation of that mean.
+        by the inverse of its variance, and how far off that mean may be.
+
+    Notes
+    -----
+    v says how much the neighbours leave open; where it is 0 the answer would be without error. But the network has
+    learnt to predict from a few thousand noisy pixels, and each prediction is a weighted mean of some twenty. That the
+    fit cannot see, so `FLOOR` stands for it, the same for all images: chosen on four real pairs and confirmed on four
+    others, where the root mean square of the error is 0.9 to 1.4 times that of the map (without it 1.1 to 3.4 times).
     """
     turned, reach = turn(padded, orientation), net.reach
     rows = turned.shape[-2] - 2 * reach
@@ -147,7 +155,8 @@ def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: 
         measured = x[:, : net.colours, reach:-reach, reach:-reach]
         v = spread_to_variance(spread, noise_variance)
         both = noise_variance + v
-        answer, std = (noise_variance * mean + v * measured) / both, (noise_variance * v / both).sqrt()
+        answer = (noise_variance * mean + v * measured) / both
+        std = (noise_variance * (v / both + FLOOR)).sqrt()
         strips.append(torch.stack([mean, answer, std]))
     blind, answer, std = turn_back(torch.cat(strips, dim=-2), orientation)[:, 0]  # (3, 1, C, Y, X) before
     return blind, answer, std

@@ -116,6 +116,8 @@ def iter_restore_guided(
     aid = lay_beside(source, guide)
     try:
         map_of_guide = survey(aid, stabilise=how.stabilise)
+        if map_of_guide.blank_planes:
+            raise ValueError("It has planes without any number (all NaN).")
     except ValueError as error:
         raise ValueError(f"The guide cannot be used. {error}") from None
     work = Work(partial(_restore, how, aid, map_of_guide), record={"task": "guided", "guide": aid.name})

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from napari_dip.images.stabilise import UnitRange
 
 
+NO_GAPS = "No missing pixel was found; the image is left as it is."
+
+
 @overload
 def inpaint(
     image: Image,
@@ -63,7 +66,7 @@ def inpaint(
         As for `denoise`, but NaN and infinite pixels are allowed: they count as missing.
     mask : array-like or "auto"
         True (or not 0) where a pixel is MISSING; of the shape of the image or of one plane. ``"auto"`` finds hot,
-        dead and saturated pixels.
+        dead and saturated pixels; where there are none the image is left as it is.
     how : Inpaint, optional
         Settings, ``Inpaint()`` by default; ``Inpaint.preset("holes")`` for gaps wider than about 20 pixels.
     keep_known : bool
@@ -79,8 +82,8 @@ def inpaint(
     Raises
     ------
     ValueError
-        Before any work starts: for a mask of another shape, one that marks nothing or all of a plane, and what
-        `denoise` refuses.
+        Before any work starts: for a mask of another shape, one that marks nothing or all of a plane, an image without
+        any number, and what `denoise` refuses.
     DenoiseError
         If the work breaks, for instance for lack of memory.
 
@@ -134,6 +137,7 @@ def iter_inpaint(
     work = Work(
         partial(_fill, how, gaps, keep_known),
         finish=partial(_with_known, gaps) if keep_known else None,
+        note="" if gaps.count or not keep_known else NO_GAPS,
         record={"task": "inpaint", "missing_pixels": gaps.count, "keep_known": keep_known},
     )
     return translated(walk(gaps.image, how, work, chosen, found))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
+from napari_dip.snapshot import unchanged
 from napari_dip.widgets.choices import Choices
 from napari_dip.widgets.input import InputBox
 from napari_dip.widgets.iterates import add_iterates, shown_iterate
@@ -240,10 +241,12 @@ def _ending(run: Run) -> str:
     if stopped and last.plane + 1 < last.planes:
         rest = last.planes - last.plane - 1
         what = f"{last.plane} of {last.planes} planes are done, one half-way; the other {rest} show the input."
+    elif unchanged(run.answer.provenance):
+        what = "nothing was changed."
     elif last.planes > 1:
         what = f"{last.planes} planes, each the answer of its best step."
     else:
-        what = f"the answer of step {last.chosen:,} of {last.step:,}." if last.chosen else "nothing was changed."
+        what = f"the answer of step {last.chosen:,} of {last.step:,}."
     sentences = (f"{'Stopped' if stopped else 'Done'}: {what}", run.answer.remark, last.note, run.answer.warning)
     return " ".join(sentence for sentence in sentences if sentence)
 
