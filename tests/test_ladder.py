@@ -186,3 +186,48 @@ def test_tiles_are_as_large_as_memory_allows(model: Model, monkeypatch: pytest.M
     assert sides[-1] == applying.TILE
     assert sides[1] < sides[2]
     assert applying.tile_side(model.net, CPU, 1, 300) == 300
+
+
+@pytest.mark.parametrize("how", FITS, ids=lambda how: how.net)
+def test_an_image_too_large_for_one_fit_goes_in_pieces(how: DIP, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = RANDOM.poisson(30, (150, 210)).astype(np.float32)
+    image[:, 100:] *= 3
+    monkeypatch.setattr(ladder, "LEAST", 64 * 64)
+    monkeypatch.setattr("napari_dip.engine.pieces.LEAST", 64 * 64)
+    monkeypatch.setattr(room, "free_memory", lambda device: 0)
+    notes, steps = [], []
+    for final in iter_denoise(image, how, device="cpu"):
+        steps.append(final.step)
+        notes += [final.note] if "pieces" in final.note else []
+        assert final.chosen <= final.step <= final.total == how.steps
+    assert steps == sorted(steps)
+    assert len(notes) == 1
+    assert final.image.provenance["for_lack_of_memory"] == notes
+    assert np.asarray(final.image.pixels).shape == image.shape
+
+
+def test_pieces_blend_into_one_image() -> None:
+    from napari_dip.engine.pieces import _blended
+    from napari_dip.images.tiles import Tiles
+
+    y = torch.from_numpy(RANDOM.normal(size=(1, 90, 130)))
+
+    def fit(part: Tensor) -> Iterator[Step]:
+        for index in range(1, 5):
+            yield Step(index, part.mean(), part, part / 2, index, std=torch.ones_like(part))
+
+    *_, end = _blended(fit, y, 4, Tiles(90, 130, 50, 40))
+    torch.testing.assert_close(end.answer, y / 2)
+    torch.testing.assert_close(end.std, torch.ones_like(y))
+    assert (end.index, end.chosen) == (4, 4)
+
+
+def test_a_fit_in_pieces_keeps_the_brightness_and_shows_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    flat = RANDOM.poisson(100, (96, 160)).astype(np.float32)
+    how = DIP(steps=30, channels=8, layers=2)
+    whole = denoise(flat, how, device="cpu")
+    monkeypatch.setattr("napari_dip.engine.pieces.LEAST", 64 * 64)
+    monkeypatch.setattr(room, "free_memory", lambda device: 0)
+    pieces = denoise(flat, how, device="cpu")
+    assert abs(pieces.mean() - flat.mean()) < 0.3
+    assert pieces.std() < 1.3 * whole.std() + 0.3

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_dip.engine.ladder import Plan
     from napari_dip.engine.loop import Step
     from napari_dip.images.image import PlaneIndex
     from napari_dip.images.stabilise import UnitRange
@@ -151,10 +152,12 @@ def iter_denoise(
     if not isinstance(how, DIP | PatchDIP):
         raise ValueError(f"{how.title} does not denoise; give settings such as DIP(), or call its own function.")
     from napari_dip.engine.device import pick_device
+    from napari_dip.engine.ladder import Plan
 
     # Bad input is refused at the call, not at the first step.
     chosen, found = pick_device(device), survey(source, stabilise=how.stabilise)
-    return translated(walk(source, how, Work(partial(_steps, how)), chosen, found))
+    plan = Plan(chosen)
+    return translated(walk(source, how, Work(partial(_steps, how, plan), plan=plan), chosen, found))
 
 
 def as_image(image: Image | ArrayLike, axes: str | None) -> Image:
@@ -190,20 +193,21 @@ def _as_array_like(image: Any) -> ArrayLike:
         ) from None
 
 
-def _steps(how: DIP | PatchDIP, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _steps(how: DIP | PatchDIP, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     """Fit one plane, several times side by side where the settings ask for restarts."""
     if isinstance(how, DIP) and how.restarts > 1 and unit.noise > 0:
         from napari_dip.engine.restarts import side_by_side
 
-        return side_by_side(how, lambda one: _fit(one, y, unit))
-    return _fit(how, y, unit)
+        return side_by_side(how, lambda one: _fit(one, plan, y, unit))
+    return _fit(how, plan, y, unit)
 
 
-def _fit(how: DIP | PatchDIP, y: Tensor, unit: UnitRange) -> Iterator[Step]:
+def _fit(how: DIP | PatchDIP, plan: Plan, y: Tensor, unit: UnitRange) -> Iterator[Step]:
     """Choose the method by the type of its settings."""
     import torch
 
     from napari_dip.engine.loop import Step
+    from napari_dip.engine.pieces import in_pieces
     from napari_dip.methods import blindspot, dip, patchdip
 
     generator = torch.Generator().manual_seed(how.seed)
@@ -214,6 +218,8 @@ def _fit(how: DIP | PatchDIP, y: Tensor, unit: UnitRange) -> Iterator[Step]:
         case PatchDIP():
             return patchdip.fit(y, how, generator)
         case DIP(net="blind-spot"):
-            return blindspot.fit(y, how, generator, unit.noise)
+            room = blindspot.BYTES_A_PIXEL * len(y) * how.restarts
+            return in_pieces(lambda part: blindspot.fit(part, how, generator, unit.noise), y, how.steps, room, plan)
         case DIP():
-            return dip.fit(y, how, generator, how.input_channels)
+            room = dip.MAPS_ALIVE * 4 * how.channels * how.restarts
+            return in_pieces(lambda part: dip.fit(part, how, generator, how.input_channels), y, how.steps, room, plan)

@@ -38,6 +38,8 @@ class Plan:
         What was changed, a sentence each.
     used : int
         Pixels of the pieces of the work at hand; 0 where it has none.
+    remarks : list of str
+        What else was decided for lack of memory, a sentence each.
     """
 
     device: torch.device
@@ -46,6 +48,7 @@ class Plan:
     reduced: bool = False
     changes: list[str] = field(default_factory=list)
     used: int = 0
+    remarks: list[str] = field(default_factory=list)
 
     def pixels(self, wanted: int) -> int:
         """Return how many pixels a piece may have where `wanted` would be taken."""
@@ -56,9 +59,19 @@ class Plan:
         """Return the side of a square piece where `wanted` would be taken."""
         return isqrt(self.pixels(wanted * wanted))
 
+    def remark(self, text: str) -> str:
+        """Keep a sentence for the record; return it where it is to be said: once."""
+        if text in self.remarks:
+            return ""
+        self.remarks.append(text)
+        return text
+
     def told(self) -> dict[str, object]:
         """Return what the record of an answer tells of it, ready for JSON; nothing where all went as planned."""
-        return {"device": str(self.device), "out_of_memory": list(self.changes)} if self.changes else {}
+        told: dict[str, object] = {}
+        if self.changes:
+            told |= {"device": str(self.device), "out_of_memory": list(self.changes)}
+        return told | ({"for_lack_of_memory": list(self.remarks)} if self.remarks else {})
 
     def step_down(self) -> str:
         """Take the next cheaper plan; return what changed, empty where nothing cheaper is left."""

@@ -42,6 +42,7 @@ LOOK_WEIGHT = 0.8  # of the past in the average of looks: about the last eight, 
 SPREAD_UNITS = 4.0  # variance of the error at the knee of the softplus, in units of the noise's variance
 NOISE_UNITS = 3.0  # the network's input has noise of standard deviation 1/3
 FLOOR = 0.06  # of the noise's variance: at least that far off are predictions out of so few noisy pixels, see `look`
+BYTES_A_PIXEL = 180  # of memory for each pixel and channel, beside what a strip takes
 STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about this many pixels
 
 

@@ -35,6 +35,7 @@ from napari_dip.settings import PriorSettings
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
 SPREAD_WEIGHT = 0.99  # of the past in the spread of iterates: about the last hundred
 MASKS = 8  # dropout masks that the answer's spread is taken over
+MAPS_ALIVE = 20  # feature maps of full size and width held for the gradient: 13 to 17 measured (skip, resnet, unet)
 LOOK_EVERY = 10  # steps between looks in evaluation mode, each a forward pass more
 
 

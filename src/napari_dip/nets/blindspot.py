@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+SUMMED = 1 << 22  # pixels that are summed up at a time
 RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
 
 
@@ -138,11 +139,16 @@ def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
     mixtures = []
     for colour in range(colours):
         own = rings[0, colour::colours].flatten(1)  # (rings, Y * X)
-        columns = torch.cat([own, torch.ones_like(own[:1])]).double().cpu()
-        target = image[0, colour].flatten().double().cpu()
-        gram = columns @ columns.T + 1e-6 * len(target) * torch.eye(len(columns), dtype=torch.float64)
-        weights = torch.linalg.solve(gram, columns @ target)
-        mixtures.append((weights @ columns).reshape(image.shape[-2:]).to(image))
+        target = image[0, colour].flatten()
+        gram, moments = torch.zeros(len(own) + 1, len(own) + 1).double(), torch.zeros(len(own) + 1).double()
+        for at in range(0, len(target), SUMMED):  # in double precision, a part at a time: memory
+            part = slice(at, at + SUMMED)
+            columns = torch.cat([own[:, part], torch.ones_like(own[:1, part])]).double().cpu()
+            gram += columns @ columns.T
+            moments += columns @ target[part].double().cpu()
+        gram += 1e-6 * len(target) * torch.eye(len(gram), dtype=torch.float64)
+        weights = torch.linalg.solve(gram, moments).to(own)
+        mixtures.append((weights[:-1] @ own + weights[-1]).reshape(image.shape[-2:]))
     return torch.stack(mixtures)[None]
 
 
