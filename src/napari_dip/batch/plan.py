@@ -116,7 +116,7 @@ def share(jobs: Sequence[Job], shard: str | None) -> list[Job]:
 def _single(source: Path, out: Path, dtype: str) -> Job:
     _check_suffix(source)
     if out.is_dir() and not is_zarr(out):
-        raise UsageError(f"OUT is a file for one image, but {out} is a folder: give {out / _name(source, dtype)}.")
+        raise UsageError(f"OUT is a file for one image, but {out} is a folder: give {out / name_of(source, dtype)}.")
     if out.suffix.lower() not in WRITABLE:
         raise UsageError(f"OUT is {out}, but images are written as {', '.join(WRITABLE)}: give it such an ending.")
     if out.suffix.lower() == ".png" and dtype == "float32":
@@ -134,10 +134,10 @@ def _many(inputs: Sequence[Path], out: Path, dtype: str, pattern: str, recursive
             if not found:
                 which = "" if pattern == "*" else f" that {pattern} fits"
                 raise UsageError(f"There is no image{which} in the folder {path}: {', '.join(READABLE)} are read.")
-            jobs += [Job(file, out / file.relative_to(path).parent / _name(file, dtype)) for file in found]
+            jobs += [Job(file, out / file.relative_to(path).parent / name_of(file, dtype)) for file in found]
         else:
             _check_suffix(path)
-            jobs.append(Job(path, out / _name(path, dtype)))
+            jobs.append(Job(path, out / name_of(path, dtype)))
     return jobs
 
 
@@ -161,7 +161,7 @@ def _is_image(path: Path) -> bool:
     return path.is_file() or is_zarr(path)
 
 
-def _name(source: Path, dtype: str) -> str:
+def name_of(source: Path, dtype: str) -> str:
     """Return the output's name: the input's, but a TIFF where its format cannot hold the values."""
     suffix = source.suffix.lower()
     too_small = suffix not in WRITABLE or (suffix == ".png" and dtype == "float32")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
@@ -45,7 +45,7 @@ class Choices(QWidget):
     ) -> None:
         super().__init__(parent)
         self._methods = methods
-        self.maps = True  # whether there is a layer of uncertainty
+        self.maps = self.keeps = True  # whether there is a layer of uncertainty, and one of iterates
         self._neighbours = neighbours
         self.method, self.preset, self.device = QComboBox(), QComboBox(), DeviceCombo(device)
         narrow(self.method, self.preset, self.device)
@@ -92,8 +92,24 @@ class Choices(QWidget):
         for field in (self.method, self.preset):
             show_row(self._rows, field, show)
         self.form.setVisible(show)
-        self.keep.setVisible(show)
+        self.keep.setVisible(show and self.keeps)
         self.uncertainty.setVisible(show and self.maps)
+
+    def show_values(self, values: Mapping[str, Any]) -> None:
+        """Show what a file of settings says; what it does not name is as at first, but for the device.
+
+        Parameters
+        ----------
+        values : mapping
+            As `napari_dip.batch.config.read_config` returns it.
+        """
+        self.method.setCurrentIndex(max(self.method.findData(values.get("method")), 0))
+        self.preset.setCurrentIndex(max(self.preset.findText(values.get("preset", "")), 0))
+        own = {key: value for key, value in values.items() if key in self.settings_class.model_fields}
+        self.form.show_preset(self.preset.currentText(), own)
+        self.uncertainty.setChecked(bool(values.get("std", False)))
+        if "device" in values:
+            self.device.choose(values["device"])
 
     def insert(self, box: QWidget, labels: list[QLabel]) -> None:
         """Put a box between the choice of method and its settings, its labels in the same column."""

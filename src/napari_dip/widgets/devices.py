@@ -33,9 +33,7 @@ class DeviceCombo(QComboBox):
         super().__init__(parent)
         for name, text in (("auto", "auto (GPU if any)"), ("cpu", "cpu")):
             self.addItem(text, name)
-        if self.findData(preferred) < 0:
-            self.addItem(preferred, preferred)
-        self.setCurrentIndex(self.findData(preferred))
+        self.choose(preferred)
         self.setToolTip("Where the fit runs. Open the list to look for GPUs.")
         self._worker: Any = None
 
@@ -43,6 +41,12 @@ class DeviceCombo(QComboBox):
     def device(self) -> str:
         """The device chosen."""
         return str(self.currentData())
+
+    def choose(self, device: str) -> None:
+        """Choose a device by name, whether or not it was looked for."""
+        if self.findData(device) < 0:
+            self.addItem(device, device)
+        self.setCurrentIndex(self.findData(device))
 
     def showPopup(self) -> None:
         """Look for devices the first time the list is opened."""

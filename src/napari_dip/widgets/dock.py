@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dip.snapshot import unchanged
 from napari_dip.widgets.choices import Choices
@@ -14,7 +14,7 @@ from napari_dip.widgets.input import InputBox
 from napari_dip.widgets.iterates import add_iterates, shown_iterate
 from napari_dip.widgets.panel import Panel
 from napari_dip.widgets.preferences import preferences
-from napari_dip.widgets.rows import Rows
+from napari_dip.widgets.rows import Rows, scrolled
 from napari_dip.widgets.run import Order, Run
 
 if TYPE_CHECKING:
@@ -224,13 +224,8 @@ class FitDock(QWidget):
             layout.addWidget(self.extra)
         layout.addWidget(self.choices)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setWidget(top)
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         whole = QVBoxLayout(self)
-        whole.addWidget(scroll, stretch=1)
+        whole.addWidget(scrolled(top), stretch=1)
         whole.addWidget(self.panel)
         self._widen()
 

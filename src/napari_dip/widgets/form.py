@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import math
 from types import NoneType
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
@@ -18,6 +18,9 @@ from superqt import QCollapsible
 
 from napari_dip.settings import Knob, Settings, knobs
 from napari_dip.widgets.rows import SPACING, Rows, narrow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BIGGEST = 2**53  # superqt's large spin box holds it
 
@@ -52,11 +55,11 @@ class Form(QWidget):
             layout.addWidget(_folded(advanced))
         self.show_preset(self._preset)
 
-    def show_preset(self, name: str) -> None:
-        """Show a preset's values and forget the edits."""
+    def show_preset(self, name: str, changes: Mapping[str, Any] | None = None) -> None:
+        """Show a preset's values, forget the edits, and take `changes` as if a person had made them."""
         self._preset = name
-        self._edited = {}
-        values = self._settings.preset(name)
+        self._edited = dict(changes or {})
+        values = self._settings.preset(name, **self._edited)
         for key, box in self._boxes.items():
             with box.changed.blocked():
                 box.value = _to_box(box, getattr(values, key))

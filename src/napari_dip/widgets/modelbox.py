@@ -27,9 +27,9 @@ class ModelBox(QWidget):
 
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, hint: str = HINT) -> None:
         super().__init__()
-        self.row = PathRow("open", "Choose a trained model", "Models (*.safetensors)", HINT)
+        self.row = PathRow("open", "Choose a trained model", "Models (*.safetensors)", hint)
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.hide()

@@ -1,0 +1,84 @@
+"""The upper part of the dock Batch: which files, and where the results go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
+
+from napari_dip.widgets.paths import PathRow
+from napari_dip.widgets.rows import Rows, narrow
+
+VALUES = {"float32": "float32", "same": "as in the file (rounded, clipped)"}
+
+
+class FilesBox(QWidget):
+    """Asks for images and for a folder."""
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.images = PathRow("folder", "Folder of images", hint='folder, or files separated by ";"')
+        self.pattern, self.axes = QLineEdit(), QLineEdit()
+        self.pattern.setPlaceholderText("*")
+        self.pattern.setToolTip("Which images of a folder, such as *_raw.tif; day1/*.tif asks for the folder too.")
+        self.axes.setPlaceholderText("as in the files")
+        self.axes.setToolTip("A letter of TZCYX for each axis, such as ZYX.")
+        self.recursive = QCheckBox("Folders in the folder too")
+        self.recursive.setChecked(True)
+        self.out = PathRow("folder", "Folder for the results", hint="folder")
+        self.values = QComboBox()
+        for key, text in VALUES.items():
+            self.values.addItem(text, key)
+        self.replace = QCheckBox("Replace files that exist")
+        self.replace.setToolTip("Without it what an earlier run has done with the same settings is left as done.")
+        self.rows = Rows()
+        for label, field in (
+            ("Images", self.images),
+            ("Pattern", self.pattern),
+            ("", self.recursive),
+            ("Results", self.out),
+            ("", self.replace),
+            ("Axes", self.axes),
+            ("Values", self.values),
+        ):
+            self.rows.addRow(label, field)
+        narrow(self.images, self.pattern, self.out, self.axes, self.values)
+        self.setLayout(self.rows)
+        for row in (self.images, self.out):
+            row.changed.connect(self.changed)
+
+    def inputs(self) -> list[Path]:
+        """Return the files and folders named; a ValueError asks for them."""
+        text = "" if self.images.path is None else str(self.images.path)
+        paths = [Path(part.strip()).expanduser() for part in text.split(";") if part.strip()]
+        if not paths:
+            raise ValueError("Choose the folder of images.")
+        return paths
+
+    def folder(self) -> Path:
+        """Return the folder for the results; a ValueError asks for it."""
+        if self.out.path is None:
+            raise ValueError("Choose the folder for the results.")
+        if self.out.path.exists() and not self.out.path.is_dir():
+            raise ValueError(f"Results go into a folder, and {self.out.path} is a file.")
+        return self.out.path
+
+    def chosen(self) -> dict[str, Any]:
+        """Return what else is chosen, as a file of settings names it."""
+        return {
+            "axes": self.axes.text().strip().upper() or None,
+            "dtype": self.values.currentData(),
+            "pattern": self.pattern.text().strip() or "*",
+            "recursive": self.recursive.isChecked(),
+        }
+
+    def show_chosen(self, values: dict[str, Any]) -> None:
+        """Show what a file of settings says."""
+        self.axes.setText(values.get("axes", ""))
+        self.values.setCurrentIndex(self.values.findData(values.get("dtype", "float32")))
+        self.pattern.setText(values.get("pattern", ""))
+        self.recursive.setChecked(values.get("recursive", True))

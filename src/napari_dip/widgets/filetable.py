@@ -1,0 +1,95 @@
+"""The table of the dock Batch: a row a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from napari_dip.batch.records import BEFORE, FAILED, INTERRUPTED, TO_DO
+from napari_dip.widgets.panel import clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_dip.batch.plan import Job
+
+COLUMNS = {
+    "File": "The image; double-click opens it and its result as layers.",
+    "State": "To do, how far, done, done before (by an earlier run), or failed.",
+    "Residual": "Mean of what was taken away, in the image's units; near 0 where only noise was.",
+    "Corr. x": "Correlation of neighbours in what was taken away, in x; near 0 where only independent noise was.",
+    "Corr. y": "The same in y.",
+    "Time": "Of the work on it.",
+    "Remark": "Why it failed, or what was noticed.",
+}
+FILE, STATE, MEAN, ALONG_X, ALONG_Y, TIME, REMARK = range(len(COLUMNS))
+
+
+class FileTable(QTableWidget):
+    """Shows jobs and what became of them; `opened` gives the job of a row that was double-clicked."""
+
+    opened = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(0, len(COLUMNS), parent)
+        self.jobs: list[Job] = []
+        for column, (name, text) in enumerate(COLUMNS.items()):
+            item = QTableWidgetItem(name)
+            item.setToolTip(text)
+            self.setHorizontalHeaderItem(column, item)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setMinimumHeight(140)
+        header: Any = self.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
+        header.setStretchLastSection(True)
+        rows: Any = self.verticalHeader()
+        rows.hide()
+        rows.setDefaultSectionSize(22)
+        for column, width in enumerate((120, 84, 62, 52, 52, 46)):
+            self.setColumnWidth(column, width)
+        self.cellDoubleClicked.connect(lambda row, _: self.opened.emit(self.jobs[row]))
+
+    def show_jobs(self, jobs: Sequence[Job]) -> None:
+        """Begin anew with these jobs."""
+        self.jobs = list(jobs)
+        self.setRowCount(0)
+        self.setRowCount(len(jobs))
+        for row, job in enumerate(self.jobs):
+            self._put(row, FILE, job.source.name, str(job.source))
+            self._put(row, STATE, BEFORE if job.done else TO_DO)
+
+    def show_progress(self, row: int, step: int, total: int) -> None:
+        """Say how far the work on a file is."""
+        self._put(row, STATE, f"{step / max(total, 1):.0%}")
+        self.scrollToItem(self.item(row, FILE))
+
+    def show_record(self, row: int, record: dict[str, Any]) -> None:
+        """Say what became of a file."""
+        status = record["status"]
+        error = record.get("error", "")
+        self._put(row, STATE, status, error)
+        residual = record.get("residual") or {}
+        for column, key in ((MEAN, "mean"), (ALONG_X, "autocorrelation_x"), (ALONG_Y, "autocorrelation_y")):
+            if residual.get(key) is not None:
+                self._put(row, column, f"{residual[key]:.3g}")
+        if "seconds" in record:
+            self._put(row, TIME, clock(round(record["seconds"])))
+        size = f"{record['axes']} {tuple(record['shape'])}, {record['bytes']:,} bytes" if "axes" in record else ""
+        self._put(row, REMARK, error or record.get("note", "") or size)
+        if status in (FAILED, INTERRUPTED):
+            for column in (FILE, STATE, REMARK):
+                cell: Any = self.item(row, column)
+                cell.setForeground(Qt.GlobalColor.yellow)
+
+    def _put(self, row: int, column: int, text: str, tip: str = "") -> None:
+        item = self.item(row, column)
+        if item is None:
+            item = QTableWidgetItem()
+            self.setItem(row, column, item)
+        item.setText(" ".join(text.split()))
+        item.setToolTip(tip or text)
+        if column in (MEAN, ALONG_X, ALONG_Y, TIME):
+            item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -1,0 +1,168 @@
+"""The dock Batch: a folder worked through in a thread, one bad file in it; stopped, and gone on with."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from conftest import WAIT, FakeEngine
+
+from napari_dip.batch.config import read_config
+from napari_dip.images.files import read, write
+from napari_dip.images.image import Image
+from napari_dip.widgets.batch import BatchWidget
+from napari_dip.widgets.filetable import FILE, MEAN, REMARK, STATE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rng = np.random.default_rng(0)
+    for name, axes, shape in (("a", "YX", (20, 21)), ("b", "ZYX", (3, 8, 9)), ("c/d", "YXC", (7, 8, 3))):
+        (tmp_path / "in" / "c").mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 200, shape).astype(np.uint8)
+        scale = (0.5,) * 2 if axes == "YX" else ()
+        write(tmp_path / "in" / f"{name}.tif", Image(pixels, axes, scale, ("um", "um") if scale else ()))
+    (tmp_path / "in" / "bad.tif").write_text("no image")
+    return tmp_path / "in"
+
+
+@pytest.fixture
+def dock(viewer: Any, folder: Path, engine: FakeEngine, qtbot: Any) -> Iterator[BatchWidget]:
+    made = BatchWidget(viewer)
+    qtbot.addWidget(made)
+    made.files.images.path, made.files.out.path = folder, folder.parent / "out"
+    made.choices.form.box("steps").value = 4
+    yield made
+    made.leave()
+    qtbot.waitUntil(lambda: made.run is None or not made.run.running, timeout=WAIT)
+
+
+@pytest.fixture
+def ended(qtbot: Any) -> Callable[[BatchWidget], None]:
+    def wait(dock: BatchWidget) -> None:
+        assert dock.run is not None
+        qtbot.waitUntil(lambda: dock.buttons["Run"].isEnabled(), timeout=WAIT)
+
+    return wait
+
+
+def column(dock: BatchWidget, at: int) -> dict[str, str]:
+    cells = [(dock.table.item(row, FILE), dock.table.item(row, at)) for row in range(dock.table.rowCount())]
+    return {name.text(): "" if cell is None else cell.text() for name, cell in cells}
+
+
+def test_a_file_that_fails_does_not_stop_the_rest(dock: BatchWidget, ended: Any, folder: Path) -> None:
+    dock.start()
+    ended(dock)
+    assert column(dock, STATE) == {"a.tif": "done", "b.tif": "done", "bad.tif": "failed", "d.tif": "done"}
+    assert "not a TIFF" in column(dock, REMARK)["bad.tif"]
+    assert float(column(dock, MEAN)["a.tif"]) > 50, "the answer is 4 everywhere"
+    assert dock.message.text().startswith("3 of 4 files done, 1 failed.")
+    answer = read(folder.parent / "out" / "a.tif")
+    assert (np.asarray(answer.pixels) == 4).all() and answer.scale == (0.5, 0.5)
+    with (folder.parent / "out" / "napari-dip-report.csv").open(newline="") as table:
+        assert [row["status"] for row in csv.DictReader(table)] == ["done", "done", "failed", "done"]
+
+
+def test_what_would_be_done_writes_nothing(dock: BatchWidget, ended: Any, folder: Path, engine: FakeEngine) -> None:
+    dock.rehearse()
+    ended(dock)
+    assert list(column(dock, STATE).values()) == ["to do", "to do", "failed", "to do"]
+    assert "YX (20, 21), 1,680 bytes" in column(dock, REMARK)["a.tif"]
+    assert "To do: 3 files" in dock.message.text()
+    assert not (folder.parent / "out").exists() and not engine.images
+
+
+def test_stop_keeps_what_is_done_and_run_goes_on(
+    dock: BatchWidget, ended: Any, folder: Path, engine: FakeEngine, qtbot: Any
+) -> None:
+    engine.delay = 0.02
+    run = dock.start()
+    assert run is not None and dock.start() is None, "one run at a time"
+    run.worked.connect(lambda number, _: dock.stop())
+    ended(dock)
+    assert "goes on where it stopped" in dock.message.text()
+    assert column(dock, STATE)["a.tif"] == "done" and column(dock, STATE)["d.tif"] == "to do"
+    engine.images.clear()
+    dock.start()
+    ended(dock)
+    assert [image.name for image in engine.images] == ["b", "d"]
+    assert column(dock, STATE) == {"a.tif": "done before", "b.tif": "done", "bad.tif": "failed", "d.tif": "done"}
+    out = sorted(path.name for path in (folder.parent / "out").rglob("*.tif"))
+    assert out == ["a.tif", "b.tif", "d.tif"]
+    assert all("interrupted" not in read(path).provenance for path in (folder.parent / "out").rglob("*.tif"))
+
+
+def test_what_exists_is_named_in_words_of_the_dock(dock: BatchWidget, ended: Any, folder: Path) -> None:
+    dock.files.images.line.setText(str(folder / "a.tif"))
+    for _ in range(2):
+        dock.start()
+        ended(dock)
+    assert "exists" in dock.message.text() and "tick Replace" in dock.message.text()
+    dock.files.replace.setChecked(True)
+    dock.start()
+    ended(dock)
+    assert dock.message.text() == "1 of 1 files done."
+
+
+@pytest.mark.parametrize(
+    ("images", "out", "word"), [("", "x", "folder of images"), ("x", "", "results"), ("nowhere", "x", "no file")]
+)
+def test_what_is_missing_is_asked_for(images: str, out: str, word: str, dock: BatchWidget, qtbot: Any) -> None:
+    dock.files.images.line.setText(images)
+    dock.files.out.line.setText(out)
+    dock.start()
+    qtbot.waitUntil(lambda: word in dock.message.text(), timeout=WAIT)
+    qtbot.waitUntil(lambda: dock.buttons["Run"].isEnabled(), timeout=WAIT)
+
+
+def test_a_double_click_opens_input_and_result(dock: BatchWidget, ended: Any, viewer: Any) -> None:
+    dock.start()
+    ended(dock)
+    for row in range(4):
+        dock.table.cellDoubleClicked.emit(row, 0)
+    assert [layer.name for layer in viewer.layers] == ["a", "a denoised", "b", "b denoised", "d", "d denoised"]
+    noisy, denoised = viewer.layers["a"], viewer.layers["a denoised"]
+    assert tuple(denoised.scale[-2:]) == (0.5, 0.5) and denoised.contrast_limits == noisy.contrast_limits
+    assert viewer.layers["d denoised"].rgb and viewer.layers["d denoised"].data.dtype == np.uint8
+    assert denoised.metadata["napari_dip"]["source"]["name"] == "a.tif"
+
+
+def test_settings_go_to_a_file_and_back(dock: BatchWidget, viewer: Any, tmp_path: Path, qtbot: Any) -> None:
+    dock.choices.preset.setCurrentText("paper")
+    dock.choices.form.box("seed").value = 7
+    dock.files.pattern.setText("*_raw.tif")
+    dock.files.recursive.setChecked(False)
+    dock.files.axes.setText("zyx")
+    dock.choices.uncertainty.setChecked(True)
+    dock.save(tmp_path / "s.toml")
+    wanted = {"method": "dip", "preset": "paper", "seed": 7, "device": "auto", "std": True, "axes": "ZYX"}
+    wanted |= {"dtype": "float32", "pattern": "*_raw.tif", "recursive": False}
+    assert read_config(tmp_path / "s.toml") == wanted
+    other = BatchWidget(viewer)
+    qtbot.addWidget(other)
+    (tmp_path / "s.toml").write_text((tmp_path / "s.toml").read_text() + "learning_rate = 1.2345678e-05\n")
+    other.load(tmp_path / "s.toml")
+    assert other.values() == wanted | {"learning_rate": 1.2345678e-05}
+    assert other.choices.settings().uncertainty == "iterates"  # type: ignore[attr-defined]
+    (tmp_path / "s.toml").write_text("stepps = 3\n")
+    other.load(tmp_path / "s.toml")
+    assert "stepps" in other.message.text() and "s.toml" in other.message.text()
+
+
+def test_a_dock_that_is_closed_ends_its_run(dock: BatchWidget, engine: FakeEngine, qtbot: Any) -> None:
+    engine.delay = 0.02
+    run = dock.start()
+    assert run is not None
+    qtbot.waitUntil(lambda: bool(engine.images), timeout=WAIT)
+    dock.close()
+    qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
+    assert len(engine.images) == 1
