@@ -37,11 +37,12 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
     manifest = PluginManifest.from_distribution("napari-dip")
     manifest.validate_imports()
     contributions = manifest.contributions
-    assert [w.display_name for w in contributions.widgets] == ["Denoise", "Restore", "Train"]
+    assert [w.display_name for w in contributions.widgets] == ["Denoise", "Restore", "Train", "Batch"]
     assert [m.command for m in contributions.menus["napari/layers/filter"]] == [
         "napari-dip.denoise",
         "napari-dip.restore",
         "napari-dip.train",
+        "napari-dip.batch",
     ]
     assert len(contributions.sample_data) == 2 and len(contributions.writers) == 1
     verbs = {command.title.split()[0] for command in contributions.commands}
