@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari_dip.images.image import PlaneIndex
 
 BUDGET = 256 << 20  # bytes of files that are kept open or mapped
-PAGE = 4096  # bytes that the system reads at least, for each line of a crop
+AROUND = 1 << 16  # bytes that the system maps around each line of a crop, where they are in its cache
 LOOK = 512  # side of the square that an image's noise is measured on
 
 
@@ -69,11 +69,20 @@ class Shelf:
             used = prod(image.shape) * image.dtype.itemsize if loaded else 0
         part = np.asarray(image.pixels[index], dtype=np.float64)
         if isinstance(image.pixels, np.memmap):  # what was touched stays in memory until the map is closed
-            used += prod(part.shape[:-1]) * (PAGE + part.shape[-1] * image.dtype.itemsize)
+            used += _mapped(part.shape, index, image)
         self.open[id(source)] = image, used
         while sum(bytes_ for _, bytes_ in self.open.values()) > self.budget and self.open:
             self.open.popitem(last=False)
         return part
+
+
+def _mapped(shape: tuple[int, ...], index: PlaneIndex, image: Image) -> int:
+    """Return how many bytes of a map reading a part keeps in memory, at most."""
+    colours = image.is_rgb and isinstance(index[-1], slice)
+    line = prod(shape[-2:] if colours else shape[-1:]) * image.dtype.itemsize
+    lines = prod(shape) * image.dtype.itemsize // max(line, 1)
+    apart = abs(int(image.pixels.strides[image.axes.index("Y")]))  # type: ignore[attr-defined]
+    return lines * min(apart, AROUND + line) + AROUND
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ import tifffile
 
 from napari_dip.images.calibration import Calibration, imagej_calibration, ome_calibration, ome_header
 from napari_dip.images.image import LETTERS, RGB_SIZES, Image
+from napari_dip.images.pages import Pages
 from napari_dip.images.record import Record, restore, unpack
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 MAP_FROM = 1 << 25
 """Bytes from which uncompressed pixels stay on disk; smaller files are copied, as they may change or go."""
+
+PAGED_FROM = 1 << 28
+"""Bytes from which pixels that can't be mapped, such as compressed ones, are decoded only where they are wanted."""
 
 _BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
@@ -130,14 +134,18 @@ def _load(path: Path) -> _Raw:
         letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
         if 0 in shape:
             raise _Damaged
-        return _Raw(_pixels(tif, path, series).reshape(shape), letters, calibration, unpack(texts))
+        pixels = _pixels(tif, path, series)
+        if isinstance(pixels, Pages) and letters[-1] == "S":  # of grey pages; their last axes are Y and X
+            letters, shape = letters[:-1], shape[:-1]
+        return _Raw(pixels.reshape(shape), letters, calibration, unpack(texts))
 
 
 def _pixels(tif: tifffile.TiffFile, path: Path, series: tifffile.TiffPageSeries) -> Any:
-    """Map the pixels where they lie in one piece, else read them."""
+    """Map the pixels where they lie in one piece; else read them, a large stack by parts."""
     offset = series.dataoffset
     if offset is None or series.is_multifile or series.nbytes < MAP_FROM or series.transform is not None:
-        return series.asarray()
+        paged = Pages.of(path, series, _cut_short(path)) if series.nbytes >= PAGED_FROM else None
+        return series.asarray() if paged is None else paged
     if offset + series.nbytes > path.stat().st_size:
         raise _Damaged
     return np.memmap(path, series.dtype.newbyteorder(tif.byteorder), "r", offset, series.shape)
