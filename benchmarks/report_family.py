@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from report import RESULTS, load, made_by, table
+from report_training import figures, large_data, stability
 
 FAMILY = """# Results: networks, patches, restarts
 
@@ -218,8 +219,9 @@ def main() -> None:
         ("gaussian25", "Photographs, sigma 25"),
         ("repeats", "One confocal field, 20 captures"),
         ("w2s", "W2S, wide-field"),
+        ("fmd_tree", "The full FMD, test_mix"),
     )
-    parts = [TRAINING, *(training(data, title) for data, title in sets)]
+    parts = [TRAINING, *(training(data, title) for data, title in sets), stability(), figures(), large_data()]
     (RESULTS / "training.md").write_text("\n".join(part for part in parts if part))
 
 
