@@ -4,7 +4,10 @@
 
 Data: `fmd` 17 raw images of FMD whose noise is independent (confocal, and two-photon BPAE), `widefield` its 4 wide-field
 ones, `gaussian25`, `poisson30`, `speckle0.1` six photographs of Set12 with that noise, `w2s` six wide-field images, `repeats`
-the 20 captures of one confocal field: IDDP and its like learn from one capture, Noise2Noise from all.
+the 20 captures of one confocal field: IDDP and its like learn from one capture, Noise2Noise from all. Or **a path to the FMD data set as
+it is downloaded**: the protocol of the papers' Table 3. Trained on the raw captures of all fields but 19, without the wide-field samples
+and two-photon BPAE (`--samples all` takes them); scored on `test_mix` of the same samples at each of `--levels raw,avg2,avg4,avg8,avg16`, or,
+where there is no `test_mix`, on the first 4 captures of field 19. The whole set is 40 GB and wants a GPU (`--device auto`).
 
 Columns: PSNR for the range 255, clipped, on the whole images and on their centres of 256 x 256; PSNR after an affine
 match (two-photon captures are brighter or darker than their ground truth by up to 20%); SSIM; seconds of training and of
@@ -18,6 +21,7 @@ import argparse
 import ast
 import time
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -37,6 +41,7 @@ from common import (
 )
 
 from napari_dip import denoise, last, psnr, read, ssim
+from napari_dip.images.fmd import TEST_FIELD, Capture, mixed_test_captures, read_tree
 from napari_dip.settings import TRAINED
 from napari_dip.training.run import iter_train
 
@@ -45,10 +50,35 @@ RATES: dict[str, float] = {"iddp": 0.0015, "n2v": 0.0005, "nb2nb": 0.0005, "n2n"
 SIDE = 256
 COLUMNS = ("psnr", "psnr_affine", "ssim", "psnr_centre")
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
+PER_SAMPLE = 4  # captures of field 19 that are scored
 
 
-def images(data: str) -> Pairs:
+def fmd_tests(folder: Path, samples: list[str] | None, levels: list[str]) -> Pairs:
+    """Read what the models are scored on: test_mix, or the field that is held out."""
+    found: list[Capture] = []
+    for level in levels:
+        trained_on = {c.sample for c in read_tree(folder, levels=[level], samples=samples)}
+        if (folder / "test_mix").is_dir():
+            tests = mixed_test_captures(folder, level)
+            found += [c for c in tests if any(c.sample.startswith(sample) for sample in trained_on)]
+            continue
+        rest = read_tree(folder, levels=[level], samples=samples, held_out=())
+        for sample in sorted(trained_on):
+            found += [c for c in rest if (c.sample, c.field) == (sample, TEST_FIELD)][:PER_SAMPLE]
+    if not found:
+        raise SystemExit(f"{folder} holds nothing to score on: no test_mix of its samples, and no field {TEST_FIELD}.")
+    return {
+        f"{c.level}/{c.sample}/{c.noisy.stem}": tuple(
+            np.asarray(read(f).pixels, np.float32) for f in (c.noisy, c.clean)
+        )
+        for c in found
+    }
+
+
+def images(data: str, samples: list[str] | None = None, levels: tuple[str, ...] = ("raw",)) -> Pairs:
     """Return (noisy, clean) by name."""
+    if Path(data).is_dir():
+        return fmd_tests(Path(data), samples, list(levels))
     if data == "fmd":
         return {name: pair(name, 512) for name in CONFOCAL + TWO_PHOTON}
     if data == "widefield":
@@ -78,20 +108,26 @@ def scores(noisy: np.ndarray, clean: np.ndarray, answer: np.ndarray) -> list[flo
     ]
 
 
-def trained(method: str, pairs: Pairs, data: str, seed: int, changes: dict[str, object]) -> tuple[dict, dict]:
-    """Train one model blind on the images, apply it to them, and score it."""
+def trained(
+    method: str, pairs: Pairs, data: str, seed: int, changes: dict[str, object], samples: list[str] | None, device: str
+) -> tuple[dict, dict]:
+    """Train one model (blind on the images, or on a tree of FMD), apply it to the images, and score it."""
     how = TRAINED[method](**{"seed": seed, "learning_rate": RATES[method], **changes})
-    noisy = [y for y, _ in pairs.values()]
-    targets = [x for _, x in pairs.values()] if method == "supervised" else None
-    if data == "repeats":
-        noisy = [np.stack(noisy)[:, None]] if method == "n2n" else noisy[:1]
+    source, targets, axes = [y for y, _ in pairs.values()], None, None
+    if Path(data).is_dir():
+        source = Path(data)
+    elif method == "supervised":
+        targets = [x for _, x in pairs.values()]
+    elif data == "repeats" and method == "n2n":
+        source, axes = [np.stack(source)[:, None]], "TZYX"
+    if data == "repeats" and method != "n2n":
+        source, targets = source[:1], targets[:1] if targets else None
     started = time.perf_counter()
-    axes = "TZYX" if data == "repeats" and method == "n2n" else None
-    final = last(iter_train(noisy, how, targets=targets, device="cpu", axes=axes))
+    final = last(iter_train(source, how, targets=targets, device=device, axes=axes, samples=samples))
     seconds = time.perf_counter() - started
     shown = dict(list(pairs.items())[:1]) if data == "repeats" else pairs
     started = time.perf_counter()
-    rows = {name: scores(y, x, denoise(y, final.model, device="cpu")) for name, (y, x) in shown.items()}
+    rows = {name: scores(y, x, denoise(y, final.model, device=device)) for name, (y, x) in shown.items()}
     run = {"train_seconds": seconds, "apply_seconds": time.perf_counter() - started, "settings": how.described()}
     return rows, run | {"validation": final.criterion, "measures": dict(final.measures)}
 
@@ -124,13 +160,18 @@ def main() -> None:
     parser.add_argument("--methods", default="iddp,n2v,nb2nb")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--samples", default="", help="of a tree of FMD, such as Confocal,TwoPhoton_MICE, or all")
+    parser.add_argument("--levels", default="raw", help="noise levels of FMD that are scored")
     parser.add_argument("--name", default="")
     parser.add_argument("--without-bm3d", action="store_true")
     parser.add_argument("--set", nargs="*", default=[], help="settings to change, as key=value")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     changes = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)}
-    pairs = images(args.data)
+    samples = args.samples.split(",") if args.samples else None
+    pairs = images(args.data, samples, tuple(args.levels.split(",")))
+    data = "fmd_tree" if Path(args.data).is_dir() else args.data
     print("| method | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1))
     table = baselines(pairs, args.data, not args.without_bm3d)
     runs: dict[str, dict[str, object]] = {}
@@ -139,11 +180,11 @@ def main() -> None:
     for method in filter(None, args.methods.split(",")):
         for seed in map(int, args.seeds.split(",")):
             label = f"{TRAINED[method].title} seed {seed}"
-            table[label], runs[label] = trained(method, pairs, args.data, seed, changes)
+            table[label], runs[label] = trained(method, pairs, args.data, seed, changes, samples, args.device)
             print(line(label, table[label]), f"{runs[label]['train_seconds']:.0f} s", flush=True)
             rows = {label: {n: [plain(v) for v in row] for n, row in rows.items()} for label, rows in table.items()}
             result = {"machine": machine(), "columns": COLUMNS, "changed": changes, "runs": runs, "rows": rows}
-            path = save(args.name or f"iddp_{args.data}", result)
+            path = save(args.name or f"iddp_{data}", result)
     if runs:
         print(f"written to {path.relative_to(ROOT)}")
 
