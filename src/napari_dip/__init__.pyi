@@ -34,3 +34,4 @@ from .snapshot import Snapshot as Snapshot
 from .snapshot import last as last
 from .training.run import iter_train as iter_train
 from .training.run import train as train
+from .zoo import export_model as export_model

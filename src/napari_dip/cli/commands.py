@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from napari_dip.cli import restoring, training
+from napari_dip.cli import export, restoring, training
 from napari_dip.cli.flags import (
     AFFINE,
     AXES,
@@ -56,6 +56,7 @@ def build(tokens: Sequence[str]) -> App:
         ("demo", demo_command(next(iter(METHODS.values())))),
         ("denoise", denoise_command(method)),
         ("train", training.command(chosen_method(tokens, TRAINED))),
+        ("export", export.command()),
         *restoring.commands(),
         (
             "score",

@@ -109,14 +109,27 @@ def ring_means(image: Tensor) -> Tensor:
     means = []
     for sigma in RING_WIDTHS:
         radius = int(4 * sigma) + 1
-        t = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
-        line = torch.exp(-(t**2) / (2 * sigma**2))
-        kernel = (line / line.sum()).expand(colours, 1, 1, -1)
+        kernel = gaussian_line(sigma, radius, image).expand(colours, 1, 1, -1)
         padded = mirror(image, radius)
         blurred = functional.conv2d(functional.conv2d(padded, kernel, groups=colours), kernel.mT, groups=colours)
         centre = kernel[0, 0, 0, radius] ** 2
         means.append((blurred - centre * image) / (1 - centre))
     return torch.cat(means, dim=1)
+
+
+def tracing() -> bool:
+    """Say whether TorchScript is recording."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def gaussian_line(sigma: float, radius: int, like: Tensor) -> Tensor:
+    """Return the weights of a Gaussian along a line, on the device and of the type of `like`."""
+    if tracing():  # the device of a trace's constants can't be changed later
+        t = torch.arange(-radius, radius + 1).to(like)
+    else:
+        t = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
+    line = torch.exp(-(t**2) / (2 * sigma**2))
+    return line / line.sum()
 
 
 def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
@@ -154,6 +167,8 @@ def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
 
 def mirror(image: Tensor, margin: int) -> Tensor:
     """Pad (..., Y, X) by reflection, also where the margin is longer than the image."""
+    if tracing():  # for other devices and sizes, see `napari_dip.nets.standalone`
+        return functional.pad(image, (margin,) * 4, mode="reflect")
     for dim in (-2, -1):
         size = image.shape[dim]
         period = max(2 * size - 2, 1)
