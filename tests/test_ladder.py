@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_dip import DIP, IDDP, Model, denoise, iter_denoise
+from napari_dip import DIP, IDDP, Inpaint, Model, denoise, iter_denoise, iter_inpaint, iter_train
 from napari_dip.engine import apply as applying
 from napari_dip.engine import ladder, room
 from napari_dip.engine.ladder import Plan, laddered
@@ -157,23 +157,54 @@ FITS = [
 @pytest.mark.parametrize("how", FITS, ids=lambda how: how.net)
 @pytest.mark.parametrize("call", [1, 4], ids=["first step", "mid-fit"])
 def test_a_fit_that_runs_out_of_memory_on_a_gpu_ends_on_the_cpu(
-    how: DIP, call: int, monkeypatch: pytest.MonkeyPatch
+    how: DIP, call: int, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     whole = denoise(STACK[:2], how, device="cpu")
+    request.getfixturevalue("on_a_gpu")
     gone: list[bool] = []
-    original = Tensor.to
-
-    def to(tensor: Tensor, *args: Any, **more: Any) -> Tensor:  # a GPU that is a CPU
-        return original(tensor, *(CPU if a == GPU else a for a in args), **more)
-
-    monkeypatch.setattr(Tensor, "to", to)
-    monkeypatch.setattr("napari_dip.engine.device.pick_device", lambda name: GPU)
     failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == call and not gone.append(True))
     final, said = run(how, STACK[:2])
     assert final.image.shape == (2, 40, 56)
     assert len(said) == len(changes(final)) == 1
     assert final.image.provenance["device"] == "cpu"
     np.testing.assert_allclose(np.asarray(final.image.pixels), whole, rtol=1e-4)
+
+
+@pytest.fixture
+def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU that is a CPU."""
+    original, module = Tensor.to, nn.Module.to
+
+    def to(tensor: Tensor, *args: Any, **more: Any) -> Tensor:
+        return original(tensor, *(CPU if a == GPU else a for a in args), **more)
+
+    monkeypatch.setattr(Tensor, "to", to)
+    zeros = torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda *size, device=CPU, **more: zeros(*size, **more))
+    monkeypatch.setattr(nn.Module, "to", lambda net, device: module(net, CPU if device == GPU else device))
+    monkeypatch.setattr("napari_dip.engine.device.pick_device", lambda name: GPU)
+
+
+@pytest.mark.usefixtures("on_a_gpu")
+def test_a_training_that_runs_out_of_memory_goes_on_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    how = IDDP(steps=12, channels=4, depth=1, filter_channels=4, filter_layers=1, crop=16, filter_share=0.5)
+    failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == 8)
+    made = list(iter_train(STACK, how))
+    assert [snapshot.step for snapshot in made][-1] == 12
+    assert sum("Memory ran out" in snapshot.note for snapshot in made) == 1
+    assert made[-1].provenance["device"] == "cpu"
+    assert denoise(STACK[0], made[-1].model, device="cpu").shape == STACK[0].shape
+
+
+@pytest.mark.usefixtures("on_a_gpu")
+def test_a_restoration_that_runs_out_of_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = STACK[:2].copy()
+    image[:, 5:8, 9] = np.nan
+    failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == 3)
+    made = list(iter_inpaint(image, how=Inpaint(steps=4, channels=4, layers=1)))
+    assert sum("Memory ran out" in snapshot.note for snapshot in made) == 1
+    assert len(changes(made[-1])) == 1
+    assert np.isfinite(np.asarray(made[-1].image.pixels)).all()
 
 
 def test_tiles_are_as_large_as_memory_allows(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,19 +184,19 @@ def _run(
     blank: list[str],
 ) -> Iterator[Snapshot]:
     from napari_dip.engine.filters import thinned
+    from napari_dip.engine.ladder import Plan
     from napari_dip.engine.memory import kept_memory
-    from napari_dip.training.steps import Progress, training_steps
+    from napari_dip.training.steps import Progress, training_steps_anywhere
 
     smooth = data.smooth_noise()
     remarks = [SMOOTH_NOISE.format(", ".join(smooth[:3]))] if smooth else []
     note = " ".join([NO_NOISE.format(named(blank)), *remarks] if blank else remarks)
     record = {"settings": state.settings.described(), "device": str(state.device)}
-    statistics: dict[str, Any] = {}
-    progress = Progress()
+    progress, plan, statistics = Progress(), Plan(state.device), dict[str, Any]()
     every = 1 if state.device.type == "cpu" else READ_EVERY
     try:
         with kept_memory(state.device):
-            for step in thinned(training_steps(state, crops, progress), every):
+            for step in thinned(training_steps_anywhere(state, crops, progress, plan), every):
                 if not statistics:
                     statistics = data.statistics(state.settings.stabilise, bool(smooth))
                 net = state.answer()
@@ -210,7 +210,7 @@ def _run(
                     plane=0,
                     planes=1,
                     note=" ".join(text for text in (note, step.note) if text),
-                    provenance={**record, "steps": step.index},
+                    provenance={**record, **plan.told(), "steps": step.index},
                     make_image=partial(shown.denoised, net),
                     measures=dict(progress.measures),
                     noisy=shown.noisy,

@@ -50,6 +50,14 @@ class State:
         self.step = 0
         self.good: dict[str, Tensor] = {}
 
+    def move(self, device: torch.device) -> None:
+        """Go on on another device from where it stands."""
+        parts = {name: value.to(device) for name, value in self.weights().items()}
+        self.good = {name: value.to(device) for name, value in self.good.items()}
+        self.device, self.net, self.mean = device, self.net.to(device), self.mean.to(device)
+        self.adam = adam_for(self.net.parameters(), self.settings.learning_rate)
+        self.put_back(parts)
+
     def settle_filter(self) -> None:
         """Take the average of the learned filter for the filter itself: from here on it stays as it is."""
         if self.net.filter is not None and self.mean.filter is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from napari_dip.engine.ladder import Plan, laddered
 from napari_dip.engine.loop import SCHEDULES, Step, optimize
 from napari_dip.engine.patches import UNIT, Batch, Crops
 from napari_dip.methods import iddp, n2n, n2v, nb2nb, supervised
@@ -89,6 +90,17 @@ def training_steps(state: State, crops: Crops, progress: Progress) -> Iterator[S
             measures["validation"] = validation(state.mean, held, s.seed)
         progress.measures = measures
         yield replace(step, note=note, criterion=measures.get("validation"))
+
+
+def training_steps_anywhere(state: State, crops: Crops, progress: Progress, plan: Plan) -> Iterator[Step]:
+    """Train to the end, on the CPU from where memory runs out on the device."""
+
+    def begin() -> Iterator[Step]:
+        if state.device != plan.device:
+            state.move(plan.device)
+        return training_steps(state, crops, progress)
+
+    return laddered(begin, plan)
 
 
 def recipe(
