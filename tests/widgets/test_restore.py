@@ -154,6 +154,17 @@ def test_a_guide_is_asked_for_and_cut_like_the_image(make_restore: Any, viewer: 
     assert restored.metadata["napari_dip"]["guide"] == "bright"
 
 
+def test_the_guide_is_another_layer_than_the_image(make_restore: Any, viewer: Any) -> None:
+    dock = make_restore("guided")
+    green, red = (viewer.add_image(image(), name=name) for name in ("green", "red"))
+    for chosen, other in ((green, red), (red, green), (green, red)):
+        dock.input.layers.choose(chosen)
+        assert dock.page.guide.layer is other
+        assert dock.panel.buttons["Run"].isEnabled()
+    viewer.layers.remove(red)
+    assert "is the image itself" in dock.panel.message.text()
+
+
 def test_each_task_shows_its_questions(make_restore: Any, viewer: Any) -> None:
     viewer.add_image(image(), name="cells")
     dock = make_restore("inpaint")

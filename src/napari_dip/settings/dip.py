@@ -11,7 +11,7 @@ from napari_dip.settings.base import knob
 from napari_dip.settings.prior import BlindSpotSettings, RandomInput
 
 
-class DIP(RandomInput, BlindSpotSettings):
+class DIP(BlindSpotSettings, RandomInput):
     """Deep Image Prior: an untrained network fitted to the one noisy image.
 
     The preset ``fast`` (the default) looks at the image through a blind spot; ``paper`` is the fit as published, with a

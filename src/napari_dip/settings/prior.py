@@ -67,7 +67,7 @@ class BlindSpotSettings(PriorSettings):
     batch: int = knob(4, "Crops a step for the blind-spot network.", ge=1, le=1024)
 
 
-class RandomInput(PriorSettings):
+class RandomInput(Settings):
     """What a fit whose z can be random asks for beside."""
 
     input_channels: int = knob(32, "Channels of the random input z (skip, resnet, resunet, unet).", ge=1, le=1024)

@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import model_validator
 
 from napari_dip.settings.base import knob
-from napari_dip.settings.prior import BlindSpotSettings, RandomInput
+from napari_dip.settings.prior import BlindSpotSettings, PriorSettings, RandomInput
 
 PriorNets = Literal["skip", "resnet", "resunet", "decoder", "unet"]
 
 
-class Inpaint(RandomInput, BlindSpotSettings):
+class Inpaint(BlindSpotSettings, RandomInput):
     """How missing pixels are filled.
 
     The preset ``fast`` (the default) learns on hidden known pixels what belongs into gaps and suits scattered pixels
@@ -58,7 +58,7 @@ class Inpaint(RandomInput, BlindSpotSettings):
         return self
 
 
-class Upscale(RandomInput):
+class Upscale(PriorSettings, RandomInput):
     """How an image is enlarged: the published network, fitted so that its image made coarse is the one given."""
 
     title: ClassVar[str] = "Upscaling"
@@ -140,7 +140,7 @@ class Guided(BlindSpotSettings):
     jitter: float = knob(1 / 30, "Standard deviation of the noise that shakes the guide in every step.", ge=0, le=10)
 
 
-class Invert(RandomInput):
+class Invert(PriorSettings, RandomInput):
     """How an image with given features is found: the published network, fitted to the features."""
 
     title: ClassVar[str] = "Feature inversion"

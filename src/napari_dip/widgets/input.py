@@ -16,16 +16,31 @@ SETTLED = 150  # milliseconds after the last move of the camera
 
 
 class LayerCombo(QComboBox):
-    """A combo box of the viewer's layers of one kind; follows the layer list and keeps its choice."""
+    """A combo box of the viewer's layers of one kind; follows the layer list and keeps its choice.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+        Where the layers are.
+    kind : str
+        Their class, such as "Image".
+    beside : LayerCombo, optional
+        Another one, whose choice is not to be this one's too, where there is another layer.
+    """
 
     chosen = Signal()
 
-    def __init__(self, viewer: Any, kind: str, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, viewer: Any, kind: str, parent: QWidget | None = None, *, beside: LayerCombo | None = None
+    ) -> None:
         super().__init__(parent)
         import napari.layers
 
         self._viewer, self._kind = viewer, getattr(napari.layers, kind)
         self._layers: list[Any] = []
+        self._beside = beside
+        if beside is not None:
+            beside.chosen.connect(self.refill)
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.refill)
@@ -40,8 +55,10 @@ class LayerCombo(QComboBox):
         self.clear()
         self.addItems([layer.name for layer in self._layers])
         active = self._viewer.layers.selection.active
-        wanted = next((layer for layer in (before, active) if layer in self._layers), None)
-        self.setCurrentIndex(self._layers.index(wanted) if wanted is not None else len(self._layers) - 1)
+        wanted = [layer for layer in (before, active) if layer in self._layers]
+        if self._beside is not None:  # the first: results come after what they were made from
+            wanted = [layer for layer in (*wanted, *self._layers) if layer is not self._beside.layer]
+        self.setCurrentIndex(self._layers.index(wanted[0]) if wanted else len(self._layers) - 1)
         self.blockSignals(False)
         if before != self.layer:
             self.chosen.emit()

@@ -128,11 +128,11 @@ class UpscalePage(Page):
 
 
 class GuidedPage(Page):
-    """Asks for the guide."""
+    """Asks for the guide, which is another layer than the image."""
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, image: LayerCombo) -> None:
         super().__init__()
-        self.guide = LayerCombo(viewer, "Image")
+        self.guide = LayerCombo(viewer, "Image", beside=image)
         self.followed = (self.guide,)
         self.guide.setToolTip("A better image of the same place, such as a bright channel.")
         self.rows.addRow("Guide", self.guide)
@@ -209,7 +209,7 @@ class RestoreWidget(FitDock):
         self.pages: dict[str, Page] = {
             "inpaint": InpaintPage(self.viewer),
             "upscale": UpscalePage(self.viewer),
-            "guided": GuidedPage(self.viewer),
+            "guided": GuidedPage(self.viewer, self.input.layers),
             "invert": InvertPage(self.viewer),
         }
         stack = QStackedWidget()
