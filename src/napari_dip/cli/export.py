@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.flags import JSON, OVERWRITE, annotated, flag
+from napari_dip.cli.flags import JSON, annotated, flag
 from napari_dip.cli.talk import DONE, FAILED, Talk
 from napari_dip.errors import UsageError
 
@@ -23,6 +23,7 @@ IMAGE = flag(
     Path | None, "A noisy image for the package's test and cover; by default the one that comes with napari-dip."
 )
 NAME = flag(str, "Its title: 5 to 128 letters, digits, spaces or _+-().")
+REPLACE = flag(bool, "Replace the file if it exists.", "--overwrite")
 AUTHORS = flag(list[str], "Who made it; may be given several times.", "--author")
 
 
@@ -47,7 +48,7 @@ def command() -> Callable[..., int]:
         """
         return run(model, out, image, name, authors, overwrite, Talk(json))
 
-    flags = {"image": IMAGE, "name": NAME, "authors": AUTHORS, "overwrite": OVERWRITE, "json": JSON}
+    flags = {"image": IMAGE, "name": NAME, "authors": AUTHORS, "overwrite": REPLACE, "json": JSON}
     return annotated(export, model=MODEL_FILE, out=PACKAGE, **flags)
 
 
