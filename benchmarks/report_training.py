@@ -102,7 +102,10 @@ def figures() -> str:
     return text + made_by(result, command)
 
 
-FOUND = ""
+FOUND = (
+    "Without stop-gradient the answer loses its picture within 40 steps, or never gets one: the published reason for it holds. In these "
+    "short runs, one seed and no learned filter, Eq. 4 is ahead of Eq. 11; whether it stays so at full length has not been measured.\n\n"
+)
 
 
 def large_data() -> str:
