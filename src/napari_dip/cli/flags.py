@@ -28,7 +28,7 @@ DTYPE = flag(Literal["float32", "same"], "Type of the values written; `same` rou
 STD = flag(
     bool,
     "Write a standard deviation for every pixel beside each output, as OUT_std.tif: a map of where the answer is less "
-    "certain, too small to be an error bar. So does --uncertainty.",
+    "certain; on real images the error is about 1 to 1.4 times as large on average. So does --uncertainty.",
     "--std",
 )
 OVERWRITE = flag(
