@@ -237,6 +237,14 @@ def test_an_image_too_large_for_one_fit_goes_in_pieces(how: DIP, monkeypatch: py
     assert np.asarray(final.image.pixels).shape == image.shape
 
 
+@pytest.mark.parametrize("shape", [(20, 21), (17, 40), (40, 41)])
+def test_an_image_that_fits_goes_at_once_whatever_its_shape(shape: tuple[int, int]) -> None:
+    final = None
+    for final in iter_denoise(RANDOM.poisson(30, shape).astype(np.float32), DIP(steps=2, channels=4), device="cpu"):
+        assert "pieces" not in final.note
+    assert final is not None and "for_lack_of_memory" not in final.image.provenance
+
+
 def test_pieces_blend_into_one_image() -> None:
     from napari_dip.engine.pieces import _blended
     from napari_dip.images.tiles import Tiles

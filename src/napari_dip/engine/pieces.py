@@ -49,8 +49,9 @@ def in_pieces(
     """
     height, width = y.shape[-2:]
     fits = side_that_fits(y.device, bytes_a_pixel) ** 2
-    side = isqrt(plan.pixels(min(height * width, max(LEAST, fits))))
-    if side * side >= height * width or side >= max(height, width):
+    pixels = plan.pixels(min(height * width, max(LEAST, fits)))
+    side = isqrt(pixels)
+    if pixels >= height * width or side >= max(height, width):  # of few images the number of pixels is a square
         yield from fit(y)
         return
     tiles = Tiles(height, width, side, side - min(OVERLAP, side // 4))
