@@ -10,6 +10,7 @@ Run it under a screen, or without one: ``xvfb-run -a -s "-screen 0 1600x1000x24"
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import tempfile
 import time
@@ -50,13 +51,16 @@ def batch(out: Path, steps: int, data: Path) -> None:
     viewer = napari.Viewer(show=True)
     viewer.window.resize(*SIZE)
     _, dock = viewer.window.add_plugin_dock_widget("napari-dip", "Batch")
-    folder = Path(tempfile.mkdtemp())
+    out, data = out.absolute(), data.absolute()
+    os.chdir(tempfile.mkdtemp())
+    folder = Path("raw")
+    folder.mkdir()
     with as_file(files("napari_dip") / "data" / "fish_raw.tif") as sample:
         shutil.copy(sample, folder)
         (folder / "cut_short.tif").write_bytes(sample.read_bytes()[:4000])
     for path in sorted(data.iterdir()):
         shutil.copy(path, folder)
-    dock.files.images.path, dock.files.out.path = folder, folder / "denoised"
+    dock.files.images.path, dock.files.out.path = folder, Path("denoised")
     if steps:
         dock.choices.form.box("steps").value = steps
     dock.start()

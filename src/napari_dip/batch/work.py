@@ -40,6 +40,8 @@ class Task:
     made : dict, optional
         By what the provenance of an output tells that it was made this way, where `begin` is given: put there, and
         asked for where the output exists already.
+    model : Path, optional
+        The trained model that is applied.
     std : bool
         Whether the standard deviation of every pixel is written beside each output.
     pattern, recursive
@@ -57,6 +59,7 @@ class Task:
     check: Callable[[Image], object] | None = None
     outline: Callable[[Image], Image] | None = None
     made: dict[str, object] | None = None
+    model: Path | None = None
     std: bool = False
     pattern: str = "*"
     recursive: bool = True
@@ -83,7 +86,7 @@ def with_model(task: Task, path: Path) -> Task:
         return iter_denoise(image, model, device=device)
 
     made: dict[str, object] = {"settings": model.settings.described(), "model": model.told()}
-    return replace(task, settings=model.settings, begin=begin, made=made)
+    return replace(task, settings=model.settings, begin=begin, made=made, model=path)
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,8 @@ def jobs_of(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[Job], l
     """
     check_device(task.device)
     check_axes(task.axes)
-    made = task.made or (None if task.begin else {"settings": task.settings.described()})
-    seen = None if made is None else recognised({**made, "values": task.dtype})
+    made = made_by(task)
+    seen = recognised(made) if made else None
     planned = plan(
         inputs,
         out,
@@ -147,6 +150,12 @@ def _check_only(job: Job, task: Task, check: Callable[[Image], object]) -> None:
         check(read(job.source, axes=task.axes))
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def made_by(task: Task) -> dict[str, object]:
+    """Return by what an output tells that it was made by a task; empty where it cannot."""
+    made = task.made or ({} if task.begin else {"settings": task.settings.described()})
+    return {**made, "values": task.dtype} if made else {}
 
 
 def done_before(job: Job) -> Outcome:

@@ -29,8 +29,10 @@ from napari_dip.cli.flags import (
     RECURSIVE,
     RESTORED,
     SAVE_CONFIG,
+    SCHEDULER,
     SHARD,
     STD,
+    WORKERS,
     Chosen,
     annotated,
     choice,
@@ -96,6 +98,8 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         overwrite: bool = False,
         dry_run: bool = False,
         shard: str | None = None,
+        workers: int | None = None,
+        scheduler: str | None = None,
         pattern: str = "*",
         recursive: bool = True,
         config: Path | None = None,
@@ -110,6 +114,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         """
         from napari_dip.batch.config import saved, write_config
         from napari_dip.batch.work import Task, with_model
+        from napari_dip.cli.cluster import spread_of
         from napari_dip.cli.denoise import run
 
         settings = settings_of(method, preset, how)
@@ -144,7 +149,8 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         )
         if model is not None:
             task = with_model(task, model)
-        return run(inputs, out, task, Talk(json, quiet))
+        to = spread_of(workers, scheduler)
+        return run(inputs, out, task, Talk(json, quiet), to) if to else run(inputs, out, task, Talk(json, quiet))
 
     names = flag(choice(METHODS), methods_help(), "--method")
     return annotated(
@@ -159,6 +165,8 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         overwrite=OVERWRITE,
         dry_run=DRY_RUN,
         shard=SHARD,
+        workers=WORKERS,
+        scheduler=SCHEDULER,
         pattern=PATTERN,
         recursive=RECURSIVE,
         config=CONFIG,

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING, Any
 from napari_dip.batch import records as states
 from napari_dip.batch.records import Table, rehearsed
 from napari_dip.batch.work import Outcome, Task, done_before, guarded, jobs_of
+from napari_dip.cli.cluster import spread_out
 from napari_dip.cli.follow import fit
 from napari_dip.cli.talk import DONE, FAILED, Talk, minutes
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_dip.batch.plan import Job
+    from napari_dip.cli.cluster import Spread
     from napari_dip.images.image import Image
     from napari_dip.snapshot import Snapshot
 
 
-def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
-    """Work on the inputs and return the exit code.
+def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk, to: Spread | None = None) -> int:
+    """Work on the inputs, here or spread to workers, and return the exit code.
 
     Raises
     ------
@@ -30,29 +32,39 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk) -> int:
     planned, jobs = jobs_of(inputs, out, task)
     if task.dry_run:
         return _rehearse(jobs, task, talk)
-    records: list[dict[str, Any]] = []
+    found: dict[int, dict[str, Any]] = {}
     table = Table(out, task.shard) if len(planned) > 1 else None
-    for number, job in enumerate(jobs, start=1):
-        label = job.source.name if len(jobs) == 1 else f"{job.source.name} ({number} of {len(jobs)})"
-        outcome = done_before(job) if job.done else _one(job, task, label, talk)
-        records.append(outcome.record)
-        trouble = table.show(records, now=number == len(jobs) or outcome.cut_off) if table else ""
-        if trouble:
-            talk.note(trouble)
+    for number, outcome in spread_out(jobs, task, to, talk) if to else _one_by_one(jobs, task, talk):
+        found[number] = outcome.record
+        tell(jobs[number], outcome, talk)
+        if table:
+            _show(table, found, len(found) == len(jobs) or outcome.cut_off, talk)
         if outcome.cut_off:
             break
-    return _ended(jobs, records, task, talk)
+    if table and found and len(found) < len(jobs):  # interrupted between two files
+        _show(table, found, True, talk)
+    return _ended(jobs, [found[number] for number in sorted(found)], task, talk)
+
+
+def _show(table: Table, found: dict[int, dict[str, Any]], now: bool, talk: Talk) -> None:
+    trouble = table.show([found[number] for number in sorted(found)], now=now)
+    if trouble:
+        talk.note(trouble)
+
+
+def _one_by_one(jobs: Sequence[Job], task: Task, talk: Talk) -> Iterator[tuple[int, Outcome]]:
+    for number, job in enumerate(jobs):
+        label = job.source.name if len(jobs) == 1 else f"{job.source.name} ({number + 1} of {len(jobs)})"
+        yield number, done_before(job) if job.done else _one(job, task, label, talk)
 
 
 def _one(job: Job, task: Task, label: str, talk: Talk) -> Outcome:
-    """Work on one file, and say what became of it."""
+    """Work on one file."""
 
     def follow(image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
         return fit(image, task.settings, task.device, label, talk, notes=notes, begin=task.begin)
 
-    outcome = guarded(job, task, follow)
-    tell(job, outcome, talk)
-    return outcome
+    return guarded(job, task, follow)
 
 
 def tell(job: Job, outcome: Outcome, talk: Talk) -> None:

@@ -40,6 +40,11 @@ DRY_RUN = flag(bool, "Say what would be done and how large it gets, and write no
 SHARD = flag(str | None, "Do every n-th file from the i-th on, such as 2/8: for several machines or a queue's array.")
 PATTERN = flag(str, "Which images of a folder, such as `*_raw.tif`; `day1/*.tif` asks for the folder too.")
 RECURSIVE = Annotated[bool, Parameter(help="Whether the folders in a folder are searched too.")]
+WORKERS = flag(int | None, "Do so many files at once, each in a process of its own here; needs the extra distributed.")
+SCHEDULER = flag(
+    str | None,
+    "Have the workers of a dask scheduler do the files, such as tcp://host:8786; they must see the same paths.",
+)
 CONFIG = flag(
     Path | None,
     "A file of settings, TOML, each line a flag of this verb without its dashes: seed = 4. Flags given here win.",

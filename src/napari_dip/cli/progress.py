@@ -110,3 +110,43 @@ class Clock:
             return "starting"
         rate = done / seconds
         return f"{rate:.3g} steps/s, at most {minutes((snapshot.total - snapshot.step) / rate)} left"
+
+
+def files_progress(count: int, talk: Talk) -> Files:
+    """Return the progress of many files that are worked on side by side."""
+    return Files(count, shown=not talk.quiet)
+
+
+class Files:
+    """How many files are done, those at work counted by their share: one bar, or a line every ten seconds."""
+
+    def __init__(self, count: int, shown: bool = True) -> None:
+        self.count, self.shares = count, dict.fromkeys(range(count), 0.0)
+        self.started, self.next = time.monotonic(), time.monotonic() + LINE_EVERY
+        self.shown, self.bar = shown, Bar("files") if shown and sys.stderr.isatty() else None
+
+    def __enter__(self) -> Files:
+        if self.bar is not None:
+            self.bar.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar is not None:
+            self.bar.__exit__()
+
+    def move(self, number: int, share: float) -> None:
+        """Show that a share of a file is done; a file that is done again starts from its beginning."""
+        self.shares[number] = share
+        done = sum(self.shares.values())
+        pace = self._pace(done)
+        if self.bar is not None:
+            self.bar.bar.update(self.bar.task, completed=round(done, 1), total=self.count, pace=pace)
+        elif self.shown and time.monotonic() >= self.next:
+            self.next = time.monotonic() + LINE_EVERY
+            print(f"{done:.1f} of {self.count} files, {pace}", file=sys.stderr, flush=True)
+
+    def _pace(self, done: float) -> str:
+        seconds = time.monotonic() - self.started
+        if done <= 0 or seconds <= 0:
+            return "starting"
+        return f"{60 * done / seconds:.3g} files/min, at most {minutes((self.count - done) * seconds / done)} left"

@@ -19,12 +19,13 @@ COLUMNS = {
     "File": "The image; double-click opens it and its result as layers.",
     "State": "To do, how far, done, done before (by an earlier run), or failed.",
     "Residual": "Mean of what was taken away, in the image's units; near 0 where only noise was.",
-    "Corr. x": "Correlation of neighbours in what was taken away, in x; near 0 where only independent noise was.",
-    "Corr. y": "The same in y.",
+    "x": "Correlation of neighbours in what was taken away, in x; near 0 where only independent noise was.",
+    "y": "The same in y.",
     "Time": "Of the work on it.",
     "Remark": "Why it failed, or what was noticed.",
 }
 FILE, STATE, MEAN, ALONG_X, ALONG_Y, TIME, REMARK = range(len(COLUMNS))
+HINTS = ((MEAN, "mean", ".2g"), (ALONG_X, "autocorrelation_x", ".2f"), (ALONG_Y, "autocorrelation_y", ".2f"))
 
 
 class FileTable(QTableWidget):
@@ -48,7 +49,7 @@ class FileTable(QTableWidget):
         rows: Any = self.verticalHeader()
         rows.hide()
         rows.setDefaultSectionSize(22)
-        for column, width in enumerate((120, 84, 62, 52, 52, 46)):
+        for column, width in enumerate((92, 58, 52, 40, 40, 36)):
             self.setColumnWidth(column, width)
         self.cellDoubleClicked.connect(lambda row, _: self.opened.emit(self.jobs[row]))
 
@@ -72,9 +73,9 @@ class FileTable(QTableWidget):
         error = record.get("error", "")
         self._put(row, STATE, status, error)
         residual = record.get("residual") or {}
-        for column, key in ((MEAN, "mean"), (ALONG_X, "autocorrelation_x"), (ALONG_Y, "autocorrelation_y")):
+        for column, key, form in HINTS:
             if residual.get(key) is not None:
-                self._put(row, column, f"{residual[key]:.3g}")
+                self._put(row, column, f"{residual[key]:{form}}", f"{residual[key]:.6g}")
         if "seconds" in record:
             self._put(row, TIME, clock(round(record["seconds"])))
         size = f"{record['axes']} {tuple(record['shape'])}, {record['bytes']:,} bytes" if "axes" in record else ""

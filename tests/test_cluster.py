@@ -1,0 +1,121 @@
+"""Files on several processes: the same bytes as one by one, also where a worker is killed in the middle."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from cli_help import save
+
+pytest.importorskip("distributed", reason="the extra distributed is not installed")
+
+from napari_dip.batch import cluster as module
+from napari_dip.batch.cluster import cluster, ordered, places, spread, task_of
+from napari_dip.batch.plan import Job
+from napari_dip.batch.work import Task
+from napari_dip.cli import main
+from napari_dip.settings import DIP, PatchDIP
+
+pytestmark = pytest.mark.timeout(600)
+HOW = DIP(steps=60, channels=8, seed=3)
+FLAGS = ["--steps", "60", "--channels", "8", "--seed", "3"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(6):
+        save(tmp_path / "in" / f"{number}.tif", shape=(40, 41 + number))
+    (tmp_path / "in" / "text.tif").write_text("no image")
+    return tmp_path
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_the_same_bytes_though_a_worker_is_killed(folder: Path) -> None:
+    threads = torch.get_num_threads()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    torch.set_num_threads(max(1, cores // 2))  # as many as each of two workers has
+    try:
+        assert main(["denoise", str(folder / "in"), "-o", str(folder / "alone"), *FLAGS, "--quiet"]) == 1
+    finally:
+        torch.set_num_threads(threads)
+    names = sorted((folder / "in").iterdir())
+    jobs = [Job(name, folder / "spread" / name.name) for name in names]
+    ended: dict[int, dict[str, object]] = {}
+    killed: list[int] = []
+    shares: list[tuple[int, float]] = []
+    with cluster(2, None) as client:
+        pids = client.run(os.getpid)
+
+        def moved(number: int, share: float) -> None:
+            shares.append((number, share))
+
+        for number, outcome in spread(client, jobs, Task(HOW), moved):
+            assert number not in ended
+            ended[number] = outcome.record
+            busy = [address for address, keys in client.processing().items() if keys]
+            if not killed and busy:
+                killed.append(pids[busy[0]])
+                os.kill(killed[0], signal.SIGKILL)
+        assert killed and killed[0] not in client.run(os.getpid).values()
+    assert [ended[n]["status"] for n in range(7)] == ["done"] * 6 + ["failed"]
+    assert "not a TIFF" in str(ended[6]["error"]) and shares
+    for name in names[:-1]:
+        assert (folder / "spread" / name.name).read_bytes() == (folder / "alone" / name.name).read_bytes()
+    assert not list((folder / "spread").glob(".*")), "nothing half-written is left"
+
+
+def test_a_folder_on_a_worker_by_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--steps", "3", "--channels", "4", "--quiet"]
+    assert main([*words, "--workers", "1", "--json"]) == 1
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [Path(row["input"]).name for row in record["files"]] == [*(f"{n}.tif" for n in range(6)), "text.tif"]
+    assert [row["status"] for row in record["files"]] == ["done"] * 6 + ["failed"]
+    assert (folder / "out" / "napari-dip-report.csv").read_text().count("done") == 6
+    (folder / "in" / "text.tif").unlink()
+    assert main([*words, "--workers", "1"]) == 0, "nothing is left to do, and no process is started for it"
+    assert "0 of 6 files done, 6 done before, 0 failed." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--workers", "0"], "give 1 or more"),
+        (["--workers", "2", "--scheduler", "tcp://here:1"], "give one of them"),
+    ],
+)
+def test_wrong_calls_are_refused(
+    words: list[str], sentence: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["denoise", str(folder / "in"), "-o", str(folder / "out"), *words]) == 2
+    assert sentence in capsys.readouterr().err and not (folder / "out").exists()
+
+
+def test_a_missing_extra_is_one_sentence(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    assert main(["denoise", str(folder / "in"), "-o", str(folder / "out"), "--workers", "2"]) == 2
+    assert 'pip install "napari-dip[distributed]"' in capsys.readouterr().err
+
+
+def test_a_task_travels_as_plain_values() -> None:
+    for how in (DIP(seed=4), PatchDIP(seed=4)):
+        task = Task(how, "cpu", "ZYX", "same", overwrite=True)
+        assert task_of(json.loads(json.dumps(ordered(task)))) == task
+
+
+def test_workers_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", seen.append)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    devices = [module._share_of_machine("auto", index, 3) for index in range(3)]
+    assert devices == ["cuda:0", "cuda:1", "cuda:0"] and seen == [2, 2, 2]
+    assert module._share_of_machine("cpu", 1, 16) == "cpu" and seen[-1] == 1
+    workers = {"tcp://a:1": {"host": "a", "name": 0}, "tcp://b:2": {"host": "b", "name": "x"}}
+    assert places({**workers, "tcp://a:3": {"host": "a", "name": 1}}) == {"a": ["0", "1"], "b": ["x"]}
