@@ -83,6 +83,8 @@ def test_wrong_calls_are_wrong_usage(folder: Path, capsys: pytest.CaptureFixture
         (["train", raw, "-o", model, "--resume"], "no checkpoint"),
         (["train", str(folder / "none"), "-o", model], "no file or folder"),
         (["train", raw, "-o", model, "--method", "n2n"], "two captures"),
+        (["train", raw, "-o", model, "--targets", raw], "takes no targets"),
+        (["train", raw, "-o", model, "--method", "n2n", "--targets", raw], "its own target"),
         (["train", raw, "-o", model, "--alpha", "-1"], "alpha"),
         (["train", raw, "-o", model, "--gamma", "1"], "gamma"),
         (["denoise", raw, "-o", str(folder / "o"), "--model", str(folder / "taken.safetensors")], "no model"),

@@ -110,7 +110,7 @@ def test_what_cannot_be_trained_on_is_refused(tmp_path: Path) -> None:
 
 def test_repeats_along_t_and_second_folders_make_pairs() -> None:
     stack = Image(noisy((4, 2, 40, 40)), "TZYX")
-    assert [len(scene.captures) for scene in gather(stack, repeats=True).scenes] == [4, 4]
+    assert [len(scene.captures) for scene in gather(stack, second="capture").scenes] == [4, 4]
     assert [len(scene.captures) for scene in gather(stack).scenes] == [1] * 8
     pairs = gather([noisy((40, 40))], [noisy((40, 40), seed=1)])
     batch = crops_of(pairs, second="capture").draw(3, torch.Generator())

@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dip import IDDP, N2N, N2V, DenoiseError, Image, Nb2Nb, Supervised, denoise, iter_train, last, train
-from napari_dip.engine.patches import Batch
+from napari_dip import IDDP, N2N, N2V, DenoiseError, Image, Nb2Nb, Supervised, denoise, iter_train, last, train, write
+from napari_dip.engine.loop import Step
+from napari_dip.engine.patches import Batch, Crops
+from napari_dip.engine.ranks import ALONE
+from napari_dip.images.gather import gather
 from napari_dip.methods import iddp, n2v, nb2nb
 from napari_dip.model import build
 from napari_dip.nets.adaptive import AdaptiveBlur
 from napari_dip.nets.blurred import blurred
 from napari_dip.settings import TRAINED, Settings
+from napari_dip.training.state import State
+from napari_dip.training.steps import Progress, _Figures, _judged, training_steps
 from napari_dip.training.watch import RETURNS, Watch
 
 SMALL = {"channels": 6, "depth": 1, "crop": 32, "batch": 2, "filter_channels": 6, "filter_layers": 1}
@@ -272,11 +277,61 @@ def test_wrong_calls_are_refused_before_any_work() -> None:
         iter_train(scene(), N2N())
     with pytest.raises(ValueError, match="clean image"):
         iter_train(repeats(), Supervised())
+    for how in (IDDP(), N2V(), Nb2Nb()):
+        with pytest.raises(ValueError, match=f"{how.method}.* takes no targets"):
+            iter_train(repeats(), how, targets=repeats())
     rgb = Image(np.random.default_rng(0).poisson(30, (40, 40, 3)).astype("uint8"), "YXC")
     model = train(rgb, IDDP(steps=2, colours="together", **SMALL))
     assert np.asarray(denoise(rgb, model).pixels).shape == (40, 40, 3)
     with pytest.raises(ValueError, match="3 colours"):
         denoise(scene(), model)
+
+
+def test_images_that_are_their_own_targets_are_refused(tmp_path: Path) -> None:
+    noisy = np.asarray(repeats(2).pixels)
+    write(tmp_path / "a.tif", Image(noisy[0]))
+    write(tmp_path / "b.tif", Image(noisy[0]))
+    write(tmp_path / "c.tif", Image(noisy[1]))
+    a, b, c = (tmp_path / f"{letter}.tif" for letter in "abc")
+    for data, targets in ((a, a), (a, b), ([c, a], [a, b]), (noisy, noisy), (noisy[0], noisy[0].copy())):
+        for how in (N2N(steps=1, **BLUR), Supervised(steps=1, **BLUR)):
+            with pytest.raises(ValueError, match="its own target"):
+                iter_train(data, how, targets=targets)
+    iter_train(a, N2N(steps=1, **BLUR), targets=c)
+    blank = np.zeros_like(noisy[0])
+    note = next(iter_train([noisy[0], blank], N2N(steps=1, **BLUR), targets=[noisy[1], blank])).note
+    assert "Left out" in note
+
+
+def test_figures_read_together_tell_the_same() -> None:
+    def run(every: int) -> tuple[list[tuple[int, float]], State]:
+        settings = IDDP(steps=34, filter_share=0.3, **SMALL)
+        data = gather(repeats())
+        state = State(settings, 1, torch.device("cpu"))
+        crops = Crops(data, 32, stabilise=True, held_out_share=0.05, generator=state.generator)
+        progress = Progress()
+        steps = training_steps(state, crops, progress, every=every)
+        return [(s.index, progress.measures["contrast"]) for s in steps if s.index % 10 == 0 and s.index > 10], state
+
+    (often, first), (seldom, second) = run(1), run(10)
+    assert often == seldom and first.watch == second.watch
+    for name, weight in first.weights().items():
+        assert torch.equal(weight, second.weights()[name]), name
+
+
+def test_an_alarm_among_figures_read_together_goes_back() -> None:
+    state = State(IDDP(**BLUR), 1, torch.device("cpu"))
+    state.good = state.weights()
+    with torch.no_grad():
+        state.net.unet.last.weight.add_(1)
+    figures = _Figures()
+    for index in range(200, 210):
+        loss = torch.tensor(math.nan if index == 204 else 1.0)
+        figures.add(Step(index, loss, None, torch.zeros(1), 0), {"passed": torch.tensor(0.05)})
+    note = _judged(state, figures.read(ALONE))
+    assert "At step 204 the loss is no number" in note and state.watch.returns == 1
+    assert float(state.net.unet.last.weight.detach().abs().max()) == 0
+    assert figures.unread == []
 
 
 def test_a_model_warns_of_images_that_it_does_not_know() -> None:

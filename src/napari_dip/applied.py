@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from napari_dip.engine.ladder import Plan
     from napari_dip.engine.loop import Step
+    from napari_dip.engine.precision import Quickened
     from napari_dip.images.stabilise import UnitRange
-    from napari_dip.nets.blurred import BlurredUNet
 
 FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
 NO_NOISE = "The image has no noise that could be measured; it is left as it is."
@@ -47,6 +47,7 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
 
     from napari_dip.engine.device import pick_device
     from napari_dip.engine.ladder import Plan
+    from napari_dip.engine.precision import Quickened
 
     colours = image.shape[-1] if image.is_rgb else 1
     if model.channels not in (1, colours):
@@ -57,17 +58,19 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
     chosen = pick_device(device)
     found = survey(image, stabilise=model.settings.stabilise)
     plan = Plan(chosen, may_reduce=True)
+    net = Quickened(deepcopy(model.net).eval())
     work = Work(
-        partial(_steps, deepcopy(model.net).eval(), model, plan),
+        partial(_steps, net, model, plan),
         plan=plan,
         steps=model.settings.orientations,
         note=far_from_training(image, model.statistics, found),
         record={"model": model.told()},
+        found=net.described,
     )
     return translated(walk(image, model.settings, work, chosen, found))
 
 
-def _steps(net: BlurredUNet, model: Model, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _steps(net: Quickened, model: Model, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
     import torch
 
     from napari_dip.engine.apply import apply
@@ -76,7 +79,8 @@ def _steps(net: BlurredUNet, model: Model, plan: Plan, y: Tensor, unit: UnitRang
     if unit.noise == 0 or float(y.max() - y.min()) == 0:
         return iter([Step(1, torch.zeros((), device=y.device), y, y, 0, note=NO_NOISE)])
     net.to(y.device)
-    return apply(net, y, unit.noise, model.settings.orientations, apart=model.channels == 1, plan=plan)
+    denoiser = net.net if plan.reduced else net  # short of memory it computes in half precision anyway
+    return apply(denoiser, y, unit.noise, model.settings.orientations, apart=model.channels == 1, plan=plan)
 
 
 def far_from_training(image: Image, known: Any, found: Survey) -> str:

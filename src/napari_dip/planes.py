@@ -55,6 +55,8 @@ class Work:
         What is told of it in the provenance, ready for JSON.
     plan : Plan, optional
         How the run copes with the memory there is; the fit may ask it how large its pieces may be.
+    found : callable
+        Returns what turned out on the way, told there too.
     """
 
     fit: Fit
@@ -64,6 +66,7 @@ class Work:
     note: str = ""
     record: Mapping[str, object] = field(default_factory=dict)
     plan: Plan | None = None
+    found: Callable[[], Mapping[str, object]] = dict
 
 
 def walk(source: Image, how: Settings, work: Work, device: torch.device, found: Survey) -> Iterator[Snapshot]:
@@ -125,7 +128,9 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
                     plane=number,
                     planes=len(indices),
                     note=step.note or warning,
-                    provenance=(made := {**record, **plan.told(), "steps_chosen": [*chosen, step.chosen]}),
+                    provenance=(
+                        made := {**record, **plan.told(), **work.found(), "steps_chosen": [*chosen, step.chosen]}
+                    ),
                     make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
                     make_std=None if stds is None else partial(_picture, stds, number, partial(std, step=step), made),
                 )

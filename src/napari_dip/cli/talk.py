@@ -21,18 +21,23 @@ class Talk:
         Whether one JSON object is the result.
     quiet : bool
         Whether progress is left out.
+    silent : bool
+        Whether nothing is said at all: of several processes that do one thing together, only the first speaks.
     """
 
     as_json: bool = False
     quiet: bool = False
+    silent: bool = False
 
     def say(self, text: str) -> None:
         """Print a line of the result for a human."""
-        _print(text, sys.stderr if self.as_json else sys.stdout)
+        if not self.silent:
+            _print(text, sys.stderr if self.as_json else sys.stdout)
 
     def note(self, text: str) -> None:
         """Print a remark that is no result: to stderr."""
-        _print(text, sys.stderr)
+        if not self.silent:
+            _print(text, sys.stderr)
 
     def result(self, record: dict[str, Any]) -> None:
         """Print the JSON object where one was asked for."""

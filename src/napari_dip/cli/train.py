@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_dip.engine.ranks import Ranks
     from napari_dip.settings import Trained
     from napari_dip.snapshot import Snapshot
 
@@ -30,29 +31,47 @@ class Training:
     preview: Path | None = None
     samples: Sequence[str] = ()
     axes: str | None = None
+    resume: bool = False
     device: str = "auto"
     checkpoint_every: float = 60.0
     description: str = ""
     licence: str = ""
 
 
-def run(task: Training, out: Path, talk: Talk, *, resume: bool = False, overwrite: bool = False) -> int:
+def run(task: Training, out: Path, talk: Talk, *, overwrite: bool = False) -> int:
     """Train, write the model, and return the exit code.
+
+    Started by ``torchrun``, all processes train together, and the first one speaks and writes the files.
 
     Raises
     ------
     UsageError
         Before any work, when the call itself is wrong.
     """
+    from napari_dip.cli import together
+
+    if together.started():
+        return together.run(task, out, talk, overwrite)
+    return train(task, out, talk, checked(task, out, overwrite), overwrite)
+
+
+def checked(task: Training, out: Path, overwrite: bool) -> Path:
+    """Return the checkpoint's name, after every check that needs no data."""
     check_device(task.device)
     check_axes(task.axes)
-    checkpoint = _places(out, resume, overwrite)
-    check_found(task.device)
+    return _places(out, task.resume, overwrite)
+
+
+def train(task: Training, out: Path, talk: Talk, checkpoint: Path, overwrite: bool, ranks: Ranks | None = None) -> int:
+    """Train, alone or as one of several processes; only the first of them writes files."""
+    if ranks is None:
+        check_found(task.device)
     started = time.monotonic()
-    final, stopped = _follow(task, out, checkpoint, resume, talk)
-    final.model.save(out, overwrite=overwrite or resume)
-    if not stopped:
-        checkpoint.unlink(missing_ok=True)
+    final, stopped = _follow(task, out, checkpoint, talk, ranks)
+    if ranks is None or ranks.first:
+        final.model.save(out, overwrite=overwrite or task.resume)
+        if not stopped:
+            checkpoint.unlink(missing_ok=True)
     how = "stopped" if stopped else "done"
     more = f"; go on with --resume ({checkpoint.name})" if stopped else ""
     talk.say(f"{how}, step {final.step} of {final.total}, {minutes(time.monotonic() - started)} -> {out}{more}")
@@ -92,25 +111,25 @@ def _places(out: Path, resume: bool, overwrite: bool) -> Path:
     return checkpoint
 
 
-def _follow(task: Training, out: Path, checkpoint: Path, resume: bool, talk: Talk) -> tuple[Snapshot, bool]:
-    """Follow the training to its end or to Ctrl-C; what it remarks on the way is said at once."""
-    from napari_dip.images.files import read
+def _follow(task: Training, out: Path, checkpoint: Path, talk: Talk, ranks: Ranks | None) -> tuple[Snapshot, bool]:
+    """Follow the training to its end or to Ctrl-C, in any process; what it remarks on the way is said at once."""
     from napari_dip.training.run import iter_train
 
     final: Snapshot | None = None
+    stop = False
     with progress(out.name, talk) as bar, ask_to_stop() as asked:
         try:
             stream = iter_train(
                 list(task.data),
                 task.settings,
                 targets=list(task.targets) or None,
-                preview=None if task.preview is None else read(task.preview),
+                preview=task.preview,
                 device=task.device,
                 axes=task.axes,
                 samples=list(task.samples) or None,
                 checkpoint=checkpoint,
                 checkpoint_every=task.checkpoint_every,
-                resume=resume,
+                resume=task.resume,
                 description=task.description,
                 licence=task.licence,
             )
@@ -121,9 +140,10 @@ def _follow(task: Training, out: Path, checkpoint: Path, resume: bool, talk: Tal
             if final.note:
                 talk.note(f"{out.name}: {final.note}")
             bar.show(final)
-            if asked.is_set():
+            stop = asked.is_set() if ranks is None else ranks.any(asked.is_set())
+            if stop:
                 break
         stream.close()  # type: ignore[attr-defined]  # a generator: this writes the checkpoint
     if final is None:
         raise UsageError(f"{checkpoint.name} is at its last step already; give a new OUT to train anew.")
-    return final, asked.is_set() and final.step < final.total
+    return final, stop and final.step < final.total

@@ -59,11 +59,12 @@ def command(method: type[Trained]) -> Callable[..., int]:
             checkpoint_every=checkpoint_every,
             samples=samples,
             axes=axes,
+            resume=resume,
             device=device,
             description=description,
             licence=licence,
         )
-        return run(task, out, Talk(json, quiet), resume=resume, overwrite=overwrite)
+        return run(task, out, Talk(json, quiet), overwrite=overwrite)
 
     names = "; ".join(f"{name}: {cls.title}" for name, cls in TRAINED.items())
     return annotated(

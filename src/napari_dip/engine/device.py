@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import Tensor
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -45,6 +46,16 @@ def why_missing(kind: str) -> str:
     if kind == "mps":
         return "this machine offers no Apple GPU to PyTorch."
     return "this machine has one CPU device."
+
+
+def put(tensor: Tensor, device: torch.device) -> Tensor:
+    """Bring a tensor of the CPU to a device.
+
+    On its way to a GPU it goes through pinned memory: a plain copy would wait until all work there is done.
+    """
+    if device.type == "cuda" and torch.cuda.is_available():
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 @contextmanager

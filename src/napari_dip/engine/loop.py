@@ -61,6 +61,7 @@ def optimize(
     clip: float | None = None,
     adam: torch.optim.Adam | None = None,
     done: int = 0,
+    gather: Callable[[list[torch.nn.Parameter]], None] | None = None,
 ) -> Iterator[Step]:
     """Minimise an objective with Adam, one Step at a time.
 
@@ -86,6 +87,8 @@ def optimize(
         One made by `adam_for`, where its state is to be kept or was; by default a new one.
     done : int
         Steps that were done before, in a training that goes on.
+    gather : callable, optional
+        Called after the gradients are computed, to average them over several processes.
     """
     parameters = list(parameters)
     adam = adam or adam_for(parameters, learning_rate)
@@ -98,6 +101,8 @@ def optimize(
         adam.zero_grad(set_to_none=True)
         loss, images = objective(index)
         loss.backward()  # type: ignore[no-untyped-call]
+        if gather is not None:
+            gather(parameters)
         if clip is not None:
             torch.nn.utils.clip_grad_norm_(parameters, clip)
         adam.step()

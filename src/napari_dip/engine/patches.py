@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from napari_dip.engine.crops import turn
+from napari_dip.engine.device import put
+from napari_dip.engine.ranks import ALONE, Ranks
 from napari_dip.images.dataset import SMALLEST, Dataset, Scene
 
 UNIT = 3.0  # the networks' input has noise of standard deviation 1/3
@@ -43,10 +45,18 @@ class Batch:
         Shape (B, C, Y, X).
     target : Tensor or None
         The second capture or the clean image of the same places, where there is one.
+    ranks : Ranks
+        The processes that share the whole batch, of which these are one's crops.
     """
 
     noisy: Tensor
     target: Tensor | None = None
+    ranks: Ranks = ALONE
+
+    def on(self, device: torch.device) -> Batch:
+        """Bring it to a device."""
+        target = None if self.target is None else put(self.target, device)
+        return replace(self, noisy=put(self.noisy, device), target=target)
 
 
 class Crops:
@@ -96,18 +106,22 @@ class Crops:
             if not any(place.meets(other) for other in self.held):
                 self.held.append(place)
 
-    def draw(self, count: int, generator: torch.Generator) -> Batch:
-        """Cut `count` random squares, each in a random one of the eight orientations."""
-        parts = []
-        for _ in range(count):
+    def draw(self, count: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Batch:
+        """Cut `count` random squares, each in a random one of the eight orientations.
+
+        Of several processes each draws all of them, and cuts and returns those of its share.
+        """
+        parts, share = [], range(count)[ranks.share(count)]
+        for number in range(count):
             for _ in range(TRIES):
                 place = self._place(self.size, generator)
                 if not any(place.meets(held) for held in self.held):
                     break
             orientation = int(torch.randint(8, (1,), generator=generator))
             other = int(torch.randint(1 << 30, (1,), generator=generator))
-            parts.append(turn(self.cut(place, other), orientation))
-        return _batch(torch.stack(parts))
+            if number in share:
+                parts.append(turn(self.cut(place, other), orientation))
+        return _batch(torch.stack(parts), ranks)
 
     def held_out(self) -> list[Batch]:
         """Cut the validation crops."""
@@ -148,6 +162,6 @@ def _check(data: Dataset, second: str) -> None:
         raise ValueError(f"This method needs {wanted}.")
 
 
-def _batch(crops: Tensor) -> Batch:
+def _batch(crops: Tensor, ranks: Ranks = ALONE) -> Batch:
     """Turn (B, 1 or 2, C, Y, X) into a batch."""
-    return Batch(crops[:, 0], crops[:, 1] if crops.shape[1] > 1 else None)
+    return Batch(crops[:, 0], crops[:, 1] if crops.shape[1] > 1 else None, ranks)

@@ -16,13 +16,14 @@ from napari_dip.images.image import Image
 from napari_dip.images.omezarr import is_zarr
 from napari_dip.images.sources import Plane, Source
 
+COMPARED = 16  # pairs whose pixels are compared, to find images that are their own targets
+
 
 def gather(
     data: Any,
     targets: Any = None,
     *,
-    targets_are_clean: bool = False,
-    repeats: bool = False,
+    second: str = "",
     together: bool = False,
     axes: str | None = None,
     samples: Sequence[str] | None = None,
@@ -36,10 +37,9 @@ def gather(
         resolved. Planes along T, Z and further axes are samples of their own.
     targets : like `data`, optional
         The second capture or the clean image of each one, in the same order and of the same shapes.
-    targets_are_clean : bool
-        Which of the two they are.
-    repeats : bool
-        Whether the planes along T, or the captures of one field of FMD, show the same scene.
+    second : {"", "capture", "clean"}
+        What a method needs beside each noisy image: another capture, which may be another plane along T or another
+        capture of FMD's field, or a clean image.
     together : bool
         Whether the colours of RGB images belong together; else each is a plane of its own, as other channels are.
     axes : str, optional
@@ -50,14 +50,15 @@ def gather(
     Raises
     ------
     ValueError
-        If there is nothing to train on, or pairs do not match.
+        If there is nothing to train on, or pairs do not match or are the same image.
     FileNotFoundError
         If a file or folder is not there.
     """
+    repeats = second == "capture"
     scenes = [scene for item in _items(data) for scene in _scenes(item, repeats, together, axes, samples)]
     if targets is not None:
         others = [scene for item in _items(targets) for scene in _scenes(item, False, together, axes, samples)]
-        scenes = _paired(_singles(scenes), _singles(others), targets_are_clean)
+        scenes = _paired(_singles(scenes), _singles(others), second == "clean")
     scenes = [scene for scene in scenes if min(min(p.size) for p in scene.captures) >= SMALLEST]
     if not scenes:
         raise ValueError(
@@ -69,7 +70,10 @@ def gather(
             f"The images have {' and '.join(map(str, sorted(counts)))} colours; to train one model on them, take the "
             "colours apart."
         )
-    return Dataset(tuple(scenes), counts.pop())
+    found = Dataset(tuple(scenes), counts.pop())
+    if targets is not None:
+        _check_differ(found)
+    return found
 
 
 def _items(data: Any) -> list[Path | Image]:
@@ -156,6 +160,29 @@ def _channels(plane: Plane) -> int:
 
 def _singles(scenes: list[Scene]) -> list[Plane]:
     return [plane for scene in scenes for plane in scene.captures]
+
+
+def _check_differ(data: Dataset) -> None:
+    """Refuse images that are their own targets: a network would learn to pass the noise on.
+
+    Names are compared for all pairs, pixels for a few that are evenly spread.
+    """
+    looked_at = set(range(0, len(data.scenes), -(-len(data.scenes) // COMPARED)))
+    for number, scene in enumerate(data.scenes):
+        noisy, target = scene.captures[0], scene.clean or scene.captures[-1]
+        pixels = noisy.middle(data.shelf) if number in looked_at else None
+        same = _place_of(noisy) == _place_of(target)
+        same = same or (pixels is not None and np.array_equal(pixels, target.middle(data.shelf)))
+        if same and (pixels is None or np.ptp(pixels) > 0):  # blank images are alike, and left out later
+            raise ValueError(
+                f"{noisy.source.name} is its own target ({target.source.name} holds the same pixels): give another "
+                "capture of the same view, or its clean image."
+            )
+
+
+def _place_of(plane: Plane) -> tuple[object, ...]:
+    image = plane.source.image
+    return image.resolve() if isinstance(image, Path) else id(image.pixels), *map(str, plane.index)
 
 
 def _paired(noisy: list[Plane], others: list[Plane], clean: bool) -> list[Scene]:

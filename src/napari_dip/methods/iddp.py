@@ -28,7 +28,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from napari_dip.engine.device import put
 from napari_dip.engine.patches import UNIT, Batch
+from napari_dip.engine.ranks import ALONE, Ranks
 from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import IDDP
 
@@ -64,14 +66,15 @@ def loss(net: BlurredUNet, batch: Batch, s: IDDP, generator: torch.Generator, do
     answer = net(y, smooth)
     eta = answer.detach() if s.stop_gradient else answer
     removed = y - eta
-    flipped = s.gain * signs(y, s.block, generator) * (up_to_level(removed) if s.known_level else removed)
+    flipped = s.gain * signs(y, s.block, generator, batch.ranks) * (up_to_level(removed) if s.known_level else removed)
     again = net(eta + flipped)
     anchor = smooth if s.target == "blur" else y
     total = s.alpha * (answer - anchor).square().mean() + (again - eta).square().mean()
     with torch.no_grad():
-        energy = flipped.square().sum()
-        passed = (flipped * (again - eta)).sum() / energy.clamp_min(1e-12)
-        contrast = answer.std() / smooth.std().clamp_min(1e-12)
+        back = torch.stack([(flipped * (again - eta)).sum(), flipped.square().sum()])
+        through, energy = batch.ranks.mean(back)
+        passed = through / energy.clamp_min(1e-12)
+        contrast = batch.ranks.std(answer) / batch.ranks.std(smooth).clamp_min(1e-12)
     return total, {"passed": passed, "contrast": contrast}
 
 
@@ -85,10 +88,11 @@ def up_to_level(removed: Tensor) -> Tensor:
     return removed * (1 / UNIT / level).clamp(1, MOST_SCALED)
 
 
-def signs(like: Tensor, block: int, generator: torch.Generator) -> Tensor:
+def signs(like: Tensor, block: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Tensor:
     """Draw +1 or -1 for each square of `block` pixels, in the shape of `like`."""
-    height, width = (-(-n // block) for n in like.shape[-2:])
-    drawn = torch.randint(0, 2, (*like.shape[:2], height, width), generator=generator).to(like) * 2 - 1
+    shape = like.shape[1], *(-(-n // block) for n in like.shape[-2:])
+    drawn = ranks.drawn(len(like), lambda crops: torch.randint(0, 2, (crops, *shape), generator=generator))
+    drawn = put(drawn.to(like.dtype), like.device) * 2 - 1
     if block > 1:
         drawn = drawn.repeat_interleave(block, -2).repeat_interleave(block, -1)[..., : like.shape[-2], : like.shape[-1]]
     return drawn

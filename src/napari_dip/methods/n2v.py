@@ -15,7 +15,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from napari_dip.engine.device import put
 from napari_dip.engine.patches import Batch
+from napari_dip.engine.ranks import ALONE, Ranks
 from napari_dip.nets.blindspot import mirror
 from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import N2V
@@ -26,12 +28,15 @@ def loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss on a batch; see `napari_dip.methods.iddp.loss` for the parameters."""
     y = batch.noisy
-    hidden, filled = hide(y, s.hidden_share, s.radius, generator)
+    hidden, filled = hide(y, s.hidden_share, s.radius, generator, batch.ranks)
     error = (net(filled) - y).square() * hidden
-    return error.sum() / (hidden.sum() * y.shape[1]).clamp_min(1), {}
+    pixels = batch.ranks.mean(hidden.sum()) * y.shape[1]  # those of all processes count, not each one's for itself
+    return error.sum() / pixels.clamp_min(1 / batch.ranks.count), {}
 
 
-def hide(y: Tensor, share: float, radius: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def hide(
+    y: Tensor, share: float, radius: int, generator: torch.Generator, ranks: Ranks = ALONE
+) -> tuple[Tensor, Tensor]:
     """Replace a random share of the pixels, each by a random other one at most `radius` away.
 
     Returns
@@ -39,12 +44,13 @@ def hide(y: Tensor, share: float, radius: int, generator: torch.Generator) -> tu
     hidden, filled : Tensor
         Shape (B, 1, Y, X), 1 where hidden, and (B, C, Y, X).
     """
-    batch, _, height, width = y.shape
-    shape = (batch, 1, height, width)
-    hidden = (torch.rand(shape, generator=generator) < share).to(y)
+    batch, _, *size = y.shape
+    drawn = ranks.drawn(batch, lambda crops: torch.rand((crops, 1, *size), generator=generator))
+    hidden = put((drawn < share).to(y.dtype), y.device)
     side = 2 * radius + 1
-    place = torch.randint(side * side - 1, shape, generator=generator)
-    place = torch.where(place >= side * side // 2, place + 1, place).to(y.device)  # never the pixel itself
+    others = side * side - 1
+    place = ranks.drawn(batch, lambda crops: torch.randint(others, (crops, 1, *size), generator=generator))
+    place = put(torch.where(place >= side * side // 2, place + 1, place), y.device)  # never the pixel itself
     windows = mirror(y, radius).unfold(2, side, 1).unfold(3, side, 1).flatten(4)  # (B, C, Y, X, side^2)
     other = windows.gather(4, place[..., None].expand(*y.shape, 1))[..., 0]
     return hidden, torch.where(hidden > 0, other, y)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_dip.engine.device import put
 from napari_dip.engine.patches import Batch
 from napari_dip.nets.blurred import BlurredUNet
 from napari_dip.settings import Nb2Nb
@@ -30,8 +31,9 @@ def loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the loss on a batch; see `napari_dip.methods.iddp.loss` for the parameters."""
     y = batch.noisy[..., : batch.noisy.shape[-2] // 2 * 2, : batch.noisy.shape[-1] // 2 * 2]
-    shape = (len(y), 1, y.shape[-2] // 2, y.shape[-1] // 2)
-    pairs = torch.tensor(PAIRS, device=y.device)[torch.randint(8, shape, generator=generator).to(y.device)]
+    shape = (1, y.shape[-2] // 2, y.shape[-1] // 2)
+    drawn = batch.ranks.drawn(len(y), lambda crops: torch.randint(8, (crops, *shape), generator=generator))
+    pairs = put(torch.tensor(PAIRS)[drawn], y.device)
     with torch.no_grad():
         answer = net(y)
     first, second = (halved(y, pairs[..., k]) for k in (0, 1))

@@ -12,6 +12,7 @@ class Trained(Settings):
     """What the trained methods share: the same network, crops, schedule and budget, so that they can be compared."""
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
+    second: ClassVar[Literal["", "capture", "clean"]] = ""  # what it needs beside each noisy image
 
     steps: int = knob(6000, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
     batch: int = knob(4, "Crops a step.", ge=1, le=4096)
@@ -136,6 +137,7 @@ class N2N(Trained):
 
     method: ClassVar[str] = "n2n"
     title: ClassVar[str] = "Noise2Noise"
+    second: ClassVar[Literal["", "capture", "clean"]] = "capture"
 
 
 class Supervised(Trained):
@@ -143,3 +145,4 @@ class Supervised(Trained):
 
     method: ClassVar[str] = "supervised"
     title: ClassVar[str] = "Supervised U-Net"
+    second: ClassVar[Literal["", "capture", "clean"]] = "clean"

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from copy import deepcopy
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.images.dataset import Dataset
 from napari_dip.images.gather import gather
 from napari_dip.planes import translated
-from napari_dip.settings import IDDP, N2N, Supervised, Trained
+from napari_dip.settings import IDDP, Trained
 from napari_dip.snapshot import Snapshot, last
 
 if TYPE_CHECKING:
-    from napari_dip.engine.patches import Crops
     from napari_dip.model import Model
-    from napari_dip.nets.blurred import BlurredUNet
-    from napari_dip.training.preview import Preview
-    from napari_dip.training.state import State
 
 SAVE_EVERY = 60.0  # seconds between checkpoints
-READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
-NO_NOISE = "Left out, since no noise could be measured in them: {}."
-SMOOTH_NOISE = (
-    "The noise of neighbouring pixels is correlated in {}: part of it looks like structure and will stay. Train on the "
-    "raw data if there are any, bin them by 2 first, or take the preset correlated of iddp."
-)
 
 
 def train(source: Any, how: Trained | None = None, **choices: Any) -> Model:
@@ -125,126 +112,50 @@ def iter_train(
         At the call.
     DenoiseError
         During the work, if it breaks, or collapses and cannot be saved.
+
+    Notes
+    -----
+    Where torch's default process group is set up, its processes share every batch, and `how.batch` is that of all of
+    them together: the result is that of one process, up to rounding. All must call this with the same arguments and
+    read to the end, or stop at the same step; the first one writes the checkpoints.
     """
     how = IDDP() if how is None else how
-    if not isinstance(how, Trained):
-        raise ValueError(f"how is {how!r}; give settings of a trained method, such as IDDP() or N2V(steps=400).")
-    from napari_dip.engine.device import pick_device
+    _check(how, targets)
+    from napari_dip.engine.patches import Crops
+    from napari_dip.engine.ranks import here
     from napari_dip.training.preview import Preview
     from napari_dip.training.state import State
+    from napari_dip.training.stream import Saver, Stream
 
-    chosen = pick_device(device)
-    data = gather(
-        source,
-        targets,
-        targets_are_clean=isinstance(how, Supervised),
-        repeats=isinstance(how, N2N),
-        together=how.colours == "together",
-        axes=axes,
-        samples=samples,
-    )
-    data, blank = data.with_noise(how.stabilise)
-    state = State(how, data.channels, chosen)
-    crops = _crops(data, how, state)
-    if checkpoint is not None and resume:
-        state.load(checkpoint, data.mark())
-    shown = Preview.of(data, how) if preview is None else Preview.of_image(preview, how, data.channels)
+    ranks = here()
+    with ranks.together():
+        ranks.share(how.batch)
+        chosen = ranks.device(device)
+        found = gather(
+            source, targets, second=how.second, together=how.colours == "together", axes=axes, samples=samples
+        )
+        data, blank = found.with_noise(how.stabilise)
+        state = State(how, data.channels, chosen)
+        held, generator = how.held_out_share, state.generator
+        crops = Crops(
+            data, how.crop, stabilise=how.stabilise, second=how.second, held_out_share=held, generator=generator
+        )
+        if checkpoint is not None and resume:
+            state.load(checkpoint, data.mark())
+        shown = Preview.of(data, how) if preview is None else Preview.of_image(preview, how, data.channels)
+    ranks.check_same(settings=how.described(), data=data.mark(), checkpoint=state.step)
+    save = None
+    if checkpoint is not None and ranks.first:
+        save = Saver(partial(state.save, checkpoint, data.mark()), checkpoint_every)
     texts = {"description": description, "licence": licence}
-    save = None if checkpoint is None else Saver(partial(state.save, checkpoint, data.mark()), checkpoint_every)
-    return translated(_run(state, data, crops, shown, save, texts, blank))
+    return translated(Stream(state, data, crops, shown, blank, texts, save, ranks).snapshots())
 
 
-def _crops(data: Dataset, how: Trained, state: State) -> Crops:
-    from napari_dip.engine.patches import Crops
-
-    second = "capture" if isinstance(how, N2N) else "clean" if isinstance(how, Supervised) else ""
-    return Crops(
-        data,
-        how.crop,
-        stabilise=how.stabilise,
-        second=second,
-        held_out_share=how.held_out_share,
-        generator=state.generator,
-    )
-
-
-def named(names: list[str]) -> str:
-    """Name the first three, and say how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more
-
-
-def _run(
-    state: State,
-    data: Dataset,
-    crops: Crops,
-    shown: Preview,
-    save: Saver | None,
-    texts: dict[str, str],
-    blank: list[str],
-) -> Iterator[Snapshot]:
-    from napari_dip.engine.filters import thinned
-    from napari_dip.engine.ladder import Plan
-    from napari_dip.engine.memory import kept_memory
-    from napari_dip.training.steps import Progress, training_steps_anywhere
-
-    smooth = data.smooth_noise()
-    remarks = [SMOOTH_NOISE.format(", ".join(smooth[:3]))] if smooth else []
-    note = " ".join([NO_NOISE.format(named(blank)), *remarks] if blank else remarks)
-    record = {"settings": state.settings.described(), "device": str(state.device)}
-    progress, plan, statistics = Progress(), Plan(state.device), dict[str, Any]()
-    every = 1 if state.device.type == "cpu" else READ_EVERY
-    try:
-        with kept_memory(state.device):
-            for step in thinned(training_steps_anywhere(state, crops, progress, plan), every):
-                if not statistics:
-                    statistics = data.statistics(state.settings.stabilise, bool(smooth))
-                net = state.answer()
-                training = {"steps": step.index, "data": data.summary(), "device": str(state.device)}
-                yield Snapshot(
-                    step=step.index,
-                    total=state.settings.steps,
-                    loss=float(step.loss),
-                    criterion=step.criterion,
-                    chosen=step.index,
-                    plane=0,
-                    planes=1,
-                    note=" ".join(text for text in (note, step.note) if text),
-                    provenance={**record, **plan.told(), "steps": step.index},
-                    make_image=partial(shown.denoised, net),
-                    measures=dict(progress.measures),
-                    noisy=shown.noisy,
-                    make_model=partial(_model, net, state, statistics, training, texts),
-                )
-                note = ""
-                if save:
-                    save.now_and_then()
-    except GeneratorExit:  # Stop, between two steps
-        if save and state.step:
-            save.write()
-        raise
-    state.watch.at_the_end(state.settings.steps)
-    if save:
-        save.write()
-
-
-class Saver:
-    """Write a checkpoint when the last one is old."""
-
-    def __init__(self, write: Callable[[], None], every: float) -> None:
-        self.write, self.every, self.last = write, every, time.monotonic()
-
-    def now_and_then(self) -> None:
-        """Write one if it is time."""
-        if time.monotonic() - self.last >= self.every:
-            self.write()
-            self.last = time.monotonic()
-
-
-def _model(
-    net: BlurredUNet, state: State, statistics: dict[str, Any], training: dict[str, Any], texts: dict[str, str]
-) -> Model:
-    from napari_dip.model import Model, versions
-
-    training = {**training, "versions": versions()}
-    return Model(deepcopy(net).cpu(), state.settings, state.channels, statistics, training, **texts)
+def _check(how: Any, targets: Any) -> None:
+    if not isinstance(how, Trained):
+        raise ValueError(f"how is {how!r}; give settings of a trained method, such as IDDP() or N2V(steps=400).")
+    if targets is not None and not how.second:
+        raise ValueError(
+            f"{how.title} ({how.method}) learns from the noisy images alone and takes no targets: leave them out, or "
+            "take the method n2n for second captures, or supervised for clean images."
+        )
