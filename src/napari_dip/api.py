@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from napari_dip.applied import NO_NOISE, iter_apply
+from napari_dip.applied import iter_apply
+from napari_dip.fitted import fitted
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.images.survey import survey
 from napari_dip.model import Model
-from napari_dip.planes import Work, translated, walk
+from napari_dip.planes import translated, walk
 from napari_dip.settings import DIP, PatchDIP, Settings, Trained
 from napari_dip.snapshot import Snapshot, last
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
-
-    from napari_dip.engine.ladder import Plan
-    from napari_dip.engine.loop import Step
-    from napari_dip.images.image import PlaneIndex
-    from napari_dip.images.stabilise import UnitRange
 
 
 @overload
@@ -152,12 +146,10 @@ def iter_denoise(
     if not isinstance(how, DIP | PatchDIP):
         raise ValueError(f"{how.title} does not denoise; give settings such as DIP(), or call its own function.")
     from napari_dip.engine.device import pick_device
-    from napari_dip.engine.ladder import Plan
 
     # Bad input is refused at the call, not at the first step.
     chosen, found = pick_device(device), survey(source, stabilise=how.stabilise)
-    plan = Plan(chosen)
-    return translated(walk(source, how, Work(partial(_steps, how, plan), plan=plan), chosen, found))
+    return translated(walk(source, how, fitted(source, how, chosen), chosen, found))
 
 
 def as_image(image: Image | ArrayLike, axes: str | None) -> Image:
@@ -191,35 +183,3 @@ def _as_array_like(image: Any) -> ArrayLike:
         raise ValueError(
             f"The image is a {type(image).__name__} that numpy cannot read as numbers on a grid; give a numpy array."
         ) from None
-
-
-def _steps(how: DIP | PatchDIP, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
-    """Fit one plane, several times side by side where the settings ask for restarts."""
-    if isinstance(how, DIP) and how.restarts > 1 and unit.noise > 0:
-        from napari_dip.engine.restarts import side_by_side
-
-        return side_by_side(how, lambda one: _fit(one, plan, y, unit))
-    return _fit(how, plan, y, unit)
-
-
-def _fit(how: DIP | PatchDIP, plan: Plan, y: Tensor, unit: UnitRange) -> Iterator[Step]:
-    """Choose the method by the type of its settings."""
-    import torch
-
-    from napari_dip.engine.loop import Step
-    from napari_dip.engine.pieces import in_pieces
-    from napari_dip.methods import blindspot, dip, patchdip
-
-    generator = torch.Generator().manual_seed(how.seed)
-    if unit.noise == 0 or float(y.max() - y.min()) == 0:
-        zero = torch.zeros((), device=y.device)
-        return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
-    match how:
-        case PatchDIP():
-            return patchdip.fit(y, how, generator)
-        case DIP(net="blind-spot"):
-            room = blindspot.BYTES_A_PIXEL * len(y) * how.restarts
-            return in_pieces(lambda part: blindspot.fit(part, how, generator, unit.noise), y, how.steps, room, plan)
-        case DIP():
-            room = dip.MAPS_ALIVE * 4 * how.channels * how.restarts
-            return in_pieces(lambda part: dip.fit(part, how, generator, how.input_channels), y, how.steps, room, plan)

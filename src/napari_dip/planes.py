@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -47,8 +47,9 @@ class Work:
         What the answer starts as, where it is not the source: with as many planes, in the same order.
     finish : callable, optional
         Takes an answer (C, Y, X) in intensities and its index; returns what is shown.
-    steps : int, optional
-        Steps a plane, where not those of the settings.
+    steps : int or sequence of int, optional
+        Steps a plane, or of each plane in turn, where not those of the settings. A fit may plan others when it begins,
+        see `napari_dip.engine.loop.Step`; the total then follows.
     note : str
         What a user should know before, beside what the survey says.
     record : mapping
@@ -62,7 +63,7 @@ class Work:
     fit: Fit
     canvas: Image | None = None
     finish: Finish | None = None
-    steps: int | None = None
+    steps: int | Sequence[int] | None = None
     note: str = ""
     record: Mapping[str, object] = field(default_factory=dict)
     plan: Plan | None = None
@@ -106,7 +107,8 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     record = {**_record(how, device, found), **work.record}
     chosen: list[int] = []
     steps = work.steps or how.steps
-    total = steps * len(indices)
+    planned = [steps] * len(indices) if isinstance(steps, int) else list(steps)
+    done, total = 0, sum(planned)
     with kept_memory(device):
         for number, index in enumerate(indices):
             unit, plane = found.unit(source, index), source.plane(index)
@@ -119,18 +121,25 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
             answer = partial(_answer, canvas, restore)
             std = partial(_std, canvas, unit)
             for step in thinned(laddered(begin, plan), 1 if device.type == "cpu" else READ_EVERY):
+                total += (step.planned or planned[number]) - planned[number]
+                planned[number] = step.planned or planned[number]
+                made = {
+                    **record,
+                    **plan.told(),
+                    **work.found(),
+                    "steps_planned": planned[: number + 1],
+                    "steps_chosen": [*chosen, step.chosen],
+                }
                 yield Snapshot(
-                    step=number * steps + step.index,
+                    step=done + step.index,
                     total=total,
                     loss=float(step.loss),
                     criterion=step.criterion,
-                    chosen=number * steps + step.chosen,
+                    chosen=done + step.chosen,
                     plane=number,
                     planes=len(indices),
                     note=step.note or warning,
-                    provenance=(
-                        made := {**record, **plan.told(), **work.found(), "steps_chosen": [*chosen, step.chosen]}
-                    ),
+                    provenance=made,
                     make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
                     make_std=None if stds is None else partial(_picture, stds, number, partial(std, step=step), made),
                 )
@@ -139,6 +148,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
             if stds is not None:
                 stds.put(std(step=step))
             chosen.append(step.chosen)
+            done += planned[number]
 
 
 def _begin(fit: Fit, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:

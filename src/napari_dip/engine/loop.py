@@ -38,6 +38,8 @@ class Step:
         A sentence for the user, mostly empty.
     std : Tensor or None
         How far off the answer may be: a standard deviation, of its shape; None where nothing says so.
+    planned : int or None
+        Steps of this fit at most, where the fit knows; by default those that were asked for.
     """
 
     index: int
@@ -48,6 +50,7 @@ class Step:
     criterion: float | None = None
     note: str = ""
     std: Tensor | None = None
+    planned: int | None = None
 
 
 def optimize(
@@ -111,7 +114,7 @@ def optimize(
             output, answer, *more = (image.detach() for image in images)
             std = more[0] if more else None
             chosen = index
-        yield Step(index, loss.detach(), output, answer, chosen, std=std)
+        yield Step(index, loss.detach(), output, answer, chosen, std=std, planned=steps)
 
 
 def adam_for(parameters: Iterable[torch.nn.Parameter], learning_rate: float) -> torch.optim.Adam:

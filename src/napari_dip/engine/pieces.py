@@ -69,7 +69,9 @@ def _blended(fit: Callable[[Tensor], Iterator[Step]], y: Tensor, steps: int, til
         weight = torch.as_tensor(tiles.weight(number)).to(y)
         step: Step | None = None
         for step in fit(y[where]):
-            now = (number * steps + step.index) // count
+            planned = step.planned or steps  # a piece that starts from the one before takes fewer
+            now = (number * planned + step.index) * steps // (planned * count)
+            step = replace(step, planned=steps)
             if now > index or step.note:
                 index = max(index, now, 1)
                 yield _joined(step, answer, std, y, where, weight, index, (chosen + step.chosen) // count)

@@ -72,6 +72,7 @@ def _joined(latest: Sequence[Step], moved: Sequence[Step], apart: bool) -> Step:
     stds = [step.std for step in latest if step.std is not None]
     own = torch.stack(stds).mean(0) if stds and len(stds) == len(latest) else None
     criteria = [step.criterion for step in moved if step.criterion is not None]
+    planned = [step.planned for step in latest if step.planned is not None]
     return replace(
         moved[0],
         loss=torch.stack([step.loss for step in moved]).mean(),
@@ -80,4 +81,5 @@ def _joined(latest: Sequence[Step], moved: Sequence[Step], apart: bool) -> Step:
         criterion=sum(criteria) / len(criteria) if criteria else None,
         note=" ".join(dict.fromkeys(step.note for step in moved if step.note)),
         std=answers.std(0) if apart else own,
+        planned=max(planned, default=None),
     )

@@ -56,7 +56,7 @@ class Survey:
 
     def unit(self, image: Image, index: PlaneIndex) -> UnitRange:
         """Return the map for one plane of `image`."""
-        return self.units[_channel(image, index)]
+        return self.units[channel_of(image, index)]
 
 
 def survey(image: Image, *, stabilise: bool) -> Survey:
@@ -78,7 +78,7 @@ def survey(image: Image, *, stabilise: bool) -> Survey:
         raise ValueError(f"Pixels are of type {image.dtype}; give integers or floats (for complex data, a part of it).")
     groups: dict[int, list[PlaneIndex]] = {}
     for index in image.plane_indices():
-        groups.setdefault(_channel(image, index), []).append(index)
+        groups.setdefault(channel_of(image, index), []).append(index)
     maps = [_survey_channel(image, indices, stabilise) for indices in groups.values()]
     units, smooth, hot, blank = zip(*maps, strict=True)
     return Survey(units, any(smooth), sum(hot), sum(blank))
@@ -113,7 +113,8 @@ def _survey_channel(image: Image, indices: list[PlaneIndex], stabilise: bool) ->
     return unit, noise_is_smooth(samples), hot, len(indices) - len(filled)
 
 
-def _channel(image: Image, index: PlaneIndex) -> int:
+def channel_of(image: Image, index: PlaneIndex) -> int:
+    """Return which channel a plane belongs to; 0 where there is no such axis, or it is colour."""
     at = image.axes.find("C")
     place = index[at] if at >= 0 else 0
     return place if isinstance(place, int) else 0

@@ -57,6 +57,11 @@ class DIP(BlindSpotSettings, RandomInput):
         "What chooses the step: the error on hidden pixels, the variance of outputs (not for blind-spot), or nothing.",
         basic=True,
     )
+    through_stack: Literal["warm", "apart"] = knob(
+        "warm",
+        "Planes of a stack: warm starts a plane from the network of the one before, with a quarter of the steps, where "
+        "that network predicts it better than a blur; apart fits each by itself (blind-spot).",
+    )
     restarts: int = knob(1, "Fits from other random weights, side by side; the answer is their average.", ge=1, le=64)
     uncertainty: Literal["none", "predicted", "restarts", "iterates", "dropout"] = knob(
         "none",
