@@ -28,6 +28,13 @@ def test_losses_of_any_sign_and_missing_criteria_are_drawn(curve: Curve) -> None
     assert curve.chosen == 2
 
 
+def test_the_right_axis_is_there_where_something_is_judged(curve: Curve) -> None:
+    curve.show_beat(Beat(2, 9, 2, points=((1, 0.5, None), (2, 0.4, None))))
+    assert not curve._item.getAxis("right").isVisible()
+    curve.show_beat(Beat(3, 9, 2, points=((3, 0.3, 0.1),)))
+    assert curve._item.getAxis("right").isVisible()
+
+
 def test_a_wide_range_is_drawn_on_a_log_axis(curve: Curve) -> None:
     curve.show_beat(Beat(2, 9, 2, points=((1, 1.0, 3.0), (2, 0.001, 2.0))))
     assert curve._loss.getData()[1].tolist() == [0.0, -3.0]

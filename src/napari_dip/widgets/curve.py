@@ -144,6 +144,7 @@ class Curve(QWidget):
             line.setLogMode(False, log)
             line.setData([x for x, _ in good], [y for _, y in good])
             if line is self._criterion:
+                self._item.showAxis(side, bool(good))  # most restorations have no rule, hence nothing to show
                 line.setSymbol("o" if len(good) < FEW else None)
             else:
                 self._mean.setLogMode(False, log)

@@ -57,7 +57,7 @@ class LayerCombo(QComboBox):
         active = self._viewer.layers.selection.active
         wanted = [layer for layer in (before, active) if layer in self._layers]
         if self._beside is not None:  # the first: results come after what they were made from
-            wanted = [layer for layer in (*wanted, *self._layers) if layer is not self._beside.layer]
+            wanted = [layer for layer in (*wanted, *self._layers) if layer != self._beside.layer]
         self.setCurrentIndex(self._layers.index(wanted[0]) if wanted else len(self._layers) - 1)
         self.blockSignals(False)
         if before != self.layer:

@@ -143,7 +143,7 @@ class GuidedPage(Page):
         """Return the run; a ValueError says why the guide is none."""
         from napari_dip.restore.guiding import iter_restore_guided
 
-        if self.guide.layer is layer:
+        if self.guide.layer in (None, layer):  # by ==: napari may wrap a layer anew each time
             raise ValueError("The guide is the image itself: choose another layer, such as a bright channel.")
         guide = _guide(self.guide.layer, source, level)
         return Order(source, how, begin=partial(iter_restore_guided, guide=guide), result="restored")
