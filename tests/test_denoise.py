@@ -15,6 +15,7 @@ from napari_dip.settings import METHODS, PatchDIP, Settings
 QUICK = {"steps": 3, "channels": 4, "crop": 16}
 HOWS = [DIP.preset(name, **QUICK) for name in DIP.presets]
 HOWS += [PatchDIP(steps=3, channels=4, patch=16, stride=9, batch=3), PatchDIP(steps=3, channels=4, net="resunet")]
+HOWS += [PatchDIP(start="random", steps=3, channels=4, patch=16, stride=9, batch=3)]
 HOWS += [DIP(net=net, scales=3, **QUICK) for net in ("resnet", "resunet", "decoder", "unet")]
 every_method = pytest.mark.parametrize("how", HOWS, ids=lambda how: f"{how.method}-{how.net}")
 

@@ -86,7 +86,7 @@ def _fit(how: DIP | PatchDIP, plan: Plan, carried: Weights | None, y: Tensor, un
         return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
     match how:
         case PatchDIP():
-            return patchdip.fit(y, how, generator)
+            return patchdip.fit(y, how, generator, unit.noise)
         case DIP(net="blind-spot"):
             room = blindspot.BYTES_A_PIXEL * len(y) * how.restarts
             begin = partial(blindspot.fit, s=how, generator=generator, noise=unit.noise, carried=carried)

@@ -13,6 +13,9 @@ from napari_dip.settings.base import Settings, knob
 class PatchDIP(Settings):
     """PatchDIP: one untrained network fitted to all overlapping patches of the noisy image.
 
+    The preset ``fast`` (the default) starts at a calibrated blur and learns how to average where; ``paper`` fits the
+    network's output itself, as published, with the constants of the Deep Image Prior where that paper names none.
+
     References
     ----------
     Asim, Shamshad and Ahmed, Patch DIP: Exploiting Patch Redundancy in Deep Image Prior for Denoising, 2019.
@@ -20,15 +23,36 @@ class PatchDIP(Settings):
 
     method: ClassVar[str] = "patchdip"
     title: ClassVar[str] = "PatchDIP"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "fast": {},
+        "paper": {
+            "start": "random",
+            "steps": 3000,
+            "patience": 1000,
+            "stabilise": False,
+            "learning_rate": 0.01,
+            "schedule": "constant",
+            "averaging": 0.95,
+            "channels": 128,
+            "scales": 5,
+        },
+    }
 
     steps: int = knob(
-        1000,
+        400,
         "Steps of Adam at most; the stopping rule may end the fit earlier.",
         unit="steps",
         ge=1,
         le=1_000_000,
         basic=True,
+    )
+    start: Literal["blur", "random"] = knob(
+        "blur",
+        "What the fit starts at: a calibrated blur, whose weights the network then changes from place to place, or "
+        "random patches, the network's own output, as published.",
+    )
+    spacing: int = knob(
+        8, "From one place where the network sets the weights to the next (start blur).", unit="pixels", ge=1, le=4096
     )
     net: Literal["skip", "resnet", "resunet", "decoder", "unet"] = knob(
         "skip", "Network that turns the random z of a patch into the patch."
@@ -39,16 +63,16 @@ class PatchDIP(Settings):
     stop: Literal["held-out", "never"] = knob(
         "held-out", "What chooses the step: the error on hidden pixels, or nothing.", basic=True
     )
-    patience: int = knob(400, "Steps without improvement before the fit ends.", unit="steps", ge=1)
+    patience: int = knob(150, "Steps without improvement before the fit ends.", unit="steps", ge=1)
     held_out_share: float = knob(0.05, "Share of the pixels hidden from the loss.", ge=0, le=0.5)
     stabilise: bool = knob(True, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias.")
-    learning_rate: float = knob(0.01, "Learning rate of Adam.", gt=0, le=1)
+    learning_rate: float = knob(0.004, "Learning rate of Adam.", gt=0, le=1)
     schedule: Literal["constant", "linear"] = knob(
         "linear", "Learning rate over the steps: constant, or flat to the half and then down to 0."
     )
-    averaging: float = knob(0.95, "Weight of the past in the exponential average of weights.", ge=0, lt=1)
+    averaging: float = knob(0.97, "Weight of the past in the exponential average of weights.", ge=0, lt=1)
     channels: int = knob(32, "Width of the network.", unit="channels", ge=1, le=1024)
-    scales: int = knob(4, "Halvings of skip, resunet and unet, doublings of decoder.", ge=1, le=8)
+    scales: int = knob(3, "Halvings of skip, resunet and unet, doublings of decoder.", ge=1, le=8)
     skip_channels: int = knob(4, "Channels of each skip connection (skip, resunet).", ge=1, le=1024)
     input_channels: int = knob(32, "Channels of the random input z (skip, resnet, resunet, unet).", ge=1, le=1024)
     dropout: float = knob(
