@@ -81,6 +81,20 @@ def test_a_folder_on_a_worker_by_the_command_line(folder: Path, capsys: pytest.C
     assert "0 of 6 files done, 6 done before, 0 failed." in capsys.readouterr().out
 
 
+def test_the_workers_of_a_scheduler_do_a_folder_and_what_a_lost_one_wrote_is_taken(folder: Path) -> None:
+    from distributed import LocalCluster
+
+    words = ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--steps", "3", "--channels", "4", "--quiet"]
+    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local:  # type: ignore[no-untyped-call]
+        assert main([*words, "--scheduler", local.scheduler_address]) == 1
+        before = (folder / "out" / "0.tif").stat().st_mtime_ns
+        jobs = [Job(folder / "in" / "0.tif", folder / "out" / "0.tif")]
+        with cluster(None, local.scheduler_address) as client:
+            ((_, outcome),) = spread(client, jobs, Task(DIP(steps=3, channels=4)), lambda *_: None)
+    assert outcome.record["status"] == "done" and outcome.record["residual"]
+    assert (folder / "out" / "0.tif").stat().st_mtime_ns == before
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
