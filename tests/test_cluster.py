@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ pytest.importorskip("distributed", reason="the extra distributed is not installe
 from napari_dip.batch import cluster as module
 from napari_dip.batch.cluster import cluster, ordered, places, spread, task_of
 from napari_dip.batch.plan import Job
-from napari_dip.batch.work import Task
+from napari_dip.batch.work import Outcome, Task
 from napari_dip.cli import main
 from napari_dip.settings import DIP, PatchDIP
 
@@ -133,3 +135,27 @@ def test_workers_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     assert module._share_of_machine("cpu", 1, 16) == "cpu" and seen[-1] == 1
     workers = {"tcp://a:1": {"host": "a", "name": 0}, "tcp://b:2": {"host": "b", "name": "x"}}
     assert places({**workers, "tcp://a:3": {"host": "a", "name": 1}}) == {"a": ["0", "1"], "b": ["x"]}
+
+
+def test_ctrl_c_leaves_the_rest_to_the_next_run(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Client:
+        def scheduler_info(self, n_workers: int) -> dict[str, dict[str, str]]:
+            return {"workers": {"tcp://a:1": {}}}
+
+    @contextmanager
+    def some(workers: int | None, scheduler: str | None) -> Iterator[Client]:
+        yield Client()
+
+    def interrupted(client: Client, jobs: list[Job], task: Task, moved: object) -> Iterator[tuple[int, Outcome]]:
+        yield 1, Outcome({"input": str(jobs[1].source), "output": str(jobs[1].target), "status": "done"})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("napari_dip.cli.cluster.cluster", some)
+    monkeypatch.setattr("napari_dip.cli.cluster.spread", interrupted)
+    assert main(["denoise", str(folder / "in"), "-o", str(folder / "out"), "--workers", "2", "--json"]) == 1
+    said = capsys.readouterr()
+    assert "6 of 7 files were not done" in said.err
+    assert json.loads(said.out)["not_begun"] == 6
+    assert "1.tif" in (folder / "out" / "napari-dip-report.csv").read_text()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -56,15 +56,10 @@ def spread_out(jobs: Sequence[Job], task: Task, to: Spread, talk: Talk) -> Itera
     with _interrupted_by_a_queue(), cluster(to.workers, to.scheduler) as client:
         count = len(client.scheduler_info(n_workers=-1)["workers"])
         talk.note(f"{len(todo)} files on {count} workers." if count else "The scheduler has no workers yet: waiting.")
-        ended = 0
-        try:
-            with files_progress(len(todo), talk) as bar:
-                for at, outcome in spread(client, [job for _, job in todo], task, bar.move):
-                    ended += 1
-                    bar.move(at, 1.0)
-                    yield todo[at][0], outcome
-        except KeyboardInterrupt:
-            talk.note(f"Interrupted: {len(todo) - ended} files are left to the next run.")
+        with suppress(KeyboardInterrupt), files_progress(len(todo), talk) as bar:
+            for at, outcome in spread(client, [job for _, job in todo], task, bar.move):
+                bar.move(at, 1.0)
+                yield todo[at][0], outcome
 
 
 @contextmanager

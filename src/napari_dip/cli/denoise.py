@@ -43,7 +43,7 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk, to: Spread | 
             break
     if table and found and len(found) < len(jobs):  # interrupted between two files
         _show(table, found, True, talk)
-    return _ended(jobs, [found[number] for number in sorted(found)], task, talk)
+    return _ended(jobs, [found[number] for number in sorted(found)], task, talk, to is not None)
 
 
 def _show(table: Table, found: dict[int, dict[str, Any]], now: bool, talk: Talk) -> None:
@@ -78,16 +78,16 @@ def tell(job: Job, outcome: Outcome, talk: Talk) -> None:
         talk.say(f"{job.target}: {record['clipped']} values clipped to {outcome.integers}.")
 
 
-def _ended(jobs: Sequence[Job], records: Sequence[dict[str, Any]], task: Task, talk: Talk) -> int:
+def _ended(jobs: Sequence[Job], records: Sequence[dict[str, Any]], task: Task, talk: Talk, spread: bool) -> int:
     """Say how the run ended, and return the exit code."""
     left = len(jobs) - len(records)
     if left:
-        talk.note(f"Interrupted: {left} of {len(jobs)} files were not begun.")
+        talk.note(f"Interrupted: {left} of {len(jobs)} files were not {'done' if spread else 'begun'}.")
     done, before, failed = (_count(records, state) for state in (states.DONE, states.BEFORE, states.FAILED))
     if len(jobs) > 1:
         talk.say(f"{done} of {len(jobs)} files done{f', {before} done before' if before else ''}, {failed} failed.")
     talk.result({"settings": task.settings.described(), "device": task.device, "files": records, "not_begun": left})
-    return DONE if done + before == len(records) else FAILED
+    return DONE if done + before == len(jobs) else FAILED
 
 
 def _count(records: Sequence[dict[str, Any]], state: str) -> int:

@@ -147,6 +147,6 @@ class Files:
 
     def _pace(self, done: float) -> str:
         seconds = time.monotonic() - self.started
-        if done <= 0 or seconds <= 0:
+        if done < 0.01 or seconds <= 0:
             return "starting"
         return f"{60 * done / seconds:.3g} files/min, at most {minutes((self.count - done) * seconds / done)} left"
