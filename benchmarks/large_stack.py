@@ -105,7 +105,7 @@ def check(source: Path, out: Path, model: Path) -> dict[str, object]:
     # Alone a plane would be measured by itself: the noise of the whole stack is put in its place.
     alone = alone_with(noisy, one, model)
     span = float(np.ptp(answer.plane(at)))
-    return {**same, "largest_difference_to_alone": float(np.abs(alone - answer.plane(at)).max()) / span}
+    return {"right": same, "largest_difference_to_alone": float(np.abs(alone - answer.plane(at)).max()) / span}
 
 
 def alone_with(noisy: Image, one: tuple[slice, ...], model: Path) -> np.ndarray:

@@ -96,7 +96,8 @@ def fit(
     rings = ring_means(x)
     start = best_mixture(x, rings)
     views = [x, start, rings, *([] if guide is None else [standardised(guide)[None]])]
-    padded = torch.cat([mirror(torch.cat(views, dim=1), net.reach), seen], dim=1)
+    padded = torch.cat([*(mirror(view, net.reach) for view in views), seen], dim=1)
+    del rings, views  # as large as five images, and in `padded` now
     variance = NOISE_UNITS**-2
     error = ((x - start).square().mean() / variance - 1).clamp(0.01, 100).item()  # of the start, in units of the noise
     net.offset.data[:, colours:] = math.log(math.expm1(error / SPREAD_UNITS))
@@ -196,18 +197,18 @@ def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: 
     fit cannot see, so `FLOOR` stands for it, the same for all images: chosen on four real pairs and confirmed on four
     others, where the root mean square of the error is 0.9 to 1.4 times that of the map (without it 1.1 to 3.4 times).
     """
-    turned, reach = turn(padded, orientation), net.reach
-    rows = turned.shape[-2] - 2 * reach
-    strip = max(1, STRIP_PIXELS // turned.shape[-1])
+    reach = net.reach
+    rows = padded.shape[-2] - 2 * reach
+    strip = max(1, STRIP_PIXELS // padded.shape[-1])
     strips = []
-    for top in range(0, rows, strip):
-        x = turned[..., top : min(top + strip, rows) + 2 * reach, :]
+    for top in range(0, rows, strip):  # turned strip by strip: no second copy of all that the network sees
+        x = turn(padded[..., top : min(top + strip, rows) + 2 * reach, :], orientation)
         mean, spread = net(x)
         measured = x[:, : net.colours, reach:-reach, reach:-reach]
         v = spread_to_variance(spread, noise_variance)
         both = noise_variance + v
         answer = (noise_variance * mean + v * measured) / both
         std = (noise_variance * (v / both + FLOOR)).sqrt()
-        strips.append(torch.stack([mean, answer, std]))
-    blind, answer, std = turn_back(torch.cat(strips, dim=-2), orientation)[:, 0]  # (3, 1, C, Y, X) before
+        strips.append(turn_back(torch.stack([mean, answer, std]), orientation))
+    blind, answer, std = torch.cat(strips, dim=-2)[:, 0]  # (3, 1, C, Y, X) before
     return blind, answer, std
