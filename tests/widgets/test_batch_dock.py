@@ -66,6 +66,8 @@ def test_a_file_that_fails_does_not_stop_the_rest(dock: BatchWidget, ended: Any,
     assert "not a TIFF" in column(dock, REMARK)["bad.tif"]
     assert float(column(dock, MEAN)["a.tif"]) > 50, "the answer is 4 everywhere"
     assert dock.message.text().startswith("3 of 4 files done, 1 failed.")
+    dock.table.cellClicked.emit(2, 0)
+    assert "not a TIFF" in dock.message.text()
     answer = read(folder.parent / "out" / "a.tif")
     assert (np.asarray(answer.pixels) == 4).all() and answer.scale == (0.5, 0.5)
     with (folder.parent / "out" / "napari-dip-report.csv").open(newline="") as table:

@@ -46,7 +46,6 @@ HELP = {
     "Load settings...": "Take method, settings and pattern from a file, as napari-dip denoise --config does.",
     "Save settings...": "Write such a file.",
 }
-TOML = "Settings (*.toml)"
 
 
 class BatchWidget(QWidget):
@@ -121,9 +120,8 @@ class BatchWidget(QWidget):
 
     def stop(self) -> None:
         """End the run; what is done stays."""
-        if self.run is not None:
-            self.run.stop()
-            self.say("Stopping after the step at hand ...")
+        self.leave()
+        self.say("Stopping after the step at hand ...")
 
     def values(self) -> dict[str, Any]:
         """Return what is chosen as a file of settings holds it; a ValueError says what is wrong."""
@@ -205,10 +203,11 @@ class BatchWidget(QWidget):
             button.setEnabled(running == (name == "Stop"))
 
     def _look_for(self, name: str) -> None:
-        ask = QFileDialog.getSaveFileName if name.startswith("Save") else QFileDialog.getOpenFileName
-        found, _ = ask(self, name.removesuffix("..."), "settings.toml" if name.startswith("Save") else "", TOML)
+        saving = name.startswith("Save")
+        ask = QFileDialog.getSaveFileName if saving else QFileDialog.getOpenFileName
+        found, _ = ask(self, name.removesuffix("..."), "settings.toml" if saving else "", "Settings (*.toml)")
         if found:
-            (self.save if name.startswith("Save") else self.load)(Path(found))
+            (self.save if saving else self.load)(Path(found))
 
     def _connect(self) -> None:
         self.buttons["What would be done"].clicked.connect(lambda: self.rehearse())
@@ -217,6 +216,7 @@ class BatchWidget(QWidget):
         for name in ("Load settings...", "Save settings..."):
             self.buttons[name].clicked.connect(lambda _=False, name=name: self._look_for(name))
         self.model.changed.connect(self._on_model)
+        self.table.told.connect(self.say)
         self.table.opened.connect(lambda job: self.say(open_job(self.viewer, job)))
 
     def _lay_out(self) -> None:

@@ -29,9 +29,13 @@ HINTS = ((MEAN, "mean", ".2g"), (ALONG_X, "autocorrelation_x", ".2f"), (ALONG_Y,
 
 
 class FileTable(QTableWidget):
-    """Shows jobs and what became of them; `opened` gives the job of a row that was double-clicked."""
+    """Shows jobs and what became of them.
+
+    `opened` gives the job of a row that was double-clicked, `told` the remark of one that was clicked.
+    """
 
     opened = Signal(object)
+    told = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(COLUMNS), parent)
@@ -51,6 +55,7 @@ class FileTable(QTableWidget):
         rows.setDefaultSectionSize(22)
         for column, width in enumerate((92, 58, 52, 40, 40, 36)):
             self.setColumnWidth(column, width)
+        self.cellClicked.connect(self._tell)
         self.cellDoubleClicked.connect(lambda row, _: self.opened.emit(self.jobs[row]))
 
     def show_jobs(self, jobs: Sequence[Job]) -> None:
@@ -84,6 +89,11 @@ class FileTable(QTableWidget):
             for column in (FILE, STATE, REMARK):
                 cell: Any = self.item(row, column)
                 cell.setForeground(Qt.GlobalColor.yellow)
+
+    def _tell(self, row: int, _: int) -> None:
+        item = self.item(row, REMARK)
+        if item is not None and item.text():
+            self.told.emit(item.text())
 
     def _put(self, row: int, column: int, text: str, tip: str = "") -> None:
         item = self.item(row, column)
