@@ -50,7 +50,8 @@ class Survey:
     @property
     def note(self) -> str:
         """What a user should know before the fit; mostly empty."""
-        hot = f"{self.hot_pixels} hot or dead pixels are replaced by the median around them." if self.hot_pixels else ""
+        many = "1 hot or dead pixel is" if self.hot_pixels == 1 else f"{self.hot_pixels} hot or dead pixels are"
+        hot = f"{many} replaced by the median around." if self.hot_pixels else ""
         blank = f"Planes left as they are, since all of them is NaN: {self.blank_planes}." if self.blank_planes else ""
         return " ".join(text for text in (hot, blank, SMOOTH_NOISE if self.noise_is_smooth else "") if text)
 

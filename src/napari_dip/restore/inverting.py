@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from napari_dip.images.stabilise import UnitRange
 
 
+MOST_NAMED = 20  # layers in an error's sentence
+
+
 @overload
 def invert_features(
     image: Image, module: nn.Module, layer: str, how: Invert | None = ..., *, axes: str | None = ..., device: str = ...
@@ -144,7 +147,17 @@ def check_layer(module: nn.Module, layer: str) -> None:
         raise ValueError(f"module is a {type(module).__name__}; give a torch.nn.Module.")
     names = [name for name, _ in module.named_modules()]
     if layer not in names:
-        raise ValueError(f"The module has no layer {layer!r}; there are {', '.join(name for name in names if name)}.")
+        raise ValueError(f"The module has no layer {layer!r}; {_named(layer, [name for name in names if name])}.")
+
+
+def _named(wanted: str, names: list[str]) -> str:
+    """Name the layers there are; of very many, the nearest."""
+    from difflib import get_close_matches
+
+    if len(names) <= MOST_NAMED:
+        return f"there are {', '.join(names)}"
+    near = get_close_matches(wanted, names, n=5, cutoff=0) or names[:5]
+    return f"there are {len(names)}, of which the nearest are {', '.join(near)}"
 
 
 def _copied(module: nn.Module, chosen: device) -> nn.Module:
