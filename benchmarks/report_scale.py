@@ -83,7 +83,9 @@ def stacks() -> str:
         "to that plane denoised alone at the stack's intensity map, by the range.\n\n"
         + table(head, rows)
         + f"\nIn these runs the answer was made in a temporary file from {some['in_file_from']} GB on (the program's own bound is 1.07), as it is "
-        "for a large stack: so the memory is that of any number of planes. **A stack of 6 GB was not run to its end**: at the CPU time a plane "
+        "for a large stack: peak memory still grew, by just the answer's size. These runs "
+        "found why: pages of that file stayed resident once they were read to be written; they are let go since, and the runs have not been "
+        "repeated. **A stack of 6 GB was not run to its end**: at the CPU time a plane "
         "given here its 3000 planes take most of an hour on a free core, and the machine was shared.\n\n"
         + made_by(some, "python benchmarks/large_stack.py --gigabytes G --threads 1 --in-file-from 0.02")
     )

@@ -107,6 +107,7 @@ class Picture:
             for axis, (to, origin) in zip(stack_axes, places, strict=True):
                 at[axis], index[axis] = to, origin
             out[tuple(at)] = self._plane(tuple(index))[inner]
+        forget(self._canvas.stack)  # what was read stays in the file
         return out[tuple(slice(None) if isinstance(k, slice) else 0 for k in keys)]
 
     def _plane(self, index: PlaneIndex) -> NDArray[Any]:
