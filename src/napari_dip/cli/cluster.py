@@ -55,7 +55,7 @@ def spread_out(jobs: Sequence[Job], task: Task, to: Spread, talk: Talk) -> Itera
         return
     with _interrupted_by_a_queue(), cluster(to.workers, to.scheduler) as client:
         count = len(client.scheduler_info(n_workers=-1)["workers"])
-        talk.note(f"{len(todo)} files on {count} workers." if count else "The scheduler has no workers yet: waiting.")
+        talk.note(f"{len(todo)} files, {count} workers." if count else "The scheduler has no workers yet: waiting.")
         with suppress(KeyboardInterrupt), files_progress(len(todo), talk) as bar:
             for at, outcome in spread(client, [job for _, job in todo], task, bar.move):
                 bar.move(at, 1.0)
