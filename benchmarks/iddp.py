@@ -11,14 +11,15 @@ where there is no `test_mix`, on the first 4 captures of field 19. The whole set
 
 Columns: PSNR for the range 255, clipped, on the whole images and on their centres of 256 x 256; PSNR after an affine
 match (two-photon captures are brighter or darker than their ground truth by up to 20%); SSIM; seconds of training and of
-applying. Each method has a learning rate of its own (`RATES`); only that of IDDP was searched for so far. Baselines need no
-training. Written to docs/results/iddp_DATA.json after every model.
+applying. Each method has a learning rate of its own (`RATES`): for Noise2Void and Neighbor2Neighbor chosen on `fmd` at 1500 steps
+(docs/results/iddp_rates.json); it happens to be the same. Baselines need no training. Written to docs/results/iddp_DATA.json after every model.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import json
 import time
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ import torch
 from common import (
     CONFOCAL,
     DATA,
+    RESULTS,
     ROOT,
     centre,
     gat_blur,
@@ -46,7 +48,7 @@ from napari_dip.settings import TRAINED
 from napari_dip.training.run import iter_train
 
 TWO_PHOTON = tuple(f"TwoPhoton_BPAE_{colour}_{k}" for colour in "BGR" for k in (1, 2, 3, 4))
-RATES: dict[str, float] = {"iddp": 0.0015, "n2v": 0.0005, "nb2nb": 0.0005, "n2n": 0.0005, "supervised": 0.0005}
+RATES: dict[str, float] = {"iddp": 0.0015, "n2v": 0.0015, "nb2nb": 0.0015, "n2n": 0.0015, "supervised": 0.0015}
 SIDE = 256
 COLUMNS = ("psnr", "psnr_affine", "ssim", "psnr_centre")
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -164,6 +166,7 @@ def main() -> None:
     parser.add_argument("--samples", default="", help="of a tree of FMD, such as Confocal,TwoPhoton_MICE, or all")
     parser.add_argument("--levels", default="raw", help="noise levels of FMD that are scored")
     parser.add_argument("--name", default="")
+    parser.add_argument("--add", action="store_true", help="keep what the record of that name holds already")
     parser.add_argument("--without-bm3d", action="store_true")
     parser.add_argument("--set", nargs="*", default=[], help="settings to change, as key=value")
     args = parser.parse_args()
@@ -177,6 +180,14 @@ def main() -> None:
     runs: dict[str, dict[str, object]] = {}
     for label, rows in table.items():
         print(line(label, rows), flush=True)
+    name = args.name or f"iddp_{data}"
+    if args.add and (before := RESULTS / f"{name}.json").exists():
+        kept = json.loads(before.read_text())
+        table |= {
+            label: {n: [np.nan if v is None else v for v in r] for n, r in rows.items()}
+            for label, rows in kept["rows"].items()
+        }
+        runs |= kept["runs"]
     for method in filter(None, args.methods.split(",")):
         for seed in map(int, args.seeds.split(",")):
             label = f"{TRAINED[method].title} seed {seed}"
@@ -184,7 +195,7 @@ def main() -> None:
             print(line(label, table[label]), f"{runs[label]['train_seconds']:.0f} s", flush=True)
             rows = {label: {n: [plain(v) for v in row] for n, row in rows.items()} for label, rows in table.items()}
             result = {"machine": machine(), "columns": COLUMNS, "changed": changes, "runs": runs, "rows": rows}
-            path = save(args.name or f"iddp_{data}", result)
+            path = save(name, result)
     if runs:
         print(f"written to {path.relative_to(ROOT)}")
 

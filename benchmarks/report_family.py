@@ -222,32 +222,46 @@ def floor() -> str:
 
 
 def training(data: str, title: str) -> str:
-    """One data set of the trained methods."""
+    """One data set of the trained methods; the mean over seeds where there are several."""
     result = load(f"iddp_{data}")
     if result is None:
         return ""
     columns = result["columns"]
     rows = []
-    for name, images in result["rows"].items():
-        mean = np.mean([[v if v is not None else np.nan for v in row] for row in images.values()], axis=0)
-        run = result["runs"].get(name, {})
-        seconds = f"{run['train_seconds']:.0f} + {run['apply_seconds']:.0f}" if run else ""
-        rows.append(
-            [
-                name,
-                str(len(images)),
-                *(f"{m:.3f}" if c == "ssim" else f"{m:.2f}" for c, m in zip(columns, mean, strict=True)),
-                seconds,
-            ]
-        )
+    for name, labels in _seeds(result).items():
+        means = [np.mean([_numbers(row) for row in result["rows"][label].values()], axis=0) for label in labels]
+        cells = [
+            f"{m:.3f}" if c == "ssim" else f"{m:.2f}" for c, m in zip(columns, np.mean(means, axis=0), strict=True)
+        ]
+        if len(labels) > 1:
+            cells[0] += f" ({min(m[0] for m in means):.2f} to {max(m[0] for m in means):.2f})"
+        runs = [result["runs"][label] for label in labels if label in result["runs"]]
+        seconds = [np.mean([run[key] for run in runs]) for key in ("train_seconds", "apply_seconds")] if runs else []
+        images = str(len(result["rows"][labels[0]]))
+        seeds = ", ".join(label.rpartition(" seed ")[2] for label in labels) if runs else ""
+        rows.append([name, images, seeds, *cells, " + ".join(f"{s:.0f}" for s in seconds)])
     titles = {"psnr": "PSNR", "psnr_affine": "PSNR, affine", "ssim": "SSIM", "psnr_centre": "PSNR, centre"}
-    head = ["method", "images", *(titles.get(c, c) for c in columns), "seconds, training + applying"]
+    head = ["method", "images", "seeds", *(titles.get(c, c) for c in columns), "seconds, training + applying"]
     text = f"## {title}\n\n" + table(head, rows)
-    if data == "fmd":
+    if data in ("fmd", "fmd_1500"):
         text += "\n" + _by_type(result)
-    steps = next(iter(result["runs"].values()))["settings"]["steps"] if result["runs"] else 0
-    command = f"python benchmarks/iddp.py --data {data.split('_')[0]} --methods iddp --seeds 0 --threads 1 --set steps={steps}"
+    used = [run["settings"] for run in result["runs"].values()]
+    methods, seeds = (",".join(dict.fromkeys(str(s[key]) for s in used)) for key in ("method", "seed"))
+    command = f"python benchmarks/iddp.py --data {data.split('_')[0]} --methods {methods} --seeds {seeds} --threads 1"
+    command += f" --set steps={used[0]['steps']}" if used else ""
     return text + "\nSeconds are wall time on a machine with other work.\n\n" + made_by(result, command)
+
+
+def _numbers(row: list[float | None]) -> list[float]:
+    return [np.nan if v is None else v for v in row]
+
+
+def _seeds(result: dict) -> dict[str, list[str]]:
+    """Return the rows' names by method."""
+    found: dict[str, list[str]] = {}
+    for label in result["rows"]:
+        found.setdefault(label.rpartition(" seed ")[0] or label, []).append(label)
+    return found
 
 
 def _by_type(result: dict) -> str:
@@ -255,8 +269,15 @@ def _by_type(result: dict) -> str:
     for image in next(iter(result["rows"].values())):
         kinds.setdefault(image.rsplit("_", 1)[0] if image.startswith("TwoPhoton") else image, []).append(image)
     rows = [
-        [name, *(f"{np.mean([images[i][0] for i in members]):.2f}" for members in kinds.values())]
-        for name, images in result["rows"].items()
+        [
+            name,
+            *(
+                f"{np.mean([result['rows'][n][i][0] for n in names for i in members]):.2f}"
+                for members in kinds.values()
+            ),
+        ]
+        for name, names in _seeds(result).items()
+        if None not in (row[0] for row in result["rows"][names[0]].values())
     ]
     return "PSNR by type:\n\n" + table(["method", *kinds], rows)
 
