@@ -10,7 +10,7 @@ import pytest
 
 if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # else Qt aborts; tests of a real window then skip
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does, so that busy cores do not time a test out
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from napari_dip.cli.config import with_config
     from napari_dip.errors import DenoiseError
 
-    # Read when torch is loaded: threads that wait for each other by spinning make a fit on busy cores 3 to 7 times as slow.
+    # Read when torch is loaded. Threads that wait by spinning make a fit on busy cores 3 to 7 times as slow.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     tokens = list(sys.argv[1:] if argv is None else argv)
     talk = Talk(as_json="--json" in tokens)
