@@ -212,3 +212,9 @@ def test_a_disk_without_room_is_said_before_the_fit(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
     assert denoise(folder) == 1
     assert begun == [] and "make room" in rows(folder)["a.tif"]["error"]
+
+
+def test_other_axes_are_not_taken_for_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert denoise(folder) == 0
+    assert denoise(folder, "--axes", "YX") == 2
+    assert "exists" in capsys.readouterr().err

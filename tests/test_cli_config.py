@@ -119,6 +119,23 @@ def test_a_call_writes_its_settings_and_they_give_the_same_call(tmp_path: Path, 
     assert main([*words, "--save-config", str(tmp_path / "s.toml")]) == 2, "nothing is replaced unasked"
 
 
+def test_settings_replace_no_image_and_a_rehearsal_writes_none(tmp_path: Path, tasks: list[Task]) -> None:
+    save(tmp_path / "in" / "a.tif")
+    before = (tmp_path / "in" / "a.tif").read_bytes()
+    words = ["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--overwrite"]
+    assert main([*words, "--save-config", str(tmp_path / "in" / "a.tif")]) == 2
+    assert (tmp_path / "in" / "a.tif").read_bytes() == before
+    assert main([*words, "--dry-run", "--save-config", str(tmp_path / "s.toml")]) == 0
+    assert not (tmp_path / "s.toml").exists()
+
+
+@pytest.mark.parametrize("line", ["steps = true", 'backtrack = "no"'])
+def test_switches_and_numbers_are_not_mixed_up(line: str, tmp_path: Path) -> None:
+    (tmp_path / "s.toml").write_text(line)
+    with pytest.raises(UsageError, match=f"s.toml: {line.split()[0]} is"):
+        read_config(tmp_path / "s.toml")
+
+
 def test_patterns_and_recursion_choose_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("a_raw.tif", "a_ref.tif", "day1/b_raw.tif", "day2/c_raw.tif"):
         save(tmp_path / "in" / name)

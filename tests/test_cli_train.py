@@ -136,3 +136,19 @@ def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_run(folder: Pat
     first, second = (load_model(path).net.state_dict() for path in (whole, killed))
     assert all(bool((first[name] == second[name]).all()) for name in first)
     assert not checkpoint.exists()
+
+
+def test_a_model_that_could_not_be_saved_is_saved_by_resume(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = folder / "m.safetensors"
+    words = ["train", str(folder / "raw"), "-o", str(model), "--steps", "3", *QUICK]
+
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("napari_dip.model.Model.save", full)
+        assert main(words) == 1
+    assert not model.exists()
+    assert main([*words, "--resume"]) == 0
+    assert load_model(model).training["steps"] == 3
+    assert not model.with_name("m.checkpoint.safetensors").exists()

@@ -53,7 +53,14 @@ def test_every_knob_is_read_in_a_fit(method: type[Settings], monkeypatch: pytest
 def test_defaults_that_several_classes_name_are_the_own_ones() -> None:
     """With several parents pydantic takes the first one's fields, also those that it only inherited."""
     rates = {name: cls.model_fields["learning_rate"].default for name, cls in {**METHODS, **RESTORATIONS}.items()}
-    assert rates == {"dip": 0.004, "patchdip": 0.004, "inpaint": 0.004, "upscale": 0.01, "guided": 0.004, "invert": 0.01}
+    assert rates == {
+        "dip": 0.004,
+        "patchdip": 0.004,
+        "inpaint": 0.004,
+        "upscale": 0.01,
+        "guided": 0.004,
+        "invert": 0.01,
+    }
     averaging = [cls.model_fields["averaging"].default for cls in (METHODS["dip"], *RESTORATIONS.values())]
     assert averaging == [0.98, 0.99, 0.98, 0.98, 0.98]
 

@@ -124,3 +124,15 @@ def test_restarts_each_have_a_network_of_their_own(scene: tuple[np.ndarray, np.n
 
 def test_short_fits_are_not_cut_shorter() -> None:
     assert [warm_steps(n) for n in (1, 3, 50, 100, 800)] == [1, 3, 50, 50, 200]
+
+
+def test_bright_pixels_of_an_unlike_plane_are_kept() -> None:
+    """A network of a smooth plane, too sure of itself, would wipe away the few pixels that stand out."""
+    y, x = np.mgrid[:48, :48]
+    smooth = 400 * (1.2 + np.sin(x / 5) * np.cos(y / 7))
+    bright = 40 + 400.0 * (np.random.default_rng(1).random((48, 48)) > 0.97)
+    clean = np.stack([smooth, bright])
+    noisy = np.random.default_rng(2).poisson(clean).astype(np.float32)
+    answer = pixels(finish(noisy, DIP(steps=40, layers=1, channels=8)))
+    assert rms(answer[1], clean[1]) < 2 * rms(noisy[1], clean[1])
+    assert abs(answer[1].mean() - noisy[1].mean()) < 0.02 * noisy[1].mean()

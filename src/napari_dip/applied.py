@@ -88,7 +88,7 @@ def far_from_training(image: Image, known: Any, found: Survey) -> str:
     remarks = []
     unit = found.units[0]
     try:
-        (least, most), (low, high) = known["contrast"], known["gain"]
+        (least, most), (low, high) = (map(float, known[name]) for name in ("contrast", "gain"))
         correlated = bool(known["noise_is_correlated"])
     except (KeyError, TypeError, ValueError):
         return ""

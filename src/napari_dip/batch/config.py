@@ -78,6 +78,8 @@ def write_config(path: Path, values: Mapping[str, Any], *, overwrite: bool = Fal
     UsageError
         With a sentence, when it cannot be written.
     """
+    if path.suffix.lower() != ".toml":
+        raise UsageError(f"The file of settings {path} must end with .toml, so that no image is replaced by it.")
     lines = [HEAD, *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None)]
     if path.exists() and not overwrite:
         raise UsageError(f"The file of settings {path} exists: choose another name, or say --overwrite.")
@@ -123,12 +125,16 @@ def _check(path: Path, values: Mapping[str, Any], name: str) -> None:
         return
     method = METHODS[name]
     own = {key: value for key, value in values.items() if key not in WORDS and key not in SWITCHES}
-    for key in own:
+    for key, value in own.items():
         if key not in method.model_fields:
             raise UsageError(
                 f"{path}: {key} is neither a flag that a file can hold ({', '.join((*WORDS, *SWITCHES))}) "
                 f"nor a setting of the method {name}."
             )
+        switch = method.model_fields[key].annotation is bool
+        if isinstance(value, bool) != switch:  # pydantic would take true for 1, and "no" for false
+            wanted = "true or false" if switch else "no switch, but a number or a text"
+            raise UsageError(f"{path}: {key} is {_toml(value)}; it must be {wanted}.")
     try:
         method.preset(values.get("preset", next(iter(method.presets))), **own)
     except ValueError as error:

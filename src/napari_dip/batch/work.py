@@ -155,7 +155,12 @@ def _check_only(job: Job, task: Task, check: Callable[[Image], object]) -> None:
 def made_by(task: Task) -> dict[str, object]:
     """Return by what an output tells that it was made by a task; empty where it cannot."""
     made = task.made or ({} if task.begin else {"settings": task.settings.described()})
-    return {**made, "values": task.dtype} if made else {}
+    return {**made, **_asked(task)} if made else {}
+
+
+def _asked(task: Task) -> dict[str, object]:
+    """Return what of the call an output tells, beside the settings."""
+    return {"values": task.dtype, "axes_given": task.axes}
 
 
 def done_before(job: Job) -> Outcome:
@@ -203,7 +208,7 @@ def _one(job: Job, task: Task, follow: Follow) -> Outcome:
     final, interrupted = follow(image, notes)
     seconds = time.monotonic() - started
     answer = signed(final, source, interrupted)
-    answer = replace(answer, provenance={**answer.provenance, **(task.made or {}), "values": task.dtype})
+    answer = replace(answer, provenance={**answer.provenance, **(task.made or {}), **_asked(task)})
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
     overwrite = task.overwrite or job.begun

@@ -122,7 +122,7 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
             raise UsageError("--model brings its own settings: leave out --preset and the settings of a fit.")
         if std and model is not None:
             raise UsageError("A trained model gives no standard deviation: leave out --std or --model.")
-        if save_config is not None:
+        if save_config is not None and not dry_run:
             more = {
                 "device": device,
                 "axes": axes,

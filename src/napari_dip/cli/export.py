@@ -70,7 +70,7 @@ def run(path: Path, out: Path, image: Path | None, name: str, authors: list[str]
         made = export_model(load_model(path), out, image=example, name=name, authors=authors, overwrite=overwrite)
     except FileExistsError:
         raise UsageError(f"{out} exists: choose another OUT, or say --overwrite.") from None
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise UsageError(str(error)) from error
     found = zoo_test(made)
     talk.say(f"{path} -> {made}, {made.stat().st_size / 1e6:.1f} MB")

@@ -49,7 +49,10 @@ CONFIG = flag(
     Path | None,
     "A file of settings, TOML, each line a flag of this verb without its dashes: seed = 4. Flags given here win.",
 )
-SAVE_CONFIG = flag(Path | None, "Write the settings of this call as such a file too; the dock Batch loads it.")
+SAVE_CONFIG = flag(
+    Path | None,
+    "Write this call's settings as such a file (.toml), unless with --dry-run; the dock Batch loads it.",
+)
 DEVICE = flag(str, "auto, cpu, cuda:0 (or another number) or mps; auto takes the first GPU, else the CPU.")
 JSON = flag(bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json")
 QUIET = flag(bool, "Show no progress.", "--quiet", "-q")

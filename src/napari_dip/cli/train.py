@@ -144,6 +144,5 @@ def _follow(task: Training, out: Path, checkpoint: Path, talk: Talk, ranks: Rank
             if stop:
                 break
         stream.close()  # type: ignore[attr-defined]  # a generator: this writes the checkpoint
-    if final is None:
-        raise UsageError(f"{checkpoint.name} is at its last step already; give a new OUT to train anew.")
+    assert final is not None  # a training has a step at least
     return final, stop and final.step < final.total

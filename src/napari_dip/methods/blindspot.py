@@ -101,7 +101,7 @@ def fit(
     variance = NOISE_UNITS**-2
     error = ((x - start).square().mean() / variance - 1).clamp(0.01, 100).item()  # of the start, in units of the noise
     net.offset.data[:, colours:] = math.log(math.expm1(error / SPREAD_UNITS))
-    warm = bool(carried) and _starts_warm(net, carried or {}, padded[:, :-1], x, start)
+    warm = bool(carried) and _starts_warm(net, carried or {}, padded[:, :-1])
     steps, looks = (warm_steps(s.steps), WARM_LOOKS) if warm else (s.steps, LOOKS)
     look_every = max(1, steps // looks)
     mean_net = averaged_weights(net, s.averaging)
@@ -148,15 +148,29 @@ def warm_steps(steps: int) -> int:
 
 
 @torch.no_grad()
-def _starts_warm(net: BlindSpotNet, carried: dict[str, Tensor], views: Tensor, x: Tensor, start: Tensor) -> bool:
-    """Give the network the carried weights where they predict x better than the blur `start` does; say whether."""
+def _starts_warm(net: BlindSpotNet, carried: dict[str, Tensor], views: Tensor) -> bool:
+    """Give the network the carried weights where they foretell the plane better than the blur does; say whether.
+
+    Judged by the likelihood, not by the error alone: a network of another kind of plane may be as close on average, but
+    too sure of itself, and then the few pixels that stand out would be wiped away.
+    """
     own = {name: value.clone() for name, value in net.state_dict().items()}
+    blur = _surprise(net, views)
     net.load_state_dict(carried)
-    blind, _, _ = look(net, views, NOISE_UNITS**-2, 0)
-    warm = bool((blind - x[0]).square().mean() < (start - x).square().mean())
+    warm = _surprise(net, views) < blur
     if not warm:
         net.load_state_dict(own)
     return warm
+
+
+def _surprise(net: BlindSpotNet, views: Tensor) -> float:
+    """Return the mean negative log likelihood of all pixels under their neighbours, up to a constant."""
+    total, count = 0.0, 0
+    for mean, v, measured in predictions(net, views, NOISE_UNITS**-2, 0):
+        both = v + NOISE_UNITS**-2
+        total += float(((mean - measured).square() / both + both.log()).sum())
+        count += measured.numel()
+    return total / count
 
 
 def _carrying(steps: Iterator[Step], net: BlindSpotNet, carried: dict[str, Tensor]) -> Iterator[Step]:
@@ -172,6 +186,22 @@ def _carrying(steps: Iterator[Step], net: BlindSpotNet, carried: dict[str, Tenso
 def spread_to_variance(spread: Tensor, noise_variance: float) -> Tensor:
     """Turn the network's second output into the variance of its error, a positive number."""
     return SPREAD_UNITS * noise_variance * torch.nn.functional.softplus(spread)
+
+
+def predictions(
+    net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield prediction, variance of its error and measured pixels; turned strip by strip, so no second copy of all.
+
+    Parameters are those of `look`.
+    """
+    reach = net.reach
+    rows = padded.shape[-2] - 2 * reach
+    strip = max(1, STRIP_PIXELS // padded.shape[-1])
+    for top in range(0, rows, strip):
+        x = turn(padded[..., top : min(top + strip, rows) + 2 * reach, :], orientation)
+        mean, spread = net(x)
+        yield mean, spread_to_variance(spread, noise_variance), x[:, : net.colours, reach:-reach, reach:-reach]
 
 
 def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -197,15 +227,8 @@ def look(net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: 
     fit cannot see, so `FLOOR` stands for it, the same for all images: chosen on four real pairs and confirmed on four
     others, where the root mean square of the error is 0.9 to 1.4 times that of the map (without it 1.1 to 3.4 times).
     """
-    reach = net.reach
-    rows = padded.shape[-2] - 2 * reach
-    strip = max(1, STRIP_PIXELS // padded.shape[-1])
     strips = []
-    for top in range(0, rows, strip):  # turned strip by strip: no second copy of all that the network sees
-        x = turn(padded[..., top : min(top + strip, rows) + 2 * reach, :], orientation)
-        mean, spread = net(x)
-        measured = x[:, : net.colours, reach:-reach, reach:-reach]
-        v = spread_to_variance(spread, noise_variance)
+    for mean, v, measured in predictions(net, padded, noise_variance, orientation):
         both = noise_variance + v
         answer = (noise_variance * mean + v * measured) / both
         std = (noise_variance * (v / both + FLOOR)).sqrt()

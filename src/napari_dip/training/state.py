@@ -137,7 +137,7 @@ class State:
             self.generator.set_state(tensors.pop("generator"))
             figures: dict[str, Any] = {k: math.nan if v is None else v for k, v in record["watch"].items()}
             self.watch = Watch(**figures)
-        except (RuntimeError, TypeError, AttributeError):
+        except (RuntimeError, TypeError, AttributeError, KeyError):
             raise ValueError(f"{path.name} is damaged; start the training anew.") from None
         parts: dict[str, dict[str, Tensor]] = {"now": {}, "good": {}}
         for name, value in tensors.items():

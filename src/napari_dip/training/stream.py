@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import torch
 
 from napari_dip.engine.filters import thinned
 from napari_dip.engine.ladder import Plan
@@ -84,6 +87,10 @@ class Stream:
         facts = {"data": self.data.summary(), "device": str(state.device), "processes": self.ranks.count}
         model = partial(_model, state, statistics, facts, self.texts)
         every, plan = 1 if state.device.type == "cpu" else READ_EVERY, Plan(state.device)
+        if state.step == state.settings.steps:  # it ended, but its model may not have been saved
+            unknown = torch.full((), math.nan)
+            yield self._snapshot(Step(state.step, unknown, None, unknown, state.step), note, model, plan)
+            return
         try:
             with kept_memory(state.device):
                 steps = training_steps_anywhere(state, self.crops, self.progress, plan, self.ranks, every)

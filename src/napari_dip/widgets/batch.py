@@ -207,7 +207,8 @@ class BatchWidget(QWidget):
         ask = QFileDialog.getSaveFileName if saving else QFileDialog.getOpenFileName
         found, _ = ask(self, name.removesuffix("..."), "settings.toml" if saving else "", "Settings (*.toml)")
         if found:
-            (self.save if saving else self.load)(Path(found))
+            path = Path(found)
+            (self.save if saving else self.load)(path if path.suffix or not saving else path.with_suffix(".toml"))
 
     def _connect(self) -> None:
         self.buttons["What would be done"].clicked.connect(lambda: self.rehearse())
