@@ -70,3 +70,10 @@ def test_edges_come_out_sharper_than_splines_make_them() -> None:
     answer = upscale(small, 2, Upscale(steps=250, channels=16, scales=3, averaging=0.95), down="binning", device="cpu")
     spline = np.asarray(enlarged(Image(small), 2).pixels)
     assert psnr(clean, answer, data_range=200) > psnr(clean, spline, data_range=200) + 1
+
+
+def test_a_fit_too_short_for_the_brightness_says_so() -> None:
+    dim = np.random.default_rng(0).poisson(3, (24, 24)).astype(np.float32)
+    dim[4:8, 4:8] = 200
+    few = last(iter_upscale(dim, 2, Upscale(steps=3, channels=4, scales=2), device="cpu"))
+    assert "too bright" in few.note and "give it more steps" in few.note

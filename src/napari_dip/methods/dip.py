@@ -18,6 +18,7 @@ is cut off the output, so that no pixel of the image is cropped.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -32,6 +33,7 @@ from napari_dip.nets.prior import PriorNet
 from napari_dip.nets.resunet import masks_of
 from napari_dip.settings import PriorSettings
 
+MOST_OFF = 0.02  # of the range, by which an answer may be too bright without a word
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
 SPREAD_WEIGHT = 0.99  # of the past in the spread of iterates: about the last hundred
 MASKS = 8  # dropout masks that the answer's spread is taken over
@@ -101,7 +103,17 @@ def fit(
         steps = early_stopped(steps, moving_variance(), s.patience)
     if s.std_from == "iterates":
         steps = spread(steps, SPREAD_WEIGHT**look_every)
-    yield from steps
+    for step in steps:
+        at_end = step.index == s.steps and not step.note
+        yield replace(step, note=_off(_measured(operator, step), y, counted)) if at_end else step
+
+
+def _off(measured: Tensor, y: Tensor, counted: Tensor) -> str:
+    """Say where a fit ended before it came to the image's brightness, which starts at a middle grey."""
+    off = float(((measured - y) * counted).sum() / (counted.sum() * (y.numel() // counted.numel())).clamp(min=1))
+    if abs(off) <= MOST_OFF:
+        return ""
+    return f"The answer is too {'bright' if off > 0 else 'dark'}, by {abs(off):.0%} of the range: give it more steps."
 
 
 def _noise(channels: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
