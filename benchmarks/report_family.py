@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from report import RESULTS, load, made_by, table
-from report_training import figures, large_data, stability
+from report_training import figures, large_data, rates, stability
 
 FAMILY = """# Results: networks, patches, restarts
 
@@ -217,7 +217,7 @@ def floor() -> str:
             result,
             f"python benchmarks/restarts.py --part uncertainty --sources predicted --size {result['size']} --name uncertainty",
         )
-        + "\nThe rows were recomputed from the looks of such fits, so that both maps are of one fit.\n"
+        + "\nThe columns *before* were computed from the looks of earlier fits with the same settings.\n"
     )
 
 
@@ -230,9 +230,7 @@ def training(data: str, title: str) -> str:
     rows = []
     for name, labels in _seeds(result).items():
         means = [np.mean([_numbers(row) for row in result["rows"][label].values()], axis=0) for label in labels]
-        cells = [
-            f"{m:.3f}" if c == "ssim" else f"{m:.2f}" for c, m in zip(columns, np.mean(means, axis=0), strict=True)
-        ]
+        cells = [_cell(c, m) for c, m in zip(columns, np.mean(means, axis=0), strict=True)]
         if len(labels) > 1:
             cells[0] += f" ({min(m[0] for m in means):.2f} to {max(m[0] for m in means):.2f})"
         runs = [result["runs"][label] for label in labels if label in result["runs"]]
@@ -250,6 +248,10 @@ def training(data: str, title: str) -> str:
     command = f"python benchmarks/iddp.py --data {data.split('_')[0]} --methods {methods} --seeds {seeds} --threads 1"
     command += f" --set steps={used[0]['steps']}" if used else ""
     return text + "\nSeconds are wall time on a machine with other work.\n\n" + made_by(result, command)
+
+
+def _cell(column: str, mean: float) -> str:
+    return "" if np.isnan(mean) else f"{mean:.3f}" if column == "ssim" else f"{mean:.2f}"
 
 
 def _numbers(row: list[float | None]) -> list[float]:
@@ -288,14 +290,14 @@ def main() -> None:
     (RESULTS / "family.md").write_text("\n".join(part for part in parts if part))
     sets = (
         ("fmd", "FMD, 17 images with independent noise, 6000 steps"),
-        ("fmd_1500", "The same, 1500 steps"),
+        ("fmd_1500", "The same, 1500 steps, with Noise2Void and Neighbor2Neighbor"),
         ("widefield", "FMD, wide-field: noise that neighbours share"),
-        ("gaussian25", "Photographs, sigma 25"),
-        ("repeats", "One confocal field, 20 captures"),
-        ("w2s", "W2S, wide-field"),
+        ("gaussian25", "Six photographs, sigma 25, 600 steps"),
+        ("repeats", "One confocal field: IDDP from one capture, Noise2Noise from 20; 600 steps"),
+        ("w2s", "W2S, wide-field, 600 steps"),
         ("fmd_tree", "The full FMD, test_mix"),
     )
-    parts = [TRAINING, *(training(data, title) for data, title in sets), stability(), figures(), large_data()]
+    parts = [TRAINING, *(training(data, title) for data, title in sets), rates(), stability(), figures(), large_data()]
     (RESULTS / "training.md").write_text("\n".join(part for part in parts if part))
 
 

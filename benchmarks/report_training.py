@@ -6,6 +6,25 @@ import numpy as np
 from report import load, made_by, table
 
 
+def rates() -> str:
+    """Which learning rate suits each method."""
+    result = load("iddp_rates")
+    if result is None:
+        return ""
+    tried = sorted({rate for found in result["psnr"].values() for rate in found}, key=float)
+    rows = [[name, *(f"{found[r]:.2f}" if r in found else "" for r in tried)] for name, found in result["psnr"].items()]
+    return (
+        f"## Learning rates\n\nMean PSNR on the 17 images of FMD after {result['steps']} steps, seed {result['seed']}; each method is compared at its "
+        "best. The start, an averaging filter that is learned first, has a rate of its own.\n\n"
+        + table(["method", *tried], rows)
+        + "\n"
+        + made_by(
+            result,
+            "python benchmarks/iddp.py --data fmd --seeds 0 --methods METHOD --set steps=1500 learning_rate=RATE",
+        )
+    )
+
+
 def stability() -> str:
     """Count the collapses."""
     result = load("stability")
@@ -30,12 +49,13 @@ def stability() -> str:
     head = ["data", "steps", "runs", "collapsed in silence", "ended with the reason", "went back and on"]
     head += ["q at last, worst", "q smoothed, worst", "dB over raw", "dB over the Gaussian"]
     return (
-        "## Does it collapse?\n\nDefault preset; every run is a seed of its own. q is the share of the redrawn noise that the network lets "
+        "## Does it collapse?\n\nDefault preset but for what the command sets: a start at a plain blur, so that all steps are IDDP's own, and a narrow "
+        "network, **a reduced size**; every run is a seed of its own. q is the share of the redrawn noise that the network lets "
         f"through; the watch alarms at {result['alarm_at']}. PSNR of one image a set, on W2S after an affine match; less than 1 dB over raw or "
         "more than 1 dB below the Gaussian counts as a collapse.\n\n"
         + table(head, rows)
         + "\n"
-        + made_by(result, "python benchmarks/stability.py")
+        + made_by(result, "python benchmarks/stability.py --steps 200 --set start=\"'blur'\" channels=16")
     )
 
 
