@@ -238,12 +238,16 @@ def _summary(final: Snapshot, interrupted: bool) -> str:
     """Say how a fit ended; a step counted over all planes of a stack would tell nobody anything."""
     if unchanged(final.provenance) and not interrupted:
         return "left as it is"
+    gaps = final.provenance.get("missing_pixels")
+    filled = "" if gaps is None else f", missing pixels: {gaps}"
+    if final.planes == 1 and "model" in final.provenance and not interrupted:
+        return f"done, mean of {final.step} orientations"
     if final.planes == 1:
         step = f"step {final.chosen} of {final.step}"
-        return f"interrupted, the answer so far is {step}" if interrupted else f"done, {step} taken"
+        return f"interrupted, the answer so far is {step}{filled}" if interrupted else f"done, {step} taken{filled}"
     if interrupted:
         return f"interrupted in plane {final.plane + 1} of {final.planes}; planes not reached are the input's"
-    return f"done, {final.planes} planes"
+    return f"done, {final.planes} planes{filled}"
 
 
 def signed(final: Snapshot, source: dict[str, str], interrupted: bool = False) -> Image:

@@ -28,7 +28,8 @@ DTYPE = flag(Literal["float32", "same"], "Type of the values written; `same` rou
 STD = flag(
     bool,
     "Write a standard deviation for every pixel beside each output, as OUT_std.tif: a map of where the answer is less "
-    "certain; on real images the error is about 1 to 1.4 times as large on average. So does --uncertainty.",
+    "certain; on eight real crops the error was 0.9 to 1.4 times as large on average, on an "
+    "empty one twice. So does --uncertainty.",
     "--std",
 )
 OVERWRITE = flag(

@@ -101,12 +101,12 @@ def _places(out: Path, resume: bool, overwrite: bool) -> Path:
     checkpoint = out.with_name(f"{out.stem}.checkpoint{SUFFIX}")
     if resume and not checkpoint.exists():
         raise UsageError(f"There is no checkpoint {checkpoint} to resume from: leave out --resume to start anew.")
-    if out.exists() and not (overwrite or resume):
-        raise UsageError(f"{out} exists: choose another OUT, or say --overwrite.")
     if checkpoint.exists() and not (overwrite or resume):
         raise UsageError(
             f"{checkpoint} is left of a training that was stopped: say --resume, or --overwrite to start anew."
         )
+    if out.exists() and not (overwrite or resume):
+        raise UsageError(f"{out} exists: choose another OUT, or say --overwrite.")
     check_writable(out.parent)
     return checkpoint
 
