@@ -233,7 +233,8 @@ def test_an_image_too_large_for_one_fit_goes_in_pieces(how: DIP, monkeypatch: py
         assert final.chosen <= final.step <= final.total == how.steps
     assert steps == sorted(steps)
     assert len(notes) == 1
-    assert final.image.provenance["for_lack_of_memory"] == notes
+    (told,) = final.image.provenance["for_lack_of_memory"]
+    assert notes[0].startswith(told)  # so short a fit from noise is also told to be too bright
     assert np.asarray(final.image.pixels).shape == image.shape
 
 
