@@ -9,28 +9,21 @@ from pathlib import Path
 from cyclopts import App
 
 from napari_dip.cli import export, restoring, training
+from napari_dip.cli.call import Call
 from napari_dip.cli.flags import (
     AFFINE,
-    AXES,
     CLEAN,
     CONFIG,
     DATA_RANGE,
     DEMO_OUT,
-    DRY_RUN,
-    DTYPE,
     FILE,
     INPUTS,
     JSON,
     MODEL,
-    OUT,
-    OVERWRITE,
-    PATTERN,
     QUIET,
-    RECURSIVE,
     RESTORED,
     SAVE_CONFIG,
     SCHEDULER,
-    SHARD,
     STD,
     WORKERS,
     Chosen,
@@ -87,92 +80,43 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         inputs: list[Path],
         /,
         *,
-        out: Path,
+        call: Call,
         method_name: str = method.method,
         model: Path | None = None,
         preset: str = next(iter(method.presets)),
-        device: str = "auto",
-        axes: str | None = None,
-        dtype: str = "float32",
         std: bool = False,
-        overwrite: bool = False,
-        dry_run: bool = False,
-        shard: str | None = None,
         workers: int | None = None,
         scheduler: str | None = None,
-        pattern: str = "*",
-        recursive: bool = True,
         config: Path | None = None,
         save_config: Path | None = None,
-        json: bool = False,
-        quiet: bool = False,
         how: Settings | None = None,
     ) -> int:
         """Denoise images; a stack goes plane by plane.
 
         Ctrl-C keeps the answer so far: it is written, and the files not yet begun are left.
         """
-        from napari_dip.batch.config import saved, write_config
-        from napari_dip.batch.work import Task, with_model
         from napari_dip.cli.cluster import spread_of
-        from napari_dip.cli.denoise import run
+        from napari_dip.cli.denoise import asked, run
 
         settings = settings_of(method, preset, how)
         if model is not None and (how is not None or preset != next(iter(method.presets))):
             raise UsageError("--model brings its own settings: leave out --preset and the settings of a fit.")
-        if std and model is not None:
-            raise UsageError("A trained model gives no standard deviation: leave out --std or --model.")
-        if save_config is not None and not dry_run:
-            more = {
-                "device": device,
-                "axes": axes,
-                "dtype": dtype,
-                "std": std,
-                "pattern": pattern,
-                "recursive": recursive,
-            }
-            write_config(save_config, saved(settings, preset, model, **more), overwrite=overwrite)
-        if std:
-            settings = settings.with_uncertainty()
-        std = std or (model is None and settings.std_from != "none")
-        task = Task(
-            settings,
-            device,
-            axes,
-            dtype,
-            overwrite,
-            dry_run=dry_run,
-            shard=shard,
-            std=std,
-            pattern=pattern,
-            recursive=recursive,
-        )
-        if model is not None:
-            task = with_model(task, model)
         to = spread_of(workers, scheduler)
-        return run(inputs, out, task, Talk(json, quiet), to) if to else run(inputs, out, task, Talk(json, quiet))
+        return run(inputs, call.out, asked(call, settings, preset, model, std, save_config), call.talk, to)
 
-    names = flag(choice(METHODS), methods_help(), "--method")
+    shared = common(method)
     return annotated(
         denoise,
         inputs=INPUTS,
-        out=OUT,
-        method_name=names,
+        method_name=flag(choice(METHODS), methods_help(), "--method"),
         model=MODEL,
-        axes=AXES,
-        dtype=DTYPE,
+        preset=shared["preset"],
         std=STD,
-        overwrite=OVERWRITE,
-        dry_run=DRY_RUN,
-        shard=SHARD,
         workers=WORKERS,
         scheduler=SCHEDULER,
-        pattern=PATTERN,
-        recursive=RECURSIVE,
         config=CONFIG,
         save_config=SAVE_CONFIG,
-        quiet=QUIET,
-        **common(method),
+        how=shared["how"],
     )
 
 

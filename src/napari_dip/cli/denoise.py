@@ -5,20 +5,45 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.batch import records as states
+from napari_dip.batch.config import saved, write_config
 from napari_dip.batch.records import Table, rehearsed
-from napari_dip.batch.work import Outcome, Task, done_before, guarded, jobs_of
+from napari_dip.batch.work import Outcome, Task, done_before, guarded, jobs_of, with_model
 from napari_dip.cli.cluster import spread_out
 from napari_dip.cli.follow import fit
 from napari_dip.cli.talk import DONE, FAILED, Talk, minutes
+from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_dip.batch.plan import Job
+    from napari_dip.cli.call import Call
     from napari_dip.cli.cluster import Spread
     from napari_dip.images.image import Image
+    from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
+
+
+def asked(call: Call, settings: Settings, preset: str, model: Path | None, std: bool, save_config: Path | None) -> Task:
+    """Return what a call of ``denoise`` asks for; its settings are written as a file where that is asked, too.
+
+    Raises
+    ------
+    UsageError
+        When the flags do not go together, or the file cannot be written.
+    """
+    if std and model is not None:
+        raise UsageError("A trained model gives no standard deviation: leave out --std or --model.")
+    if save_config is not None and not call.dry_run:
+        names = ("device", "axes", "dtype", "pattern", "recursive")
+        values = saved(settings, preset, model, std=std, **{name: getattr(call, name) for name in names})
+        write_config(save_config, values, overwrite=call.overwrite)
+    if std:
+        settings = settings.with_uncertainty()
+    std = std or (model is None and settings.std_from != "none")
+    task = call.task(settings, std=std)
+    return task if model is None else with_model(task, model)
 
 
 def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk, to: Spread | None = None) -> int:

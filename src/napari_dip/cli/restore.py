@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.batch.work import Task
 from napari_dip.cli.denoise import run
 from napari_dip.errors import UsageError
 from napari_dip.images.digest import sha256
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dip.batch.work import Begin
-    from napari_dip.cli.restoring import Call
+    from napari_dip.cli.call import Call
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
 
@@ -101,21 +100,8 @@ def _run(
     outline: Callable[[Image], Image] | None = None,
 ) -> int:
     """Work on the inputs; `made` says beside the settings what the outputs are made from."""
-    task = Task(
-        how,
-        call.device,
-        call.axes,
-        call.dtype,
-        call.overwrite,
-        call.dry_run,
-        call.shard,
-        begin=begin,
-        check=check,
-        outline=outline,
-        made={"settings": how.described(), **made},
-        pattern=call.pattern,
-        recursive=call.recursive,
-    )
+    told = {"settings": how.described(), **made}
+    task = call.task(how, begin=begin, check=check, outline=outline, made=told)
     return run(inputs, call.out, task, call.talk)
 
 

@@ -4,32 +4,11 @@
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from cyclopts import Parameter
-
-from napari_dip.cli.flags import (
-    AXES,
-    DEVICE,
-    DRY_RUN,
-    DTYPE,
-    INPUTS,
-    JSON,
-    OUT,
-    OVERWRITE,
-    PATTERN,
-    QUIET,
-    RECURSIVE,
-    SHARD,
-    annotated,
-    common,
-    flag,
-    flagged,
-    settings_of,
-)
-from napari_dip.cli.talk import Talk
+from napari_dip.cli.call import Call
+from napari_dip.cli.flags import INPUTS, annotated, common, flag, settings_of
 from napari_dip.settings import RESTORATIONS, Settings
 
 MASK = flag(
@@ -48,42 +27,6 @@ MODULE = flag(
     "what you trust. Pickled modules are never loaded.",
 )
 LAYER = flag(str, "The name of a layer, such as features.16; by default the network's output.")
-
-
-@Parameter(name="*")
-@dataclass(frozen=True)
-@flagged(
-    out=OUT,
-    device=DEVICE,
-    axes=AXES,
-    dtype=DTYPE,
-    overwrite=OVERWRITE,
-    dry_run=DRY_RUN,
-    shard=SHARD,
-    pattern=PATTERN,
-    recursive=RECURSIVE,
-    json=JSON,
-    quiet=QUIET,
-)
-class Call:
-    """The flags that all restorations share beside their settings."""
-
-    out: Path
-    device: str = "auto"
-    axes: str | None = None
-    dtype: str = "float32"
-    overwrite: bool = False
-    dry_run: bool = False
-    shard: str | None = None
-    pattern: str = "*"
-    recursive: bool = True
-    json: bool = False
-    quiet: bool = False
-
-    @property
-    def talk(self) -> Talk:
-        """Who tells how it goes."""
-        return Talk(self.json, self.quiet)
 
 
 def commands() -> list[tuple[str, Callable[..., int]]]:
@@ -152,6 +95,6 @@ def invert(
 
 
 def _verb(verb: Callable[..., int], task: str, **flags: Any) -> Callable[..., int]:
-    """Add the flags that all restorations share."""
+    """Add the flags that all restorations share, beside those of `Call`."""
     shared = common(RESTORATIONS[task])
     return annotated(verb, inputs=INPUTS, preset=shared["preset"], how=shared["how"], **flags)

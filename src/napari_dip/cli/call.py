@@ -1,0 +1,73 @@
+"""The flags that the verbs which work on files share.
+
+(No ``from __future__ import annotations``: cyclopts reads the annotations, and many are made at run time.)
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import Parameter
+
+from napari_dip.cli.flags import (
+    AXES,
+    DEVICE,
+    DRY_RUN,
+    DTYPE,
+    JSON,
+    OUT,
+    OVERWRITE,
+    PATTERN,
+    QUIET,
+    RECURSIVE,
+    SHARD,
+    flagged,
+)
+from napari_dip.cli.talk import Talk
+from napari_dip.settings import Settings
+
+if TYPE_CHECKING:
+    from napari_dip.batch.work import Task
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+@flagged(
+    out=OUT,
+    device=DEVICE,
+    axes=AXES,
+    dtype=DTYPE,
+    overwrite=OVERWRITE,
+    dry_run=DRY_RUN,
+    shard=SHARD,
+    pattern=PATTERN,
+    recursive=RECURSIVE,
+    json=JSON,
+    quiet=QUIET,
+)
+class Call:
+    """The flags of every verb that works on files, beside its settings."""
+
+    out: Path
+    device: str = "auto"
+    axes: str | None = None
+    dtype: str = "float32"
+    overwrite: bool = False
+    dry_run: bool = False
+    shard: str | None = None
+    pattern: str = "*"
+    recursive: bool = True
+    json: bool = False
+    quiet: bool = False
+
+    @property
+    def talk(self) -> Talk:
+        """Who tells how it goes."""
+        return Talk(self.json, self.quiet)
+
+    def task(self, settings: Settings, **more: Any) -> "Task":
+        """Return the work that the flags and `settings` ask for; `more` are other fields of `Task`."""
+        from napari_dip.batch.work import Task
+
+        names = ("device", "axes", "dtype", "overwrite", "dry_run", "shard", "pattern", "recursive")
+        return Task(settings, **{name: getattr(self, name) for name in names}, **more)
