@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_dip.batch.follow import followed
 from napari_dip.batch.plan import DONE_BEFORE, Job
 from napari_dip.batch.records import DONE, FAILED, recognised
 from napari_dip.batch.work import Outcome, Task, guarded, made_by, with_model
@@ -152,19 +153,11 @@ def work_on(order: Mapping[str, Any], job: Job, topic: str, number: int) -> dict
     task = task_of(order)
     task = replace(task, device=_share_of_machine(task.device, index, max(len(names), 1)))
 
-    def follow(image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
-        from napari_dip.api import iter_denoise
+    def moved(snapshot: Snapshot) -> None:
+        worker.log_event(topic, (number, snapshot.step / max(snapshot.total, 1)))
 
-        final, due = None, 0.0
-        for final in (task.begin or iter_denoise)(image, how=task.settings, device=task.device):
-            if final.note and final.note not in notes:
-                notes.append(final.note)
-            if time.monotonic() >= due:
-                worker.log_event(topic, (number, final.step / max(final.total, 1)))
-                due = time.monotonic() + MOVE_EVERY
-        if final is None:
-            raise ValueError("The method gave no answer.")
-        return final, False
+    def follow(image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
+        return followed(image, task, notes, moved, MOVE_EVERY)
 
     if not order["overwrite"] and job.target.exists():
         job = replace(job, begun=True)  # only a worker that was lost since can have made it

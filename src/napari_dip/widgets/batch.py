@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_dip.batch.config import read_config, saved, write_config
+from napari_dip.batch.records import TO_DO
 from napari_dip.batch.work import Task
 from napari_dip.errors import UsageError
 from napari_dip.widgets.batching import BatchRun, ordered
@@ -26,6 +27,7 @@ from napari_dip.widgets.choices import Choices
 from napari_dip.widgets.dock import SCROLL_BAR, WIDTH
 from napari_dip.widgets.filesbox import FilesBox
 from napari_dip.widgets.filetable import FileTable
+from napari_dip.widgets.leaving import Leaving
 from napari_dip.widgets.modelbox import ModelBox
 from napari_dip.widgets.opening import open_job
 from napari_dip.widgets.preferences import preferences
@@ -48,7 +50,7 @@ HELP = {
 }
 
 
-class BatchWidget(QWidget):
+class BatchWidget(Leaving):
     """Denoises the files of a folder, and shows what became of each.
 
     Parameters
@@ -160,17 +162,6 @@ class BatchWidget(QWidget):
         if self.run is not None:
             self.run.stop()
 
-    def closeEvent(self, event: Any) -> None:
-        """Leave when closed as a window of its own."""
-        self.leave()
-        super().closeEvent(event)
-
-    def event(self, event: Any) -> bool:
-        """Leave when the dock is closed: napari then takes the widget out of it."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.leave()
-        return bool(super().event(event))
-
     def _on_planned(self, jobs: Sequence[Job]) -> None:
         self.table.show_jobs(jobs)
         self.bar.setRange(0, 1000 * max(len(jobs), 1))
@@ -183,6 +174,8 @@ class BatchWidget(QWidget):
 
     def _on_worked(self, number: int, record: dict[str, Any]) -> None:
         self.table.show_record(number, record)
+        if record["status"] == TO_DO:  # a rehearsal: nothing moves on
+            return
         self.bar.setValue(1000 * (number + 1))
         self.bar.setFormat(f"{number + 1} of {len(self.table.jobs)} files")
 

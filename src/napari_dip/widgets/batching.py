@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_dip.batch.follow import followed
 from napari_dip.batch.records import BEFORE, DONE, FAILED, TO_DO, Table, rehearsed
 from napari_dip.batch.work import done_before, guarded, jobs_of, with_model
 from napari_dip.widgets.run import free_memory
@@ -138,20 +138,11 @@ class BatchRun(QObject):
 
     def _follow(self, number: int, task: Task, image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
         """Follow the work on one file to its end, or until it is stopped."""
-        from napari_dip import api
 
-        final, due = None, 0.0
-        for final in (task.begin or api.iter_denoise)(image, how=task.settings, device=task.device):
-            if final.note and final.note not in notes:
-                notes.append(final.note)
-            if time.monotonic() >= due:
-                self.moved.emit(number, final.step, final.total)
-                due = time.monotonic() + MOVE_EVERY
-            if self.stopping.is_set():
-                break
-        if final is None:
-            raise ValueError("the method gave no answer.")
-        return final, self.stopping.is_set()
+        def moved(snapshot: Snapshot) -> None:
+            self.moved.emit(number, snapshot.step, snapshot.total)
+
+        return followed(image, task, notes, moved, MOVE_EVERY, self.stopping.is_set)
 
 
 def in_the_dock(sentence: str) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dip.snapshot import unchanged
 from napari_dip.widgets.choices import Choices
 from napari_dip.widgets.input import InputBox
 from napari_dip.widgets.iterates import add_iterates, shown_iterate
+from napari_dip.widgets.leaving import Leaving
 from napari_dip.widgets.panel import Panel
 from napari_dip.widgets.preferences import preferences
 from napari_dip.widgets.rows import Rows, scrolled
@@ -29,7 +29,7 @@ WIDTH = 330
 SCROLL_BAR = 24
 
 
-class FitDock(QWidget):
+class FitDock(Leaving):
     """Runs a fit on one image layer and shows the answer as it comes, on one layer.
 
     Parameters
@@ -132,17 +132,6 @@ class FitDock(QWidget):
         """Take the width that napari's fonts and style ask for, which are known only now."""
         super().showEvent(event)
         self._widen()
-
-    def closeEvent(self, event: Any) -> None:
-        """Leave when closed as a window of its own."""
-        self.leave()
-        super().closeEvent(event)
-
-    def event(self, event: Any) -> bool:
-        """Leave when the dock is closed: napari then takes the widget out of it, and hiding does not."""
-        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self.leave()
-        return bool(super().event(event))
 
     def order(self, source: Source, how: Settings) -> Order:
         """Return what a run on `source` is to do; a ValueError says in a sentence why it cannot."""
