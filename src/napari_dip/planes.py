@@ -123,13 +123,8 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
             for step in thinned(laddered(begin, plan), 1 if device.type == "cpu" else READ_EVERY):
                 total += (step.planned or planned[number]) - planned[number]
                 planned[number] = step.planned or planned[number]
-                made = {
-                    **record,
-                    **plan.told(),
-                    **work.found(),
-                    "steps_planned": planned[: number + 1],
-                    "steps_chosen": [*chosen, step.chosen],
-                }
+                counts = {"steps_planned": planned[: number + 1], "steps_chosen": [*chosen, step.chosen]}
+                made = {**record, **plan.told(), **work.found(), **counts}
                 yield Snapshot(
                     step=done + step.index,
                     total=total,

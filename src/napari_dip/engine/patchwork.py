@@ -8,13 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_dip.engine.patches import UNIT
 from napari_dip.images.tiles import Tiles
 from napari_dip.nets.bands import BANDS, REACH, rings_and_bands
 from napari_dip.nets.blindspot import RING_WIDTHS, mirror
-from napari_dip.nets.prior import PriorNet
+from napari_dip.nets.prior import AMPLITUDE, PriorNet
 
-AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
-NOISE_UNITS = 3.0  # what is averaged has noise of standard deviation 1/3
 SLOPE = 4.0  # of a sigmoid's inverse at its middle: weights of bands lie within 2 around 0
 RIDGE = 1e-6  # of the calibration, in units of the averaged image's variance
 
@@ -74,7 +73,7 @@ class Averages(Patchwork):
 
     def __init__(self, y: Tensor, tiles: Tiles, seed: int, noise: float, spacing: int) -> None:
         super().__init__(y, tiles, seed)
-        self.centre, self.unit = y.mean(), NOISE_UNITS * noise
+        self.centre, self.unit = y.mean(), UNIT * noise
         self.padded = mirror((y - self.centre) / self.unit, REACH)
         self.outputs = BANDS * len(y)
         height, width = tiles.shape

@@ -39,6 +39,7 @@ from napari_dip.engine.crops import random_crops, turn, turn_back
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
+from napari_dip.engine.patches import UNIT
 from napari_dip.nets.blindspot import BlindSpotNet, best_mixture, mirror, ring_means
 from napari_dip.settings import BlindSpotSettings
 
@@ -49,7 +50,6 @@ WARM_LOOKS = 8  # one of each orientation
 SPREAD_WEIGHT = 0.9  # of the past in the spread of looks: about the last ten
 LOOK_WEIGHT = 0.8  # of the past in the average of looks: about the last eight, one of each orientation
 SPREAD_UNITS = 4.0  # variance of the error at the knee of the softplus, in units of the noise's variance
-NOISE_UNITS = 3.0  # the network's input has noise of standard deviation 1/3
 FLOOR = 0.06  # of the noise's variance: at least that far off are predictions out of so few noisy pixels, see `look`
 BYTES_A_PIXEL = 180  # of memory for each pixel and channel, beside what a strip takes
 STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about this many pixels
@@ -86,20 +86,15 @@ def fit(
     Step
         One a gradient step; the answer changes at each look at the whole image.
     """
-    centre, unit = y.mean(), NOISE_UNITS * noise
+    centre, unit = y.mean(), UNIT * noise
     x = ((y - centre) / unit)[None]  # (1, C, Y, X)
     colours = len(y)
     with seeded(s.seed):
         net = BlindSpotNet(colours, s.channels, s.layers, 0 if guide is None else len(guide)).to(y.device)
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
-    seen = mirror((~hidden).float()[None], net.reach)
-    rings = ring_means(x)
-    start = best_mixture(x, rings)
-    views = [x, start, rings, *([] if guide is None else [standardised(guide)[None]])]
-    padded = torch.cat([*(mirror(view, net.reach) for view in views), seen], dim=1)
-    del rings, views  # as large as five images, and in `padded` now
-    variance = NOISE_UNITS**-2
-    error = ((x - start).square().mean() / variance - 1).clamp(0.01, 100).item()  # of the start, in units of the noise
+    variance = UNIT**-2
+    padded, left_open = _seen(x, hidden, guide, net.reach)
+    error = (left_open / variance - 1).clamp(0.01, 100).item()  # of the blur it starts at, in units of the noise
     net.offset.data[:, colours:] = math.log(math.expm1(error / SPREAD_UNITS))
     warm = bool(carried) and _starts_warm(net, carried or {}, padded[:, :-1])
     steps, looks = (warm_steps(s.steps), WARM_LOOKS) if warm else (s.steps, LOOKS)
@@ -130,6 +125,17 @@ def fit(
     if s.std_from == "iterates":
         stream = spread(stream, SPREAD_WEIGHT)
     yield from stream if carried is None else _carrying(stream, shown, carried)
+
+
+def _seen(x: Tensor, hidden: Tensor, guide: Tensor | None, reach: int) -> tuple[Tensor, Tensor]:
+    """Return what the network sees, mirrored at the borders, and the mean square that the blur leaves of x.
+
+    Its channels are x, the blur, the rings, the guide where there is one, and last which pixels are not hidden.
+    """
+    rings = ring_means(x)
+    blur = best_mixture(x, rings)
+    views = [x, blur, rings, *([] if guide is None else [standardised(guide)[None]]), (~hidden).float()[None]]
+    return torch.cat([mirror(view, reach) for view in views], dim=1), (x - blur).square().mean()
 
 
 def standardised(guide: Tensor) -> Tensor:
@@ -166,8 +172,8 @@ def _starts_warm(net: BlindSpotNet, carried: dict[str, Tensor], views: Tensor) -
 def _surprise(net: BlindSpotNet, views: Tensor) -> float:
     """Return the mean negative log likelihood of all pixels under their neighbours, up to a constant."""
     total, count = 0.0, 0
-    for mean, v, measured in predictions(net, views, NOISE_UNITS**-2, 0):
-        both = v + NOISE_UNITS**-2
+    for mean, v, measured in predictions(net, views, UNIT**-2, 0):
+        both = v + UNIT**-2
         total += float(((mean - measured).square() / both + both.log()).sum())
         count += measured.numel()
     return total / count

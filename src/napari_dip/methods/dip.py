@@ -29,12 +29,11 @@ from napari_dip.engine.filters import averaged, backtracked, early_stopped, held
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.operators import Identity, Operator
 from napari_dip.nets.build import build_net
-from napari_dip.nets.prior import PriorNet
+from napari_dip.nets.prior import AMPLITUDE, PriorNet
 from napari_dip.nets.resunet import masks_of
 from napari_dip.settings import PriorSettings
 
 MOST_OFF = 0.02  # of the range, by which an answer may be too bright without a word
-AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
 SPREAD_WEIGHT = 0.99  # of the past in the spread of iterates: about the last hundred
 MASKS = 8  # dropout masks that the answer's spread is taken over
 MAPS_ALIVE = 20  # feature maps of full size and width held for the gradient: 13 to 17 measured (skip, resnet, unet)

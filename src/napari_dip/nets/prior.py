@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
+
 
 class PriorNet(nn.Module):
     """A network that maps z to an image in (0, 1).

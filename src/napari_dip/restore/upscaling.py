@@ -165,11 +165,12 @@ def _enlarge(how: Upscale, factor: int, down: str, y: Tensor, unit: UnitRange, i
 
     from napari_dip.engine.operators import Downsampled
     from napari_dip.methods import dip
+    from napari_dip.nets.prior import AMPLITUDE
 
     generator = torch.Generator().manual_seed(how.seed)
     z: Tensor | int = how.input_channels
     if how.z == "enlarged":
         large = torch.as_tensor(enlarged_plane(y.double().cpu().numpy(), factor), dtype=torch.float32)
-        noise = dip.AMPLITUDE * torch.rand((how.input_channels, *large.shape[1:]), generator=generator)
+        noise = AMPLITUDE * torch.rand((how.input_channels, *large.shape[1:]), generator=generator)
         z = torch.cat([large, noise]).to(y.device)
     return dip.fit(y, how, generator, z, Downsampled(factor, down))
