@@ -19,7 +19,7 @@ from napari_dip.settings import DIP, METHODS, PatchDIP, Settings
 def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """Stand in for the work, and remember what was asked for."""
     seen: list[Task] = []
-    monkeypatch.setattr("napari_dip.cli.denoise.run", lambda inputs, out, task, talk: seen.append(task) or 0)
+    monkeypatch.setattr("napari_dip.cli.denoise.run", lambda inputs, out, task, *_: seen.append(task) or 0)
     return seen
 
 

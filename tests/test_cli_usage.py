@@ -104,7 +104,7 @@ def test_a_place_that_must_not_be_written_is_refused(
 def flags_of(method: type[Settings], monkeypatch: pytest.MonkeyPatch, words: list[str]) -> Settings:
     """The settings that a command line leads to."""
     seen: list[Settings] = []
-    monkeypatch.setattr("napari_dip.cli.denoise.run", lambda inputs, out, task, talk: seen.append(task.settings) or 0)
+    monkeypatch.setattr("napari_dip.cli.denoise.run", lambda inputs, out, task, *_: seen.append(task.settings) or 0)
     assert main(["denoise", "x.tif", "-o", "y.tif", "--method", method.method, *words]) == 0
     return seen[0]
 
