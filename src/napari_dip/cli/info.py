@@ -32,6 +32,8 @@ def run(path: Path, talk: Talk) -> int:
     talk.say(f"  shape  {' x '.join(map(str, image.shape))}")
     talk.say(f"  dtype  {image.dtype}")
     talk.say(f"  scale  {sizes(image)}")
+    if image.channels:
+        talk.say(f"  channels  {', '.join(image.channels)}")
     if provenance:
         talk.say("  made by napari-dip:")
         for line in _lines(provenance, depth=2):
@@ -46,6 +48,7 @@ def run(path: Path, talk: Talk) -> int:
             "dtype": str(image.dtype),
             "scale": list(image.scale),
             "units": list(image.units),
+            "channels": list(image.channels),
             "provenance": provenance,
         }
     )

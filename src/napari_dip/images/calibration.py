@@ -142,17 +142,19 @@ def ome_calibration(attributes: Mapping[str, object]) -> Calibration:
     return found
 
 
-def ome_header(xml: str) -> tuple[dict[str, str], list[str]]:
-    """Return the first image's Pixels attributes and the file's comments; empty if the OME-XML is broken."""
+def ome_header(xml: str) -> tuple[dict[str, str], list[str], list[str]]:
+    """Return the first image's Pixels attributes, its channels' names, and the comments; empty if broken."""
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:  # OME-XML has neither; entities can be made to fill the memory
-        return {}, []
+        return {}, [], []
     try:
         root = ElementTree.fromstring(xml)
     except (ElementTree.ParseError, ValueError):
-        return {}, []
+        return {}, [], []
     pixels = root.find(".//{*}Image/{*}Pixels")
     comments = [node.text or "" for node in root.iterfind(".//{*}CommentAnnotation/{*}Value")]
-    return dict(pixels.attrib) if pixels is not None else {}, comments
+    if pixels is None:
+        return {}, [], comments
+    return dict(pixels.attrib), [node.get("Name", "") for node in pixels.iterfind("{*}Channel")], comments
 
 
 def positive(value: object) -> float | None:

@@ -47,13 +47,16 @@ class Image:
         The unit of each axis, ``"pixel"`` by default.
     name : str
         What to call it: a file's stem, a layer's name.
+    channels : tuple of str, optional
+        The names of the channels, one each along C, or the only one's where there is no C; none by default, and none
+        for RGB.
     provenance : mapping
         What made it, ready for JSON; empty for raw data.
 
     Raises
     ------
     ValueError
-        When axes, scale, units and shape do not agree.
+        When axes, scale, units, channels and shape do not agree.
     """
 
     pixels: ArrayLike
@@ -62,6 +65,7 @@ class Image:
     units: tuple[str, ...] = ()
     name: str = ""
     provenance: Mapping[str, object] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
@@ -75,6 +79,10 @@ class Image:
             object.__setattr__(self, name, values)
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
             raise ValueError(f"scale must be positive and finite on every axis; given was {self.scale}.")
+        object.__setattr__(self, "channels", tuple(self.channels))
+        count = 0 if self.is_rgb else shape[axes.index("C")] if "C" in axes else 1
+        if self.channels and len(self.channels) != count:
+            raise ValueError(f"channels names {len(self.channels)} channels; an image {axes} of {shape} has {count}.")
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_dip.images.calibration import clean_unit, positive
 from napari_dip.images.cast import cast_pixels
+from napari_dip.images.channels import named, omero_names, unnamed
 from napari_dip.images.image import LETTERS, Image
 from napari_dip.images.mapped import forget
 from napari_dip.images.record import KEY, pack, unpack
@@ -87,6 +88,7 @@ def read_zarr(path: Path, axes: str | None = None) -> Image:
         units=tuple(unit for _, unit in found) if len(found) == len(letters) else (),
         name=name,
         provenance=_provenance(node),
+        channels=named(omero_names(attributes), letters, array.shape) if len(letters) == len(array.shape) else (),
     )
 
 
@@ -169,8 +171,9 @@ def _describe(
     group.attrs["multiscales"] = [{"version": "0.4", "name": name, "axes": axes, "datasets": datasets}]
     channels = shapes[0][order.index("C")] if "C" in order else 1
     colours = ["FFFFFF"] if channels == 1 else ["FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF"]
+    names = image.channels or unnamed(channels)
     group.attrs["omero"] = {
-        "channels": [{"label": f"C{i}", "color": colours[i % len(colours)], "active": True} for i in range(channels)]
+        "channels": [{"label": names[i], "color": colours[i % len(colours)], "active": True} for i in range(channels)]
     }
     group.attrs[KEY] = pack(image, {})
 

@@ -13,6 +13,7 @@ from pathlib import PurePath
 from typing import Any
 
 from napari_dip.images.calibration import Calibration, agree, clean_unit, positive
+from napari_dip.images.channels import named
 from napari_dip.images.image import Image
 
 KEY = "napari-dip"
@@ -70,7 +71,9 @@ def unpack(texts: Iterable[object]) -> Record | None:
     return None
 
 
-def restore(record: Record, pixels: Any, letters: str, found: Calibration, name: str) -> Image | None:
+def restore(
+    record: Record, pixels: Any, letters: str, found: Calibration, name: str, channels: tuple[str, ...] = ()
+) -> Image | None:
     """Lay pixels out as the record says: order of axes, singletons, exact sizes.
 
     Parameters
@@ -83,6 +86,8 @@ def restore(record: Record, pixels: Any, letters: str, found: Calibration, name:
         What its tags say now; it wins where it is not what was written.
     name : str
         The new image's name.
+    channels : tuple of str
+        The names of its channels.
 
     Returns
     -------
@@ -105,6 +110,7 @@ def restore(record: Record, pixels: Any, letters: str, found: Calibration, name:
             units=record.units if untouched else tuple(unit for _, unit in sizes),
             name=name,
             provenance=record.provenance,
+            channels=named(channels, record.axes, pixels.shape),
         )
     except ValueError:
         return None

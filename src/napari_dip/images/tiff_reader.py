@@ -19,6 +19,7 @@ import numpy as np
 import tifffile
 
 from napari_dip.images.calibration import Calibration, imagej_calibration, ome_calibration, ome_header
+from napari_dip.images.channels import named, names_of_labels
 from napari_dip.images.image import LETTERS, RGB_SIZES, Image
 from napari_dip.images.pages import Pages
 from napari_dip.images.record import Record, restore, unpack
@@ -55,6 +56,7 @@ class _Raw:
     letters: str
     calibration: Calibration
     record: Record | None
+    channels: tuple[str, ...] = ()
 
 
 def read_tiff(path: Path, axes: str | None = None) -> Image:
@@ -63,7 +65,7 @@ def read_tiff(path: Path, axes: str | None = None) -> Image:
     name = path.name.split(".")[0] or path.stem
     if raw.record is not None and axes in (None, raw.record.axes):
         letters, pixels = _named_colour(raw)
-        image = restore(raw.record, pixels, letters, raw.calibration, name)
+        image = restore(raw.record, pixels, letters, raw.calibration, name, raw.channels)
         if image is not None:
             return image
     pixels, letters = _by_letters(raw, path) if axes is None else _by_request(raw, axes.upper())
@@ -75,13 +77,14 @@ def read_tiff(path: Path, axes: str | None = None) -> Image:
         units=tuple(unit for _, unit in sizes),
         name=name,
         provenance=raw.record.provenance if raw.record else {},
+        channels=named(raw.channels, letters, pixels.shape) if len(letters) == len(pixels.shape) else (),
     )
 
 
 def read_tiff_record(path: Path) -> Record | None:
     """Read only our record of a TIFF file, None where it has none."""
     with _opened(path) as tif:
-        return unpack(_header(tif)[1])
+        return unpack(_header(tif).texts)
 
 
 def _by_letters(raw: _Raw, path: Path) -> tuple[Any, str]:
@@ -130,14 +133,15 @@ def _load(path: Path) -> _Raw:
         series = tif.series[0]
         if len(tif.series) > 1:
             warnings.warn(f"{path.name} holds {len(tif.series)} images; the first one is read.", stacklevel=4)
-        calibration, texts = _header(tif)
+        header = _header(tif)
         letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
         if 0 in shape:
             raise _Damaged
         pixels = _pixels(tif, path, series)
         if isinstance(pixels, Pages) and letters[-1] == "S":  # of grey pages; their last axes are Y and X
             letters, shape = letters[:-1], shape[:-1]
-        return _Raw(pixels.reshape(shape), letters, calibration, unpack(texts))
+        names = header.channels or names_of_labels(header.labels, letters, shape)
+        return _Raw(pixels.reshape(shape), letters, header.calibration, unpack(header.texts), names)
 
 
 def _pixels(tif: tifffile.TiffFile, path: Path, series: tifffile.TiffPageSeries) -> Any:
@@ -151,18 +155,28 @@ def _pixels(tif: tifffile.TiffFile, path: Path, series: tifffile.TiffPageSeries)
     return np.memmap(path, series.dtype.newbyteorder(tif.byteorder), "r", offset, series.shape)
 
 
-def _header(tif: tifffile.TiffFile) -> tuple[Calibration, list[object]]:
-    """Return what the tags say about sizes, and the texts among which our record may be."""
+@dataclass(frozen=True)
+class _Header:
+    """What the tags say: sizes, the texts among which our record may be, and the names of channels or planes."""
+
+    calibration: Calibration
+    texts: list[object]
+    channels: tuple[str, ...] = ()
+    labels: object = None
+
+
+def _header(tif: tifffile.TiffFile) -> _Header:
     if tif.is_ome:
-        attributes, comments = ome_header(tif.ome_metadata or "")
-        return ome_calibration(attributes), list(comments)
+        attributes, names, comments = ome_header(tif.ome_metadata or "")
+        return _Header(ome_calibration(attributes), list(comments), tuple(names))
     if tif.is_imagej:
         metadata = tif.imagej_metadata or {}
         tags = tif.pages.first.tags
         sizes = {key.lower(): tags.valueof(key) for key in ("XResolution", "YResolution", "ResolutionUnit")}
         info = metadata.get("Info", "")
-        return imagej_calibration({**metadata, **sizes}), info if isinstance(info, list) else [info]
-    return {}, []
+        texts = info if isinstance(info, list) else [info]
+        return _Header(imagej_calibration({**metadata, **sizes}), texts, labels=metadata.get("Labels"))
+    return _Header({}, [])
 
 
 class _Damaged(Exception):

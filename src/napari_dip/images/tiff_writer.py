@@ -15,6 +15,7 @@ import tifffile
 
 from napari_dip.images.calibration import imagej_calibration, imagej_tags, ome_attributes, ome_calibration
 from napari_dip.images.cast import cast_pixels
+from napari_dip.images.channels import labels_of
 from napari_dip.images.mapped import forget
 from napari_dip.images.record import KEY, pack
 
@@ -111,6 +112,8 @@ def _imagej_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
     metadata: dict[str, Any] = {key: tags[key] for key in ("unit", "spacing", "finterval") if key in tags}
     if "C" in image.axes and not image.is_rgb:
         metadata["mode"] = "composite"
+    if labels := labels_of(image):
+        metadata["Labels"] = labels
     options = {"resolution": (tags["xresolution"], tags["yresolution"])} if "xresolution" in tags else {}
     # ImageJ without a resolution means 1 pixel; the reader finds the tag (1, 1) then, hence the same here.
     read_back = {"xresolution": 1, "yresolution": 1, **tags}
@@ -123,4 +126,5 @@ def _ome_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
     comment = {"Namespace": KEY, "Value": pack(image, ome_calibration(attributes))}
     name = "".join(c for c in image.name if c.isprintable()) or KEY  # XML knows no control characters
     identity = f"urn:uuid:{uuid4()}"  # tifffile's own would hold the machine's network address
-    return {"UUID": identity, "Name": name, **attributes, "CommentAnnotation": comment}, {}
+    channels = {"Channel": {"Name": list(image.channels)}} if image.channels else {}
+    return {"UUID": identity, "Name": name, **attributes, **channels, "CommentAnnotation": comment}, {}
