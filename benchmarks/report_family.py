@@ -293,6 +293,8 @@ def main() -> None:
         ("fmd_1500", "The same, 1500 steps, with Noise2Void and Neighbor2Neighbor"),
         ("widefield", "FMD, wide-field: noise that neighbours share"),
         ("gaussian25", "Six photographs, sigma 25, 600 steps"),
+        ("poisson30", "Six photographs, Poisson noise (peak 30), 600 steps"),
+        ("speckle0.1", "Six photographs, speckle (variance 0.1), 600 steps"),
         ("repeats", "One confocal field: IDDP from one capture, Noise2Noise from 20; 600 steps"),
         ("w2s", "W2S, wide-field, 600 steps"),
         ("fmd_tree", "The full FMD, test_mix"),

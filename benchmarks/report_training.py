@@ -26,10 +26,43 @@ def rates() -> str:
 
 
 def stability() -> str:
-    """Count the collapses."""
-    result = load("stability")
-    if result is None:
+    """Count the collapses, of short runs and of long ones."""
+    short, long = load("stability"), load("stability_long")
+    if short is None:
         return ""
+    text = (
+        "## Does it collapse?\n\nDefault preset but for what the command sets: a start at a plain blur, so that all steps are IDDP's own, and a narrow "
+        "network, **a reduced size**; every run is a seed of its own. q is the share of the redrawn noise that the network lets "
+        f"through; the watch alarms at {short['alarm_at']}. PSNR of one image a set, on W2S after an affine match; less than 1 dB over raw or "
+        "more than 1 dB below the Gaussian counts as a collapse.\n\n"
+        + table(COLLAPSE, _collapses(short))
+        + "\n"
+        + made_by(short, "python benchmarks/stability.py --steps 200 --set start=\"'blur'\" channels=16")
+    )
+    if long is None:
+        return text
+    return (
+        text
+        + "\nTen times the default's steps, seed 0; *fmd* is the default preset, *gaussian25* starts at a plain blur with 16 channels, so that all "
+        "steps are IDDP's own.\n\n"
+        + table(COLLAPSE, _collapses(long))
+        + "\n"
+        + made_by(
+            long,
+            "python benchmarks/stability.py --long --name stability_long --data fmd` and `--data gaussian25 --set "
+            "start=\"'blur'\" channels=16",
+        )
+    )
+
+
+COLLAPSE = [
+    *("data", "steps", "runs", "collapsed in silence", "ended with the reason", "went back and on"),
+    *("q at last, worst", "q smoothed, worst", "dB over raw", "dB over the Gaussian"),
+]
+
+
+def _collapses(result: dict) -> list[list[str]]:
+    """Return a row for each data set and length."""
     groups: dict[tuple[str, int], list[dict]] = {}
     for run in result["runs"].values():
         groups.setdefault((run["data"], run["steps"]), []).append(run)
@@ -46,17 +79,7 @@ def stability() -> str:
             found = [run[key] for run in well]
             row.append(f"{min(found):+.2f} to {max(found):+.2f}" if found else "")
         rows.append(row)
-    head = ["data", "steps", "runs", "collapsed in silence", "ended with the reason", "went back and on"]
-    head += ["q at last, worst", "q smoothed, worst", "dB over raw", "dB over the Gaussian"]
-    return (
-        "## Does it collapse?\n\nDefault preset but for what the command sets: a start at a plain blur, so that all steps are IDDP's own, and a narrow "
-        "network, **a reduced size**; every run is a seed of its own. q is the share of the redrawn noise that the network lets "
-        f"through; the watch alarms at {result['alarm_at']}. PSNR of one image a set, on W2S after an affine match; less than 1 dB over raw or "
-        "more than 1 dB below the Gaussian counts as a collapse.\n\n"
-        + table(head, rows)
-        + "\n"
-        + made_by(result, "python benchmarks/stability.py --steps 200 --set start=\"'blur'\" channels=16")
-    )
+    return rows
 
 
 def figures() -> str:
