@@ -86,6 +86,8 @@ def test_wrong_calls_are_wrong_usage(folder: Path, capsys: pytest.CaptureFixture
         (["train", raw, "-o", model, "--targets", raw], "takes no targets"),
         (["train", raw, "-o", model, "--method", "n2n", "--targets", raw], "its own target"),
         (["train", raw, "-o", model, "--alpha", "-1"], "alpha"),
+        (["train", raw, "-o", model, "--checkpoint-every", "nan"], "--checkpoint-every is nan; give seconds"),
+        (["train", raw, "-o", model, "--checkpoint-every", "-1"], "--checkpoint-every is -1; give seconds"),
         (["train", raw, "-o", model, "--gamma", "1"], "gamma"),
         (["denoise", raw, "-o", str(folder / "o"), "--model", str(folder / "taken.safetensors")], "no model"),
         (["denoise", raw, "-o", str(folder / "o"), "--model", model, "--steps", "3"], "its own settings"),

@@ -49,7 +49,7 @@ def test_score_refuses_what_it_can_not_judge(tmp_path: Path, capsys: pytest.Capt
     other = save(tmp_path / "other.tif", (9, 9))
     broken = tmp_path / "broken.tif"
     broken.write_bytes(b"II*\0")
-    assert main(["score", str(clean), str(clean)]) == 1
+    assert main(["score", str(clean), str(clean)]) == 2, "a flag is missing"
     assert "--data-range" in capsys.readouterr().err
     assert main(["score", str(clean), str(other), "--data-range", "1"]) == 1
     assert "shape" in capsys.readouterr().err
@@ -75,6 +75,22 @@ def test_info_shows_what_the_file_holds_and_what_made_it(tmp_path: Path, capsys:
     assert record["axes"] == "ZYX" and record["scale"] == pytest.approx([0.3, 0.1, 0.1])
     assert record["provenance"] == made_by
     assert main(["info", str(tmp_path / "nowhere.tif")]) == 1
+
+
+@pytest.mark.parametrize(
+    ("intercept", "words"),
+    [(-3.25, "variance = 2.5 * intensity - 3.25, as fitted\n"), (9.0, "intensity + 9, as fitted, a read noise of 3\n")],
+)
+def test_info_says_the_noise_as_the_line_that_it_is(
+    intercept: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "a.tif"
+    noise = {"gain": 2.5, "variance": intercept}
+    for record in (noise, [noise, None, noise], "nonsense"):
+        write(path, Image(np.zeros((3, 4), np.float32), provenance={"noise": record}), overwrite=True)
+        assert main(["info", str(path)]) == 0
+        text = capsys.readouterr().out
+        assert (words.strip() in text) == (record != "nonsense") and "variance: -" not in text
 
 
 def test_demo_writes_the_image_and_the_picture_and_says_the_figures(

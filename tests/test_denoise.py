@@ -166,6 +166,8 @@ def test_wrong_axes_and_devices_are_refused_at_the_call() -> None:
         (torch.OutOfMemoryError("CUDA out of memory"), "GPU ran out of memory"),
         (RuntimeError("shape mismatch"), "computation failed: shape mismatch"),
         (MemoryError(), "computer ran out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ..."), "computer ran out of memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "GPU ran out of memory"),
     ],
 )
 def test_errors_in_the_middle_become_ours(error: Exception, words: str, monkeypatch: pytest.MonkeyPatch) -> None:

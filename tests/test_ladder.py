@@ -15,7 +15,8 @@ from napari_dip.engine import apply as applying
 from napari_dip.engine import ladder, room
 from napari_dip.engine.ladder import Plan, laddered
 from napari_dip.engine.loop import Step
-from napari_dip.engine.room import free_memory, is_out_of_memory
+from napari_dip.engine.room import free_memory
+from napari_dip.errors import lack_of_memory
 from napari_dip.model import build
 from napari_dip.snapshot import Snapshot
 
@@ -33,12 +34,12 @@ ERRORS = (
 
 @pytest.mark.parametrize("error", ERRORS, ids=str)
 def test_lack_of_memory_is_known_whoever_says_it(error: Exception) -> None:
-    assert is_out_of_memory(error)
+    assert lack_of_memory(error)
 
 
 @pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), ValueError("out of memory"), KeyError("memory")])
 def test_other_errors_are_others(error: Exception) -> None:
-    assert not is_out_of_memory(error)
+    assert not lack_of_memory(error)
 
 
 def test_some_memory_is_free() -> None:
@@ -50,7 +51,7 @@ def test_the_ladder_has_every_rung_once_and_an_end() -> None:
     said = []
     while True:
         plan.used = 0 if plan.device == CPU else plan.pixels(512 * 512)
-        change = plan.step_down()
+        change = plan.step_down("GPU")
         if not change:
             break
         said.append(change)
@@ -66,7 +67,7 @@ def test_the_ladder_has_every_rung_once_and_an_end() -> None:
 def test_nothing_fitted_is_reduced() -> None:
     plan = Plan(GPU)
     plan.pixels(ladder.LEAST)
-    assert "CPU" in plan.step_down()
+    assert "CPU" in plan.step_down("GPU")
 
 
 def test_other_errors_and_the_last_rung_come_through() -> None:
@@ -112,7 +113,7 @@ def run(how: Any, image: np.ndarray = STACK) -> tuple[Snapshot, list[str]]:
     for final in iter_denoise(image, how, device="cpu"):
         notes.append(final.note)
     assert final is not None
-    return final, [note for note in notes if "Memory ran out" in note]
+    return final, [note for note in notes if "ran out of memory" in note]
 
 
 def test_applying_a_model_goes_on_in_smaller_tiles_from_the_second_plane(
@@ -130,7 +131,7 @@ def test_applying_a_model_goes_on_in_smaller_tiles_from_the_second_plane(
     failing_at(monkeypatch, net_class, "forward", too_large)
     final, said = run(model)
     assert len(said) == 1
-    assert said[0].count("Memory ran out") == len(changes(final)) > 0
+    assert said[0].count("ran out of memory") == len(changes(final)) > 0
     np.testing.assert_allclose(np.asarray(final.image.pixels), whole, rtol=1e-5)
     failed = [n for n in sizes[2:] if n > 1500]
     assert len(failed) == len(changes(final))  # remembered: the third plane asks for no more than it gets
@@ -191,7 +192,7 @@ def test_a_training_that_runs_out_of_memory_goes_on_on_the_cpu(monkeypatch: pyte
     failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == 8)
     made = list(iter_train(STACK, how))
     assert [snapshot.step for snapshot in made][-1] == 12
-    assert sum("Memory ran out" in snapshot.note for snapshot in made) == 1
+    assert sum("ran out of memory" in snapshot.note for snapshot in made) == 1
     assert made[-1].provenance["device"] == "cpu"
     assert denoise(STACK[0], made[-1].model, device="cpu").shape == STACK[0].shape
 
@@ -202,7 +203,7 @@ def test_a_restoration_that_runs_out_of_memory_ends_on_the_cpu(monkeypatch: pyte
     image[:, 5:8, 9] = np.nan
     failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == 3)
     made = list(iter_inpaint(image, how=Inpaint(steps=4, channels=4, layers=1)))
-    assert sum("Memory ran out" in snapshot.note for snapshot in made) == 1
+    assert sum("ran out of memory" in snapshot.note for snapshot in made) == 1
     assert len(changes(made[-1])) == 1
     assert np.isfinite(np.asarray(made[-1].image.pixels)).all()
 

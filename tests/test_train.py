@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 
 from napari_dip import IDDP, N2N, N2V, DenoiseError, Image, Nb2Nb, Supervised, denoise, iter_train, last, train, write
@@ -65,6 +67,18 @@ def test_a_stream_shows_preview_measures_and_model() -> None:
     early, late = (shots[k].model.net.state_dict() for k in (0, 29))
     assert any(not torch.equal(early[name], late[name]) for name in early), "a snapshot keeps the weights of its step"
     assert math.isfinite(end.criterion or math.nan) or not end.criterion
+
+
+@pytest.mark.parametrize("as_file", [False, True], ids=["array", "file"])
+def test_axes_are_those_of_data_and_preview_too(as_file: bool, tmp_path: Path) -> None:
+    stack: Any = np.moveaxis(np.asarray(repeats(3, 40).pixels), 0, -1).astype("float32")  # (Y, X, Z)
+    plane = stack[:32, :, 0]  # a preview of other axes than the stack
+    if as_file:
+        tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")  # says nothing of its axes
+        stack = tmp_path / "a.tif"
+    for preview, shape in ((stack, (40, 40)), (plane, (32, 40))):
+        first = next(iter_train(stack, IDDP(steps=2, **SMALL), preview=preview, axes="YXZ", device="cpu"))
+        assert first.image.axes == "YX" and first.image.shape == shape
 
 
 def test_validation_is_about_the_noise_where_the_network_is_good() -> None:
@@ -280,6 +294,9 @@ def test_wrong_calls_are_refused_before_any_work() -> None:
     for how in (IDDP(), N2V(), Nb2Nb()):
         with pytest.raises(ValueError, match=f"{how.method}.* takes no targets"):
             iter_train(repeats(), how, targets=repeats())
+    for every in (math.nan, -1.0):
+        with pytest.raises(ValueError, match="checkpoint_every is"):
+            iter_train(repeats(), checkpoint_every=every)
     rgb = Image(np.random.default_rng(0).poisson(30, (40, 40, 3)).astype("uint8"), "YXC")
     model = train(rgb, IDDP(steps=2, colours="together", **SMALL))
     assert np.asarray(denoise(rgb, model).pixels).shape == (40, 40, 3)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.errors import DenoiseError
+from napari_dip.errors import DenoiseError, lack_of_memory
 from napari_dip.images.canvas import Canvas
 from napari_dip.images.hot import repair
 from napari_dip.images.image import Image, PlaneIndex
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     Fit = Callable[[Tensor, UnitRange, PlaneIndex], Iterator[Step]]  # fits one plane (C, Y, X), in the unit range
     Finish = Callable[[NDArray[np.float64], PlaneIndex], NDArray[np.float64]]
 
+SHORT = {
+    "computer": "The computer ran out of memory; crop the image, take fewer channels, or close other programs.",
+    "GPU": "The GPU ran out of memory; crop the image, take fewer channels, or take device cpu.",
+}
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 
 
@@ -223,16 +227,8 @@ def _record(how: Settings, device: torch.device, found: Survey) -> dict[str, obj
 
 
 def translated(snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
-    """Turn torch's errors into ours: napari swallows a RuntimeError, and running out of GPU memory is one."""
+    """Turn torch's errors into ours: napari swallows a RuntimeError, and running out of memory is one."""
     try:
         yield from snapshots
-    except MemoryError as error:
-        raise DenoiseError("The computer ran out of memory; crop the image or close other programs.") from error
-    except RuntimeError as error:
-        import torch
-
-        if isinstance(error, torch.OutOfMemoryError):
-            raise DenoiseError(
-                "The GPU ran out of memory; crop the image, take fewer channels, or take device cpu."
-            ) from error
-        raise DenoiseError(f"The computation failed: {error}") from error
+    except (MemoryError, RuntimeError) as error:
+        raise DenoiseError(SHORT.get(lack_of_memory(error), f"The computation failed: {error}")) from error

@@ -82,12 +82,26 @@ def _lines(record: dict[str, Any], depth: int) -> list[str]:
     """Write a nested record as indented lines, escaped: text out of a file may hold control codes."""
     lines = []
     for key, value in record.items():
-        name = "  " * depth + ascii(key)[1:-1]
-        if isinstance(value, dict):
+        shown = "variance at intensity 0, as fitted" if key == "variance" and "gain" in record else ascii(key)[1:-1]
+        name = "  " * depth + shown
+        if key == "noise" and value:
+            models = value if isinstance(value, list) else [value]
+            lines.append(f"{name}: {'; '.join(map(_noise, models))}")
+        elif isinstance(value, dict):
             lines += [f"{name}:", *_lines(value, depth + 1)]
         else:
             lines.append(f"{name}: {_safe(value)}")
     return lines
+
+
+def _noise(model: Any) -> str:
+    """Write the line that was fitted to the noise; what it is at intensity 0 is no variance where it is negative."""
+    try:
+        gain, intercept = float(model["gain"]), float(model["variance"])
+    except (TypeError, KeyError, ValueError):  # a file may hold anything
+        return _safe(model)
+    sign, read = ("+", f", a read noise of {intercept**0.5:.3g}") if intercept >= 0 else ("-", "")
+    return f"variance = {gain:.4g} * intensity {sign} {abs(intercept):.4g}, as fitted{read}"
 
 
 def _safe(value: Any) -> str:

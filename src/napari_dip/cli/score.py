@@ -17,9 +17,9 @@ def run(clean_path: Path, restored_path: Path, data_range: float | None, affine:
     Raises
     ------
     UsageError
-        When the given range is none.
+        When the given range is none, or none is given and the clean image's type has none.
     ValueError, OSError
-        With a sentence, when a file can't be read, the shapes differ, or no range is known.
+        With a sentence, when a file can't be read or the shapes differ.
     """
     from napari_dip.images.files import read
     from napari_dip.images.metrics import data_range_of, psnr, ssim
@@ -28,7 +28,7 @@ def run(clean_path: Path, restored_path: Path, data_range: float | None, affine:
         raise UsageError(f"--data-range is {data_range}; it must be positive, such as 255 for 8-bit images.")
     clean, restored = read(clean_path), read(restored_path)
     if data_range is None and clean.dtype.kind == "f":
-        raise ValueError(
+        raise UsageError(
             f"The clean image {clean_path} is {clean.dtype}, which has no range of its own: "
             "say --data-range, such as 255 for values on the scale of 8 bits."
         )

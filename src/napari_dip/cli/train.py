@@ -59,6 +59,8 @@ def checked(task: Training, out: Path, overwrite: bool) -> Path:
     """Return the checkpoint's name, after every check that needs no data."""
     check_device(task.device)
     check_axes(task.axes)
+    if not task.checkpoint_every >= 0:  # no number (nan) is not either
+        raise UsageError(f"--checkpoint-every is {task.checkpoint_every:g}; give seconds, 0 or more.")
     return _places(out, task.resume, overwrite)
 
 

@@ -11,11 +11,12 @@ import gc
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from math import isqrt
+from typing import Literal
 
 import torch
 
 from napari_dip.engine.loop import Step
-from napari_dip.engine.room import is_out_of_memory
+from napari_dip.errors import lack_of_memory
 
 LEAST = 128 * 128  # pixels; smaller pieces would be mostly overlap
 
@@ -73,11 +74,13 @@ class Plan:
             told |= {"device": str(self.device), "out_of_memory": list(self.changes)}
         return told | ({"for_lack_of_memory": list(self.remarks)} if self.remarks else {})
 
-    def step_down(self) -> str:
-        """Take the next cheaper plan; return what changed, empty where nothing cheaper is left."""
+    def step_down(self, whose: Literal["computer", "GPU"]) -> str:
+        """Take the next cheaper plan; return what changed, empty where nothing is left that spares `whose` memory."""
         if self.used > LEAST:
             self.limit = max(LEAST, self.used // 2)
             said = f"in pieces of at most {isqrt(self.limit)} x {isqrt(self.limit)} pixels"
+        elif whose == "computer":  # the GPU's precision spares none of it, and the CPU takes more
+            return ""
         elif self.used and self.may_reduce and not self.reduced and self.device.type == "cuda":
             self.reduced = True
             said = "in half precision"
@@ -86,7 +89,7 @@ class Plan:
             said = "on the CPU, which is slower"
         else:
             return ""
-        self.changes.append(f"Memory ran out; the work goes on {said}.")
+        self.changes.append(f"The {whose} ran out of memory; the work goes on {said}.")
         return self.changes[-1]
 
 
@@ -121,7 +124,8 @@ def laddered(begin: Callable[[], Iterator[Step]], plan: Plan) -> Iterator[Step]:
                 yield step
             return
         except (RuntimeError, MemoryError) as error:
-            change = plan.step_down() if is_out_of_memory(error) else ""
+            whose = lack_of_memory(error)
+            change = plan.step_down("computer" if plan.device.type == "cpu" else whose) if whose else ""
             if not change:
                 raise
             said.append(change)

@@ -1,4 +1,4 @@
-"""How much memory is free, and whether an error says that there was too little."""
+"""How much memory is free."""
 
 from __future__ import annotations
 
@@ -10,15 +10,6 @@ import torch
 
 SHARE = 0.5  # of the free memory that one piece of work may take
 UNKNOWN = 2 << 30  # bytes taken for free where the system does not say
-
-# What torch says in an error of no type of its own: Linux, Windows, Apple's GPU, cuDNN and cuBLAS.
-_SIGNS = (
-    "can't allocate memory",
-    "not enough memory",
-    "cannot allocate memory",
-    "out of memory",
-    "alloc_failed",
-)
 
 
 def free_memory(device: torch.device) -> int:
@@ -59,11 +50,3 @@ def _left_to_the_group() -> int | None:
 def side_that_fits(device: torch.device, bytes_a_pixel: float) -> int:
     """Return the side of the largest square, in pixels, whose work takes no more than its share of free memory."""
     return isqrt(int(SHARE * free_memory(device) / bytes_a_pixel))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Say whether an error means that there was too little memory, of whatever device and library."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(sign in text for sign in _SIGNS)

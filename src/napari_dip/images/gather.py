@@ -55,9 +55,9 @@ def gather(
         If a file or folder is not there.
     """
     repeats = second == "capture"
-    scenes = [scene for item in _items(data) for scene in _scenes(item, repeats, together, axes, samples)]
+    scenes = [scene for item in _items(data, axes) for scene in _scenes(item, repeats, together, axes, samples)]
     if targets is not None:
-        others = [scene for item in _items(targets) for scene in _scenes(item, False, together, axes, samples)]
+        others = [scene for item in _items(targets, axes) for scene in _scenes(item, False, together, axes, samples)]
         scenes = _paired(_singles(scenes), _singles(others), second == "clean")
     scenes = [scene for scene in scenes if min(min(p.size) for p in scene.captures) >= SMALLEST]
     if not scenes:
@@ -76,16 +76,16 @@ def gather(
     return found
 
 
-def _items(data: Any) -> list[Path | Image]:
+def _items(data: Any, axes: str | None) -> list[Path | Image]:
     """Resolve folders and patterns; leave Images and arrays as they are."""
     if isinstance(data, Image):
         return [data]
     if isinstance(data, str | PathLike):
         return _paths(Path(data))
     if hasattr(data, "shape") and hasattr(data, "dtype"):
-        return [Image(data)]
+        return [Image(data, axes or "")]
     if isinstance(data, Sequence) and len(data):
-        return [item for part in data for item in _items(part)]
+        return [item for part in data for item in _items(part, axes)]
     raise ValueError(f"Training data are given as {type(data).__name__}; give files, folders, arrays or Images.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,15 +46,20 @@ class Preview:
         return cls(_image(crop, plane.source.name), data.standard(plane, how.stabilise))
 
     @classmethod
-    def of_image(cls, image: Any, how: Trained, channels: int) -> Preview:
+    def of_image(cls, image: Any, how: Trained, channels: int, axes: str | None = None) -> Preview:
         """Take an image that the user chose: its first plane.
+
+        Parameters
+        ----------
+        axes : str, optional
+            Letters of the training data; taken where they fit it.
 
         Raises
         ------
         ValueError
             If it has other channels than the training data.
         """
-        data = gather(image, together=how.colours == "together")
+        data = _gathered(image, how.colours == "together", axes)
         if data.channels != channels:
             raise ValueError(f"The preview has {data.channels} channels, the training data {channels}; choose another.")
         plane = data.planes[0]
@@ -73,6 +79,13 @@ class Preview:
             answer = net(x[None].to(device))[0].double().cpu().numpy() * UNIT
         pixels = self.standard.undo(answer).astype(np.float32)
         return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])
+
+
+def _gathered(image: Any, together: bool, axes: str | None) -> Dataset:
+    if axes is not None:
+        with suppress(ValueError):  # of other axes than the training data, such as a plane beside stacks
+            return gather(image, together=together, axes=axes)
+    return gather(image, together=together)
 
 
 def _image(crop: NDArray[np.float64], name: str) -> Image:

@@ -83,7 +83,8 @@ def iter_train(
         For `N2N` a second capture of each image (else its repeats along T), for `Supervised` its clean image, in the
         same order.
     preview : Image or array-like, optional
-        What the Snapshots show denoised; by default the middle of the first plane.
+        What the Snapshots show denoised; by default the middle of the first plane. Of `axes` where they fit it, as
+        a plane beside stacks they do not.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, ``"mps"``.
     axes : str, optional
@@ -120,7 +121,7 @@ def iter_train(
     read to the end, or stop at the same step; the first one writes the checkpoints.
     """
     how = IDDP() if how is None else how
-    _check(how, targets)
+    _check(how, targets, checkpoint_every)
     from napari_dip.engine.patches import Crops
     from napari_dip.engine.ranks import here
     from napari_dip.training.preview import Preview
@@ -142,7 +143,7 @@ def iter_train(
         )
         if checkpoint is not None and resume:
             state.load(checkpoint, data.mark())
-        shown = Preview.of(data, how) if preview is None else Preview.of_image(preview, how, data.channels)
+        shown = Preview.of(data, how) if preview is None else Preview.of_image(preview, how, data.channels, axes)
     ranks.check_same(settings=how.described(), data=data.mark(), checkpoint=state.step)
     save = None
     if checkpoint is not None and ranks.first:
@@ -151,7 +152,7 @@ def iter_train(
     return translated(Stream(state, data, crops, shown, blank, texts, save, ranks).snapshots())
 
 
-def _check(how: Any, targets: Any) -> None:
+def _check(how: Any, targets: Any, checkpoint_every: float) -> None:
     if not isinstance(how, Trained):
         raise ValueError(f"how is {how!r}; give settings of a trained method, such as IDDP() or N2V(steps=400).")
     if targets is not None and not how.second:
@@ -159,3 +160,5 @@ def _check(how: Any, targets: Any) -> None:
             f"{how.title} ({how.method}) learns from the noisy images alone and takes no targets: leave them out, or "
             "take the method n2n for second captures, or supervised for clean images."
         )
+    if not checkpoint_every >= 0:  # no number (nan) is not either
+        raise ValueError(f"checkpoint_every is {checkpoint_every:g}; give seconds, 0 or more.")

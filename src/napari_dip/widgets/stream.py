@@ -13,7 +13,7 @@ import traceback
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.errors import DenoiseError
+from napari_dip.errors import DenoiseError, lack_of_memory
 from napari_dip.widgets.write import write_beside
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def watched(
             return None
         remark = finish(last) if finish else ""
         return replace(_answer(last, pace, source, kept, folder, result), remark=remark)
-    except (RuntimeError, StopIteration) as error:
+    except (RuntimeError, MemoryError, StopIteration) as error:
         sentence = _sentence(error)
         traceback.clear_frames(error.__traceback__)  # they hold the net and its memory
         raise DenoiseError(sentence) from None
@@ -256,6 +256,7 @@ def _std(snapshot: Snapshot, source: Source) -> Any:
 def _sentence(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     reason = lines[0] if lines else type(error).__name__
-    if "out of memory" in reason.lower():
-        return f"The device ran out of memory ({reason}): choose a smaller region, or the CPU as device."
+    if whose := lack_of_memory(error):
+        other = "choose a smaller region, or the CPU as device" if whose == "GPU" else "choose a smaller region"
+        return f"The {whose} ran out of memory ({reason}): {other}."
     return f"The work broke off ({reason}): try another device, or the settings of a preset."
