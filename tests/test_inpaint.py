@@ -53,6 +53,21 @@ def test_what_stands_under_the_mask_does_not_matter(how: Inpaint) -> None:
 
 
 @both
+@pytest.mark.parametrize("keep_known", [True, False])
+def test_a_plane_that_is_saturated_all_over_is_left_and_costs_no_other(how: Inpaint, keep_known: bool) -> None:
+    alone = np.random.default_rng(0).integers(20, 200, (2, 24, 25)).astype(np.uint8)
+    alone[0, 3, 4:7] = alone[1, 8, 9:11] = 255
+    stack = np.insert(alone, 1, 255, axis=0)
+    shots = list(iter_inpaint(Image(stack, "ZYX"), "auto", how, keep_known=keep_known, device="cpu"))
+    answer = np.asarray(shots[-1].image)
+    assert (answer[1] == 255).all()
+    assert [("saturated: 1" in shot.note) for shot in shots] == [True] + [False] * (len(shots) - 1)
+    assert shots[-1].image.provenance["missing_pixels"] == 5
+    expected = inpaint(Image(alone, "ZYX"), "auto", how, keep_known=keep_known, device="cpu")
+    assert np.array_equal(answer[::2], np.asarray(expected))
+
+
+@both
 def test_known_pixels_are_denoised_where_asked(how: Inpaint) -> None:
     image = stripes(32)
     mask = np.eye(32, dtype=bool)
@@ -113,6 +128,7 @@ def test_hot_dead_saturated_and_nan_pixels_are_found() -> None:
         (np.ones((8, 8)), np.ones((8, 9)), r"shape \(8, 9\)"),
         (np.ones((8, 8)), "hot", "mask is 'hot'"),
         (np.full((8, 8), np.nan), "auto", "no known pixel"),
+        (np.full((8, 8), 255, np.uint8), "auto", "no known pixel .* saturated"),
         (np.ones((8, 8), complex), np.eye(8), "complex"),
         (np.ones((8, 8)), np.full((8, 8), "x"), "mask is of type"),
     ],

@@ -24,16 +24,20 @@ class Gaps:
     Attributes
     ----------
     image : Image
-        Missing pixels hold the nearest known one; only planes without any number stay as they are. Read into memory.
+        Missing pixels hold the nearest known one; only planes without any number, and those in `full`, stay as they
+        are. Read into memory.
     marks : Image
         Of bool, True where a pixel is missing; of the same shape and axes.
     count : int
         Missing pixels that can be filled; of RGB colour a pixel counts once.
+    full : tuple of PlaneIndex
+        Planes where every pixel was found to be missing, such as saturated ones: nothing there says how to fill them.
     """
 
     image: Image
     marks: Image
     count: int
+    full: tuple[PlaneIndex, ...] = ()
 
     def missing(self, index: PlaneIndex) -> NDArray[np.bool_]:
         """Return the marks of one plane, (1, Y, X)."""
@@ -52,12 +56,13 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
         True, or any value but 0, where a pixel is missing; of the shape of the image (colour left out or not) or of
         one plane, for all planes alike. ``"auto"`` finds hot and dead pixels (single values far from all others) and,
         in images of integers, saturated ones: those at the image's largest value, where that is 2^n - 1 with n of 8
-        or more.
+        or more. A plane of nothing else is left as it is.
 
     Raises
     ------
     ValueError
-        If the mask has another shape, marks nothing, or leaves nothing of a plane; or if no pixel is a number.
+        If the mask has another shape, marks nothing, or leaves nothing of a plane; or if no pixel of any plane
+        is known.
     """
     if image.dtype.kind not in "buif":
         raise ValueError(f"Pixels are of type {image.dtype}; give integers or floats (for complex data, a part of it).")
@@ -68,6 +73,7 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
     pixels = np.array(image.pixels)  # a copy
     marks = np.zeros(image.shape, dtype=bool)
     count = blank = 0
+    full: list[PlaneIndex] = []
     for index in image.plane_indices():
         plane = image.plane(index)
         if is_blank(plane):
@@ -81,6 +87,9 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
             missing |= np.any(repair(nearest)[0] != nearest, axis=0)
             if top is not None:
                 missing |= np.any(plane == top, axis=0)
+        if missing.all() and given is None:
+            full.append(index)
+            continue
         if missing.all():
             raise ValueError(
                 f"{_place(image, index)} no known pixel to start from: the mask marks all of it as missing."
@@ -88,13 +97,14 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
         count += int(missing.sum())
         marks[index] = image.plane_like(np.broadcast_to(missing, plane.shape))
         pixels[index] = image.plane_like(_filled(plane, missing))
-    if blank == len(image.plane_indices()):
-        raise ValueError("The image has no known pixel to start from: all of them are NaN or infinite.")
+    if blank + len(full) == len(image.plane_indices()):
+        what = "saturated, NaN or infinite" if full else "NaN or infinite"
+        raise ValueError(f"The image has no known pixel to start from: all of them are {what}.")
     if not count and given is not None:
         raise ValueError(
             "The mask marks no pixel, so there is nothing to fill; give one that is True where pixels are missing."
         )
-    return Gaps(image.with_pixels(pixels), image.with_pixels(marks), count)
+    return Gaps(image.with_pixels(pixels), image.with_pixels(marks), count, tuple(full))
 
 
 def _laid_out(image: Image, mask: Any) -> Image:

@@ -12,6 +12,8 @@ from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.images.stabilise import PoissonGaussian, UnitRange, estimate_noise, noise_is_smooth
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 SMOOTH_NOISE = (
@@ -60,7 +62,7 @@ class Survey:
         return self.units[channel_of(image, index)]
 
 
-def survey(image: Image, *, stabilise: bool) -> Survey:
+def survey(image: Image, *, stabilise: bool, without: Sequence[PlaneIndex] = ()) -> Survey:
     """Read every plane once, and some twice to measure their noise.
 
     Parameters
@@ -69,6 +71,8 @@ def survey(image: Image, *, stabilise: bool) -> Survey:
         Any axes; read plane by plane.
     stabilise : bool
         Whether the maps make Poisson-Gaussian noise even.
+    without : sequence of PlaneIndex
+        Planes that say nothing of range and noise, such as saturated ones, unless a channel has no others.
 
     Raises
     ------
@@ -80,7 +84,8 @@ def survey(image: Image, *, stabilise: bool) -> Survey:
     groups: dict[int, list[PlaneIndex]] = {}
     for index in image.plane_indices():
         groups.setdefault(channel_of(image, index), []).append(index)
-    maps = [_survey_channel(image, indices, stabilise) for indices in groups.values()]
+    telling = [[index for index in group if index not in without] or group for group in groups.values()]
+    maps = [_survey_channel(image, indices, stabilise) for indices in telling]
     units, smooth, hot, blank = zip(*maps, strict=True)
     return Survey(units, any(smooth), sum(hot), sum(blank))
 

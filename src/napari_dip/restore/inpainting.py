@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 NO_GAPS = "No missing pixel was found; the image is left as it is."
+FULL = "Planes left as they are, since all of them is missing, such as saturated: {}."
 
 
 @overload
@@ -66,7 +67,7 @@ def inpaint(
         As for `denoise`, but NaN and infinite pixels are allowed: they count as missing.
     mask : array-like or "auto"
         True (or not 0) where a pixel is MISSING; of the shape of the image or of one plane. ``"auto"`` finds hot,
-        dead and saturated pixels; where there are none the image is left as it is.
+        dead and saturated pixels; where there are none the image is left as it is, as is a plane of nothing else.
     how : Inpaint, optional
         Settings, ``Inpaint()`` by default; ``Inpaint.preset("holes")`` for gaps wider than about 20 pixels.
     keep_known : bool
@@ -131,20 +132,26 @@ def iter_inpaint(
     from napari_dip.engine.device import pick_device
 
     chosen, gaps = pick_device(device), find_gaps(as_image(image, axes), mask)
-    found = survey(gaps.image, stabilise=how.stabilise)
+    found = survey(gaps.image, stabilise=how.stabilise, without=gaps.full)
     # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are kept are not replaced.
     found = replace(found, noise_is_smooth=False, hot_pixels=0 if keep_known else found.hot_pixels)
     work = Work(
         partial(_fill, how, gaps, keep_known),
         finish=partial(_with_known, gaps) if keep_known else None,
-        note="" if gaps.count or not keep_known else NO_GAPS,
+        note=_note(gaps, keep_known),
         record={"task": "inpaint", "missing_pixels": gaps.count, "keep_known": keep_known},
     )
     return translated(walk(gaps.image, how, work, chosen, found))
 
 
+def _note(gaps: Gaps, keep_known: bool) -> str:
+    if gaps.full:
+        return FULL.format(len(gaps.full))
+    return "" if gaps.count or not keep_known else NO_GAPS
+
+
 def _fill(how: Inpaint, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
-    """Fit one plane to its known pixels; one without gaps is left alone where known pixels are kept."""
+    """Fit one plane to its known pixels; one without any, or without gaps where they are kept, is left alone."""
     import torch
 
     from napari_dip.engine.loop import Step
@@ -153,7 +160,7 @@ def _fill(how: Inpaint, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange
     from napari_dip.methods import gaps as gaps_method
 
     missing = gaps.missing(index)
-    if keep_known and not missing.any():
+    if index in gaps.full or (keep_known and not missing.any()):
         zero = torch.zeros((), device=y.device)
         return iter([Step(1, zero, y, y, 0, note="")])
     known = torch.as_tensor(~missing).to(y.device)
