@@ -33,6 +33,9 @@ def test_stop_keeps_the_answer_of_the_step_at_hand(
     run = begun(dock, qtbot)
     dock.panel.buttons["Stop"].click()
     at = engine.step
+    assert dock.panel.message.text() == "Stopping after the step at hand ..."
+    dock.panel.show_beat(Beat(step=at, total=100_000))  # one that was on its way
+    assert dock.panel.message.text() == "Stopping after the step at hand ..."
     finish(run)
     assert engine.step <= at + 1 and engine.closed == 1
     assert (viewer.layers["cells denoised"].data == engine.step).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from napari_dip.api import iter_denoise
 from napari_dip.images.files import write
 from napari_dip.images.image import Image
 from napari_dip.model import load_model
+from napari_dip.settings import TRAINED
 from napari_dip.widgets.reader import get_reader
 from napari_dip.widgets.train import FILES, LAYERS, TrainWidget
 from napari_dip.widgets.training import checkpoint_of
@@ -90,6 +92,54 @@ def test_stop_keeps_the_model_and_it_can_go_on(
     finish(run)
     first = next(step for step in steps if step)
     assert first > done and load_model(model).training["steps"] >= first
+
+
+@pytest.mark.parametrize(("button", "end"), [("Stop", "Stopped before the first step"), ("Discard", "Discarded:")])
+def test_an_order_while_it_is_prepared_is_heard_at_once_and_obeyed(
+    button: str,
+    end: str,
+    train: Callable[..., TrainWidget],
+    viewer: Any,
+    finish: Any,
+    qtbot: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    preparing, prepared, stepped = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(*_: Any, **__: Any) -> Any:
+        def steps() -> Any:
+            stepped.set()
+            yield
+
+        preparing.set()
+        assert prepared.wait(40)
+        return steps()
+
+    monkeypatch.setattr("napari_dip.training.run.iter_train", slow)
+    dock = train()
+    older = checkpoint_of(tmp_path / "model.safetensors")
+    older.write_bytes(b"of another training")
+    run = dock.start()
+    try:
+        qtbot.waitUntil(preparing.is_set, timeout=WAIT)
+        dock.panel.buttons[button].click()
+        assert "before the first step" in dock.panel.message.text() and run.running
+        assert not dock.panel.buttons["Stop"].isEnabled()
+    finally:
+        prepared.set()
+    finish(run)
+    assert not stepped.is_set() and run.failure == "" and [layer.name for layer in viewer.layers] == ["cells"]
+    assert dock.panel.message.text().startswith(end) and dock.panel.buttons["Run"].isEnabled()
+    assert not (tmp_path / "model.safetensors").exists() and older.exists() == (button == "Stop")
+
+
+def test_the_method_is_read_as_a_whole_where_the_dock_is_narrow(train: Callable[..., TrainWidget]) -> None:
+    dock = train()
+    dock.show()
+    dock.resize(dock.minimumWidth(), 900)
+    longest = max(dock.choices.method.fontMetrics().horizontalAdvance(cls.title) for cls in TRAINED.values())
+    assert dock.choices.method.width() > longest and dock.minimumWidth() < 450
 
 
 def test_discard_leaves_nothing(

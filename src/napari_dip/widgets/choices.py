@@ -48,7 +48,7 @@ class Choices(QWidget):
         self.maps = self.keeps = True  # whether there is a layer of uncertainty, and one of iterates
         self._neighbours = neighbours
         self.method, self.preset, self.device = QComboBox(), QComboBox(), DeviceCombo(device)
-        narrow(self.method, self.preset, self.device)
+        narrow(self.preset, self.device)
         self.keep = QCheckBox("Keep iterates")
         self.keep.setToolTip("A slider then shows how the fit went, and any iterate can be made the answer.")
         self.uncertainty = QCheckBox("Uncertainty layer")

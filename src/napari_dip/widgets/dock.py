@@ -94,12 +94,14 @@ class FitDock(Leaving):
 
     def stop(self) -> None:
         """End the run and keep the answer so far."""
-        if self.run is not None:
+        if self.run is not None and self.run.running:
+            self.panel.show_order("Stopping")
             self.run.stop()
 
     def discard(self) -> None:
         """End the run and take its layer away."""
-        if self.run is not None:
+        if self.run is not None and self.run.running:
+            self.panel.show_order("Discarding")
             self.run.discard()
 
     def use_iterate(self) -> None:
@@ -177,6 +179,8 @@ class FitDock(Leaving):
         elif run.control.discard.is_set():
             self.panel.bar.reset()
             self.panel.end("Discarded: nothing is kept.")
+        elif run.control.stop.is_set():
+            self.panel.end("Stopped before the first step: there is nothing to keep.")
         else:  # by napari, whose list of tasks can end workers
             self.panel.end("The run was ended by napari: the layer holds its last picture.", error=True)
         self.panel.set_running(False, can_run=self.input.layers.layer is not None)

@@ -21,15 +21,15 @@ class FilesBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.images = PathRow("folder", "Folder of images", hint='folder, or files separated by ";"')
+        self.images = PathRow("folder", "Folder of images", hint='choose a folder, or files separated by ";"')
         self.pattern, self.axes = QLineEdit(), QLineEdit()
-        self.pattern.setPlaceholderText("*")
+        self.pattern.setPlaceholderText("all, or such as *_raw.tif")
         self.pattern.setToolTip("Which images of a folder, such as *_raw.tif; day1/*.tif asks for the folder too.")
         self.axes.setPlaceholderText("as in the files")
         self.axes.setToolTip("A letter of TZCYX for each axis, such as ZYX.")
         self.recursive = QCheckBox("Folders in the folder too")
         self.recursive.setChecked(True)
-        self.out = PathRow("folder", "Folder for the results", hint="folder")
+        self.out = PathRow("folder", "Folder for the results", hint="choose a folder")
         self.values = QComboBox()
         for key, text in VALUES.items():
             self.values.addItem(text, key)

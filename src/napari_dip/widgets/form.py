@@ -44,7 +44,8 @@ class Form(QWidget):
         self._preset = preset or next(iter(settings.presets))
         self._edited: dict[str, Any] = {}
         self._boxes: dict[str, Any] = {}
-        basic, advanced = self._basic, self._advanced = Rows(), Rows()
+        basic = self._basic = Rows()
+        advanced = Rows()
         for knob in knobs(settings):
             self._add(knob, basic if knob.basic else advanced)
         layout = QVBoxLayout(self)
@@ -82,8 +83,8 @@ class Form(QWidget):
 
     @property
     def labels(self) -> list[QLabel]:
-        """The labels, to be aligned with those of other forms."""
-        return [*self._basic.labels, *self._advanced.labels]
+        """The labels in view at first, to be aligned with those of other forms; the longer ones are folded away."""
+        return self._basic.labels
 
     def box(self, name: str) -> Any:
         """Return the magicgui widget of a knob."""

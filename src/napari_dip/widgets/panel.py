@@ -44,6 +44,7 @@ class Panel(QWidget):
         self._times: list[tuple[float, int]] = []
         self.judging = True  # whether the criterion chooses among the steps
         self._judged = False  # whether it has spoken
+        self._stepped = self._ending = False  # whether a step was seen, and whether the run was told to end
         self._lay_out()
         for name, signal in (
             ("Run", self.run),
@@ -75,7 +76,7 @@ class Panel(QWidget):
         """Get ready for a run."""
         self.curve.clear()
         self.measures.clear()
-        self._judged = False
+        self._judged = self._stepped = self._ending = False
         self.use_button.hide()
         self.bar.setRange(0, 0)
         self.bar.setFormat("")
@@ -88,11 +89,22 @@ class Panel(QWidget):
         self.measures.show_beat(beat)
         if not beat.total:
             return
+        self._stepped = True
         self.bar.setRange(0, beat.total)
         self.bar.setValue(beat.step)
         self.bar.setFormat("%p%" + self._pace(beat))
         self._judged |= self.judging and any(criterion is not None for _, _, criterion in beat.points)
-        self.say(f"{where(beat, self._judged)} {beat.note}".strip())
+        if not self._ending:
+            self.say(f"{where(beat, self._judged)} {beat.note}".strip())
+
+    def show_order(self, order: str) -> None:
+        """Say that Stop or Discard was heard, and when it will be obeyed; the answer may take its time."""
+        self._ending = True
+        when = "after the step at hand" if self._stepped else "before the first step, when all is prepared"
+        self.say(f"{order} {when} ...")
+        self.buttons["Pause"].setEnabled(False)
+        self.buttons["Stop"].setEnabled(False)
+        self.set_paused(False)
 
     def end(self, sentence: str, *, error: bool = False) -> None:
         """Say how the run ended."""

@@ -155,7 +155,7 @@ class InvertPage(Page):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self.module = PathRow(
-            "open", "Choose a network", "Networks (*.safetensors *.pt *.pth)", "a model, or TorchScript"
+            "open", "Choose a network", "Networks (*.safetensors *.pt *.pth)", "choose a model, or TorchScript"
         )
         self.layer = QLineEdit()
         self.layer.setPlaceholderText("the whole network's output")

@@ -35,7 +35,7 @@ class Order:
     finish : callable, optional
         Takes the last Snapshot, in the worker, where the answer is kept; returns a sentence for the user.
     drop : callable, optional
-        Called where the answer is not kept.
+        Called where the run was discarded.
     """
 
     source: Source
@@ -209,7 +209,7 @@ class Run(QObject):
     def _take_end(self) -> None:
         self._worker = None
         self._close_bar()
-        if self.order.drop is not None and self.answer is None and not self.failure:
+        if self.order.drop is not None and self.control.discard.is_set() and self.answer is None and not self.failure:
             self.order.drop()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         free_memory()

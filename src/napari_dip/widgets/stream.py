@@ -178,7 +178,7 @@ def watched(
     Returns
     -------
     Answer or None
-        None after `control.discard`.
+        None after `control.discard`, and after `control.stop` before the first step.
 
     Raises
     ------
@@ -214,8 +214,10 @@ def watched(
 def _follow(
     stream: Iterator[Snapshot], source: Source, control: Control, pace: Pace, kept: Kept | None
 ) -> Generator[Beat, None, Snapshot | None]:
-    """Yield beats until the stream ends or is stopped; return the last snapshot, or None if discarded."""
+    """Yield beats until the stream ends or is stopped; return the last snapshot, or None if there is none to keep."""
     snapshot = None
+    if control.stop.is_set() or control.discard.is_set():  # while it was prepared
+        return None
     for snapshot in stream:
         if control.discard.is_set():
             return None

@@ -43,12 +43,12 @@ class TrainBox(QWidget):
         for i, (name, help_text) in enumerate(WHERE.items()):
             self.where.addItem(name)
             self.where.setItemData(i, help_text, Qt.ItemDataRole.ToolTipRole)
-        self.files = PathRow("folder", "Folder of noisy images", hint="folder, file or pattern")
+        self.files = PathRow("folder", "Folder of noisy images", hint="choose a folder, file or pattern")
         self.target_layer = LayerCombo(viewer, "Image")
         self.target_files = PathRow(
-            "folder", "Folder of the other captures or clean images", hint="folder, file or pattern"
+            "folder", "Folder of the other captures or clean images", hint="choose a folder, file or pattern"
         )
-        self.model = PathRow("save", "Save the model as", MODELS, hint=f"model{SUFFIX}")
+        self.model = PathRow("save", "Save the model as", MODELS, hint=f"choose where, ends with {SUFFIX}")
         self.resume = QCheckBox("Go on from where it was stopped")
         self.resume.setToolTip("Else the training starts anew, and the checkpoint beside the model is replaced.")
         self.rows = Rows()
