@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from cli_help import leftovers, quick, save
+from rich.console import Console
 
 from napari_dip.cli import main
 from napari_dip.cli.commands import build, settings_of
@@ -150,6 +152,24 @@ def fresh(code: str) -> subprocess.CompletedProcess[str]:
 def test_help_and_wrong_calls_load_no_torch(words: list[str]) -> None:
     done = fresh(f"import sys; from napari_dip.cli import main; main({words!r}); sys.exit(str({HEAVY}))")
     assert done.stderr.strip().endswith("[]")
+
+
+VERBS = ("demo", "denoise", "train", "export", "inpaint", "upscale", "guided", "invert", "score", "info", "doctor")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_flags_stand_in_groups(verb: str) -> None:
+    app = build([verb])
+    assert set(VERBS) == {name for name in app if not name.startswith("-")}
+    page = io.StringIO()
+    app.help_print([verb], console=Console(width=100, file=page))
+    found = [line.strip("╭─╮ ") for line in page.getvalue().splitlines() if line.startswith("╭─")]
+    kinds = ("Input and output", "How to work", "Settings of", "Many files, many machines", "What is said")
+    ranks = [next((i for i, kind in enumerate(kinds) if title.startswith(kind)), title) for title in found]
+    assert ranks and ranks == sorted(set(ranks))
+    groups = {name: flag.parameter.group for flag in app[verb].assemble_argument_collection() for name in flag.names}
+    for name, kind in (("--out", 0), ("--device", 1), ("--shard", 3), ("--json", 4)):
+        assert [group.name for group in groups.get(name, ())] in ([kinds[kind]], [])
 
 
 def test_importing_the_package_loads_nothing_heavy() -> None:

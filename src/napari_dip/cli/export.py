@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.flags import JSON, annotated, flag
+from napari_dip.cli.flags import FILES, JSON, annotated, flag
 from napari_dip.cli.talk import DONE, FAILED, Talk
 from napari_dip.errors import UsageError
 
@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
     from napari_dip.images.image import Image
 
-MODEL_FILE = flag(Path, "A model that was trained here, a .safetensors file.")
-PACKAGE = flag(Path, "The package to write, a .zip file.", "--out", "-o")
+MODEL_FILE = flag(Path, "A model that was trained here, a .safetensors file.", group=FILES)
+PACKAGE = flag(Path, "The package to write, a .zip file.", "--out", "-o", group=FILES)
 IMAGE = flag(
-    Path | None, "A noisy image for the package's test and cover; by default the one that comes with napari-dip."
+    Path | None,
+    "A noisy image for the package's test and cover; by default the one that comes with napari-dip.",
+    group=FILES,
 )
-NAME = flag(str, "Its title: 5 to 128 letters, digits, spaces or _+-().")
-REPLACE = flag(bool, "Replace the file if it exists.", "--overwrite")
-AUTHORS = flag(list[str], "Who made it; may be given several times.", "--author")
+NAME = flag(str, "Its title: 5 to 128 letters, digits, spaces or _+-().", group=FILES)
+REPLACE = flag(bool, "Replace the file if it exists.", "--overwrite", group=FILES)
+AUTHORS = flag(list[str], "Who made it; may be given several times.", "--author", group=FILES)
 
 
 def command() -> Callable[..., int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from napari_dip.errors import UsageError
 from napari_dip.settings import METHODS, Settings
@@ -16,35 +16,54 @@ Chosen = TypeVar("Chosen", bound=Settings)
 Kind = TypeVar("Kind")
 
 
-def flag(kind: Any, text: str, *names: str) -> Any:
-    """Return the annotation of one flag; a switch has no ``--no-`` twin."""
-    return Annotated[kind, Parameter(name=names or None, help=text, negative="" if kind is bool else None)]
+# The parts of a verb's help, in this order; the settings of the method stand between the second and the third.
+FILES = Group("Input and output", sort_key=1)
+WAY = Group("How to work", sort_key=2)
+SETTINGS = 3
+MANY = Group("Many files, many machines", sort_key=4)
+TOLD = Group("What is said", sort_key=5)
 
 
-INPUTS = flag(list[Path], "Images (TIFF, PNG, JPEG, Zarr) or folders of them.")
-OUT = flag(Path, "A file for one image; a folder for several or for a folder, whose tree is kept.", "--out", "-o")
-AXES = flag(str | None, "A letter of TZCYX for each axis, such as ZYX; by default read off the file.")
-DTYPE = flag(Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's.")
+def flag(kind: Any, text: str, *names: str, group: Group = WAY) -> Any:
+    """Return the annotation of one flag; a switch has no ``--no-`` twin, and a list none that empties it."""
+    return Annotated[kind, Parameter(name=names or None, help=text, negative="", group=group)]
+
+
+INPUTS = flag(list[Path], "Images (TIFF, PNG, JPEG, Zarr) or folders of them.", group=FILES)
+OUT = flag(
+    Path, "A file for one image; a folder for several or for a folder, whose tree is kept.", "--out", "-o", group=FILES
+)
+AXES = flag(str | None, "A letter of TZCYX for each axis, such as ZYX; by default read off the file.", group=FILES)
+DTYPE = flag(
+    Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's.", group=FILES
+)
 STD = flag(
     bool,
     "Write a standard deviation for every pixel beside each output, as OUT_std.tif: a map of where the answer is less "
     "certain; on eight real crops the error was 0.9 to 1.4 times as large on average, on an "
     "empty one twice. So does --uncertainty.",
     "--std",
+    group=FILES,
 )
 OVERWRITE = flag(
     bool,
     "Replace files that exist. Without it outputs in a folder that were made from the same content with the same "
     "settings are left as done, so that a run that was cut off goes on where it stopped.",
+    group=FILES,
 )
-DRY_RUN = flag(bool, "Say what would be done and how large it gets, and write nothing.")
-SHARD = flag(str | None, "Do every n-th file from the i-th on, such as 2/8: for several machines or a queue's array.")
-PATTERN = flag(str, "Which images of a folder, such as `*_raw.tif`; `day1/*.tif` asks for the folder too.")
-RECURSIVE = Annotated[bool, Parameter(help="Whether the folders in a folder are searched too.")]
-WORKERS = flag(int | None, "Do so many files at once, each in a process of its own here; needs the extra distributed.")
+DRY_RUN = flag(bool, "Say what would be done and how large it gets, and write nothing.", group=MANY)
+SHARD = flag(
+    str | None, "Do every n-th file from the i-th on, such as 2/8: for several machines or a queue's array.", group=MANY
+)
+PATTERN = flag(str, "Which images of a folder, such as `*_raw.tif`; `day1/*.tif` asks for the folder too.", group=MANY)
+RECURSIVE = Annotated[bool, Parameter(help="Whether the folders in a folder are searched too.", group=MANY)]
+WORKERS = flag(
+    int | None, "Do so many files at once, each in a process of its own here; needs the extra distributed.", group=MANY
+)
 SCHEDULER = flag(
     str | None,
     "Have the workers of a dask scheduler do the files, such as tcp://host:8786; they must see the same paths.",
+    group=MANY,
 )
 CONFIG = flag(
     Path | None,
@@ -55,17 +74,17 @@ SAVE_CONFIG = flag(
     "Write this call's settings as such a file (.toml), unless with --dry-run; the dock Batch loads it.",
 )
 DEVICE = flag(str, "auto, cpu, cuda:0 (or another number) or mps; auto takes the first GPU, else the CPU.")
-JSON = flag(bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json")
-QUIET = flag(bool, "Show no progress.", "--quiet", "-q")
-DEMO_OUT = flag(Path, "Folder for the TIFF and the picture.", "--out", "-o")
-CLEAN = flag(Path, "The ground truth, or the best there is.")
-RESTORED = flag(Path, "The image to judge, of the same shape.")
+JSON = flag(bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json", group=TOLD)
+QUIET = flag(bool, "Show no progress.", "--quiet", "-q", group=TOLD)
+DEMO_OUT = flag(Path, "Folder for the TIFF and the picture.", "--out", "-o", group=FILES)
+CLEAN = flag(Path, "The ground truth, or the best there is.", group=FILES)
+RESTORED = flag(Path, "The image to judge, of the same shape.", group=FILES)
 DATA_RANGE = flag(
     float | None,
     "Span of possible values, in gray levels; by default that of the clean image's integer type.",
 )
 AFFINE = flag(bool, "First match gain and offset to the clean image by least squares.")
-FILE = flag(Path, "An image file, or a model.")
+FILE = flag(Path, "An image file, or a model.", group=FILES)
 MODEL = flag(Path | None, "A trained model (.safetensors) to apply instead of a fit; it brings its own settings.")
 
 
@@ -87,7 +106,7 @@ def settings_of(method: type[Chosen], preset: str, given: Chosen | None) -> Chos
 def common(method: type[Settings]) -> dict[str, Any]:
     """Return the flags that the verbs which fit share: preset, device, every setting of the method."""
     optional: Any = method | None
-    settings = Annotated[optional, Parameter(name="*", group=f"Settings of {method.title}")]
+    settings = Annotated[optional, Parameter(name="*", group=Group(f"Settings of {method.title}", sort_key=SETTINGS))]
     preset = flag(choice(method.presets), _presets_help(method))
     return {"preset": preset, "device": DEVICE, "json": JSON, "how": settings}
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from napari_dip.cli.call import Call
-from napari_dip.cli.flags import INPUTS, annotated, common, flag, settings_of
+from napari_dip.cli.flags import FILES, INPUTS, annotated, common, flag, settings_of
 from napari_dip.settings import RESTORATIONS, Settings
 
 MASK = flag(
-    str, "An image file that is not 0 where pixels are MISSING, of the image's shape or one plane's; or `auto`."
+    str,
+    "An image file that is not 0 where pixels are MISSING, of the image's shape or one plane's; or `auto`.",
+    group=FILES,
 )
 DENOISE = flag(bool, "Denoise the known pixels too; else they stay as they are.", "--denoise-known")
 FACTOR = flag(Literal["2", "3", "4", "8"], "How many times as high and as wide the answer is.")
@@ -20,11 +22,12 @@ DOWN = flag(
     Literal["lanczos", "binning"],
     "How the image is thought to have become coarse: by an anti-aliased resize, or by the mean over a camera's pixel.",
 )
-GUIDE = flag(Path, "An image file of the same size, such as a bright channel.")
+GUIDE = flag(Path, "An image file of the same size, such as a bright channel.", group=FILES)
 MODULE = flag(
     Path,
     "A model trained here (.safetensors), or a TorchScript file (torch.jit.save). Such a file is a program: take only "
     "what you trust. Pickled modules are never loaded.",
+    group=FILES,
 )
 LAYER = flag(str, "The name of a layer, such as features.16; by default the network's output.")
 

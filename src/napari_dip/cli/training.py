@@ -4,21 +4,78 @@
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from napari_dip.cli.flags import AXES, OVERWRITE, QUIET, annotated, choice, common, flag, settings_of
+from cyclopts import Parameter
+
+from napari_dip.cli.flags import (
+    AXES,
+    DEVICE,
+    FILES,
+    JSON,
+    OVERWRITE,
+    QUIET,
+    annotated,
+    choice,
+    common,
+    flag,
+    flagged,
+    settings_of,
+)
 from napari_dip.cli.talk import Talk
 from napari_dip.settings import TRAINED, Trained
 
-DATA = flag(list[Path], "Noisy images, folders of them, or patterns; the FMD data set is read by name.")
-MODEL_OUT = flag(Path, "The model to write, a .safetensors file.", "--out", "-o")
-TARGETS = flag(list[Path], "Second captures (n2n) or clean images (supervised), as many as images, sorted alike.")
-SAMPLES = flag(list[str], "For FMD: beginnings of the samples' names, or all; see the docs for what is left out.")
-PREVIEW = flag(Path | None, "An image to judge by while it trains; by default the middle of the first one.")
+DATA = flag(list[Path], "Noisy images, folders of them, or patterns; the FMD data set is read by name.", group=FILES)
+MODEL_OUT = flag(Path, "The model to write, a .safetensors file.", "--out", "-o", group=FILES)
+TARGETS = flag(
+    list[Path], "Second captures (n2n) or clean images (supervised), as many as images, sorted alike.", group=FILES
+)
+SAMPLES = flag(
+    list[str], "For FMD: beginnings of the samples' names, or all; see the docs for what is left out.", group=FILES
+)
+PREVIEW = flag(
+    Path | None, "An image to judge by while it trains; by default the middle of the first one.", group=FILES
+)
 CHECKPOINT_EVERY = flag(float, "Seconds between two checkpoints.")
 RESUME = flag(bool, "Go on from the checkpoint beside OUT.")
-DESCRIPTION = flag(str, "A text for the model file: microscope, stain, who trained it.")
-LICENCE = flag(str, "Under which terms the model may be used.")
+DESCRIPTION = flag(str, "A text for the model file: microscope, stain, who trained it.", group=FILES)
+LICENCE = flag(str, "Under which terms the model may be used.", group=FILES)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+@flagged(
+    out=MODEL_OUT,
+    targets=TARGETS,
+    samples=SAMPLES,
+    preview=PREVIEW,
+    axes=AXES,
+    description=DESCRIPTION,
+    licence=LICENCE,
+    overwrite=OVERWRITE,
+    device=DEVICE,
+    checkpoint_every=CHECKPOINT_EVERY,
+    resume=RESUME,
+    json=JSON,
+    quiet=QUIET,
+)
+class Call:
+    """The flags of the verb, beside its data and its settings."""
+
+    out: Path
+    targets: list[Path] = field(default_factory=list)
+    samples: list[str] = field(default_factory=list)
+    preview: Path | None = None
+    axes: str | None = None
+    description: str = ""
+    licence: str = ""
+    overwrite: bool = False
+    device: str = "auto"
+    checkpoint_every: float = 60.0
+    resume: bool = False
+    json: bool = False
+    quiet: bool = False
 
 
 def command(method: type[Trained]) -> Callable[..., int]:
@@ -28,21 +85,9 @@ def command(method: type[Trained]) -> Callable[..., int]:
         data: list[Path],
         /,
         *,
-        out: Path,
+        call: Call,
         method_name: str = method.method,
         preset: str = next(iter(method.presets)),
-        targets: list[Path] = [],  # noqa: B006 - only read
-        samples: list[str] = [],  # noqa: B006
-        preview: Path | None = None,
-        checkpoint_every: float = 60.0,
-        resume: bool = False,
-        description: str = "",
-        licence: str = "",
-        device: str = "auto",
-        axes: str | None = None,
-        overwrite: bool = False,
-        json: bool = False,
-        quiet: bool = False,
         how: Trained | None = None,
     ) -> int:
         """Train a denoiser on noisy images, to be applied with `denoise --model`.
@@ -51,36 +96,16 @@ def command(method: type[Trained]) -> Callable[..., int]:
         """
         from napari_dip.cli.train import Training, run
 
-        task = Training(
-            settings=settings_of(method, preset, how),
-            data=data,
-            targets=targets,
-            preview=preview,
-            checkpoint_every=checkpoint_every,
-            samples=samples,
-            axes=axes,
-            resume=resume,
-            device=device,
-            description=description,
-            licence=licence,
-        )
-        return run(task, out, Talk(json, quiet), overwrite=overwrite)
+        given = {name: getattr(call, name) for name in Training.__dataclass_fields__ if hasattr(call, name)}
+        task = Training(settings_of(method, preset, how), data, **given)
+        return run(task, call.out, Talk(call.json, call.quiet), overwrite=call.overwrite)
 
     names = "; ".join(f"{name}: {cls.title}" for name, cls in TRAINED.items())
+    shared = common(method)
     return annotated(
         train,
         data=DATA,
-        out=MODEL_OUT,
         method_name=flag(choice(TRAINED), f"How it is trained: {names}.", "--method"),
-        targets=TARGETS,
-        samples=SAMPLES,
-        preview=PREVIEW,
-        checkpoint_every=CHECKPOINT_EVERY,
-        resume=RESUME,
-        description=DESCRIPTION,
-        licence=LICENCE,
-        axes=AXES,
-        overwrite=OVERWRITE,
-        quiet=QUIET,
-        **common(method),
+        preset=shared["preset"],
+        how=shared["how"],
     )
