@@ -59,6 +59,7 @@ def stacks() -> str:
             f"{r['bytes'] / 1e6:.0f}",
             r["output"],
             f"{r['peak_bytes'] / 1e6:.0f}",
+            f"{r['seconds'] / 60:.0f}",
             f"{r['cpu_seconds_children'] / (r['shape'][0] * r['shape'][1] * r['shape'][2]):.2f}",
             "yes" if all(r["right"].values()) else "NO",
             f"{r['largest_difference_to_alone']:.1g}",
@@ -72,6 +73,7 @@ def stacks() -> str:
         "input (MB)",
         "output",
         "peak memory (MB)",
+        "minutes",
         "CPU s a plane",
         "shape, axes, scale, order right",
         "plane alone",
@@ -82,12 +84,8 @@ def stacks() -> str:
         "process of its own; the model is a small one (4 channels, one orientation), trained for it. *Plane alone*: the largest difference "
         "to that plane denoised alone at the stack's intensity map, by the range.\n\n"
         + table(head, rows)
-        + f"\nIn these runs the answer was made in a temporary file from {some['in_file_from']} GB on (the program's own bound is 1.07), as it is "
-        "for a large stack: peak memory still grew, by just the answer's size. These runs "
-        "found why: pages of that file stayed resident once they were read to be written; they are let go since, and the runs have not been "
-        "repeated. **A stack of 6 GB was not run to its end**: at the CPU time a plane "
-        "given here its 3000 planes take most of an hour on a free core, and the machine was shared.\n\n"
-        + made_by(some, "python benchmarks/large_stack.py --gigabytes G --threads 1 --in-file-from 0.02")
+        + "\nAn answer of 1.07 GB or more is made in a temporary file and written by the plane: the memory does not grow with the stack.\n\n"
+        + made_by(some, "python benchmarks/large_stack.py --gigabytes 6 --threads 1")
     )
 
 
