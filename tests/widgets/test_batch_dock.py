@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,12 +60,28 @@ def column(dock: BatchWidget, at: int) -> dict[str, str]:
     return {name.text(): "" if cell is None else cell.text() for name, cell in cells}
 
 
+def test_a_long_remark_beside_figures_is_read_as_a_whole(dock: BatchWidget, folder: Path) -> None:
+    job = SimpleNamespace(source=folder / "a.tif", done=False)
+    dock.table.show_jobs([job, job])  # type: ignore[list-item]
+    note = "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter. " * 2
+    dock.table.show_record(1, {"status": "done", "residual": {"mean": 0.5}, "note": note})
+    text = dock.table.item(1, REMARK).text()
+    assert dock.table.columnWidth(REMARK) > dock.table.fontMetrics().horizontalAdvance(text) > 200
+    assert dock.table.columnSpan(1, MEAN) == 1 and dock.table.item(1, MEAN).text() == "0.5"
+    dock.table.show_jobs([job])  # type: ignore[list-item]
+    assert dock.table.columnWidth(REMARK) < 300
+
+
 def test_a_file_that_fails_does_not_stop_the_rest(dock: BatchWidget, ended: Any, folder: Path) -> None:
     dock.start()
     ended(dock)
     assert column(dock, STATE) == {"a.tif": "done", "b.tif": "done", "bad.tif": "failed", "d.tif": "done"}
     assert "not a TIFF" in column(dock, REMARK)["bad.tif"]
     assert float(column(dock, MEAN)["a.tif"]) > 50, "the answer is 4 everywhere"
+    table = dock.table
+    assert table.item(2, MEAN).text() == table.item(2, REMARK).text() == table.item(2, REMARK).toolTip()
+    shown = [table.columnSpan(row, MEAN) for row in range(4)]
+    assert shown == [1, 1, REMARK - MEAN, 1] and table.rowHeight(2) > table.rowHeight(0), "in several lines, in view"
     assert dock.message.text().startswith("3 of 4 files done, 1 failed.")
     dock.table.cellClicked.emit(2, 0)
     assert "not a TIFF" in dock.message.text()

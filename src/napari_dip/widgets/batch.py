@@ -162,6 +162,11 @@ class BatchWidget(Leaving):
         if self.run is not None:
             self.run.stop()
 
+    def showEvent(self, event: Any) -> None:
+        """Stand in one column in the font of napari, which is known only now."""
+        super().showEvent(event)
+        self.choices.align()
+
     def _on_planned(self, jobs: Sequence[Job]) -> None:
         self.table.show_jobs(jobs)
         self.bar.setRange(0, 1000 * max(len(jobs), 1))

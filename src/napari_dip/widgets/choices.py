@@ -85,6 +85,10 @@ class Choices(QWidget):
     def stand_with(self, labels: list[QLabel]) -> None:
         """Put more labels elsewhere in the dock into the same column."""
         self._neighbours = [*self._neighbours, *labels]
+        self.align()
+
+    def align(self) -> None:
+        """Make the column of labels as wide as the longest asks for; to be called again once fonts are known."""
         align([*self._neighbours, *self._rows.labels, *self.form.labels])
 
     def show_method(self, show: bool) -> None:
@@ -114,8 +118,7 @@ class Choices(QWidget):
     def insert(self, box: QWidget, labels: list[QLabel]) -> None:
         """Put a box between the choice of method and its settings, its labels in the same column."""
         self._layout.insertWidget(1, box)
-        self._neighbours = [*self._neighbours, *labels]
-        align([*self._neighbours, *self._rows.labels, *self.form.labels])
+        self.stand_with(labels)
 
     def _new_form(self) -> Form:
         self.preset.blockSignals(True)

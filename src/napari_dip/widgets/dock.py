@@ -204,7 +204,8 @@ class FitDock(Leaving):
         self.panel.use.connect(self.use_iterate)
 
     def _widen(self) -> None:
-        """Be as wide as the longest labels of the method ask for."""
+        """Be as wide as the longest labels of the method ask for, in the font that there is now."""
+        self.choices.align()
         self.setMinimumWidth(max(WIDTH, self._top.minimumSizeHint().width() + SCROLL_BAR))
 
     def _lay_out(self) -> None:

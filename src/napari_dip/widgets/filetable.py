@@ -22,15 +22,17 @@ COLUMNS = {
     "x": "Correlation of neighbours in what was taken away, in x; near 0 where only independent noise was.",
     "y": "The same in y.",
     "Time": "Of the work on it.",
-    "Remark": "Why it failed, or what was noticed.",
+    "Remark": "Why it failed, or what was noticed; all of it is said above where the row is clicked.",
 }
 FILE, STATE, MEAN, ALONG_X, ALONG_Y, TIME, REMARK = range(len(COLUMNS))
+ROW, WIDE, MARGIN = 22, 200, 8  # pixels: height of a row, width of the remark's column, left around a text
 HINTS = ((MEAN, "mean", ".2g"), (ALONG_X, "autocorrelation_x", ".2f"), (ALONG_Y, "autocorrelation_y", ".2f"))
 
 
 class FileTable(QTableWidget):
     """Shows jobs and what became of them.
 
+    Where a file has no figures, as one that failed, its remark stands in their place, in view and in several lines.
     `opened` gives the job of a row that was double-clicked, `told` the remark of one that was clicked.
     """
 
@@ -49,11 +51,11 @@ class FileTable(QTableWidget):
         self.setMinimumHeight(140)
         header: Any = self.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
-        header.setStretchLastSection(True)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         rows: Any = self.verticalHeader()
         rows.hide()
-        rows.setDefaultSectionSize(22)
-        for column, width in enumerate((92, 58, 52, 40, 40, 36)):
+        rows.setDefaultSectionSize(ROW)
+        for column, width in enumerate((80, 52, 54, 42, 42, 38, WIDE)):
             self.setColumnWidth(column, width)
         self.cellClicked.connect(self._tell)
         self.cellDoubleClicked.connect(lambda row, _: self.opened.emit(self.jobs[row]))
@@ -61,7 +63,9 @@ class FileTable(QTableWidget):
     def show_jobs(self, jobs: Sequence[Job]) -> None:
         """Begin anew with these jobs."""
         self.jobs = list(jobs)
+        self.clearSpans()
         self.setRowCount(0)
+        self.setColumnWidth(REMARK, WIDE)
         self.setRowCount(len(jobs))
         for row, job in enumerate(self.jobs):
             self._put(row, FILE, job.source.name, str(job.source))
@@ -84,11 +88,25 @@ class FileTable(QTableWidget):
         if "seconds" in record:
             self._put(row, TIME, clock(round(record["seconds"])))
         size = f"{record['axes']} {tuple(record['shape'])}, {record['bytes']:,} bytes" if "axes" in record else ""
-        self._put(row, REMARK, error or record.get("note", "") or size)
+        self._remark(row, error or record.get("note", "") or size, in_view=not residual)
         if status in (FAILED, INTERRUPTED):
             for column in (FILE, STATE, REMARK):
                 cell: Any = self.item(row, column)
                 cell.setForeground(Qt.GlobalColor.yellow)
+
+    def _remark(self, row: int, text: str, in_view: bool) -> None:
+        self._put(row, REMARK, text)
+        metrics, text = self.fontMetrics(), " ".join(text.split())
+        if in_view and text:
+            self._put(row, MEAN, text)
+            cell: Any = self.item(row, MEAN)
+            cell.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+            self.setSpan(row, MEAN, 1, REMARK - MEAN)
+            width = sum(map(self.columnWidth, range(MEAN, REMARK))) - MARGIN
+            lines = metrics.boundingRect(0, 0, width, 0, Qt.TextFlag.TextWordWrap, text)
+            self.setRowHeight(row, max(ROW, lines.height() + MARGIN))
+        else:  # in one line, all of it
+            self.setColumnWidth(REMARK, max(self.columnWidth(REMARK), metrics.horizontalAdvance(text) + 2 * MARGIN))
 
     def _tell(self, row: int, _: int) -> None:
         item = self.item(row, REMARK)

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 if TYPE_CHECKING:
     from napari_dip.widgets.stream import Beat
 
-HEIGHT = 80
+HEIGHT = 96
 MOST_POINTS = 4000
 ALARM = 0.5  # share of noise let through, above which a training is collapsing
 LINES = {"passed": ("noise let through", "#ff6b6b"), "learning_rate": ("learning rate, of its largest", "#9be564")}
@@ -43,12 +43,14 @@ class Measures(QWidget):
         item.setMenuEnabled(False)
         item.hideButtons()
         item.setYRange(0, 1)
-        item.addLegend(offset=(-1, 1), labelTextColor=text, labelTextSize="8pt")
+        titles = (f'<span style="color: {colour}">{title}</span>' for title, colour in LINES.values())
+        item.setTitle(", ".join(titles), size="8pt")  # a legend would stand on the lines
+        item.getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
         for side in ("bottom", "left"):
             item.getAxis(side).setPen(text)
             item.getAxis(side).setTextPen(text)
-        for name, (title, colour) in LINES.items():
-            self._lines[name] = item.plot(pen=pyqtgraph.mkPen(colour, width=1.5), name=title)
+        for name, (_, colour) in LINES.items():
+            self._lines[name] = item.plot(pen=pyqtgraph.mkPen(colour, width=1.5))
         pen = pyqtgraph.mkPen(LINES["passed"][1], style=pyqtgraph.QtCore.Qt.PenStyle.DotLine)
         item.addItem(pyqtgraph.InfiniteLine(pos=ALARM, angle=0, pen=pen), ignoreBounds=True)
         layout.addWidget(self._plot)

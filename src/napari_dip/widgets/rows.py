@@ -39,6 +39,8 @@ def narrow(*fields: QWidget) -> None:
 def align(labels: Iterable[QLabel]) -> None:
     """Give the label columns of several rows one width."""
     labels = list(labels)
+    for label in labels:
+        label.ensurePolished()  # the font is that of the window it stands in
     width = max(label.sizeHint().width() for label in labels)
     for label in labels:
         label.setMinimumWidth(width)
