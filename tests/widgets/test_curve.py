@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("pyqtgraph")
 
 from napari_dip.widgets.curve import MOST_POINTS, Curve
-from napari_dip.widgets.stream import Beat
+from napari_dip.widgets.pace import Beat
 
 pytestmark = pytest.mark.timeout(120)
 

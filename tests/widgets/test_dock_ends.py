@@ -12,8 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+from napari_dip.widgets.pace import Beat
 from napari_dip.widgets.run import Order, Run
-from napari_dip.widgets.stream import Beat
 
 pytestmark = pytest.mark.timeout(120)
 WAIT = 40_000

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from napari_dip.widgets.pace import Beat
 from napari_dip.widgets.panel import Panel, clock
-from napari_dip.widgets.stream import Beat
 
 
 @pytest.fixture

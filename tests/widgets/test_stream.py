@@ -17,7 +17,8 @@ from napari_dip.settings import DIP
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.kept import Kept
 from napari_dip.widgets.layers import Source
-from napari_dip.widgets.stream import Answer, Beat, Control, watched
+from napari_dip.widgets.pace import Beat
+from napari_dip.widgets.stream import Answer, Control, watched
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -10,7 +10,7 @@ import pytest
 
 from napari_dip import api
 from napari_dip.widgets.restore import RestoreWidget
-from napari_dip.widgets.run import contrast
+from napari_dip.widgets.shown import contrast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def test_a_second_layer_lies_on_the_first_in_its_own_contrast(
     np.testing.assert_allclose(std.extent.world, viewer.layers["cells"].extent.world)
     assert std.contrast_limits == pytest.approx([0, 3])
     assert std.colormap.name == "magma"
-    assert run.std_layer == std
+    assert run.shown.std_layer == std
 
 
 def test_without_the_box_there_is_none(
@@ -68,7 +68,7 @@ def test_a_map_that_is_removed_stays_away_and_the_run_goes_on(
     dock = make_dock(steps=300)
     dock.choices.uncertainty.setChecked(True)
     run = dock.start()
-    qtbot.waitUntil(lambda: run.std_layer is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: run.shown.std_layer is not None, timeout=WAIT)
     viewer.layers.remove("cells uncertainty")
     finish(run)
     assert not run.failure
@@ -81,7 +81,7 @@ def test_discard_takes_both_layers_away(
     dock = make_dock(steps=100_000)
     dock.choices.uncertainty.setChecked(True)
     run = dock.start()
-    qtbot.waitUntil(lambda: run.std_layer is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: run.shown.std_layer is not None, timeout=WAIT)
     dock.discard()
     finish(run)
     assert [layer.name for layer in viewer.layers] == ["cells"]

@@ -9,7 +9,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.stream import Beat
+    from napari_dip.widgets.pace import Beat
 
 HEIGHT = 96
 MOST_POINTS = 4000
@@ -44,7 +44,7 @@ class Measures(QWidget):
         item.hideButtons()
         item.setYRange(0, 1)
         titles = (f'<span style="color: {colour}">{title}</span>' for title, colour in LINES.values())
-        item.setTitle(", ".join(titles), size="8pt")  # a legend would stand on the lines
+        item.setTitle("; ".join(titles), size="8pt")  # a legend would stand on the lines
         item.getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
         for side in ("bottom", "left"):
             item.getAxis(side).setPen(text)

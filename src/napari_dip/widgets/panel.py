@@ -12,7 +12,7 @@ from napari_dip.widgets.curve import Curve
 from napari_dip.widgets.measures import Measures
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.stream import Beat
+    from napari_dip.widgets.pace import Beat
 
 RATE_WINDOW = 5.0  # seconds over which the rate is averaged
 HELP = {

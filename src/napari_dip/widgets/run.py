@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_dip.widgets.kept import Kept
-from napari_dip.widgets.stream import Answer, Beat, Control, watched
+from napari_dip.widgets.shown import Shown
+from napari_dip.widgets.stream import Control, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_dip.settings import Settings
     from napari_dip.widgets.layers import Source
+    from napari_dip.widgets.pace import Beat
+    from napari_dip.widgets.stream import Answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +70,7 @@ class Run(QObject):
         self.viewer = viewer
         self.order = order
         self.control = Control()
-        self.layer: Any = None
-        self.std_layer: Any = None
-        self._std_unwanted = False
+        self.shown = Shown(viewer, order.source, order.result)
         self.answer: Answer | None = None
         self.failure = ""
         self.paused = False
@@ -114,6 +114,11 @@ class Run(QObject):
         )
 
     @property
+    def layer(self) -> Any:
+        """The layer of the answer, None before the first picture."""
+        return self.shown.layer
+
+    @property
     def running(self) -> bool:
         """Whether the worker is at work (or paused)."""
         return self._worker is not None
@@ -139,13 +144,12 @@ class Run(QObject):
         """End after this step and take the layer away."""
         self.control.discard.set()
         self.resume()
-        self._remove_layer()
+        self.shown.remove()
 
     def leave(self) -> None:
         """End after this step and touch neither viewer nor dock again; the layer stays as it is."""
         self.control.discard.set()
-        self.layer = self.std_layer = None
-        self._std_unwanted = True
+        self.shown.let_go()
         self.resume()
 
     def _in_turn(self, work: Callable[[], None]) -> None:
@@ -184,8 +188,7 @@ class Run(QObject):
         if self.control.discard.is_set():
             return
         if beat.picture is not None:
-            self._show(beat.picture)
-            self._show_std(beat.std)
+            self.shown.show(beat.picture, beat.std)
             self.control.shown.set()
         self._move_bar(beat)
         self.beat.emit(beat)
@@ -193,9 +196,8 @@ class Run(QObject):
     def _take_answer(self, answer: Answer | None) -> None:
         if answer is None or self.control.discard.is_set():
             return
-        self._show(answer.picture)
-        self._show_std(answer.std, final=True)
-        self.layer.metadata = {**self.layer.metadata, "napari_dip": answer.provenance}
+        self.shown.show(answer.picture, answer.std, final=True)
+        self.shown.describe(answer.provenance)
         self.answer = answer
         self.beat.emit(answer.last)
 
@@ -203,8 +205,7 @@ class Run(QObject):
         if self.control.discard.is_set():
             return
         self.failure = sentence
-        if self.layer is not None:
-            self.layer.metadata = {**self.layer.metadata, "napari_dip": {"unfinished": self.failure}}
+        self.shown.describe({"unfinished": self.failure})
 
     def _take_end(self) -> None:
         self._worker = None
@@ -217,43 +218,9 @@ class Run(QObject):
         self.ended.emit()
 
     def _on_removed(self, event: Any) -> None:
-        if self.std_layer is not None and event.value == self.std_layer:
-            self.std_layer, self._std_unwanted = None, True
-        if self.layer is not None and event.value == self.layer and not self.control.discard.is_set():
-            name, self.layer = self.layer.name, None
-            self.failure = f"The layer {name!r} was removed, so the run was ended and its answer dropped."
+        if self.shown.lost(event.value) and not self.control.discard.is_set():
+            self.failure = f"The layer {self.layer.name!r} was removed, so the run was ended and its answer dropped."
             self.discard()
-
-    def _show(self, picture: Any) -> None:
-        if self.layer is not None:
-            self.layer.data = picture
-            return
-        name = f"{self.order.source.name} {self.order.result}"
-        selected = self.viewer.layers.selection.active
-        self.layer = self.viewer.add_image(picture, **self.order.source.look, name=name)
-        if selected is not None:
-            self.viewer.layers.selection.active = selected
-
-    def _show_std(self, std: Any, *, final: bool = False) -> None:
-        """Show the standard deviation on a layer of its own, in its own contrast, until a person removes that."""
-        if std is None or self._std_unwanted:
-            return
-        if self.std_layer is None:
-            source, selected = self.order.source, self.viewer.layers.selection.active
-            look = {**source.place, "colormap": "magma", "contrast_limits": contrast(std), "visible": False}
-            self.std_layer = self.viewer.add_image(std, **look, name=f"{source.name} uncertainty")
-            self.viewer.layers.selection.active = selected
-            return
-        self.std_layer.data = std
-        if final:
-            self.std_layer.contrast_limits = contrast(std)
-
-    def _remove_layer(self) -> None:
-        layers, self.layer, self.std_layer = (self.layer, self.std_layer), None, None
-        self._std_unwanted = True
-        for layer in layers:
-            if layer is not None and layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
 
     def _move_bar(self, beat: Beat) -> None:
         if self._bar is None:
@@ -269,14 +236,6 @@ class Run(QObject):
         bar, self._bar = self._bar, None
         if bar is not None:
             bar.close()
-
-
-def contrast(std: Any) -> tuple[float, float]:
-    """Return limits from 0 to what few pixels exceed, seen on one plane of a large stack."""
-    plane = np.asarray(std[(0,) * (std.ndim - 2)] if std.size > 2**24 else std)
-    known = plane[np.isfinite(plane)]
-    top = float(np.percentile(known, 99.5)) if known.size else 0.0
-    return 0.0, top or 1.0
 
 
 def free_memory() -> None:

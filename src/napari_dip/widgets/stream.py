@@ -10,14 +10,15 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import DenoiseError, lack_of_memory
+from napari_dip.widgets.pace import Beat, Pace
 from napari_dip.widgets.write import write_beside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator
 
     from numpy.typing import NDArray
 
@@ -25,10 +26,6 @@ if TYPE_CHECKING:
     from napari_dip.snapshot import Snapshot
     from napari_dip.widgets.kept import Kept
     from napari_dip.widgets.layers import Source
-
-BEAT = 0.1  # seconds between beats
-PICTURE_SHARE = 0.25  # of the worker's time, at most, goes into pictures
-Point = tuple[int, float, float | None]
 
 
 class Control:
@@ -52,36 +49,6 @@ class Control:
 
 
 @dataclass(frozen=True, eq=False)
-class Beat:
-    """Where the work stands; `picture` where one was due.
-
-    Attributes
-    ----------
-    step, total, chosen, plane, planes, note
-        As in `Snapshot`; step 0 means that the work is being prepared.
-    points : tuple of (step, loss, criterion)
-        What the curve needs since the last beat.
-    picture : array or None
-        The answer so far, as the layer shows it.
-    std : array or None
-        Beside a picture, its standard deviation, where one was asked for.
-    measures : mapping
-        What else a training is watched by, by name.
-    """
-
-    step: int = 0
-    total: int = 0
-    chosen: int = 0
-    plane: int = 0
-    planes: int = 1
-    note: str = ""
-    points: tuple[Point, ...] = ()
-    picture: NDArray[Any] | None = None
-    std: NDArray[Any] | None = None
-    measures: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
 class Answer:
     """How a run ended: the full answer, what made it, the last beat, and what there is to say or to warn of."""
 
@@ -92,45 +59,6 @@ class Answer:
     warning: str = ""
     std: NDArray[Any] | None = None
     remark: str = ""
-
-
-@dataclass(eq=False)
-class Pace:
-    """Says when a beat and when a picture is due."""
-
-    pictures_per_second: float
-    points: list[Point] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    next_beat: float = 0.0
-    next_picture: float = 0.0
-    pictured: int = -1
-
-    def take(self, snapshot: Snapshot) -> None:
-        """Remember what a snapshot says, whether or not a beat is due with it.
-
-        The first note and the newest are kept: an engine says each once, and a person reads slowly.
-        """
-        self.points.append((snapshot.step, snapshot.loss, snapshot.criterion))
-        if snapshot.note and snapshot.note not in self.notes:
-            self.notes = [*self.notes[:1], snapshot.note]
-
-    def beat(self, snapshot: Snapshot, picture: NDArray[Any] | None = None, std: NDArray[Any] | None = None) -> Beat:
-        """Pack a snapshot and the points since the last beat."""
-        self.next_beat = time.monotonic() + BEAT
-        points, self.points = tuple(self.points), []
-        s = snapshot
-        where = (s.step, s.total, s.chosen, s.plane, s.planes)
-        return Beat(*where, " ".join(self.notes), points, picture, std, s.measures)
-
-    def picture_due(self, snapshot: Snapshot) -> bool:
-        """Say whether it is time for a picture, and whether it would be another than the last."""
-        return snapshot.chosen != self.pictured and time.monotonic() >= self.next_picture
-
-    def picture_made(self, snapshot: Snapshot, seconds: float) -> None:
-        """Plan the next picture; a costly one waits longer, so that pictures never eat the fit."""
-        self.pictured = snapshot.chosen
-        wait = max(1 / self.pictures_per_second, seconds * (1 / PICTURE_SHARE - 1))
-        self.next_picture = time.monotonic() + wait
 
 
 def watched(
