@@ -77,6 +77,17 @@ def test_info_shows_what_the_file_holds_and_what_made_it(tmp_path: Path, capsys:
     assert main(["info", str(tmp_path / "nowhere.tif")]) == 1
 
 
+def test_an_image_too_large_to_be_read_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def too_large(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("napari_dip.images.files.read", too_large)
+    assert main(["info", "a.tif"]) == 1
+    assert capsys.readouterr().err.startswith("napari-dip: The computer ran out of memory;")
+
+
 @pytest.mark.parametrize(
     ("intercept", "words"),
     [(-3.25, "variance = 2.5 * intensity - 3.25, as fitted\n"), (9.0, "intensity + 9, as fitted, a read noise of 3\n")],

@@ -28,6 +28,17 @@ def test_losses_of_any_sign_and_missing_criteria_are_drawn(curve: Curve) -> None
     assert curve.chosen == 2
 
 
+def test_an_empty_curve_has_no_figures(curve: Curve) -> None:
+    def figures() -> list[bool]:
+        return [curve._item.getAxis(side).style["showValues"] for side in ("left", "bottom")]
+
+    assert figures() == [False, False] and not curve._item.getAxis("right").isVisible()
+    curve.show_beat(Beat(2, 9, 2, points=((1, 0.5, 1.0), (2, 0.4, 0.9))))
+    assert figures() == [True, True]
+    curve.clear()
+    assert figures() == [False, False]
+
+
 def test_the_right_axis_is_there_where_something_is_judged(curve: Curve) -> None:
     curve.show_beat(Beat(2, 9, 2, points=((1, 0.5, None), (2, 0.4, None))))
     assert not curve._item.getAxis("right").isVisible()

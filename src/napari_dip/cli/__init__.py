@@ -55,6 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return talk.give_up(str(error), MISUSED)
     except (DenoiseError, OSError, ValueError) as error:
         return talk.give_up(str(error), FAILED)
+    except MemoryError:  # before the work, as when an image is read
+        from napari_dip.planes import SHORT
+
+        return talk.give_up(SHORT["computer"], FAILED)
     except KeyboardInterrupt:
         return talk.give_up("Interrupted.", FAILED)
 

@@ -44,6 +44,7 @@ class Curve(QWidget):
             return
         self._build(pyqtgraph, background, text)
         layout.addWidget(self._plot)
+        self._draw()
 
     def sizeHint(self) -> QSize:
         """Ask for enough height to read the curve, and for no width."""
@@ -136,6 +137,7 @@ class Curve(QWidget):
     def _draw(self) -> None:
         if self._plot is None:
             return
+        self._item.getAxis("bottom").setStyle(showValues=bool(self._points))
         for line, side, column in ((self._loss, "left", 1), (self._criterion, "right", 2)):
             good = [(p[0], y) for p in self._points if (y := p[column]) is not None and math.isfinite(y)]
             log = _wide([y for _, y in good])

@@ -48,7 +48,7 @@ class TrainBox(QWidget):
         self.target_files = PathRow(
             "folder", "Folder of the other captures or clean images", hint="choose a folder, file or pattern"
         )
-        self.model = PathRow("save", "Save the model as", MODELS, hint=f"choose where, ends with {SUFFIX}")
+        self.model = PathRow("save", "Save the model as", MODELS, hint="choose where it is saved")
         self.resume = QCheckBox("Go on from where it was stopped")
         self.resume.setToolTip("Else the training starts anew, and the checkpoint beside the model is replaced.")
         self.rows = Rows()
