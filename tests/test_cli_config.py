@@ -9,7 +9,7 @@ import pytest
 from cli_help import save
 
 from napari_dip.batch.config import HEAD, read_config, saved, write_config
-from napari_dip.batch.work import Task
+from napari_dip.batch.task import Task
 from napari_dip.cli import main
 from napari_dip.errors import UsageError
 from napari_dip.settings import DIP, METHODS, PatchDIP, Settings

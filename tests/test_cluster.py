@@ -17,9 +17,10 @@ from cli_help import save
 pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
 from napari_dip.batch import cluster as module
-from napari_dip.batch.cluster import cluster, ordered, places, spread, task_of
+from napari_dip.batch.cluster import cluster, places, spread
 from napari_dip.batch.plan import Job
-from napari_dip.batch.work import Outcome, Task
+from napari_dip.batch.task import Task, ordered, task_of
+from napari_dip.batch.work import Outcome
 from napari_dip.cli import main
 from napari_dip.settings import DIP, PatchDIP
 

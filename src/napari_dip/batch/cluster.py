@@ -12,19 +12,19 @@ from collections import defaultdict
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.batch.follow import followed
 from napari_dip.batch.plan import DONE_BEFORE, Job
 from napari_dip.batch.records import DONE, FAILED, recognised
-from napari_dip.batch.work import Outcome, Task, guarded, made_by, with_model
+from napari_dip.batch.task import made_by, ordered, task_of
+from napari_dip.batch.work import Outcome, guarded
 from napari_dip.errors import UsageError
-from napari_dip.settings import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from napari_dip.batch.task import Task
     from napari_dip.images.image import Image
     from napari_dip.snapshot import Snapshot
 
@@ -111,28 +111,6 @@ def spread(
     finally:
         client.cancel([future for future in futures if not future.done()])
         client.unsubscribe_topic(run)
-
-
-def ordered(task: Task) -> dict[str, Any]:
-    """Return a task as plain values, which a worker on another machine can take."""
-    return {
-        "settings": task.settings.described(),
-        "model": None if task.model is None else str(task.model.absolute()),
-        "device": task.device,
-        "axes": task.axes,
-        "dtype": task.dtype,
-        "overwrite": task.overwrite,
-        "std": task.std,
-    }
-
-
-def task_of(order: Mapping[str, Any]) -> Task:
-    """Return the task that `ordered` was given."""
-    shared = {key: order[key] for key in ("device", "axes", "dtype", "overwrite", "std")}
-    settings = dict(order["settings"])
-    if order["model"] is not None:
-        return with_model(Task(next(iter(METHODS.values()))(), **shared), Path(order["model"]))
-    return Task(METHODS[settings.pop("method")](**settings), **shared)
 
 
 def places(workers: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:

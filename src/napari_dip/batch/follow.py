@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_dip.batch.work import Task
+    from napari_dip.batch.task import Task
     from napari_dip.images.image import Image
     from napari_dip.snapshot import Snapshot
 

@@ -4,89 +4,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_dip.batch.checks import check_axes, check_device, check_found
 from napari_dip.batch.plan import plan, share
 from napari_dip.batch.records import BEFORE, DONE, FAILED, INTERRUPTED, recognised
+from napari_dip.batch.task import asked, made_by
 from napari_dip.errors import DenoiseError, UsageError
 from napari_dip.snapshot import unchanged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from napari_dip.batch.plan import Job
+    from napari_dip.batch.task import Task
     from napari_dip.images.image import Image
-    from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
-    Begin = Callable[..., Iterator[Snapshot]]
     Follow = Callable[[Image, list[str]], tuple[Snapshot, bool]]
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is done to every file.
-
-    Attributes
-    ----------
-    begin : callable, optional
-        Starts the work on an image, called as `iter_denoise`, which it is by default.
-    check : callable, optional
-        Raises a ValueError for an image that the work cannot be done on.
-    outline : callable, optional
-        Returns an image of the answer's shape, where that is another.
-    made : dict, optional
-        By what the provenance of an output tells that it was made this way, where `begin` is given: put there, and
-        asked for where the output exists already.
-    model : Path, optional
-        The trained model that is applied.
-    std : bool
-        Whether the standard deviation of every pixel is written beside each output.
-    pattern, recursive
-        Which images of a folder, see `plan`.
-    """
-
-    settings: Settings
-    device: str = "auto"
-    axes: str | None = None
-    dtype: str = "float32"
-    overwrite: bool = False
-    dry_run: bool = False
-    shard: str | None = None
-    begin: Begin | None = None
-    check: Callable[[Image], object] | None = None
-    outline: Callable[[Image], Image] | None = None
-    made: dict[str, object] | None = None
-    model: Path | None = None
-    std: bool = False
-    pattern: str = "*"
-    recursive: bool = True
-
-
-def with_model(task: Task, path: Path) -> Task:
-    """Apply a trained model instead of a fit.
-
-    Raises
-    ------
-    UsageError
-        If the file is no model.
-    """
-    from napari_dip.model import load_model
-
-    try:
-        model = load_model(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(str(error)) from error
-
-    def begin(image: Image, how: Settings, device: str) -> Iterator[Snapshot]:
-        from napari_dip.api import iter_denoise
-
-        return iter_denoise(image, model, device=device)
-
-    made: dict[str, object] = {"settings": model.settings.described(), "model": model.told()}
-    return replace(task, settings=model.settings, begin=begin, made=made, model=path)
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True)
@@ -152,17 +89,6 @@ def _check_only(job: Job, task: Task, check: Callable[[Image], object]) -> None:
         raise UsageError(str(error)) from error
 
 
-def made_by(task: Task) -> dict[str, object]:
-    """Return by what an output tells that it was made by a task; empty where it cannot."""
-    made = task.made or ({} if task.begin else {"settings": task.settings.described()})
-    return {**made, **_asked(task)} if made else {}
-
-
-def _asked(task: Task) -> dict[str, object]:
-    """Return what of the call an output tells, beside the settings."""
-    return {"values": task.dtype, "axes_given": task.axes}
-
-
 def done_before(job: Job) -> Outcome:
     """Return what there is to tell of a file that an earlier run has done."""
     return Outcome({"input": str(job.source), "output": str(job.target), "status": BEFORE})
@@ -179,9 +105,14 @@ def guarded(job: Job, task: Task, follow: Follow) -> Outcome:
         Is given the image and a list for remarks; does the work, and returns the last Snapshot and whether the work
         was interrupted.
     """
+    return attempted(job, lambda: worked(job, task, follow, *opened(job, task)))
+
+
+def attempted(job: Job, work: Callable[[], Done]) -> Done | Outcome:
+    """Do what may fail for one file, and return what came of it, or the failure as a record."""
     record: dict[str, Any] = {"input": str(job.source), "output": None, "status": FAILED}
     try:
-        return _one(job, task, follow)
+        return work()
     except KeyboardInterrupt:
         record |= {
             "status": INTERRUPTED,
@@ -194,21 +125,27 @@ def guarded(job: Job, task: Task, follow: Follow) -> Outcome:
     return Outcome(record)
 
 
-def _one(job: Job, task: Task, follow: Follow) -> Outcome:
-    """Read, fit, write and report one file."""
-    from napari_dip.images.files import check_fits, read, sha256, write
-    from napari_dip.images.quality import residual_check
+def opened(job: Job, task: Task) -> tuple[Image, dict[str, str]]:
+    """Read one file, and return its image and what the output is to say of it: its name and hash."""
+    from napari_dip.images.files import check_fits, read, sha256
 
     image = read(job.source, axes=task.axes)
     check_fits(job.target, task.outline(image) if task.outline else image, task.dtype)  # before the fit, not after it
     # The hash of what was read: the file may change, or its disk go away, during a long fit.
-    source = {"name": job.source.name, "sha256": sha256(job.source)}
+    return image, {"name": job.source.name, "sha256": sha256(job.source)}
+
+
+def worked(job: Job, task: Task, follow: Follow, image: Image, source: dict[str, str]) -> Outcome:
+    """Fit, write and report one file that was opened."""
+    from napari_dip.images.files import write
+    from napari_dip.images.quality import residual_check
+
     started = time.monotonic()
     notes: list[str] = []
     final, interrupted = follow(image, notes)
     seconds = time.monotonic() - started
     answer = signed(final, source, interrupted)
-    answer = replace(answer, provenance={**answer.provenance, **(task.made or {}), **_asked(task)})
+    answer = replace(answer, provenance={**answer.provenance, **(task.made or {}), **asked(task)})
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
     overwrite = task.overwrite or job.begun

@@ -27,7 +27,7 @@ from napari_dip.cli.talk import Talk
 from napari_dip.settings import Settings
 
 if TYPE_CHECKING:
-    from napari_dip.batch.work import Task
+    from napari_dip.batch.task import Task
 
 
 @Parameter(name="*")
@@ -67,7 +67,7 @@ class Call:
 
     def task(self, settings: Settings, **more: Any) -> "Task":
         """Return the work that the flags and `settings` ask for; `more` are other fields of `Task`."""
-        from napari_dip.batch.work import Task
+        from napari_dip.batch.task import Task
 
         names = ("device", "axes", "dtype", "overwrite", "dry_run", "shard", "pattern", "recursive")
         return Task(settings, **{name: getattr(self, name) for name in names}, **more)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from napari_dip.batch.plan import Job
-    from napari_dip.batch.work import Task
+    from napari_dip.batch.task import Task
     from napari_dip.cli.talk import Talk
 
 

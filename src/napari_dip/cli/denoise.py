@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari_dip.batch import records as states
 from napari_dip.batch.config import saved, write_config
 from napari_dip.batch.records import Table, rehearsed
-from napari_dip.batch.work import Outcome, Task, done_before, guarded, jobs_of, with_model
+from napari_dip.batch.task import Task, with_model
+from napari_dip.batch.work import Outcome, done_before, guarded, jobs_of
 from napari_dip.cli.cluster import spread_out
 from napari_dip.cli.follow import fit
 from napari_dip.cli.talk import DONE, FAILED, Talk, minutes

@@ -12,7 +12,7 @@ from napari_dip.cli.progress import progress
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_dip.batch.work import Begin
+    from napari_dip.batch.task import Begin
     from napari_dip.cli.picture import Point
     from napari_dip.cli.talk import Talk
     from napari_dip.images.image import Image

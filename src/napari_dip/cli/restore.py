@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from napari_dip.batch.work import Begin
+    from napari_dip.batch.task import Begin
     from napari_dip.cli.call import Call
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings

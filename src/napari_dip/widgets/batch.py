@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_dip.batch.config import read_config, saved, write_config
 from napari_dip.batch.records import TO_DO
-from napari_dip.batch.work import Task
+from napari_dip.batch.task import Task
 from napari_dip.errors import UsageError
 from napari_dip.widgets.batching import BatchRun, ordered
 from napari_dip.widgets.choices import Choices

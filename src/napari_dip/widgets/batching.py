@@ -11,7 +11,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dip.batch.follow import followed
 from napari_dip.batch.records import BEFORE, DONE, FAILED, TO_DO, Table, rehearsed
-from napari_dip.batch.work import done_before, guarded, jobs_of, with_model
+from napari_dip.batch.task import with_model
+from napari_dip.batch.work import done_before, guarded, jobs_of
 from napari_dip.widgets.run import free_memory
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dip.batch.plan import Job
-    from napari_dip.batch.work import Task
+    from napari_dip.batch.task import Task
     from napari_dip.images.image import Image
     from napari_dip.snapshot import Snapshot
 
