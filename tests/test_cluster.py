@@ -16,7 +16,7 @@ from cli_help import save
 
 pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
-from napari_dip.batch import cluster as module
+from napari_dip.batch import worker
 from napari_dip.batch.cluster import cluster, places, spread
 from napari_dip.batch.plan import Job
 from napari_dip.batch.task import Task, ordered, task_of
@@ -131,9 +131,9 @@ def test_workers_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "set_num_threads", seen.append)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
-    devices = [module._share_of_machine("auto", index, 3) for index in range(3)]
+    devices = [worker._share_of_machine("auto", index, 3) for index in range(3)]
     assert devices == ["cuda:0", "cuda:1", "cuda:0"] and seen == [2, 2, 2]
-    assert module._share_of_machine("cpu", 1, 16) == "cpu" and seen[-1] == 1
+    assert worker._share_of_machine("cpu", 1, 16) == "cpu" and seen[-1] == 1
     workers = {"tcp://a:1": {"host": "a", "name": 0}, "tcp://b:2": {"host": "b", "name": "x"}}
     assert places({**workers, "tcp://a:3": {"host": "a", "name": 1}}) == {"a": ["0", "1"], "b": ["x"]}
 

@@ -20,6 +20,8 @@ from napari_dip.snapshot import Snapshot, last
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_dip.images.part import Part
+
 
 @overload
 def denoise(
@@ -135,10 +137,21 @@ def iter_denoise(
     DenoiseError
         During the work, if it breaks.
     """
-    how = DIP() if how is None else how
-    source = as_image(image, axes)
+    return iter_part(as_image(image, axes), DIP() if how is None else how, device)
+
+
+def iter_part(source: Image, how: Settings | Model, device: str, part: Part | None = None) -> Iterator[Snapshot]:
+    """Denoise as `iter_denoise` does; of a stack too large for one process only a part, as it would be in the whole.
+
+    Parameters
+    ----------
+    source : Image
+        The whole.
+    part : Part, optional
+        Of `source`; the snapshots' images are of its shape.
+    """
     if isinstance(how, Model):
-        return iter_apply(source, how, device)
+        return iter_apply(source, how, device, part)
     if not isinstance(how, Settings):
         raise ValueError(f"how is {how!r}; give settings such as DIP(), DIP(steps=400) or DIP.preset('paper').")
     if isinstance(how, Trained):
@@ -148,7 +161,9 @@ def iter_denoise(
     from napari_dip.engine.device import pick_device
 
     # Bad input is refused at the call, not at the first step.
-    chosen, found = pick_device(device), survey(source, stabilise=how.stabilise)
+    chosen = pick_device(device)
+    found = part.found if part else survey(source, stabilise=how.stabilise)
+    source = part.of(source) if part else source
     return translated(walk(source, how, fitted(source, how, chosen), chosen, found))
 
 

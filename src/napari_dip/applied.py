@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from napari_dip.engine.ladder import Plan
     from napari_dip.engine.loop import Step
     from napari_dip.engine.precision import Quickened
+    from napari_dip.images.part import Part
     from napari_dip.images.stabilise import UnitRange
 
 FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
 NO_NOISE = "The image has no noise that could be measured; it is left as it is."
 
 
-def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Snapshot]:
+def iter_apply(image: Image, model: Model, device: str = "auto", part: Part | None = None) -> Iterator[Snapshot]:
     """Denoise with a trained model; one Snapshot for each orientation of each plane.
 
     Parameters
@@ -37,6 +38,8 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
         What was trained.
     device : str
         As for `napari_dip.api.denoise`.
+    part : Part, optional
+        Of `image`, where only that is wanted.
 
     Raises
     ------
@@ -56,7 +59,7 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
             f"(axes {image.axes}). Take a model trained with colours apart, or another image."
         )
     chosen = pick_device(device)
-    found = survey(image, stabilise=model.settings.stabilise)
+    found = part.found if part else survey(image, stabilise=model.settings.stabilise)
     plan = Plan(chosen, may_reduce=True)
     net = Quickened(deepcopy(model.net).eval())
     work = Work(
@@ -67,7 +70,7 @@ def iter_apply(image: Image, model: Model, device: str = "auto") -> Iterator[Sna
         record={"model": model.told()},
         found=net.described,
     )
-    return translated(walk(image, model.settings, work, chosen, found))
+    return translated(walk(part.of(image) if part else image, model.settings, work, chosen, found))
 
 
 def _steps(net: Quickened, model: Model, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:

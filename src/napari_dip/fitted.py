@@ -11,7 +11,7 @@ from napari_dip.applied import NO_NOISE
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.images.survey import channel_of
 from napari_dip.planes import Work
-from napari_dip.settings import DIP, PatchDIP
+from napari_dip.settings import DIP, PatchDIP, Settings
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +40,7 @@ def fitted(source: Image, how: DIP | PatchDIP, device: torch.device) -> Work:
     from napari_dip.methods.blindspot import warm_steps
 
     plan = Plan(device)
-    if not (isinstance(how, DIP) and how.net == "blind-spot" and how.through_stack == "warm"):
+    if not goes_on(how):
         return Work(lambda y, unit, index: _steps(how, plan, None, y, unit), plan=plan)
     networks: dict[tuple[int, int], Weights] = defaultdict(dict)  # by channel and seed, for the time of one stream
 
@@ -52,6 +52,11 @@ def fitted(source: Image, how: DIP | PatchDIP, device: torch.device) -> Work:
     first = {channel: channels.index(channel) for channel in set(channels)}
     steps = [how.steps if first[c] == number else warm_steps(how.steps) for number, c in enumerate(channels)]
     return Work(fit, steps=steps, plan=plan)
+
+
+def goes_on(how: Settings) -> bool:
+    """Say whether the fit of a plane starts from that of the plane before."""
+    return isinstance(how, DIP) and how.net == "blind-spot" and how.through_stack == "warm"
 
 
 def _steps(

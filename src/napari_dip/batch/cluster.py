@@ -1,7 +1,8 @@
-"""Files as the tasks of a dask cluster: its workers read, work and write; only paths, settings and records travel.
+"""Files, and the pieces of a large stack, as the tasks of a dask cluster: only paths, settings and records travel.
 
-A worker that is killed loses the file it is at, which another does again; a file that kills every worker it is given to
-is reported as failed. The same seed gives the same pixels as without a cluster where torch has as many threads.
+A worker that is killed loses the file or piece it is at, which another does again; a file that kills every worker it is
+given to is reported as failed. The same seed gives the same pixels as without a cluster where torch has as many
+threads.
 """
 
 from __future__ import annotations
@@ -14,22 +15,19 @@ from dataclasses import asdict, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.batch.follow import followed
-from napari_dip.batch.plan import DONE_BEFORE, Job
-from napari_dip.batch.records import DONE, FAILED, recognised
-from napari_dip.batch.task import made_by, ordered, task_of
-from napari_dip.batch.work import Outcome, guarded
+from napari_dip.batch import pieces, worker
+from napari_dip.batch.plan import Job
+from napari_dip.batch.records import FAILED
+from napari_dip.batch.task import ordered
+from napari_dip.batch.work import Outcome
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from napari_dip.batch.task import Task
-    from napari_dip.images.image import Image
-    from napari_dip.snapshot import Snapshot
 
 TOPIC = "napari-dip"
-MOVE_EVERY = 1.0  # seconds between two reports of one worker
 
 
 @contextmanager
@@ -96,86 +94,97 @@ def spread(
         Is told, in another thread, the number of a job and which share of it is done.
     """
     as_completed: Any = import_module("distributed").as_completed
-    order = ordered(task) | {"places": places(client.scheduler_info(n_workers=-1)["workers"])}
+    order = ordered(task) | {"places": places(client.scheduler_info(n_workers=-1)["workers"]), "large": pieces.LARGE}
     run = f"{TOPIC}-{os.getpid()}-{time.time_ns()}"
-    client.subscribe_topic(run, lambda event: moved(*event[1]))
-    futures = {
-        client.submit(work_on, order, _absolute(job), run, number, key=f"{run}-{number}", pure=False): number
-        for number, job in enumerate(jobs)
-    }
+    shares: dict[int, dict[int | None, float]] = defaultdict(dict)
+
+    def told(event: Any) -> None:
+        number, piece, share = event[1]
+        shares[number][piece] = share
+        moved(number, sum(shares[number].values()))
+
+    client.subscribe_topic(run, told)
+    tasks = _Tasks(client, order, run, jobs)
+    queue = as_completed([tasks.submit(worker.work_on, number) for number in range(len(jobs))], loop=client.loop)
     try:
-        for future in as_completed(futures, loop=client.loop):  # without it the default client is asked for
-            number = futures[future]
-            yield number, _named(_outcome(future, jobs[number]), jobs[number])
+        for future in queue:
+            number = tasks.owners.pop(future, None)
+            if number is None:  # a piece of a stack that has failed
+                continue
+            found = _told_by(future, jobs[number])
             future.release()
+            if "record" in found:
+                tasks.leave(number)
+                yield number, _named(Outcome(**found), jobs[number])
+            elif found:
+                queue.update(tasks.following(number, future, found))
     finally:
-        client.cancel([future for future in futures if not future.done()])
+        client.cancel([future for future in tasks.owners if not future.done()])
         client.unsubscribe_topic(run)
+
+
+class _Tasks:
+    """The futures of a run.
+
+    Attributes
+    ----------
+    owners : dict
+        The number of the job of each future.
+    left : dict
+        By the number of a stack's job, the futures of the pieces that are not done.
+    """
+
+    def __init__(self, client: Any, order: Mapping[str, Any], run: str, jobs: Sequence[Job]) -> None:
+        self._client, self._order, self._run, self._jobs = client, order, run, jobs
+        self.owners: dict[Any, int] = {}
+        self.left: dict[int, set[Any]] = {}
+
+    def submit(self, what: Callable[..., dict[str, Any]], number: int, *more: Any) -> Any:
+        """Have a worker do something for a job."""
+        key = "-".join([what.__name__, self._run, str(number), *map(str, more[1:])])
+        first = (worker.work_on, worker.work_on_piece, worker.join).index(what)  # a stack begun goes before other files
+        work = (what, self._order, _absolute(self._jobs[number]), self._run, number, *more)
+        future = self._client.submit(*work, key=key, pure=False, priority=first)
+        self.owners[future] = number
+        return future
+
+    def following(self, number: int, future: Any, found: dict[str, Any]) -> list[Any]:
+        """Submit what follows on the division of a stack or the end of a piece, and return its futures."""
+        if "bounds" in found:
+            made = [self.submit(worker.work_on_piece, number, found, at) for at in range(len(found["bounds"]) - 1)]
+            self.left[number] = set(made)
+            return made
+        self.left[number].remove(future)
+        return [] if self.left[number] else [self.submit(worker.join, number, found["piece_of"])]
+
+    def leave(self, number: int) -> None:
+        """Let go of what is left of a stack; of one that has failed, some pieces may still be waiting."""
+        rest = self.left.pop(number, set()) & self.owners.keys()
+        for future in rest:
+            del self.owners[future]
+        self._client.cancel(list(rest))
 
 
 def places(workers: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     """Return the names of the workers of each machine."""
     found: dict[str, list[str]] = defaultdict(list)
-    for worker in workers.values():
-        found[worker["host"]].append(str(worker["name"]))
+    for one in workers.values():
+        found[one["host"]].append(str(one["name"]))
     return dict(found)
 
 
-def work_on(order: Mapping[str, Any], job: Job, topic: str, number: int) -> dict[str, Any]:
-    """Do one file, in a worker."""
-    from distributed import get_worker
-
-    worker = get_worker()
-    names = order["places"].get(worker.address.rpartition("://")[2].rpartition(":")[0], [])
-    index = names.index(str(worker.name)) if str(worker.name) in names else 0
-    task = task_of(order)
-    task = replace(task, device=_share_of_machine(task.device, index, max(len(names), 1)))
-
-    def moved(snapshot: Snapshot) -> None:
-        worker.log_event(topic, (number, snapshot.step / max(snapshot.total, 1)))
-
-    def follow(image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
-        return followed(image, task, notes, moved, MOVE_EVERY)
-
-    if not order["overwrite"] and job.target.exists():
-        job = replace(job, begun=True)  # only a worker that was lost since can have made it
-        if recognised(made_by(task))(job) == DONE_BEFORE:
-            return asdict(_found(job))
-    return asdict(guarded(job, task, follow))
-
-
-def _share_of_machine(device: str, index: int, workers: int) -> str:
-    """Take this worker's share of the cores and, where there are several GPUs, one of them; return the device."""
-    import torch
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores // workers))
-    count = torch.cuda.device_count()
-    return f"cuda:{index % count}" if device == "auto" and count > 1 else device
-
-
-def _found(job: Job) -> Outcome:
-    """Return what there is to tell of a file whose worker was lost after it had written it."""
-    from napari_dip.images.files import read
-    from napari_dip.images.quality import residual_check
-
-    image, answer = read(job.source), read(job.target)
-    residual = residual_check(image, answer) if answer.shape == image.shape else None
-    record = {"input": str(job.source), "output": str(job.target), "status": DONE, "residual": residual}
-    return Outcome(record)
-
-
-def _outcome(future: Any, job: Job) -> Outcome:
+def _told_by(future: Any, job: Job) -> dict[str, Any]:
     """Return what a worker tells, or that it could not tell."""
     from distributed.scheduler import KilledWorker
 
     try:
-        return Outcome(**future.result())
+        told: dict[str, Any] = future.result()
+        return told
     except KilledWorker:
         error = "every worker that it was given to died, perhaps for lack of memory; give it fewer or larger ones"
     except Exception as broken:  # noqa: BLE001 - as a file that fails, it must not end the others
         error = f"the worker could not do it: {type(broken).__name__}: {broken}"
-    return Outcome({"input": str(job.source), "output": None, "status": FAILED, "error": error})
+    return asdict(Outcome({"input": str(job.source), "output": None, "status": FAILED, "error": error}))
 
 
 def _absolute(job: Job) -> Job:

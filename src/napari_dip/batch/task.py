@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from napari_dip.images.image import Image
+    from napari_dip.images.part import Part
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
@@ -74,10 +75,10 @@ def with_model(task: Task, path: Path) -> Task:
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
 
-    def begin(image: Image, how: Settings, device: str) -> Iterator[Snapshot]:
-        from napari_dip.api import iter_denoise
+    def begin(image: Image, how: Settings, device: str, part: Part | None = None) -> Iterator[Snapshot]:
+        from napari_dip.api import iter_part
 
-        return iter_denoise(image, model, device=device)
+        return iter_part(image, model, device, part)
 
     made: dict[str, object] = {"settings": model.settings.described(), "model": model.told()}
     return replace(task, settings=model.settings, begin=begin, made=made, model=path)

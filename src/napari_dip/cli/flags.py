@@ -58,7 +58,10 @@ SHARD = flag(
 PATTERN = flag(str, "Which images of a folder, such as `*_raw.tif`; `day1/*.tif` asks for the folder too.", group=MANY)
 RECURSIVE = Annotated[bool, Parameter(help="Whether the folders in a folder are searched too.", group=MANY)]
 WORKERS = flag(
-    int | None, "Do so many files at once, each in a process of its own here; needs the extra distributed.", group=MANY
+    int | None,
+    "Do so many files at once, or pieces of a large stack, each in a process of its own here; needs the extra "
+    "distributed.",
+    group=MANY,
 )
 SCHEDULER = flag(
     str | None,

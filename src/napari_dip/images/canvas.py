@@ -89,7 +89,7 @@ class Picture:
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         """Read a part, as numpy would: whole numbers and slices by the plane, all else from the whole stack."""
-        keys = _full_key(key, self.ndim)
+        keys = full_key(key, self.ndim)
         if keys is None:
             return np.asarray(self[()][key], dtype=np.float32)
         whole = [isinstance(part, slice) for part in self._canvas.indices[0]]  # the axes of a plane
@@ -131,7 +131,7 @@ def _on_disk(shape: tuple[int, ...], size: int) -> NDArray[np.float32]:
         return np.memmap(file, np.float32, "r+", shape=shape)
 
 
-def _full_key(key: Any, ndim: int) -> tuple[Any, ...] | None:
+def full_key(key: Any, ndim: int) -> tuple[Any, ...] | None:
     """Return a whole number or slice an axis, None where the key is more than that."""
     parts = key if isinstance(key, tuple) else (key,)
     parts = tuple(int(k) if isinstance(k, np.integer) else k for k in parts)

@@ -30,16 +30,16 @@ def check_place(target: Path, overwrite: bool) -> None:
         raise OSError(f"{start}... cannot be looked up ({error.strerror}); choose another, shorter name.") from None
 
 
-def check_room(target: Path, needed: int) -> None:
-    """Refuse what the disk has no room for."""
+def check_room(target: Path, needed: int, why: str = "") -> None:
+    """Refuse what the disk has no room for; `why` is said after the number of bytes."""
     folder = target.absolute().parent
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     if needed + ROOM > free:
         raise OSError(
-            f"{target.name} needs {needed:,} bytes, and the disk of {folder} has {free:,} left; make room or choose "
-            "another disk."
+            f"{target.name} needs {needed:,} bytes{why}, and the disk of {folder} has {free:,} left; make room or "
+            "choose another disk."
         )
 
 

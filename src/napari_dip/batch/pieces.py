@@ -1,0 +1,172 @@
+"""One large stack as several tasks: pieces of it, each written to a file that all workers see, and then put together.
+
+A stack is divided where that leaves the answer as it is: where no plane needs the answer of another. What a survey of
+the whole stack finds goes with every piece. The pieces lie in a hidden folder beside the output, whose name holds what
+they are made from and how; a run that was killed finds there which are done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.api import iter_part
+from napari_dip.batch.division import Division
+from napari_dip.batch.task import Task, made_by
+from napari_dip.batch.work import worked
+from napari_dip.fitted import goes_on
+from napari_dip.images.files import read, read_provenance, write
+from napari_dip.images.part import Joined
+from napari_dip.images.place import check_room
+from napari_dip.images.survey import survey
+from napari_dip.settings import DIP, PatchDIP, Trained
+from napari_dip.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from napari_dip.batch.plan import Job
+    from napari_dip.batch.work import Follow, Outcome
+    from napari_dip.images.image import ArrayLike, Image
+
+LARGE = 256 << 20  # bytes of the float32 answer from which a stack is worth the files
+PIECES_A_WORKER = 4  # so that one which is slow or lost holds up little
+
+
+def divided(
+    job: Job, task: Task, image: Image, source: dict[str, str], workers: int, large: int = LARGE
+) -> Division | None:
+    """Divide a stack, as an earlier run did where that was killed; None where it is not worth it or changes the answer.
+
+    Raises
+    ------
+    ValueError
+        For a stack that cannot be denoised.
+    OSError
+        If the disk has no room for the pieces beside the answer.
+    """
+    wanted = PIECES_A_WORKER * max(workers, 1)
+    stacked = [i for i, letter in enumerate(image.axes) if letter in "TZ" and image.shape[i] > 1]
+    how = task.settings
+    apart = task.model is not None or (task.begin is None and not goes_on(how))
+    if not isinstance(how, DIP | PatchDIP | Trained) or not apart or not stacked or prod(image.shape) * 4 < large:
+        return None
+    folder = _folder(job, task, source)
+    for other in folder.parent.glob(f"{folder.stem.rpartition('-')[0]}-*.pieces*"):
+        if other != folder:  # of other settings or content
+            shutil.rmtree(other, ignore_errors=True)
+    _check_room(job, task, image, folder)
+    division = Division.kept(folder, source)
+    if division is None:
+        axis = max(stacked, key=lambda i: min(image.shape[i], wanted))  # the outermost that gives enough of them
+        length = image.shape[axis]
+        count = min(length, wanted)
+        bounds = tuple(length * number // count for number in range(count + 1))
+        division = Division(folder, axis, bounds, survey(image, stabilise=how.stabilise), source)
+        division.keep()
+    return division
+
+
+def _folder(job: Job, task: Task, source: Mapping[str, str]) -> Path:
+    """Name the folder of the pieces by the output, and by what they are made from and how.
+
+    It is short, since the output's name may be as long as names get.
+    """
+    made = {**made_by(task), "source": dict(source), "std": task.std, "version": version("napari-dip")}
+    key = json.dumps(made, sort_keys=True, default=str)
+    digests = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (job.target.name, key))
+    return job.target.with_name(f".{'-'.join(digests)}.pieces")
+
+
+def _check_room(job: Job, task: Task, image: Image, folder: Path) -> None:
+    kinds, pixels = 1 + (job.std is not None), prod(image.shape)
+    there = sum(file.stat().st_size for file in folder.glob("*.tif"))
+    answers = pixels * (image.dtype.itemsize if task.dtype == "same" else 4) + (kinds - 1) * pixels * 4
+    check_room(job.target, answers + max(kinds * pixels * 4 - there, 0), " with the pieces it is put together from")
+
+
+def one_piece(division: Division, number: int, job: Job, task: Task, follow: Follow) -> bool:
+    """Do one piece, unless it is done; `follow` is called with the whole image.
+
+    Returns
+    -------
+    bool
+        False where it is not wanted any more, since another piece has failed.
+    """
+    answer, std = division.files(number)
+    if answer.exists():
+        return True
+    notes: list[str] = []
+    try:
+        final, _ = follow(read(job.source, axes=task.axes), notes)
+        told = {name: getattr(final, name) for name in ("provenance", "step", "chosen", "loss")} | {"notes": notes}
+        if job.std is not None and final.std is not None:  # first: where the answer stands, all of it does
+            write(std, replace(final.std, provenance=told), overwrite=True)
+        write(answer, replace(final.image, provenance=told), overwrite=True)
+    except Exception as error:
+        if not division.folder.exists():
+            return False
+        if not isinstance(error, OSError):  # else the pieces may be of use once the disk is well again
+            division.drop()
+        raise
+    return True
+
+
+def narrowed(task: Task, division: Division, number: int) -> Task:
+    """Return what is done to one piece: the same, to a part of the image."""
+    return replace(task, begin=partial(task.begin or iter_part, part=division.part(number)))
+
+
+def put_together(division: Division, job: Job, task: Task) -> Outcome:
+    """Write the file whose pieces are done."""
+
+    def follow(image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
+        return _joined(division, image, notes, std=job.std is not None), False
+
+    outcome = worked(job, task, follow, read(job.source, axes=task.axes), division.source)
+    return replace(outcome, record={**outcome.record, "seconds": time.time() - division.begun})
+
+
+def _joined(division: Division, image: Image, notes: list[str], std: bool) -> Snapshot:
+    """Return what the last snapshot would be, had the stack been worked on as a whole."""
+    pieces: list[Any] = [read_provenance(division.files(number)[0]) for number in range(division.count)]
+    made: dict[str, object] = {}
+    for piece in pieces:
+        made |= piece["provenance"]
+        notes += [note for note in piece["notes"] if note not in notes]
+    indices = image.plane_indices()
+    places = [place for index in indices if isinstance(place := index[division.axis], int)]
+    for name in ("steps_planned", "steps_chosen"):
+        counts = [iter(piece["provenance"][name]) for piece in pieces]
+        made[name] = [next(counts[bisect_right(division.bounds, place) - 1]) for place in places]
+    last = pieces[-1]
+    before = sum(sum(piece["provenance"]["steps_planned"]) for piece in pieces[:-1])
+
+    def whole(kind: int) -> Image:
+        def opened(number: int) -> ArrayLike:
+            return read(division.files(number)[kind]).pixels
+
+        pixels = Joined(image.shape, division.axis, division.bounds, opened)
+        return image.with_pixels(pixels, provenance={**image.provenance, **made})
+
+    return Snapshot(
+        step=before + last["step"],
+        total=sum(sum(piece["provenance"]["steps_planned"]) for piece in pieces),
+        loss=last["loss"],
+        criterion=None,
+        chosen=before + last["chosen"],
+        plane=len(indices) - 1,
+        planes=len(indices),
+        note="",
+        provenance=made,
+        make_image=partial(whole, 0),
+        make_std=partial(whole, 1) if std else None,
+    )
