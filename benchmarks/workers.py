@@ -4,7 +4,8 @@
 
 The images are made here (blobs with Poisson noise). Each way runs the command line in a process of its own, so its
 start is in the figure, as it is for a user; the fit alone is the sum of the seconds in the table. Saved in
-docs/results/workers.json, with the cores and the load of the machine at the start of each run.
+docs/results/workers.json, with the cores and the load of the machine at the start of each run. With OMP_NUM_THREADS=1 a
+worker has one thread in each way, as on a machine with cores to spare; else one worker has all cores.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def main() -> None:
             rows[name] = run(folder, Path(place) / str(number), options.steps, words)
             print(name, {key: round(value, 2) for key, value in rows[name].items()}, flush=True)
     told = {"files": options.files, "side": options.side, "steps": options.steps, "cores": os.cpu_count()}
+    told["threads_asked"] = os.environ.get("OMP_NUM_THREADS", "")
     save("workers", {**told, "machine": machine(), "rows": rows})
 
 

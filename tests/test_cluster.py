@@ -131,9 +131,10 @@ def test_workers_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "set_num_threads", seen.append)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
-    devices = [worker._share_of_machine("auto", index, 3) for index in range(3)]
+    devices = [worker._share_of_machine("auto", index, 3, 0) for index in range(3)]
     assert devices == ["cuda:0", "cuda:1", "cuda:0"] and seen == [2, 2, 2]
-    assert worker._share_of_machine("cpu", 1, 16) == "cpu" and seen[-1] == 1
+    assert worker._share_of_machine("cpu", 1, 16, 0) == "cpu" and seen[-1] == 1
+    assert worker._share_of_machine("cpu", 1, 2, 3) == "cpu" and seen[-1] == 3  # a user's own word
     workers = {"tcp://a:1": {"host": "a", "name": 0}, "tcp://b:2": {"host": "b", "name": "x"}}
     assert places({**workers, "tcp://a:3": {"host": "a", "name": 1}}) == {"a": ["0", "1"], "b": ["x"]}
 

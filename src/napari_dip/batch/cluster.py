@@ -94,7 +94,12 @@ def spread(
         Is told, in another thread, the number of a job and which share of it is done.
     """
     as_completed: Any = import_module("distributed").as_completed
-    order = ordered(task) | {"places": places(client.scheduler_info(n_workers=-1)["workers"]), "large": pieces.LARGE}
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    order = ordered(task) | {
+        "places": places(client.scheduler_info(n_workers=-1)["workers"]),
+        "threads": int(threads) if threads.isdecimal() else 0,
+        "large": pieces.LARGE,
+    }
     run = f"{TOPIC}-{os.getpid()}-{time.time_ns()}"
     shares: dict[int, dict[int | None, float]] = defaultdict(dict)
 

@@ -81,7 +81,7 @@ def _prepared(
     names = order["places"].get(worker.address.rpartition("://")[2].rpartition(":")[0], [])
     index = names.index(str(worker.name)) if str(worker.name) in names else 0
     task = task_of(order)
-    task = replace(task, device=_share_of_machine(task.device, index, max(len(names), 1)))
+    task = replace(task, device=_share_of_machine(task.device, index, max(len(names), 1), order["threads"]))
     return task, lambda share: worker.log_event(topic, (number, at, share))
 
 
@@ -98,12 +98,16 @@ def _unless_done(job: Job, task: Task, work: Callable[[Job], Done]) -> Done | Ou
     return attempted(job, lambda: work(job))
 
 
-def _share_of_machine(device: str, index: int, workers: int) -> str:
-    """Take this worker's share of the cores and, where there are several GPUs, one of them; return the device."""
+def _share_of_machine(device: str, index: int, workers: int, threads: int) -> str:
+    """Take this worker's share of the cores and, where there are several GPUs, one of them; return the device.
+
+    `threads` are those that the user asked for, 0 where not. It does not come from this process's environment, since dask
+    sets OMP_NUM_THREADS there.
+    """
     import torch
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    torch.set_num_threads(max(1, cores // workers))
+    torch.set_num_threads(threads or max(1, cores // workers))
     count = torch.cuda.device_count()
     return f"cuda:{index % count}" if device == "auto" and count > 1 else device
 
