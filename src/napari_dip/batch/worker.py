@@ -101,8 +101,8 @@ def _unless_done(job: Job, task: Task, work: Callable[[Job], Done]) -> Done | Ou
 def _share_of_machine(device: str, index: int, workers: int, threads: int) -> str:
     """Take this worker's share of the cores and, where there are several GPUs, one of them; return the device.
 
-    `threads` are those that the user asked for, 0 where not. It does not come from this process's environment, since dask
-    sets OMP_NUM_THREADS there.
+    `threads` are those that the user asked for, 0 where not; this process's environment cannot tell, since dask sets
+    OMP_NUM_THREADS there.
     """
     import torch
 
