@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from napari_dip import Image, denoise, inpaint, iter_inpaint, last, read, write
+from napari_dip.batch.task import Task, ordered
 from napari_dip.cli import main
 from napari_dip.images.files import read_provenance
 from napari_dip.settings import DIP, Inpaint
@@ -34,6 +35,39 @@ def folder(tmp_path: Path) -> Path:
         net = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU()).eval()
         torch.jit.save(torch.jit.trace(net, torch.zeros(1, 1, 20, 22)), str(tmp_path / name))
     return tmp_path
+
+
+VERBS = [
+    ("inpaint", ["--mask", "mask.png"]),
+    ("upscale", ["--factor", "2", "--down", "binning"]),
+    ("guided", ["--guide", "guide.tif"]),
+    ("invert", ["--module", "net.pt", "--layer", "0"]),
+]
+
+
+def test_workers_restore_as_one_process_does(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="the extra distributed is not installed")
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # it would hold for this process, too
+    sent = []
+
+    def as_it_travels(task: Task) -> dict[str, Any]:
+        sent.append(json.loads(json.dumps(ordered(task))))
+        return sent[-1]
+
+    monkeypatch.setattr("napari_dip.batch.cluster.ordered", as_it_travels)
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local:
+        for verb, words in VERBS:
+            assert call(folder, capsys, verb, *words, "--scheduler", local.scheduler_address) == ["done"] * 2
+    assert [order["restoration"]["verb"] for order in sent] == [verb for verb, _ in VERBS]
+    assert sent[0]["restoration"]["mask"] == str(folder / "mask.png"), "a path that holds elsewhere"
+    for verb, words in VERBS:
+        spread, alone = folder / f"out-{verb}", folder / f"alone-{verb}"
+        assert main([verb, "in", "-o", str(alone), *words, *FEW]) == 0
+        for name in ("a.tif", "b.tif"):
+            assert (spread / name).read_bytes() == (alone / name).read_bytes()
 
 
 def call(folder: Path, capsys: pytest.CaptureFixture[str], verb: str, *words: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import UsageError
-from napari_dip.settings import METHODS
+from napari_dip.settings import METHODS, RESTORATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +37,8 @@ class Task:
         asked for where the output exists already.
     model : Path, optional
         The trained model that is applied.
+    restoration : dict, optional
+        What else than denoising is done: the verb and its options, see `napari_dip.batch.restoring`.
     std : bool
         Whether the standard deviation of every pixel is written beside each output.
     pattern, recursive
@@ -55,6 +57,7 @@ class Task:
     outline: Callable[[Image], Image] | None = None
     made: dict[str, object] | None = None
     model: Path | None = None
+    restoration: dict[str, Any] | None = None
     std: bool = False
     pattern: str = "*"
     recursive: bool = True
@@ -99,7 +102,8 @@ def ordered(task: Task) -> dict[str, Any]:
     """Return a task as plain values, which a worker on another machine can take."""
     return {
         "settings": task.settings.described(),
-        "model": None if task.model is None else str(task.model.absolute()),
+        "model": _plain(task.model),
+        "restoration": task.restoration and {key: _plain(value) for key, value in task.restoration.items()},
         "device": task.device,
         "axes": task.axes,
         "dtype": task.dtype,
@@ -111,7 +115,17 @@ def ordered(task: Task) -> dict[str, Any]:
 def task_of(order: Mapping[str, Any]) -> Task:
     """Return the task that `ordered` was given."""
     shared = {key: order[key] for key in ("device", "axes", "dtype", "overwrite", "std")}
-    settings = dict(order["settings"])
+    settings, restoration = dict(order["settings"]), order["restoration"]
     if order["model"] is not None:
         return with_model(Task(next(iter(METHODS.values()))(), **shared), Path(order["model"]))
-    return Task(METHODS[settings.pop("method")](**settings), **shared)
+    method = settings.pop("method")
+    if restoration is not None:
+        from napari_dip.batch.restoring import restoring
+
+        return restoring(Task(RESTORATIONS[restoration["verb"]](**settings), **shared), **restoration)
+    return Task(METHODS[method](**settings), **shared)
+
+
+def _plain(value: object) -> object:
+    """Return a path as the text that holds on every machine."""
+    return str(value.absolute()) if isinstance(value, Path) else value

@@ -20,7 +20,9 @@ from napari_dip.cli.flags import (
     PATTERN,
     QUIET,
     RECURSIVE,
+    SCHEDULER,
     SHARD,
+    WORKERS,
     flagged,
 )
 from napari_dip.cli.talk import Talk
@@ -28,6 +30,7 @@ from napari_dip.settings import Settings
 
 if TYPE_CHECKING:
     from napari_dip.batch.task import Task
+    from napari_dip.cli.cluster import Spread
 
 
 @Parameter(name="*")
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
     overwrite=OVERWRITE,
     dry_run=DRY_RUN,
     shard=SHARD,
+    workers=WORKERS,
+    scheduler=SCHEDULER,
     pattern=PATTERN,
     recursive=RECURSIVE,
     json=JSON,
@@ -55,6 +60,8 @@ class Call:
     overwrite: bool = False
     dry_run: bool = False
     shard: str | None = None
+    workers: int | None = None
+    scheduler: str | None = None
     pattern: str = "*"
     recursive: bool = True
     json: bool = False
@@ -64,6 +71,13 @@ class Call:
     def talk(self) -> Talk:
         """Who tells how it goes."""
         return Talk(self.json, self.quiet)
+
+    @property
+    def to(self) -> "Spread | None":
+        """Where the work is spread to, None where it is not."""
+        from napari_dip.cli.cluster import spread_of
+
+        return spread_of(self.workers, self.scheduler)
 
     def task(self, settings: Settings, **more: Any) -> "Task":
         """Return the work that the flags and `settings` ask for; `more` are other fields of `Task`."""

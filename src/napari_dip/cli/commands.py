@@ -23,9 +23,7 @@ from napari_dip.cli.flags import (
     QUIET,
     RESTORED,
     SAVE_CONFIG,
-    SCHEDULER,
     STD,
-    WORKERS,
     Chosen,
     annotated,
     choice,
@@ -85,8 +83,6 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         model: Path | None = None,
         preset: str = next(iter(method.presets)),
         std: bool = False,
-        workers: int | None = None,
-        scheduler: str | None = None,
         config: Path | None = None,
         save_config: Path | None = None,
         how: Settings | None = None,
@@ -95,13 +91,11 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
 
         Ctrl-C keeps the answer so far: it is written, and the files not yet begun are left.
         """
-        from napari_dip.cli.cluster import spread_of
         from napari_dip.cli.denoise import asked, run
 
-        settings = settings_of(method, preset, how)
+        to, settings = call.to, settings_of(method, preset, how)
         if model is not None and (how is not None or preset != next(iter(method.presets))):
             raise UsageError("--model brings its own settings: leave out --preset and the settings of a fit.")
-        to = spread_of(workers, scheduler)
         return run(inputs, call.out, asked(call, settings, preset, model, std, save_config), call.talk, to)
 
     shared = common(method)
@@ -112,8 +106,6 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
         model=MODEL,
         preset=shared["preset"],
         std=STD,
-        workers=WORKERS,
-        scheduler=SCHEDULER,
         config=CONFIG,
         save_config=SAVE_CONFIG,
         how=shared["how"],

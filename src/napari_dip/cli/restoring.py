@@ -53,9 +53,10 @@ def inpaint(
     how: Settings | None = None,
 ) -> int:
     """Fill missing pixels: those of a mask, or found ones (auto): NaN, hot, dead and saturated pixels."""
-    from napari_dip.cli import restore
+    from napari_dip.images.gaps import FIND
 
-    return restore.inpaint(inputs, call, settings_of(RESTORATIONS["inpaint"], preset, how), mask, not denoise_known)
+    marks = mask if mask == FIND else Path(mask)
+    return _run("inpaint", inputs, call, preset, how, mask=marks, keep_known=not denoise_known)
 
 
 def upscale(
@@ -69,16 +70,12 @@ def upscale(
     how: Settings | None = None,
 ) -> int:
     """Enlarge images: find one that is natural and, made coarse again, is the one given."""
-    from napari_dip.cli import restore
-
-    return restore.upscale(inputs, call, settings_of(RESTORATIONS["upscale"], preset, how), int(factor), down)
+    return _run("upscale", inputs, call, preset, how, factor=int(factor), down=down)
 
 
 def guided(inputs: list[Path], /, *, call: Call, guide: Path, preset: str = "fast", how: Settings | None = None) -> int:
     """Denoise images with the help of a better one of the same place (flash / no-flash)."""
-    from napari_dip.cli import restore
-
-    return restore.guided(inputs, call, settings_of(RESTORATIONS["guided"], preset, how), guide)
+    return _run("guided", inputs, call, preset, how, guide=guide)
 
 
 def invert(
@@ -92,9 +89,16 @@ def invert(
     how: Settings | None = None,
 ) -> int:
     """Show what a layer of a network keeps of an image: find a natural image with the same features."""
-    from napari_dip.cli import restore
+    return _run("invert", inputs, call, preset, how, module=module, layer=layer)
 
-    return restore.invert(inputs, call, settings_of(RESTORATIONS["invert"], preset, how), module, layer)
+
+def _run(verb: str, inputs: list[Path], call: Call, preset: str, how: Settings | None, **options: Any) -> int:
+    from napari_dip.batch.restoring import restoring
+    from napari_dip.cli.denoise import run
+
+    to = call.to
+    task = restoring(call.task(settings_of(RESTORATIONS[verb], preset, how)), verb, **options)
+    return run(inputs, call.out, task, call.talk, to)
 
 
 def _verb(verb: Callable[..., int], task: str, **flags: Any) -> Callable[..., int]:
