@@ -68,3 +68,27 @@ def test_names_that_do_not_fit_are_refused() -> None:
         Image(STACK[:, :2], "ZCYX", channels=NAMES)
     with pytest.raises(ValueError, match="has 0"):
         Image(np.zeros((8, 8, 3)), "YXC", channels=NAMES)
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.zarr"])
+def test_a_name_that_no_header_can_hold_costs_nothing_else(tmp_path: Path, name: str) -> None:
+    if name.endswith("zarr"):
+        pytest.importorskip("zarr")
+    odd = Image(STACK, "ZCYX", (2.0, 1.0, 0.5, 0.5), channels=("a\x0bb", "\ufffe", "\ud800d"))
+    write(tmp_path / name, odd)
+    back = read(tmp_path / name)
+    assert (back.axes, back.scale, back.channels) == (odd.axes, odd.scale, ("ab", "", "d"))
+
+
+def test_names_are_texts() -> None:
+    for names in ("abc", (1, 2, 3), (None, "a", "b"), (b"q", "a", "b")):
+        with pytest.raises(ValueError, match="give a name for each channel"):
+            Image(STACK, "ZCYX", channels=names)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("axes", ["YX", "CYX", "TZCYX"])
+def test_one_plane_keeps_its_name(tmp_path: Path, axes: str) -> None:
+    pixels = STACK[0, 0].reshape((1,) * (len(axes) - 2) + (16, 16))
+    for name in ("a.tif", "a.ome.tif"):
+        write(tmp_path / name, Image(pixels, axes, channels=("DAPI",)))
+        assert read(tmp_path / name).channels == ("DAPI",)

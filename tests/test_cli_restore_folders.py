@@ -159,7 +159,7 @@ def test_what_is_left_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) 
     write(folder / "stack.tif", Image(stack_with_a_lost_frame(), "TYX"))
     words = ["denoise", str(folder / "stack.tif"), "-o", str(folder / "out.tif"), "--crop", "16", *FEW]
     assert main(words) == 0
-    assert "Planes left as they are, since all of them is NaN: 1." in capsys.readouterr().err
+    assert "Planes left as they are, no pixel of theirs being finite: 1." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("work", [denoise, inpaint])

@@ -204,3 +204,8 @@ def test_another_file_or_another_content_is_another_mark(tmp_path: Path) -> None
     assert gather(tmp_path).mark() == mark
     write(tmp_path / "b.tif", Image(noisy((40, 42))), overwrite=True)
     assert gather(tmp_path).mark() != mark
+
+
+def test_samples_are_refused_where_there_is_no_fmd() -> None:
+    with pytest.raises(ValueError, match="chosen of the FMD data set, and none was found"):
+        gather(np.ones((64, 64), np.uint8), samples=["Confocal"])

@@ -174,3 +174,13 @@ def test_holes_are_filled_from_around_them() -> None:
         answer = inpaint(np.where(mask, 0, clean), mask, how, device="cpu")
         error = np.abs(answer - clean)[mask].mean()
         assert error < np.abs(clean[mask] - clean[~mask].mean()).mean()
+
+
+def test_a_plane_that_is_mostly_missing_is_said() -> None:
+    image = np.random.default_rng(0).integers(40, 60, (24, 24)).astype(np.uint8)
+    image[:, 8:] = 255
+    first = next(iter(iter_inpaint(image, how=Inpaint(steps=2), device="cpu")))
+    assert "more than half was found to be missing: 1." in first.note
+    image[:, 16:] = 50
+    first = next(iter(iter_inpaint(image, how=Inpaint(steps=2), device="cpu")))
+    assert "half" not in first.note

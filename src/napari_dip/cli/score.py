@@ -24,8 +24,10 @@ def run(clean_path: Path, restored_path: Path, data_range: float | None, affine:
     from napari_dip.images.files import read
     from napari_dip.images.metrics import data_range_of, psnr, ssim
 
-    if data_range is not None and not 0 < data_range < float("inf"):
-        raise UsageError(f"--data-range is {data_range}; it must be positive, such as 255 for 8-bit images.")
+    if data_range is not None and not 1e-30 <= data_range <= 1e30:
+        raise UsageError(
+            f"--data-range is {data_range}; it must be positive, 1e-30 to 1e30, such as 255 for 8-bit images."
+        )
     clean, restored = read(clean_path), read(restored_path)
     if data_range is None and clean.dtype.kind == "f":
         raise UsageError(

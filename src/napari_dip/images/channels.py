@@ -18,13 +18,19 @@ def named(names: Iterable[object], axes: str, shape: Sequence[int]) -> tuple[str
 
     Headers are written by strangers: of a name only what can be printed is kept, and not more than 100 characters.
     """
-    found = tuple("".join(c for c in str(name or "") if c.isprintable())[:_LONGEST].strip() for name in names)
+    found = tuple(cleaned("" if name is None else str(name)) for name in names)
     count = 0 if axes.endswith("C") else shape[axes.index("C")] if "C" in axes else 1
     return found if len(found) == count and any(found) else ()
 
 
+def cleaned(name: str) -> str:
+    """Return what of a name can be printed, at most 100 characters: XML holds no others."""
+    return "".join(c for c in name if c.isprintable())[:_LONGEST].strip()
+
+
 def names_of_labels(labels: object, axes: str, shape: Sequence[int]) -> tuple[str, ...]:
     """Read the names off ImageJ's labels, one a plane: those that are the same in all planes of a channel."""
+    labels = [labels] if isinstance(labels, str) else labels  # as tifffile has it where there is one
     if not isinstance(labels, list | tuple) or axes.endswith("C"):
         return ()
     at = "".join(a for a in axes if a not in "YXS").find("C")

@@ -32,12 +32,15 @@ class Gaps:
         Missing pixels that can be filled; of RGB colour a pixel counts once.
     full : tuple of PlaneIndex
         Planes where every pixel was found to be missing, such as saturated ones: nothing there says how to fill them.
+    sparse : int
+        Planes where more than half of the pixels were found to be missing.
     """
 
     image: Image
     marks: Image
     count: int
     full: tuple[PlaneIndex, ...] = ()
+    sparse: int = 0
 
     def missing(self, index: PlaneIndex) -> NDArray[np.bool_]:
         """Return the marks of one plane, (1, Y, X)."""
@@ -72,7 +75,7 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
     top = _saturation(image) if given is None else None
     pixels = np.array(image.pixels)  # a copy
     marks = np.zeros(image.shape, dtype=bool)
-    count = blank = 0
+    count = blank = sparse = 0
     full: list[PlaneIndex] = []
     for index in image.plane_indices():
         plane = image.plane(index)
@@ -95,6 +98,7 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
                 f"{_place(image, index)} no known pixel to start from: the mask marks all of it as missing."
             )
         count += int(missing.sum())
+        sparse += given is None and 2 * int(missing.sum()) > missing.size
         marks[index] = image.plane_like(np.broadcast_to(missing, plane.shape))
         pixels[index] = image.plane_like(_filled(plane, missing))
     if blank + len(full) == len(image.plane_indices()):
@@ -104,7 +108,7 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
         raise ValueError(
             "The mask marks no pixel, so there is nothing to fill; give one that is True where pixels are missing."
         )
-    return Gaps(image.with_pixels(pixels), image.with_pixels(marks), count, tuple(full))
+    return Gaps(image.with_pixels(pixels), image.with_pixels(marks), count, tuple(full), sparse)
 
 
 def _laid_out(image: Image, mask: Any) -> Image:

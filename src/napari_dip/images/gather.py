@@ -55,6 +55,11 @@ def gather(
         If a file or folder is not there.
     """
     repeats = second == "capture"
+    if samples is not None and not any(_is_tree(item) for item in _items(data, axes)):
+        raise ValueError(
+            f"Samples ({', '.join(samples)}) are chosen of the FMD data set, and none was found here: leave them "
+            "out, or give the data set's folder."
+        )
     scenes = [scene for item in _items(data, axes) for scene in _scenes(item, repeats, together, axes, samples)]
     if targets is not None:
         others = [scene for item in _items(targets, axes) for scene in _scenes(item, False, together, axes, samples)]
@@ -116,10 +121,15 @@ def _images_under(folder: Path) -> list[Path | Image]:
     return found
 
 
+def _is_tree(item: Path | Image) -> bool:
+    """Say whether an item is the folder of the FMD data set; `_items` lists the images of all others."""
+    return isinstance(item, Path) and item.is_dir() and not is_zarr(item)
+
+
 def _scenes(
     item: Path | Image, repeats: bool, together: bool, axes: str | None, samples: Sequence[str] | None
 ) -> list[Scene]:
-    if isinstance(item, Path) and item.is_dir() and not is_zarr(item):
+    if isinstance(item, Path) and _is_tree(item):
         return _fmd_scenes(item, together, samples)
     source = Source(item, axes)
     groups: dict[tuple[Any, ...], list[Plane]] = {}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_dip.images.channels import cleaned
 from napari_dip.images.mapped import forget
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Image:
         What to call it: a file's stem, a layer's name.
     channels : tuple of str, optional
         The names of the channels, one each along C, or the only one's where there is no C; none by default, and none
-        for RGB.
+        for RGB. What cannot be printed is left out.
     provenance : mapping
         What made it, ready for JSON; empty for raw data.
 
@@ -79,7 +80,9 @@ class Image:
             object.__setattr__(self, name, values)
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
             raise ValueError(f"scale must be positive and finite on every axis; given was {self.scale}.")
-        object.__setattr__(self, "channels", tuple(self.channels))
+        if isinstance(self.channels, str) or not all(isinstance(name, str) for name in self.channels):
+            raise ValueError(f"channels is {self.channels!r}; give a name for each channel, such as ('DAPI', 'GFP').")
+        object.__setattr__(self, "channels", tuple(cleaned(name) for name in self.channels))
         count = 0 if self.is_rgb else shape[axes.index("C")] if "C" in axes else 1
         if self.channels and len(self.channels) != count:
             raise ValueError(f"channels names {len(self.channels)} channels; an image {axes} of {shape} has {count}.")

@@ -101,8 +101,8 @@ def data_range_of(clean: ArrayLike | Image, given: float | None = None) -> float
         If the given range is not positive, or none is given for pixels that are no integers.
     """
     if given is not None:
-        if not (np.isfinite(given) and given > 0):
-            raise ValueError(f"The data range must be a positive number; given was {given}.")
+        if not 1e-30 <= given <= 1e30:
+            raise ValueError(f"The data range must be a positive number, 1e-30 to 1e30; given was {given}.")
         return float(given)
     dtype = clean.dtype if isinstance(clean, Image) else np.asarray(clean).dtype
     if dtype.kind == "b":

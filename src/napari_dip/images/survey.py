@@ -54,7 +54,8 @@ class Survey:
         """What a user should know before the fit; mostly empty."""
         many = "1 hot or dead pixel is" if self.hot_pixels == 1 else f"{self.hot_pixels} hot or dead pixels are"
         hot = f"{many} replaced by the median around." if self.hot_pixels else ""
-        blank = f"Planes left as they are, since all of them is NaN: {self.blank_planes}." if self.blank_planes else ""
+        blank = f"Planes left as they are, no pixel of theirs being finite: {self.blank_planes}."
+        blank = blank if self.blank_planes else ""
         return " ".join(text for text in (hot, blank, SMOOTH_NOISE if self.noise_is_smooth else "") if text)
 
     def unit(self, image: Image, index: PlaneIndex) -> UnitRange:

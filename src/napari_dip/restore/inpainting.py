@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 
 NO_GAPS = "No missing pixel was found; the image is left as it is."
-FULL = "Planes left as they are, since all of them is missing, such as saturated: {}."
+FULL = "Planes left as they are, all their pixels being missing, such as saturated: {}."
+SPARSE = "Planes of which more than half was found to be missing: {}. What is filled in there is a guess."
 
 
 @overload
@@ -145,9 +146,11 @@ def iter_inpaint(
 
 
 def _note(gaps: Gaps, keep_known: bool) -> str:
-    if gaps.full:
-        return FULL.format(len(gaps.full))
-    return "" if gaps.count or not keep_known else NO_GAPS
+    remarks = [FULL.format(len(gaps.full))] if gaps.full else []
+    remarks += [SPARSE.format(gaps.sparse)] if gaps.sparse else []
+    if not gaps.count and keep_known and not remarks:
+        remarks = [NO_GAPS]
+    return " ".join(remarks)
 
 
 def _fill(how: Inpaint, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
