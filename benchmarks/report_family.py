@@ -241,7 +241,7 @@ def training(data: str, title: str) -> str:
     titles = {"psnr": "PSNR", "psnr_affine": "PSNR, affine", "ssim": "SSIM", "psnr_centre": "PSNR, centre"}
     head = ["method", "images", "seeds", *(titles.get(c, c) for c in columns), "seconds, training + applying"]
     text = f"## {title}\n\n" + table(head, rows)
-    if data in ("fmd", "fmd_1500"):
+    if data in ("fmd", "fmd_1500", "fmd_10000"):
         text += "\n" + _by_type(result)
     used = [run["settings"] for run in result["runs"].values()]
     methods, seeds = (",".join(dict.fromkeys(str(s[key]) for s in used)) for key in ("method", "seed"))
@@ -290,6 +290,7 @@ def main() -> None:
     (RESULTS / "family.md").write_text("\n".join(part for part in parts if part))
     sets = (
         ("fmd", "FMD, 17 images with independent noise, 6000 steps"),
+        ("fmd_10000", "The same, 10,000 steps, with VST+BM3D on the centres"),
         ("fmd_1500", "The same, 1500 steps, with Noise2Void and Neighbor2Neighbor"),
         ("widefield", "FMD, wide-field: noise that neighbours share"),
         ("gaussian25", "Six photographs, sigma 25, 600 steps"),
