@@ -15,7 +15,7 @@ from cli_help import FEW, leftovers, quick, save
 
 from napari_dip import Image, read, write
 from napari_dip.batch.plan import BEGUN_BEFORE, Job, std_beside
-from napari_dip.batch.records import REPORT, recognised
+from napari_dip.batch.records import REPORT, recognised, report
 from napari_dip.cli import main
 
 GOOD = ("a.tif", "b/c.tif", "b/d.tif")
@@ -218,3 +218,11 @@ def test_other_axes_are_not_taken_for_done(folder: Path, capsys: pytest.CaptureF
     assert denoise(folder) == 0
     assert denoise(folder, "--axes", "YX") == 2
     assert "exists" in capsys.readouterr().err
+
+
+def test_a_file_has_one_row_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("in/a.tif", str(tmp_path / "in" / "a.tif")):
+        report(tmp_path, [{"input": name, "output": "out/a.tif", "status": "done"}])
+    with (tmp_path / REPORT).open(newline="") as file:
+        assert [row["input"] for row in csv.DictReader(file)] == [str(tmp_path / "in" / "a.tif")]

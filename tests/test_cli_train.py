@@ -154,3 +154,11 @@ def test_a_model_that_could_not_be_saved_is_saved_by_resume(folder: Path, monkey
     assert main([*words, "--resume"]) == 0
     assert load_model(model).training["steps"] == 3
     assert not model.with_name("m.checkpoint.safetensors").exists()
+
+
+def test_a_choice_of_numbers_is_taken_from_the_command_line(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", Image(np.random.default_rng(0).poisson(20, (40, 40)).astype(np.uint8), "YX"))
+    words = ["train", str(tmp_path / "a.tif"), "-o", str(tmp_path / "m.safetensors"), "--steps", "2", "--channels", "4"]
+    assert main([*words, "--crop", "16", "--filter-channels", "4", "--orientations", "4", "--quiet"]) == 0
+    assert load_model(tmp_path / "m.safetensors").settings.orientations == 4
+    assert main([*words, "--orientations", "3", "--overwrite"]) == 2

@@ -254,3 +254,11 @@ def test_the_shipped_capture_gains_seven_decibels() -> None:
     noisy, clean = (np.asarray(read(folder / f"fish_{kind}.tif").pixels)[cut] for kind in ("raw", "gt"))
     answer = denoise(noisy, DIP(steps=200), device="cpu")
     assert psnr(clean, answer, data_range=255) > psnr(clean, noisy, data_range=255) + 7
+
+
+def test_remarks_are_warnings_in_python() -> None:
+    noise = np.random.default_rng(0).normal(size=(64, 64))
+    smeared = 100 + 20 * ndimage.uniform_filter(noise, 3)
+    with pytest.warns(UserWarning, match="neighbouring pixels is correlated") as seen:
+        denoise(smeared, DIP(steps=2, channels=4, crop=16), device="cpu")
+    assert [Path(one.filename).name for one in seen] == [Path(__file__).name]  # the caller's line

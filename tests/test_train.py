@@ -12,7 +12,21 @@ import pytest
 import tifffile
 import torch
 
-from napari_dip import IDDP, N2N, N2V, DenoiseError, Image, Nb2Nb, Supervised, denoise, iter_train, last, train, write
+from napari_dip import (
+    IDDP,
+    N2N,
+    N2V,
+    DenoiseError,
+    Image,
+    Nb2Nb,
+    Supervised,
+    denoise,
+    iter_train,
+    last,
+    load_model,
+    train,
+    write,
+)
 from napari_dip.engine.loop import Step
 from napari_dip.engine.patches import Batch, Crops
 from napari_dip.engine.ranks import ALONE
@@ -102,6 +116,15 @@ def test_a_resumed_training_ends_with_the_same_weights(stop_at: int, tmp_path: P
     resumed = last(iter_train(repeats(), settings, checkpoint=checkpoint, resume=True))
     for name, weight in weights(unbroken).items():
         assert torch.equal(weight, weights(resumed.model)[name]), name
+
+
+def test_a_checkpoint_is_no_model(tmp_path: Path) -> None:
+    settings = IDDP(steps=70, filter_channels=2, filter_layers=0, channels=2, depth=0, crop=16, batch=1)
+    stream = iter_train(repeats(), settings, checkpoint=tmp_path / "c.safetensors")
+    next(stream)
+    stream.close()
+    with pytest.raises(ValueError, match="is the checkpoint of a training"):
+        load_model(tmp_path / "c.safetensors")
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from napari_dip.images.survey import survey
 from napari_dip.model import Model
 from napari_dip.planes import translated, walk
 from napari_dip.settings import DIP, PatchDIP, Settings, Trained
-from napari_dip.snapshot import Snapshot, last
+from napari_dip.snapshot import Snapshot, finished
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,7 +108,7 @@ def denoise(
         raise ValueError("A trained model gives no standard deviation; take DIP or PatchDIP, or leave return_std out.")
     if return_std and (how is None or isinstance(how, Settings)):
         how = (how or DIP()).with_uncertainty()
-    final = last(iter_denoise(image, how, axes=axes, device=device))
+    final = finished(iter_denoise(image, how, axes=axes, device=device))
     if isinstance(image, Image):
         return (final.image, final.std) if return_std and final.std else final.image
     answer = np.asarray(final.image.pixels, dtype=np.float32)

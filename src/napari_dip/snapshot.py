@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -98,6 +99,28 @@ def last(snapshots: Iterable[Snapshot]) -> Snapshot:
         pass
     if final is None:
         raise ValueError("The stream of snapshots is empty: there is no result.")
+    return final
+
+
+def finished(snapshots: Iterable[Snapshot], stacklevel: int = 3) -> Snapshot:
+    """Run a stream to its end as `last`, and turn its remarks into warnings, each once.
+
+    Parameters
+    ----------
+    stacklevel : int
+        As of `warnings.warn`; 3 is the caller of the function that calls this one.
+    """
+
+    def heard() -> Iterator[Snapshot]:
+        for snapshot in snapshots:
+            if snapshot.note:
+                notes[snapshot.note] = None
+            yield snapshot
+
+    notes: dict[str, None] = {}
+    final = last(heard())
+    for note in notes:
+        warnings.warn(note, stacklevel=stacklevel)
     return final
 
 

@@ -113,12 +113,13 @@ def report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = 
     """Write the table of what became of each file, whole or not at all; earlier runs' rows of other files stay."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (f"napari-dip-report-{shard.replace('/', '-of-')}.csv" if shard else REPORT)
-    rows = {row["input"]: row for row in _earlier(path)}
+    rows = {os.path.abspath(row["input"]): row for row in _earlier(path)}  # noqa: PTH100 - as written; links stay
     for record in records:
-        if record["status"] == BEFORE and record["input"] in rows:
+        key = os.path.abspath(record["input"])  # noqa: PTH100
+        if record["status"] == BEFORE and key in rows:
             continue
         hints = record.get("residual") or {}
-        rows[record["input"]] = {
+        rows[key] = {
             **{key: record.get(key, "") for key in COLUMNS},
             "seconds": f"{record['seconds']:.1f}" if "seconds" in record else "",
             "residual_mean": _short(hints.get("mean")),

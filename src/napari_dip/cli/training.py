@@ -14,7 +14,6 @@ from napari_dip.cli.flags import (
     DEVICE,
     FILES,
     JSON,
-    OVERWRITE,
     QUIET,
     annotated,
     choice,
@@ -40,6 +39,7 @@ PREVIEW = flag(
 CHECKPOINT_EVERY = flag(float, "Seconds between two checkpoints.")
 RESUME = flag(bool, "Go on from the checkpoint beside OUT.")
 DESCRIPTION = flag(str, "A text for the model file: microscope, stain, who trained it.", group=FILES)
+REPLACE = flag(bool, "Replace the model that is there, if there is one.", group=FILES)
 LICENCE = flag(str, "Under which terms the model may be used.", group=FILES)
 
 
@@ -53,7 +53,7 @@ LICENCE = flag(str, "Under which terms the model may be used.", group=FILES)
     axes=AXES,
     description=DESCRIPTION,
     licence=LICENCE,
-    overwrite=OVERWRITE,
+    overwrite=REPLACE,
     device=DEVICE,
     checkpoint_every=CHECKPOINT_EVERY,
     resume=RESUME,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 LONGEST_HEADER = 16 << 20  # bytes
+CHECKPOINT = "-checkpoint"  # what the key of a training's checkpoint ends with
 
 
 def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[str, Any], int]:
@@ -43,6 +44,10 @@ def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
     header, space = _header(path, stranger)
     texts = header.pop("__metadata__", None)
     if not isinstance(texts, dict) or not isinstance(texts.get(key), str):
+        if isinstance(texts, dict) and f"{key}{CHECKPOINT}" in texts:
+            raise ValueError(
+                f"{path.name} is the checkpoint of a training, no {what}: `napari-dip train --resume` goes on from it."
+            )
         raise stranger
     try:
         record = json.loads(texts[key])

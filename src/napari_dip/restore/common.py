@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.settings import PriorSettings
-from napari_dip.snapshot import Snapshot, last
+from napari_dip.snapshot import Snapshot, finished
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,5 +35,5 @@ def checked(how: Chosen | None, task: type[Chosen]) -> Chosen:
 
 def answered(image: Image | ArrayLike, snapshots: Iterator[Snapshot]) -> Image | NDArray[np.float32]:
     """Run a stream to its end and return its answer as what was given: an Image or an array."""
-    answer = last(snapshots).image
+    answer = finished(snapshots, stacklevel=4).image
     return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)

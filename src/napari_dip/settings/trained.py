@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from pydantic import field_validator
+
 from napari_dip.settings.base import Settings, knob
 
 
@@ -39,6 +41,12 @@ class Trained(Settings):
         "apart", "The colours of RGB one by one, for a model that fits any image, or together."
     )
     orientations: Literal[1, 2, 4, 8] = knob(8, "Flips and quarter turns averaged when the model is applied.")
+
+    @field_validator("orientations", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        """Take the text of a flag: pydantic turns texts into numbers, but not where only some numbers are allowed."""
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     @property
     def filter_steps(self) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_dip.images.gather import gather
 from napari_dip.planes import translated
 from napari_dip.settings import IDDP, Trained
-from napari_dip.snapshot import Snapshot, last
+from napari_dip.snapshot import Snapshot, finished
 
 if TYPE_CHECKING:
     from napari_dip.model import Model
@@ -51,7 +51,7 @@ def train(source: Any, how: Trained | None = None, **choices: Any) -> Model:
     >>> denoise(noisy[0], model).shape
     (64, 64)
     """
-    model: Model = last(iter_train(source, how, **choices)).model
+    model: Model = finished(iter_train(source, how, **choices)).model
     return model
 
 
