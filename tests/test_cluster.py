@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -72,10 +73,18 @@ def test_the_same_bytes_though_a_worker_is_killed(folder: Path) -> None:
     assert not list((folder / "spread").glob(".*")), "nothing half-written is left"
 
 
-def test_a_folder_on_a_worker_by_the_command_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_on_a_worker_by_the_command_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
     words = ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--steps", "3", "--channels", "4", "--quiet"]
-    assert main([*words, "--workers", "1", "--json"]) == 1
-    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    with socket.socket() as taken:
+        with suppress(OSError):  # then another program has it
+            taken.bind(("", 8787))
+            taken.listen()
+        assert main([*words, "--workers", "1", "--json"]) == 1
+    said = capsys.readouterr()
+    assert "8787" not in said.err and "1 worker" not in said.err and not recwarn.list
+    record = json.loads(said.out.splitlines()[-1])
     assert [Path(row["input"]).name for row in record["files"]] == [*(f"{n}.tif" for n in range(6)), "text.tif"]
     assert [row["status"] for row in record["files"]] == ["done"] * 6 + ["failed"]
     assert (folder / "out" / "napari-dip-report.csv").read_text().count("done") == 6
@@ -102,6 +111,8 @@ def test_the_workers_of_a_scheduler_do_a_folder_and_what_a_lost_one_wrote_is_tak
     ("words", "sentence"),
     [
         (["--workers", "0"], "give 1 or more"),
+        (["--workers", "1025"], "give 1 or more, up to 1024"),
+        (["--scheduler", "foo"], "No scheduler answers at foo"),
         (["--workers", "2", "--scheduler", "tcp://here:1"], "give one of them"),
     ],
 )
@@ -151,13 +162,15 @@ def test_ctrl_c_leaves_the_rest_to_the_next_run(
         yield Client()
 
     def interrupted(client: Client, jobs: list[Job], task: Task, moved: object) -> Iterator[tuple[int, Outcome]]:
-        yield 1, Outcome({"input": str(jobs[1].source), "output": str(jobs[1].target), "status": "done"})
+        record = {"input": str(jobs[1].source), "output": str(jobs[1].target), "status": "done"}
+        yield 1, Outcome(record, notes=("Half of it is noise.", "The rest is, too."))
         raise KeyboardInterrupt
 
     monkeypatch.setattr("napari_dip.cli.cluster.cluster", some)
     monkeypatch.setattr("napari_dip.cli.cluster.spread", interrupted)
     assert main(["denoise", str(folder / "in"), "-o", str(folder / "out"), "--workers", "2", "--json"]) == 1
     said = capsys.readouterr()
-    assert "6 of 7 files were not done" in said.err
+    assert "6 of 7 files were not done" in said.err and "7 files, 1 worker." in said.err
+    assert "1.tif (2 of 7): Half of it is noise.\n" in said.err and "1.tif (2 of 7): The rest is, too.\n" in said.err
     assert json.loads(said.out)["not_begun"] == 6
     assert "1.tif" in (folder / "out" / "napari-dip-report.csv").read_text()

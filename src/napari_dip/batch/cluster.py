@@ -7,10 +7,12 @@ threads.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import time
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -52,8 +54,17 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         raise UsageError(
             'Workers need dask.distributed, which is not installed: pip install "napari-dip[distributed]".'
         ) from error
+    with ExitStack() as stack:
+        for name in ("distributed", "distributed.client"):  # what fails is told by its row
+            stack.enter_context(dask.utils.silence_logging_cmgr(logging.CRITICAL + 1, name))
+        yield stack.enter_context(_client(dask, workers, scheduler))
+
+
+@contextmanager
+def _client(dask: Any, workers: int | None, scheduler: str | None) -> Iterator[Any]:
     if scheduler is not None:
         try:
+            asyncio.run(_reached(dask, scheduler))
             client = dask.Client(scheduler, timeout=10, set_as_default=False)
         except (OSError, ValueError) as error:
             raise UsageError(
@@ -70,11 +81,19 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[Any]:
             processes=True,
             memory_limit=0,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # by default 8787, and a warning where that is taken
             silence_logs=50,
         ) as local,
         dask.Client(local, set_as_default=False) as client,
     ):
         yield client
+
+
+async def _reached(dask: Any, scheduler: str) -> None:
+    """Raise an error where no scheduler answers; a client that found none would go on complaining."""
+    arguments = dask.Security().get_connection_args("client")
+    comm = await import_module("distributed.comm").connect(scheduler, timeout=10, **arguments)
+    await comm.close()
 
 
 def spread(
@@ -121,7 +140,7 @@ def spread(
             if "record" in found:
                 tasks.leave(number)
                 yield number, _named(Outcome(**found), jobs[number])
-            elif found:
+            else:
                 queue.update(tasks.following(number, future, found))
     finally:
         client.cancel([future for future in tasks.owners if not future.done()])

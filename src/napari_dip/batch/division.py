@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+from napari_dip.images.digest import sha256
 from napari_dip.images.part import Part
 from napari_dip.images.stabilise import PoissonGaussian, UnitRange
 from napari_dip.images.survey import Survey
@@ -38,6 +40,8 @@ class Division:
         Name and hash of the file.
     begun : float
         When this run came to the file, in seconds since 1970.
+    stamp : tuple of int
+        Size and last change of the file at that time, see `stamp_of`.
     """
 
     folder: Path
@@ -46,6 +50,7 @@ class Division:
     found: Survey
     source: dict[str, str]
     begun: float = field(default_factory=time.time, compare=False)
+    stamp: tuple[int, ...] = field(default=(), compare=False)
 
     @property
     def count(self) -> int:
@@ -54,8 +59,16 @@ class Division:
 
     def files(self, number: int) -> tuple[Path, Path]:
         """Return where the answer of a piece is written, and its standard deviation."""
-        name = f"{self.bounds[number]}-{self.bounds[number + 1]}"
+        name = f"{self.axis}-{self.bounds[number]}-{self.bounds[number + 1]}"
         return self.folder / f"{name}.tif", self.folder / f"{name}_std.tif"
+
+    def whole(self) -> bool:
+        """Say whether all pieces are there."""
+        return all(self.files(number)[0].exists() for number in range(self.count))
+
+    def made_from(self, path: Path, *, thorough: bool = False) -> bool:
+        """Say whether the file still is what was divided, by size and last change where these are as they were."""
+        return (not thorough and stamp_of(path) == self.stamp) or sha256(path) == self.source["sha256"]
 
     def part(self, number: int) -> Part:
         """Return which part of the stack a piece is."""
@@ -77,27 +90,64 @@ class Division:
             for unit in told["found"]["units"]
         )
         found = Survey(**{**told["found"], "units": units})
-        return cls(**{**told, "folder": Path(told["folder"]), "bounds": tuple(told["bounds"]), "found": found})
+        tuples = {name: tuple(told[name]) for name in ("bounds", "stamp")}
+        return cls(**{**told, **tuples, "folder": Path(told["folder"]), "found": found})
 
     def drop(self) -> None:
         """Delete the pieces; one at work elsewhere then finds no place for its answer."""
-        gone = self.folder.with_name(f"{self.folder.name}-{secrets.token_hex(4)}")
-        with suppress(OSError):
-            self.folder.rename(gone)  # at once: a file written meanwhile would keep the folder from being deleted
-        shutil.rmtree(gone, ignore_errors=True)
+        _drop(self.folder)
 
     @classmethod
-    def kept(cls, folder: Path, source: dict[str, str]) -> Self | None:
-        """Return how an earlier run, which was killed, divided the stack; None where there was none."""
+    def kept(cls, folder: Path, source: dict[str, str], stamp: tuple[int, ...]) -> Self | None:
+        """Return how an earlier run, which was killed, divided the stack; None where that is not known."""
         try:
             told = json.loads((folder / DIVISION).read_text("utf-8"))
-            return cls.of({**told, "folder": folder, "source": source, "begun": time.time()})
-        except (OSError, ValueError, KeyError, TypeError):
+            if told.pop("digest") != _digest(told):
+                return None
+            return cls.of({**told, "folder": folder, "source": source, "begun": time.time(), "stamp": stamp})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def keep(self) -> None:
         """Make the folder and write the division down, for a later run, with as many workers or others."""
         self.folder.mkdir(parents=True, exist_ok=True)
         part = self.folder / f"{secrets.token_hex(8)}.part"
-        part.write_text(json.dumps(self.told()), "utf-8")
+        told = self.told()
+        part.write_text(json.dumps({**told, "digest": _digest(told)}), "utf-8")
         os.replace(part, self.folder / DIVISION)  # noqa: PTH105
+
+
+def pieces_folder(target: Path, key: str) -> Path:
+    """Name the folder of the pieces by the output, and by a key of what they are made from and how.
+
+    It is short, since the output's name may be as long as names get.
+    """
+    return target.with_name(f".{_short(target.name)}-{_short(key)}.pieces")
+
+
+def drop_pieces(target: Path, keep: Path | None = None) -> None:
+    """Delete the pieces of an output that were made from other content or with other settings than those to keep."""
+    for folder in target.parent.glob(f".{_short(target.name)}-*.pieces*"):
+        if folder != keep:
+            _drop(folder)
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """Return number, size and last change of a file, or of all files in a folder together."""
+    stats = [file.stat() for file in ([path] if path.is_file() else path.rglob("*"))]
+    return len(stats), sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
+
+
+def _drop(folder: Path) -> None:
+    gone = folder.with_name(f"{folder.name}-{secrets.token_hex(4)}")
+    with suppress(OSError):
+        folder.rename(gone)  # at once: a file written meanwhile would keep the folder from being deleted
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]  # a name may be no text
+
+
+def _digest(told: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

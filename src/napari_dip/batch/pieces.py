@@ -7,9 +7,9 @@ they are made from and how; a run that was killed finds there which are done.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
+import os
+import secrets
 import time
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -21,13 +21,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.api import iter_part
-from napari_dip.batch.division import Division
+from napari_dip.batch.division import Division, drop_pieces, pieces_folder, stamp_of
+from napari_dip.batch.plan import DONE_BEFORE, outputs
+from napari_dip.batch.records import recognised
 from napari_dip.batch.task import Task, made_by
-from napari_dip.batch.work import worked
+from napari_dip.batch.work import done_before, worked
+from napari_dip.errors import DenoiseError
 from napari_dip.fitted import goes_on
 from napari_dip.images.files import read, read_provenance, write
 from napari_dip.images.part import Joined
-from napari_dip.images.place import check_room
+from napari_dip.images.place import check_place, check_room
 from napari_dip.images.survey import survey
 from napari_dip.settings import DIP, PatchDIP, Trained
 from napari_dip.snapshot import Snapshot
@@ -60,30 +63,23 @@ def divided(
     if not isinstance(how, DIP | PatchDIP | Trained) or not apart or not stacked or prod(image.shape) * 4 < large:
         return None
     folder = _folder(job, task, source)
-    for other in folder.parent.glob(f"{folder.stem.rpartition('-')[0]}-*.pieces*"):
-        if other != folder:  # of other settings or content
-            shutil.rmtree(other, ignore_errors=True)
+    drop_pieces(job.target, keep=folder)
     _check_room(job, task, image, folder)
-    division = Division.kept(folder, source)
+    stamp = stamp_of(job.source)
+    division = Division.kept(folder, source, stamp)
     if division is None:
         axis = max(stacked, key=lambda i: min(image.shape[i], wanted))  # the outermost that gives enough of them
         length = image.shape[axis]
         count = min(length, wanted)
         bounds = tuple(length * number // count for number in range(count + 1))
-        division = Division(folder, axis, bounds, survey(image, stabilise=how.stabilise), source)
+        division = Division(folder, axis, bounds, survey(image, stabilise=how.stabilise), source, stamp=stamp)
         division.keep()
     return division
 
 
 def _folder(job: Job, task: Task, source: Mapping[str, str]) -> Path:
-    """Name the folder of the pieces by the output, and by what they are made from and how.
-
-    It is short, since the output's name may be as long as names get.
-    """
     made = {**made_by(task), "source": dict(source), "std": task.std, "version": version("napari-dip")}
-    key = json.dumps(made, sort_keys=True, default=str)
-    digests = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (job.target.name, key))
-    return job.target.with_name(f".{'-'.join(digests)}.pieces")
+    return pieces_folder(job.target, json.dumps(made, sort_keys=True, default=str))
 
 
 def _check_room(job: Job, task: Task, image: Image, folder: Path) -> None:
@@ -99,14 +95,24 @@ def one_piece(division: Division, number: int, job: Job, task: Task, follow: Fol
     Returns
     -------
     bool
-        False where it is not wanted any more, since another piece has failed.
+        False where it is not wanted any more: another piece has failed, or another run is at work on the output.
+
+    Raises
+    ------
+    DenoiseError
+        If the file is not the one any more that was divided.
     """
     answer, std = division.files(number)
-    if answer.exists():
+    if not division.folder.exists():
+        return False
+    if _sound(answer) and (_sound(std) or not std.exists()):
         return True
     notes: list[str] = []
     try:
-        final, _ = follow(read(job.source, axes=task.axes), notes)
+        image = read(job.source, axes=task.axes)
+        _check_unchanged(division, job)
+        final, _ = follow(image, notes)
+        _check_unchanged(division, job)
         told = {name: getattr(final, name) for name in ("provenance", "step", "chosen", "loss")} | {"notes": notes}
         if job.std is not None and final.std is not None:  # first: where the answer stands, all of it does
             write(std, replace(final.std, provenance=told), overwrite=True)
@@ -114,10 +120,26 @@ def one_piece(division: Division, number: int, job: Job, task: Task, follow: Fol
     except Exception as error:
         if not division.folder.exists():
             return False
-        if not isinstance(error, OSError):  # else the pieces may be of use once the disk is well again
-            division.drop()
+        if isinstance(error, OSError):  # the pieces may be of use once the disk is well again
+            raise
+        division.drop()
+        if not isinstance(error, DenoiseError):  # other content may be what broke it
+            _check_unchanged(division, job)
         raise
     return True
+
+
+def _check_unchanged(division: Division, job: Job, *, thorough: bool = False) -> None:
+    if not division.made_from(job.source, thorough=thorough):
+        raise DenoiseError(f"{job.source} changed while it was worked on; run it again.")
+
+
+def _sound(file: Path) -> bool:
+    """Say whether a piece is there and can be read: a file system that broke down may have left half of it."""
+    try:
+        return "provenance" in read_provenance(file) and read(file).shape != ()
+    except (OSError, ValueError):
+        return False
 
 
 def narrowed(task: Task, division: Division, number: int) -> Task:
@@ -126,13 +148,55 @@ def narrowed(task: Task, division: Division, number: int) -> Task:
 
 
 def put_together(division: Division, job: Job, task: Task) -> Outcome:
-    """Write the file whose pieces are done."""
+    """Write the file whose pieces are done, beside them first: half of it, left by a kill, then goes with them.
+
+    Raises
+    ------
+    DenoiseError
+        If the pieces are gone, or the file is not the one any more that they were made from.
+    """
+    inside = division.folder / f"whole-{secrets.token_hex(4)}"  # another run may be there too
+    there = job
+    if job.target.suffix.lower() != ".zarr":
+        there = replace(job, target=inside / job.target.name, std=job.std and inside / job.std.name, begun=True)
 
     def follow(image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
         return _joined(division, image, notes, std=job.std is not None), False
 
-    outcome = worked(job, task, follow, read(job.source, axes=task.axes), division.source)
-    return replace(outcome, record={**outcome.record, "seconds": time.time() - division.begun})
+    try:
+        image = read(job.source, axes=task.axes)
+        _check_unchanged(division, job, thorough=True)
+        outcome = worked(there, task, follow, image, division.source)
+        for made, file in zip(reversed(outputs(there)), reversed(outputs(job)), strict=True):  # the answer last
+            if made != file:
+                check_place(file, task.overwrite or job.begun)
+                os.replace(made, file)  # noqa: PTH105
+    except Exception as error:
+        if isinstance(error, FileExistsError) or not division.whole():
+            return gone(job, task, error)
+        if isinstance(error, DenoiseError):
+            division.drop()
+        raise
+    names = {"output": str(job.target), **({} if job.std is None else {"std": str(job.std)})}
+    return replace(outcome, record={**outcome.record, **names, "seconds": time.time() - division.begun})
+
+
+def gone(job: Job, task: Task, error: Exception | None = None) -> Outcome:
+    """Return what there is to tell where the pieces are gone: that another run has done the file.
+
+    Raises
+    ------
+    DenoiseError
+        Where it has not.
+    """
+    if recognised(made_by(task))(job) == DONE_BEFORE:
+        return replace(done_before(job), notes=("Another run has done it.",))
+    if isinstance(error, FileExistsError):
+        raise error
+    raise DenoiseError(
+        f"The pieces of {job.source} are gone, perhaps since another run works on {job.target}; "
+        "run it again once that has ended."
+    )
 
 
 def _joined(division: Division, image: Image, notes: list[str], std: bool) -> Snapshot:

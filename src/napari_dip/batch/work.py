@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_dip.batch.checks import check_axes, check_device, check_found
+from napari_dip.batch.division import drop_pieces
 from napari_dip.batch.plan import plan, share
 from napari_dip.batch.records import BEFORE, DONE, FAILED, INTERRUPTED, recognised
 from napari_dip.batch.task import asked, made_by
@@ -38,11 +39,14 @@ class Outcome:
         How it ended in a few words, where there is an answer.
     integers : str
         The integer type that the answer was rounded and clipped to, where it was.
+    notes : tuple of str
+        What was remarked on the way.
     """
 
     record: dict[str, Any]
     summary: str = ""
     integers: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def cut_off(self) -> bool:
@@ -153,6 +157,8 @@ def worked(job: Job, task: Task, follow: Follow, image: Image, source: dict[str,
         record = {**answer.provenance, "holds": "the standard deviation of every pixel"}
         write(job.std, replace(final.std, provenance=record), overwrite=overwrite)
     clipped = write(job.target, answer, dtype=dtype, overwrite=overwrite)
+    if not interrupted:
+        drop_pieces(job.target)  # of a run on workers that was killed
     told = {
         "input": str(job.source),
         "output": str(job.target),
@@ -168,7 +174,7 @@ def worked(job: Job, task: Task, follow: Follow, image: Image, source: dict[str,
         "residual": residual_check(image, answer) if answer.shape == image.shape else None,
     }
     integers = str(image.dtype) if task.dtype == "same" and image.dtype.kind in "ui" else ""
-    return Outcome(told, _summary(final, interrupted), integers)
+    return Outcome(told, _summary(final, interrupted), integers, tuple(notes))
 
 
 def _summary(final: Snapshot, interrupted: bool) -> str:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dip.batch.division import Division
 from napari_dip.batch.follow import followed
-from napari_dip.batch.pieces import divided, narrowed, one_piece, put_together
-from napari_dip.batch.plan import DONE_BEFORE, Job
+from napari_dip.batch.pieces import divided, gone, narrowed, one_piece, put_together
+from napari_dip.batch.plan import BEGUN_BEFORE, DONE_BEFORE, Job, outputs
 from napari_dip.batch.records import DONE, recognised
 from napari_dip.batch.task import made_by, task_of
 from napari_dip.batch.work import Done, Outcome, attempted, opened, worked
 from napari_dip.errors import DenoiseError
+from napari_dip.images.place import check_place
 
 if TYPE_CHECKING:
     from napari_dip.batch.task import Task
@@ -50,7 +51,7 @@ def work_on_piece(
 
     def moved(snapshot: Snapshot) -> None:
         if not division.folder.exists():
-            raise DenoiseError("Another piece of the file has failed.")  # ends this one
+            raise DenoiseError("Another piece of the file has failed, or another run does it.")  # ends this one
         report(division.share(at) * _share(snapshot))
 
     def follow(image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
@@ -58,13 +59,15 @@ def work_on_piece(
 
     done = attempted(job, lambda: one_piece(division, at, job, task, follow))
     report(division.share(at))
-    return asdict(done) if isinstance(done, Outcome) else {"piece_of": told} if done else {}
+    return asdict(done) if isinstance(done, Outcome) else {"piece_of": told}  # one that is gone is told by `join`
 
 
 def join(order: Mapping[str, Any], job: Job, topic: str, number: int, told: Mapping[str, Any]) -> dict[str, Any]:
     """Put the pieces of a file together, in a worker."""
     task, _ = _prepared(order, topic, number)
     division = Division.of(told)
+    if not division.whole():
+        return asdict(attempted(job, lambda: gone(job, task)))
     outcome = _unless_done(job, task, lambda job: put_together(division, job, task))
     if outcome.record["status"] == DONE:
         division.drop()
@@ -90,12 +93,19 @@ def _share(snapshot: Snapshot) -> float:
 
 
 def _unless_done(job: Job, task: Task, work: Callable[[Job], Done]) -> Done | Outcome:
-    """Do it, unless a worker that was lost since has done it."""
-    if not task.overwrite and job.target.exists():
-        job = replace(job, begun=True)  # only such a worker can have made it
-        if recognised(made_by(task))(job) == DONE_BEFORE:
-            return _found(job)
-    return attempted(job, lambda: work(job))
+    """Do it, unless a worker that was lost since has done it; what such a one began is replaced, nobody else's file."""
+    there = [] if task.overwrite else [file for file in outputs(job) if file.exists()]
+
+    def checked() -> Done | Outcome:
+        state = recognised(made_by(task))(job) if there else ""
+        if state == DONE_BEFORE:
+            return _found(job, task)
+        begun = state == BEGUN_BEFORE
+        for file in there:
+            check_place(file, overwrite=begun)
+        return work(replace(job, begun=begun))
+
+    return attempted(job, checked)
 
 
 def _share_of_machine(device: str, index: int, workers: int, threads: int) -> str:
@@ -112,12 +122,12 @@ def _share_of_machine(device: str, index: int, workers: int, threads: int) -> st
     return f"cuda:{index % count}" if device == "auto" and count > 1 else device
 
 
-def _found(job: Job) -> Outcome:
+def _found(job: Job, task: Task) -> Outcome:
     """Return what there is to tell of a file whose worker was lost after it had written it."""
     from napari_dip.images.files import read
     from napari_dip.images.quality import residual_check
 
-    image, answer = read(job.source), read(job.target)
+    image, answer = read(job.source, axes=task.axes), read(job.target)
     residual = residual_check(image, answer) if answer.shape == image.shape else None
     record = {"input": str(job.source), "output": str(job.target), "status": DONE, "residual": residual}
     return Outcome(record)

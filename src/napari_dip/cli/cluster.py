@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from napari_dip.cli.talk import Talk
 
 
+MOST = 1024  # processes on one machine
+
+
 @dataclass(frozen=True)
 class Spread:
     """Where the work is spread to: so many processes here, or the workers of a scheduler."""
@@ -39,8 +42,8 @@ def spread_of(workers: int | None, scheduler: str | None) -> Spread | None:
     """
     if workers is not None and scheduler is not None:
         raise UsageError("--workers starts processes here, --scheduler takes those that are there: give one of them.")
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers is {workers}; give 1 or more.")
+    if workers is not None and not 1 <= workers <= MOST:
+        raise UsageError(f"--workers is {workers}; give 1 or more, up to {MOST}.")
     return None if workers is None and scheduler is None else Spread(workers, scheduler)
 
 
@@ -55,11 +58,18 @@ def spread_out(jobs: Sequence[Job], task: Task, to: Spread, talk: Talk) -> Itera
         return
     with _interrupted_by_a_queue(), cluster(to.workers, to.scheduler) as client:
         count = len(client.scheduler_info(n_workers=-1)["workers"])
-        talk.note(f"{len(todo)} files, {count} workers." if count else "The scheduler has no workers yet: waiting.")
+        if not count:
+            talk.note("The scheduler has no workers yet: waiting.")
+        elif not talk.quiet:
+            talk.note(f"{_some(len(todo), 'file')}, {_some(count, 'worker')}.")
         with suppress(KeyboardInterrupt), files_progress(len(todo), talk) as bar:
             for at, outcome in spread(client, [job for _, job in todo], task, bar.move):
                 bar.move(at, 1.0)
                 yield todo[at][0], outcome
+
+
+def _some(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 @contextmanager

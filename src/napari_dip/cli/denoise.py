@@ -60,7 +60,7 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk, to: Spread | 
         return _rehearse(jobs, task, talk)
     found: dict[int, dict[str, Any]] = {}
     table = Table(out, task.shard) if len(planned) > 1 else None
-    for number, outcome in spread_out(jobs, task, to, talk) if to else _one_by_one(jobs, task, talk):
+    for number, outcome in _spread(jobs, task, to, talk) if to else _one_by_one(jobs, task, talk):
         found[number] = outcome.record
         tell(jobs[number], outcome, talk)
         if table:
@@ -80,8 +80,19 @@ def _show(table: Table, found: dict[int, dict[str, Any]], now: bool, talk: Talk)
 
 def _one_by_one(jobs: Sequence[Job], task: Task, talk: Talk) -> Iterator[tuple[int, Outcome]]:
     for number, job in enumerate(jobs):
-        label = job.source.name if len(jobs) == 1 else f"{job.source.name} ({number + 1} of {len(jobs)})"
-        yield number, done_before(job) if job.done else _one(job, task, label, talk)
+        yield number, done_before(job) if job.done else _one(job, task, _label(jobs, number), talk)
+
+
+def _spread(jobs: Sequence[Job], task: Task, to: Spread, talk: Talk) -> Iterator[tuple[int, Outcome]]:
+    for number, outcome in spread_out(jobs, task, to, talk):
+        for note in outcome.notes:
+            talk.note(f"{_label(jobs, number)}: {note}")
+        yield number, outcome
+
+
+def _label(jobs: Sequence[Job], number: int) -> str:
+    name = jobs[number].source.name
+    return name if len(jobs) == 1 else f"{name} ({number + 1} of {len(jobs)})"
 
 
 def _one(job: Job, task: Task, label: str, talk: Talk) -> Outcome:
