@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,7 @@ def test_a_long_remark_beside_figures_is_read_as_a_whole(dock: BatchWidget, fold
 def test_a_file_that_fails_does_not_stop_the_rest(dock: BatchWidget, ended: Any, folder: Path) -> None:
     dock.start()
     ended(dock)
-    assert column(dock, STATE) == {"a.tif": "done", "b.tif": "done", "bad.tif": "failed", "d.tif": "done"}
+    assert column(dock, STATE) == {"a.tif": "done", "b.tif": "done", "bad.tif": "failed", "c/d.tif": "done"}
     assert "not a TIFF" in column(dock, REMARK)["bad.tif"]
     assert float(column(dock, MEAN)["a.tif"]) > 50, "the answer is 4 everywhere"
     table = dock.table
@@ -109,12 +110,13 @@ def test_stop_keeps_what_is_done_and_run_goes_on(
     run.worked.connect(lambda number, _: dock.stop())
     ended(dock)
     assert "goes on where it stopped" in dock.message.text()
-    assert column(dock, STATE)["a.tif"] == "done" and column(dock, STATE)["d.tif"] == "to do"
+    assert column(dock, STATE)["a.tif"] == "done" and column(dock, STATE)["c/d.tif"] == "to do"
     engine.images.clear()
     dock.start()
     ended(dock)
     assert [image.name for image in engine.images] == ["b", "d"]
-    assert column(dock, STATE) == {"a.tif": "done before", "b.tif": "done", "bad.tif": "failed", "d.tif": "done"}
+    assert column(dock, STATE) == {"a.tif": "done before", "b.tif": "done", "bad.tif": "failed", "c/d.tif": "done"}
+    assert dock.table.columnWidth(STATE) > dock.table.fontMetrics().horizontalAdvance("done before")
     out = sorted(path.name for path in (folder.parent / "out").rglob("*.tif"))
     assert out == ["a.tif", "b.tif", "d.tif"]
     assert all("interrupted" not in read(path).provenance for path in (folder.parent / "out").rglob("*.tif"))
@@ -151,8 +153,29 @@ def test_a_double_click_opens_input_and_result(dock: BatchWidget, ended: Any, vi
     assert [layer.name for layer in viewer.layers] == ["a", "a denoised", "b", "b denoised", "d", "d denoised"]
     noisy, denoised = viewer.layers["a"], viewer.layers["a denoised"]
     assert tuple(denoised.scale[-2:]) == (0.5, 0.5) and denoised.contrast_limits == noisy.contrast_limits
+    data = noisy.data
+    assert tuple(noisy.contrast_limits) == (data.min(), data.max()) != (0, 255), "the values' own range, of 8 bits too"
     assert viewer.layers["d denoised"].rgb and viewer.layers["d denoised"].data.dtype == np.uint8
     assert denoised.metadata["napari_dip"]["source"]["name"] == "a.tif"
+
+
+def test_a_double_click_on_a_failed_row_says_why(dock: BatchWidget, ended: Any, engine: FakeEngine) -> None:
+    engine.fail_at, engine.error = 2, ValueError("it is too odd")
+    dock.start()
+    ended(dock)
+    dock.table.cellDoubleClicked.emit(0, 0)
+    assert dock.message.text() == "a.tif failed: it is too odd"
+    dock.table.cellDoubleClicked.emit(2, 0)
+    assert "bad.tif" in dock.message.text() and "not a TIFF" in dock.message.text()
+
+
+def test_files_of_one_name_in_several_folders_are_told_apart(dock: BatchWidget, ended: Any, folder: Path) -> None:
+    (folder / "e").mkdir()
+    shutil.copy(folder / "c" / "d.tif", folder / "e")
+    dock.rehearse()
+    ended(dock)
+    assert list(column(dock, STATE)) == ["a.tif", "b.tif", "bad.tif", "c/d.tif", "e/d.tif"]
+    assert dock.table.item(4, FILE).toolTip() == str(folder / "e" / "d.tif")
 
 
 def test_settings_go_to_a_file_and_back(dock: BatchWidget, viewer: Any, tmp_path: Path, qtbot: Any) -> None:

@@ -195,3 +195,20 @@ def test_the_answer_of_a_large_stack_stays_on_disk(
     assert isinstance(layer.data, canvas.Picture)
     assert np.asarray(layer.data).shape == stack.shape
     assert layer.data[1].std() < stack[1].std()
+
+
+def test_the_letters_of_five_axes_are_read(make_dock: Callable[..., Any], qtbot: Any) -> None:
+    from napari.qt import get_stylesheet
+    from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
+
+    dock = make_dock(np.zeros((2, 2, 2, 8, 8)))
+    dock.setStyleSheet(get_stylesheet("dark"))
+    dock.show()
+    dock.resize(dock.minimumWidth(), 900)
+    qtbot.waitExposed(dock)
+    for combo in dock.input.axes:
+        option = QStyleOptionComboBox()
+        combo.initStyleOption(option)
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        room = combo.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, combo)
+        assert room.width() >= combo.fontMetrics().horizontalAdvance(combo.currentText()) + 1

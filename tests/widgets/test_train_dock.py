@@ -82,8 +82,11 @@ def test_stop_keeps_the_model_and_it_can_go_on(
     model = tmp_path / "model.safetensors"
     done = load_model(model).training["steps"]
     assert 0 < done < 100_000 and checkpoint_of(model).exists()
-    dock.extra.refresh()
+    assert "it can be resumed" in dock.panel.message.text()
+    assert dock.extra.resume.isVisibleTo(dock) and dock.extra.replace.isVisibleTo(dock)
+    assert dock.start() is None and "go on from where it was stopped" in dock.panel.message.text()
     dock.extra.resume.setChecked(True)
+    assert not dock.extra.replace.isVisibleTo(dock), "going on replaces nothing that is finished"
     run = dock.start()
     steps: list[int] = []
     run.beat.connect(lambda beat: steps.append(beat.step))
@@ -169,6 +172,66 @@ def test_what_is_missing_is_said(train: Callable[..., TrainWidget], tmp_path: Pa
     assert dock.start() is None and "Pairs" in dock.panel.message.text()
 
 
+@pytest.mark.parametrize("text", ["", ".", "..", "/", "~", "~nobody/a", "a" * 3000, "\0", "FOLDER", "x.safetensors/"])
+def test_a_path_that_is_being_typed_is_no_error(
+    text: str, train: Callable[..., TrainWidget], tmp_path: Path, capture: Any
+) -> None:
+    (tmp_path / "x.safetensors").mkdir()
+    dock = train()
+    text = text.replace("FOLDER", str(tmp_path))
+    if text.startswith("x"):
+        text = str(tmp_path / text)
+    for end in range(len(text) - 1 if len(text) > 1000 else 0, len(text) + 1):
+        dock.extra.model.line.setText(text[:end])
+    assert dock.start() is None and dock.panel.message.text() and not capture
+    if text in (".", "..", "/") or text.startswith(str(tmp_path)):
+        assert "is a folder" in dock.panel.message.text()
+
+
+@pytest.fixture
+def capture(qtbot: Any) -> Iterator[list[Any]]:
+    """What was raised where Qt called."""
+    with qtbot.captureExceptions() as raised:
+        yield raised
+
+
+def test_a_finished_model_is_replaced_only_where_it_is_ticked_anew(
+    train: Callable[..., TrainWidget], finish: Any, tmp_path: Path
+) -> None:
+    dock, model = train(), tmp_path / "model.safetensors"
+    replace = dock.extra.replace
+    assert not replace.isVisibleTo(dock)
+    finish(dock.start())
+    assert "choose it in the dock Denoise" in dock.panel.message.text(), "how it ended stays in view"
+    before = model.read_bytes()
+    for _ in range(2):
+        assert replace.isVisibleTo(dock) and not replace.isChecked() and not dock.extra.resume.isVisibleTo(dock)
+        assert dock.start() is None and "model.safetensors exists" in dock.panel.message.text()
+        assert model.read_bytes() == before
+        replace.setChecked(True)
+        assert dock.panel.buttons["Run"].isEnabled() and dock.panel.message.text() == ""
+        dock.choices.form.box("seed").value += 1
+        finish(dock.start())
+        assert model.read_bytes() != before
+        before = model.read_bytes()
+    replace.setChecked(True)
+    dock.extra.model.path = tmp_path / "other.safetensors"
+    assert not replace.isVisibleTo(dock)
+    dock.extra.model.path = model
+    assert not replace.isChecked() and dock.start() is None
+
+
+def test_the_curves_of_a_second_training_start_empty(
+    train: Callable[..., TrainWidget], finish: Any, qtbot: Any
+) -> None:
+    dock = train()
+    finish(dock.start())
+    lines = dock.panel.measures._lines
+    assert len(lines["learning_rate"].getData()[0]) > 0
+    dock.panel.begin()
+    assert all(not line.getData()[0].size for line in lines.values() if line.getData()[0] is not None)
+
+
 def test_files_and_pairs_of_layers_are_trained_on(
     train: Callable[..., TrainWidget], viewer: Any, finish: Any, tmp_path: Path
 ) -> None:
@@ -197,6 +260,8 @@ def test_a_model_is_applied_by_the_dock_denoise(
     assert "Implicit Deep Denoiser Prior" in dock.extra.about.text()
     assert not dock.choices.form.isVisibleTo(dock)
     assert finish(dock.start()).failure == ""
+    assert "3 planes, each the mean of 8 orientations" in dock.panel.message.text()
+    assert not dock.panel.curve.isVisibleTo(dock), "nothing is fitted, so there is no loss"
     answer = viewer.layers[-1]
     assert answer.data.shape == (3, 33, 35) and answer.data.std() < noisy(3, 33, 35).std()
     assert answer.metadata["napari_dip"]["model"]["network"]["name"] == "blurred-unet"

@@ -191,6 +191,11 @@ class BatchWidget(Leaving):
         self.say(sentence, error=error)
         self._set_running(False)
 
+    def _open(self, job: Job, failure: str) -> None:
+        said, name = open_job(self.viewer, job), job.source.name
+        reason = failure if name in failure else f"{name} failed: {failure}"
+        self.say(reason if failure else said, error=bool(failure))
+
     def _on_model(self) -> None:
         self.choices.show_method(self.model.path is None)
         if self.model.path is None:
@@ -216,7 +221,7 @@ class BatchWidget(Leaving):
             self.buttons[name].clicked.connect(lambda _=False, name=name: self._look_for(name))
         self.model.changed.connect(self._on_model)
         self.table.told.connect(self.say)
-        self.table.opened.connect(lambda job: self.say(open_job(self.viewer, job)))
+        self.table.opened.connect(self._open)
 
     def _lay_out(self) -> None:
         top = QWidget()

@@ -60,9 +60,10 @@ class Curve(QWidget):
         """The step marked, if one is."""
         return float(self._mark.value()) if self._plot is not None and self._mark.isVisible() else None
 
-    def clear(self) -> None:
-        """Forget the points."""
+    def clear(self, shown: bool = True) -> None:
+        """Forget the points; not shown where a run has no loss."""
         self._points = []
+        self.setVisible(shown and self._plot is not None)
         self._draw()
         if self._plot is not None:
             self._mark.hide()

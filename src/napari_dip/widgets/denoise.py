@@ -31,7 +31,7 @@ class DenoiseWidget(FitDock):
         self.choices.show_method(fits)
         if fits:
             return Order(source, how)
-        return Order(source, self.extra.settings(), begin=self.extra.begin())
+        return Order(source, self.extra.settings(), begin=self.extra.begin(), fits=False)
 
     def _extra(self) -> ModelBox:
         box = ModelBox()

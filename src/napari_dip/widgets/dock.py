@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_dip.snapshot import unchanged
 from napari_dip.widgets.choices import Choices
+from napari_dip.widgets.ending import ending
 from napari_dip.widgets.input import InputBox
 from napari_dip.widgets.iterates import add_iterates, shown_iterate
 from napari_dip.widgets.leaving import Leaving
@@ -78,7 +78,7 @@ class FitDock(Leaving):
         self.destroyed.connect(self.run.leave)  # napari's closing window deletes docks without closing them
         self.run.beat.connect(self.panel.show_beat)
         self.run.ended.connect(self._on_ended)
-        self.panel.begin()
+        self.panel.begin(order.fits)
         self.run.start()
         return self.run
 
@@ -175,7 +175,7 @@ class FitDock(Leaving):
             self.panel.end(run.failure, error=True)
         elif run.answer is not None:
             self._show_iterates(run)
-            self.panel.end(_ending(run), error=bool(run.answer.warning))
+            self.panel.end(ending(run), error=bool(run.answer.warning))
         elif run.control.discard.is_set():
             self.panel.bar.reset()
             self.panel.end("Discarded: nothing is kept.")
@@ -222,22 +222,6 @@ class FitDock(Leaving):
         whole.addWidget(scrolled(top), stretch=1)
         whole.addWidget(self.panel)
         self._widen()
-
-
-def _ending(run: Run) -> str:
-    assert run.answer is not None
-    last, stopped = run.answer.last, run.control.stop.is_set()
-    if stopped and last.plane + 1 < last.planes:
-        rest = last.planes - last.plane - 1
-        what = f"{last.plane} of {last.planes} planes are done, one half-way; the other {rest} show the input."
-    elif unchanged(run.answer.provenance):
-        what = "nothing was changed."
-    elif last.planes > 1:
-        what = f"{last.planes} planes, each the answer of its best step."
-    else:
-        what = f"the answer of step {last.chosen:,} of {last.step:,}."
-    sentences = (f"{'Stopped' if stopped else 'Done'}: {what}", run.answer.remark, last.note, run.answer.warning)
-    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _colours(viewer: Any) -> tuple[str, str]:

@@ -13,6 +13,9 @@ from napari_dip.widgets.layers import Source, axes_of, good_level, levels, sourc
 from napari_dip.widgets.rows import Rows, narrow, show_row
 
 SETTLED = 150  # milliseconds after the last move of the camera
+# Five in a row: napari's own padding and arrow take 44 pixels, which leave no room for the letter.
+TIGHT = "QComboBox { padding: 3px 1px 3px 4px; } QComboBox::drop-down { width: 12px; } "
+TIGHT += "QComboBox::down-arrow { width: 9px; height: 9px; }"
 
 
 class LayerCombo(QComboBox):
@@ -194,6 +197,7 @@ class InputBox(QWidget):
         for letter, n in zip(letters, layer.data.shape, strict=False):
             combo = QComboBox()
             narrow(combo)
+            combo.setStyleSheet(TIGHT)
             combo.addItems(list(LETTERS))
             combo.setCurrentText(letter)
             combo.setToolTip(f"This axis has {n} entries.")

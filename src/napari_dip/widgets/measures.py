@@ -62,6 +62,8 @@ class Measures(QWidget):
     def clear(self) -> None:
         """Forget the points."""
         self.points = {name: [] for name in LINES}
+        for line in self._lines.values():
+            line.setData([], [])
         self.hide()
 
     def show_beat(self, beat: Beat) -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from napari_dip.batch.plan import Job
 
+MOST = 2**26  # pixels that are looked at for their range; of larger stacks one plane is
+
 
 def open_job(viewer: Any, job: Job) -> str:
     """Add a job's image, and its result where there is one, as layers; return what there is to say.
@@ -34,7 +36,7 @@ def open_file(viewer: Any, path: Path, name: str = "", limits: Any = None, colou
     Parameters
     ----------
     limits : tuple of float, optional
-        The contrast limits.
+        The contrast limits; by default what the values range over.
     colours : dtype, optional
         The type that RGB is shown in: napari takes float colours to lie in [0, 1].
     """
@@ -44,6 +46,8 @@ def open_file(viewer: Any, path: Path, name: str = "", limits: Any = None, colou
     image = read(path)
     end = -1 if image.is_rgb else None
     pixels: Any = image.pixels
+    if limits is None and not image.is_rgb:
+        limits = _limits(pixels)
     if image.is_rgb and colours is not None and colours.kind in "ui":
         pixels = cast_pixels(np.asarray(pixels), colours)[0]
     return viewer.add_image(
@@ -57,3 +61,12 @@ def open_file(viewer: Any, path: Path, name: str = "", limits: Any = None, colou
         metadata={"napari_dip": dict(image.provenance)} if image.provenance else {},
         **({} if limits is None else {"contrast_limits": limits}),
     )
+
+
+def _limits(pixels: Any) -> tuple[float, float] | None:
+    """Return the range of 8-bit values, for which napari takes 0 to 255 whatever they are; None leaves it to napari."""
+    if pixels.dtype != np.uint8:
+        return None
+    shown = np.asarray(pixels if pixels.size <= MOST else pixels[tuple(n // 2 for n in pixels.shape[:-2])])
+    low, high = float(shown.min()), float(shown.max())
+    return (low, high) if low < high else None

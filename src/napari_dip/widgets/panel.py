@@ -72,9 +72,9 @@ class Panel(QWidget):
         self.buttons["Pause"].setText("Resume" if paused else "Pause")
         self._times = []
 
-    def begin(self) -> None:
-        """Get ready for a run."""
-        self.curve.clear()
+    def begin(self, fits: bool = True) -> None:
+        """Get ready for a run; one that fits nothing has no curve."""
+        self.curve.clear(shown=fits)
         self.measures.clear()
         self._judged = self._stepped = self._ending = False
         self.use_button.hide()

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QPushButton, QWidget
+
+
+def is_file(path: Path) -> bool:
+    """Say whether there is such a file; what is being typed may be anything, which makes `Path.is_file` raise."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: Path) -> bool:
+    """Say whether there is such a folder."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 class PathRow(QWidget):
@@ -43,7 +55,9 @@ class PathRow(QWidget):
     def path(self) -> Path | None:
         """The path named, None where the line is empty."""
         text = self.line.text().strip()
-        return Path(text).expanduser() if text else None
+        with suppress(RuntimeError):  # "~x", where nobody is called x
+            return Path(text).expanduser() if text else None
+        return Path(text)
 
     @path.setter
     def path(self, path: Path | None) -> None:

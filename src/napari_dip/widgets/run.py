@@ -38,6 +38,8 @@ class Order:
         Takes the last Snapshot, in the worker, where the answer is kept; returns a sentence for the user.
     drop : callable, optional
         Called where the run was discarded.
+    fits : bool
+        Whether a network is fitted or trained, so that there is a loss; else one is applied in several orientations.
     """
 
     source: Source
@@ -50,6 +52,7 @@ class Order:
     result: str = "denoised"
     finish: Callable[[Any], str] | None = None
     drop: Callable[[], None] | None = None
+    fits: bool = True
 
 
 _at_work: set[Run] = set()  # kept alive until their worker has ended, even where dock and window are gone

@@ -13,7 +13,7 @@ from napari_dip.settings import N2N, TRAINED, Supervised
 from napari_dip.widgets.dock import FitDock
 from napari_dip.widgets.input import LayerCombo
 from napari_dip.widgets.layers import axes_of, source_of
-from napari_dip.widgets.paths import PathRow
+from napari_dip.widgets.paths import PathRow, is_file, is_folder
 from napari_dip.widgets.rows import Rows, narrow, show_row
 from napari_dip.widgets.run import Order
 from napari_dip.widgets.training import SUFFIX, Training, checkpoint_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.widgets.layers import Source
+    from napari_dip.widgets.run import Run
 
 LAYER, LAYERS, FILES = "This layer", "All image layers", "Files or a folder"
 WHERE = {
@@ -51,6 +52,7 @@ class TrainBox(QWidget):
         self.model = PathRow("save", "Save the model as", MODELS, hint="choose where it is saved")
         self.resume = QCheckBox("Go on from where it was stopped")
         self.resume.setToolTip("Else the training starts anew, and the checkpoint beside the model is replaced.")
+        self.replace = QCheckBox("Replace the model that is there")
         self.rows = Rows()
         for label, field in (
             ("Train on", self.where),
@@ -59,38 +61,62 @@ class TrainBox(QWidget):
             ("Targets", self.target_files),
             ("Model", self.model),
             ("", self.resume),
+            ("", self.replace),
         ):
             self.rows.addRow(label, field)
         narrow(self.where, self.files, self.target_layer, self.target_files, self.model)
         self.setLayout(self.rows)
         self.pairs = False
         self.where.currentIndexChanged.connect(self.refresh)
+        self.model.changed.connect(self.forbid)
         for row in (self.files, self.target_files, self.model):
             row.changed.connect(self.refresh)
+        for box in (self.resume, self.replace):
+            box.toggled.connect(self.refresh)
         self.target_layer.chosen.connect(self.changed)
         self.refresh()
 
     def refresh(self, _: Any = None) -> None:
+        """Show the rows that make sense now, and say that something was chosen."""
+        self.show_rows()
+        self.changed.emit()
+
+    def forbid(self) -> None:
+        """Take back the leave to replace a model: it is given for one run."""
+        self.replace.blockSignals(True)
+        self.replace.setChecked(False)
+        self.replace.blockSignals(False)
+
+    def show_rows(self) -> None:
         """Show the rows that make sense now."""
         files = self.where.currentText() == FILES
         show_row(self.rows, self.files, files)
         show_row(self.rows, self.target_files, files and self.pairs)
         show_row(self.rows, self.target_layer, not files and self.pairs)
         path = self.model.path
-        self.resume.setVisible(path is not None and checkpoint_of(path).exists())
-        self.changed.emit()
+        self.resume.setVisible(path is not None and is_file(checkpoint_of(path)))
+        self.replace.setVisible(path is not None and is_file(path) and not self._goes_on(path))
 
     def training(self, viewer: Any, layer: Any, axes: str, how: Settings) -> Training:
         """Return what is chosen; a ValueError says in a sentence what is missing."""
         model = self.model.path
         if model is None:
             raise ValueError(f"Say where the model is to be saved: a file that ends with {SUFFIX}.")
+        if not model.name or is_folder(model):
+            raise ValueError(f"{model} is a folder: name a file in it that ends with {SUFFIX}.")
         if model.suffix.lower() != SUFFIX:
             raise ValueError(f"The model is named {model.name}; give it the ending {SUFFIX}.")
-        if not model.absolute().parent.is_dir():
+        if not is_folder(model.absolute().parent):
             raise ValueError(f"There is no folder {model.parent}: choose another place for the model.")
+        goes_on = self._goes_on(model)
+        if is_file(model) and not goes_on and not self.replace.isChecked():
+            other = " or go on from where it was stopped" if is_file(checkpoint_of(model)) else ""
+            raise ValueError(f"{model.name} exists: choose another name{other}, or tick that it is to be replaced.")
         data, targets = self._data(viewer, layer, axes), self._targets(layer, axes, how)
-        return Training(data, targets, model, checkpoint_of(model).exists() and self.resume.isChecked())
+        return Training(data, targets, model, goes_on)
+
+    def _goes_on(self, model: Path) -> bool:
+        return self.resume.isChecked() and is_file(checkpoint_of(model))
 
     def _data(self, viewer: Any, layer: Any, axes: str) -> Any:
         if self.where.currentText() == FILES:
@@ -137,6 +163,13 @@ class TrainWidget(FitDock):
         shown = one_plane(source, self.viewer, layer, max(self.input.level.currentIndex(), 0))
         return Order(shown, how, begin=training.begin, result="preview", finish=training.finish, drop=training.drop)
 
+    def start(self) -> Run | None:
+        """Run on what is chosen; return the run, or None where the choice cannot be run."""
+        run = super().start()
+        if run is not None:
+            self.extra.forbid()
+        return run
+
     def leave(self) -> None:
         """End what runs and let go of the viewer."""
         if not self._left:
@@ -155,9 +188,11 @@ class TrainWidget(FitDock):
         pairs = isinstance(how, N2N | Supervised)
         if pairs != self.extra.pairs:
             self.extra.pairs = pairs
-            self.extra.blockSignals(True)
-            self.extra.refresh()
-            self.extra.blockSignals(False)
+            self.extra.show_rows()
+
+    def _on_ended(self) -> None:
+        super()._on_ended()
+        self.extra.show_rows()  # there is a model now, or a checkpoint; no `changed`: how it ended stays in view
 
 
 def whole(layer: Any, axes: str) -> Image:

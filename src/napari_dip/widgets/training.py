@@ -66,7 +66,7 @@ class Training:
 
 def checkpoint_of(model: Path) -> Path:
     """Return the name of the checkpoint beside a model."""
-    return model.with_name(f"{model.stem}.checkpoint{SUFFIX}")
+    return model.parent / f"{model.stem}.checkpoint{SUFFIX}"  # also of "/" and ".", which have no name
 
 
 def _shaped(stream: Iterator[Snapshot], image: Image) -> Iterator[Snapshot]:
