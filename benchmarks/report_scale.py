@@ -89,9 +89,32 @@ def stacks() -> str:
     )
 
 
+def workers() -> str:
+    """Two workers against one."""
+    result = load("workers")
+    if result is None:
+        return ""
+    rows = [
+        [name, f"{r['seconds']:.0f}", f"{r['files_a_minute']:.1f}", f"{r['fits']:.0f}"]
+        for name, r in result["rows"].items()
+    ]
+    two, one = (result["rows"][f"--workers {n}"]["files_a_minute"] for n in (2, 1))
+    return (
+        f"## Workers\n\n{result['files']} images of {result['side']} x {result['side']}, {result['steps']} steps each, {result['cores']} cores that did nothing "
+        f"else, one thread a process (OMP_NUM_THREADS={result['threads_asked']}). Asked: two workers at least 1.7 times as fast as one; found {two / one:.2f}. "
+        "The start of the program and of its workers is in the figure.\n\n"
+        + table(["way", "seconds", "files a minute", "seconds of fits"], rows)
+        + "\n"
+        + made_by(
+            result,
+            f"OMP_NUM_THREADS=1 python benchmarks/workers.py --files {result['files']} --side {result['side']} --steps {result['steps']}",
+        )
+    )
+
+
 def main() -> None:
     """Write the page."""
-    (RESULTS / "scale.md").write_text("\n".join(part for part in (HEAD, tiling(), stacks()) if part))
+    (RESULTS / "scale.md").write_text("\n".join(part for part in (HEAD, tiling(), stacks(), workers()) if part))
 
 
 if __name__ == "__main__":
