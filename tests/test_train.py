@@ -168,6 +168,13 @@ def test_a_collapse_is_noticed_and_training_goes_back_then_gives_up() -> None:
         Watch(passed=0.9, contrast=1.0).at_the_end(500)
 
 
+def test_an_answer_that_runs_away_is_noticed_at_once() -> None:
+    watch = Watch(passed=0.04, contrast=1.0)
+    assert not watch.see(5498, 0.005, {"passed": 0.04, "contrast": 1.1}) and watch.healthy()
+    notes = [watch.see(5499 + n, 3000.0, {"passed": 0.99, "contrast": 60.0}) for n in range(2)]
+    assert "times the contrast" in notes[1] and not watch.healthy()
+
+
 def test_an_exploding_training_ends_with_the_reason() -> None:
     wild = IDDP(steps=400, known_level=False, learning_rate=1.0, gain=10.0, alpha=0.0, schedule="constant", **BLUR)
     with pytest.raises(DenoiseError, match="going back 3 times did not help"):
