@@ -51,7 +51,7 @@ def stability() -> str:
         + "\n"
         + made_by(
             long,
-            "python benchmarks/stability.py --long --name stability_long --data gaussian25 --set start=\"'blur'\" channels=8 batch=2 crop=48",
+            "python benchmarks/stability.py --long --name stability_long --data gaussian25,fmd --set start=\"'blur'\" channels=8 batch=2 crop=48",
         )
     )
 
