@@ -247,7 +247,13 @@ def training(data: str, title: str) -> str:
     methods, seeds = (",".join(dict.fromkeys(str(s[key]) for s in used)) for key in ("method", "seed"))
     command = f"python benchmarks/iddp.py --data {data.split('_')[0]} --methods {methods} --seeds {seeds} --threads 1"
     command += f" --set steps={used[0]['steps']}" if used else ""
-    return text + "\nSeconds are wall time on a machine with other work.\n\n" + made_by(result, command)
+    remark = "\nSeconds are wall time on a machine with other work.\n\n"
+    if data == "fmd":
+        remark = (
+            "\nSeeds 0 and 1 on one thread of a machine with other work. Seed 2 on two threads of two cores with none (603 s): it ran away once and was "
+            "brought back, see *Does it collapse?*\n\n"
+        )
+    return text + remark + made_by(result, command)
 
 
 def _cell(column: str, mean: float) -> str:

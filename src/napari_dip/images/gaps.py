@@ -82,14 +82,7 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
         if is_blank(plane):
             blank += 1
             continue
-        missing: NDArray[np.bool_] = ~np.all(np.isfinite(plane), axis=0)
-        if given is not None:
-            missing |= np.any(given.plane(index), axis=0)
-        else:
-            nearest = _filled(plane, missing)
-            missing |= np.any(repair(nearest)[0] != nearest, axis=0)
-            if top is not None:
-                missing |= np.any(plane == top, axis=0)
+        missing = _missing(plane, None if given is None else given.plane(index), top)
         if missing.all() and given is None:
             full.append(index)
             continue
@@ -109,6 +102,19 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
             "The mask marks no pixel, so there is nothing to fill; give one that is True where pixels are missing."
         )
     return Gaps(image.with_pixels(pixels), image.with_pixels(marks), count, tuple(full), sparse)
+
+
+def _missing(plane: NDArray[np.float64], given: NDArray[Any] | None, top: float | None) -> NDArray[np.bool_]:
+    """Mark, as (Y, X), the missing pixels of one plane: those of the mask, or else what is out of place or at `top`."""
+    missing: NDArray[np.bool_] = ~np.all(np.isfinite(plane), axis=0)
+    if given is not None:
+        missing |= np.any(given, axis=0)
+        return missing
+    nearest = _filled(plane, missing)
+    missing |= np.any(repair(nearest)[0] != nearest, axis=0)
+    if top is not None:
+        missing |= np.any(plane == top, axis=0)
+    return missing
 
 
 def _laid_out(image: Image, mask: Any) -> Image:

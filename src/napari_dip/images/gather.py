@@ -54,13 +54,13 @@ def gather(
     FileNotFoundError
         If a file or folder is not there.
     """
-    repeats = second == "capture"
-    if samples is not None and not any(_is_tree(item) for item in _items(data, axes)):
+    repeats, items = second == "capture", _items(data, axes)
+    if samples is not None and not any(map(_is_tree, items)):
         raise ValueError(
             f"Samples ({', '.join(samples)}) are chosen of the FMD data set, and none was found here: leave them "
             "out, or give the data set's folder."
         )
-    scenes = [scene for item in _items(data, axes) for scene in _scenes(item, repeats, together, axes, samples)]
+    scenes = [scene for item in items for scene in _scenes(item, repeats, together, axes, samples)]
     if targets is not None:
         others = [scene for item in _items(targets, axes) for scene in _scenes(item, False, together, axes, samples)]
         scenes = _paired(_singles(scenes), _singles(others), second == "clean")
