@@ -48,7 +48,7 @@ from napari_dip.settings import TRAINED
 from napari_dip.training.run import iter_train
 
 TWO_PHOTON = tuple(f"TwoPhoton_BPAE_{colour}_{k}" for colour in "BGR" for k in (1, 2, 3, 4))
-RATES: dict[str, float] = {"iddp": 0.0015, "n2v": 0.0015, "nb2nb": 0.0015, "n2n": 0.0015, "supervised": 0.0015}
+RATES: dict[str, float] = {"iddp": 0.001, "n2v": 0.0015, "nb2nb": 0.0015, "n2n": 0.0015, "supervised": 0.0015}
 SIDE = 256
 COLUMNS = ("psnr", "psnr_affine", "ssim", "psnr_centre")
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]

@@ -13,7 +13,7 @@ import torch
 from napari_dip import DIP, iter_denoise
 from napari_dip.engine.device import pick_device, seeded
 from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance, thinned
-from napari_dip.engine.loop import Step, optimize
+from napari_dip.engine.loop import Step, adam_for, optimize
 
 
 def steps(values: list[float | None]) -> Iterator[Step]:
@@ -121,6 +121,21 @@ def test_optimize_goes_downhill_and_follows_the_schedule() -> None:
     assert seen[2].chosen == 2
     assert seen[2].answer.item() == pytest.approx(-seen[1].loss.item())
     assert not seen[1].answer.requires_grad
+
+
+@pytest.mark.parametrize(("beta2", "least", "most"), [(0.99, 5, 11), (0.999, 20, 32)])
+def test_how_far_one_odd_gradient_moves_a_weight(beta2: float, least: float, most: float) -> None:
+    weight = torch.nn.Parameter(torch.zeros(1))
+
+    def objective(index: int) -> tuple[torch.Tensor, None]:
+        size = 1e4 if index == 500 else 1.0
+        return (weight * size * (-1) ** index).sum(), None
+
+    moved = [
+        weight.item()
+        for _ in optimize(objective, [weight], 600, 0.001, torch.zeros(1), adam=adam_for([weight], 0.001, beta2))
+    ]
+    assert least < abs(moved[-1] - moved[498]) / 0.001 < most
 
 
 def test_seeded_leaves_the_global_random_state_alone() -> None:

@@ -16,23 +16,30 @@ class Trained(Settings):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
     second: ClassVar[Literal["", "capture", "clean"]] = ""  # what it needs beside each noisy image
 
-    steps: int = knob(6000, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
+    steps: int = knob(4500, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
     batch: int = knob(4, "Crops a step.", ge=1, le=4096)
     crop: int = knob(64, "Side of the square crops.", unit="pixels", ge=16, le=4096)
-    learning_rate: float = knob(0.0015, "Learning rate of Adam.", gt=0, le=1)
+    learning_rate: float = knob(0.001, "Learning rate of Adam.", gt=0, le=1)
     schedule: Literal["constant", "linear"] = knob(
         "linear", "Learning rate over the steps: constant, or flat to the half and then down to 0."
     )
+    beta2: float = knob(
+        0.99,
+        "Adam's weight of the past in the mean of squared gradients; nearer to 1, trainings may run away.",
+        ge=0,
+        lt=1,
+    )
+    clip: float = knob(1.0, "The longest gradient that is believed; longer ones are shortened to it.", gt=0)
     channels: int = knob(32, "Width of the U-Net at full size.", unit="channels", ge=1, le=1024, basic=True)
-    depth: int = knob(2, "How many times the U-Net halves the image.", ge=0, le=6)
+    depth: int = knob(3, "How many times the U-Net halves the image.", ge=0, le=6)
     start: Literal["learned", "blur", "zero"] = knob(
         "learned",
         "What the U-Net corrects: an averaging filter that is learned first, a Gaussian blur, or nothing (zero).",
     )
     blur: float = knob(1.0, "Standard deviation of the Gaussian blur.", unit="pixels", ge=0.3, le=16)
-    filter_share: float = knob(0.8, "Share of the steps in which the averaging filter is learned.", gt=0, lt=1)
+    filter_share: float = knob(0.9, "Share of the steps in which the averaging filter is learned.", gt=0, lt=1)
     filter_learning_rate: float = knob(0.003, "Learning rate of the averaging filter.", gt=0, le=1)
-    filter_channels: int = knob(32, "Width of the averaging filter's network.", unit="channels", ge=1, le=1024)
+    filter_channels: int = knob(48, "Width of the averaging filter's network.", unit="channels", ge=1, le=1024)
     filter_layers: int = knob(4, "Dilated layers of the averaging filter: it sees 17 pixels far or more.", ge=0, le=64)
     stabilise: bool = knob(True, "Make Poisson-Gaussian noise even first; measured on every image for itself.")
     averaging: float = knob(0.99, "Weight of the past in the exponential average of the weights.", ge=0, lt=1)
@@ -71,6 +78,7 @@ class IDDP(Trained):
         "fast": {},
         "correlated": {
             "steps": 300,
+            "learning_rate": 0.0015,
             "start": "blur",
             "blur": 3.0,
             "block": 6,
@@ -84,6 +92,7 @@ class IDDP(Trained):
             "batch": 1,
             "crop": 128,
             "learning_rate": 2e-4,
+            "beta2": 0.999,
             "alpha": 0.001,
             "known_level": False,
             "start": "zero",

@@ -44,7 +44,7 @@ class State:
         with seeded(settings.seed):
             self.net = build(settings, channels).to(device)
         self.mean = deepcopy(self.net).requires_grad_(False)
-        self.adam = adam_for(self.net.parameters(), settings.learning_rate)
+        self.adam = adam_for(self.net.parameters(), settings.learning_rate, settings.beta2)
         self.generator = torch.Generator().manual_seed(settings.seed)
         self.watch = Watch()
         self.step = 0
@@ -55,7 +55,7 @@ class State:
         parts = {name: value.to(device) for name, value in self.weights().items()}
         self.good = {name: value.to(device) for name, value in self.good.items()}
         self.device, self.net, self.mean = device, self.net.to(device), self.mean.to(device)
-        self.adam = adam_for(self.net.parameters(), self.settings.learning_rate)
+        self.adam = adam_for(self.net.parameters(), self.settings.learning_rate, self.settings.beta2)
         self.put_back(parts)
 
     def settle_filter(self) -> None:

@@ -107,7 +107,7 @@ class _Work:
             s.learning_rate,
             torch.zeros(1, device=state.device),
             schedule=self.factor,
-            clip=1.0,
+            clip=s.clip,
             adam=state.adam,
             done=state.step,
             gather=self.ranks.average_gradients,
