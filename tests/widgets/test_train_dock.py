@@ -123,6 +123,7 @@ def test_an_order_while_it_is_prepared_is_heard_at_once_and_obeyed(
     dock = train()
     older = checkpoint_of(tmp_path / "model.safetensors")
     older.write_bytes(b"of another training")
+    dock.extra.replace.setChecked(True)
     run = dock.start()
     try:
         qtbot.waitUntil(preparing.is_set, timeout=WAIT)
@@ -219,6 +220,23 @@ def test_a_finished_model_is_replaced_only_where_it_is_ticked_anew(
     assert not replace.isVisibleTo(dock)
     dock.extra.model.path = model
     assert not replace.isChecked() and dock.start() is None
+
+
+def test_what_is_left_of_a_stopped_training_is_not_replaced_unasked(
+    train: Callable[..., TrainWidget], finish: Any, tmp_path: Path
+) -> None:
+    dock = train()
+    left = checkpoint_of(tmp_path / "model.safetensors")
+    left.write_bytes(b"hours of work")
+    dock.extra.refresh()
+    assert dock.start() is None
+    assert "model.checkpoint.safetensors is left of a training" in dock.panel.message.text()
+    assert left.read_bytes() == b"hours of work"
+    assert dock.extra.replace.isVisibleTo(dock)
+    dock.extra.replace.setChecked(True)
+    finish(dock.start())
+    assert "choose it in the dock Denoise" in dock.panel.message.text()
+    assert not left.exists()
 
 
 def test_the_curves_of_a_second_training_start_empty(

@@ -51,8 +51,11 @@ class TrainBox(QWidget):
         )
         self.model = PathRow("save", "Save the model as", MODELS, hint="choose where it is saved")
         self.resume = QCheckBox("Go on from where it was stopped")
-        self.resume.setToolTip("Else the training starts anew, and the checkpoint beside the model is replaced.")
-        self.replace = QCheckBox("Replace the model that is there")
+        self.resume.setToolTip(
+            "From the checkpoint beside the model: the training ends as if it had never been stopped."
+        )
+        self.replace = QCheckBox("Replace what is there")
+        self.replace.setToolTip("The model of this name, and what is left beside it of a training that was stopped.")
         self.rows = Rows()
         for label, field in (
             ("Train on", self.where),
@@ -95,7 +98,7 @@ class TrainBox(QWidget):
         show_row(self.rows, self.target_layer, not files and self.pairs)
         path = self.model.path
         self.resume.setVisible(path is not None and is_file(checkpoint_of(path)))
-        self.replace.setVisible(path is not None and is_file(path) and not self._goes_on(path))
+        self.replace.setVisible(path is not None and not self._goes_on(path) and bool(_in_the_way(path)))
 
     def training(self, viewer: Any, layer: Any, axes: str, how: Settings) -> Training:
         """Return what is chosen; a ValueError says in a sentence what is missing."""
@@ -109,9 +112,9 @@ class TrainBox(QWidget):
         if not is_folder(model.absolute().parent):
             raise ValueError(f"There is no folder {model.parent}: choose another place for the model.")
         goes_on = self._goes_on(model)
-        if is_file(model) and not goes_on and not self.replace.isChecked():
+        if not goes_on and not self.replace.isChecked() and (there := _in_the_way(model)):
             other = " or go on from where it was stopped" if is_file(checkpoint_of(model)) else ""
-            raise ValueError(f"{model.name} exists: choose another name{other}, or tick that it is to be replaced.")
+            raise ValueError(f"{there}: choose another name{other}, or tick that it is to be replaced.")
         data, targets = self._data(viewer, layer, axes), self._targets(layer, axes, how)
         return Training(data, targets, model, goes_on)
 
@@ -224,3 +227,10 @@ def _paths(row: PathRow, wanted: str) -> list[Path]:
     if row.path is None:
         raise ValueError(wanted)
     return [Path(part.strip()).expanduser() for part in str(row.path).split(";") if part.strip()]
+
+
+def _in_the_way(model: Path) -> str:
+    """Say what a new training of that name would replace; empty where there is nothing."""
+    if is_file(model):
+        return f"{model.name} exists"
+    return f"{checkpoint_of(model).name} is left of a training" if is_file(checkpoint_of(model)) else ""
