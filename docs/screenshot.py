@@ -58,7 +58,7 @@ def batch(out: Path, steps: int, data: Path) -> None:
     with as_file(files("napari_dip") / "data" / "fish_raw.tif") as sample:
         shutil.copy(sample, folder)
         (folder / "cut_short.tif").write_bytes(sample.read_bytes()[:4000])
-    for path in sorted(data.iterdir()):
+    for path in sorted(path for path in data.iterdir() if path.is_file()):
         shutil.copy(path, folder)
     dock.files.images.path, dock.files.out.path = folder, Path("denoised")
     if steps:
