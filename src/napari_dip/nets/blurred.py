@@ -15,7 +15,7 @@ from napari_dip.nets.adaptive import AdaptiveBlur
 from napari_dip.nets.blindspot import gaussian_line, mirror
 from napari_dip.nets.unet import UNet
 
-MAPS_ALIVE = 14  # feature maps of full size and width alive at once: 11.8 to 13.5 measured, 4 to 64 channels, depth 2 to 6
+MAPS_ALIVE = 14  # feature maps of full size and width alive at once: 11.8 to 13.5 measured, 4 to 64 channels
 
 
 class BlurredUNet(nn.Module):
