@@ -37,19 +37,23 @@ def stability() -> str:
         "more than 1 dB below the Gaussian counts as a collapse.\n\n"
         + table(COLLAPSE, _collapses(short))
         + RUNAWAY
-        + made_by(short, "python benchmarks/stability.py --steps 200 --set start=\"'blur'\" channels=16")
+        + made_by(
+            short,
+            "python benchmarks/stability.py --steps 200 --set start=\"'blur'\" channels=16 depth=2 beta2=0.999 learning_rate=0.0015",
+        )
     )
     if long is None:
         return text
     return (
         text
-        + "\nTen times the default's steps, seed 0: a start at a plain blur, 8 channels, 2 crops of 48 a step, **a reduced size**; all steps are "
+        + "\nTen times the steps that were the default then, seed 0: a start at a plain blur, 8 channels, 2 crops of 48 a step, **a reduced size**; all steps are "
         "IDDP's own, beta2 = 0.999.\n\n"
         + table(COLLAPSE, _collapses(long))
         + "\n"
         + made_by(
             long,
-            "python benchmarks/stability.py --long --name stability_long --data gaussian25,fmd --set start=\"'blur'\" channels=8 batch=2 crop=48",
+            "python benchmarks/stability.py --long --name stability_long --data gaussian25,fmd --set start=\"'blur'\" channels=8 batch=2 crop=48 depth=2 beta2=0.999 "
+            "learning_rate=0.0015 steps=60000",
         )
     )
 
