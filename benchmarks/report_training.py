@@ -52,8 +52,8 @@ def stability() -> str:
         + "\n"
         + made_by(
             long,
-            "python benchmarks/stability.py --long --name stability_long --data gaussian25,fmd --set start=\"'blur'\" channels=8 batch=2 crop=48 depth=2 beta2=0.999 "
-            "learning_rate=0.0015 steps=60000",
+            "python benchmarks/stability.py --steps 60000 --seeds 0 --name stability_long --data gaussian25,fmd --set start=\"'blur'\" channels=8 batch=2 crop=48 depth=2 beta2=0.999 "
+            "learning_rate=0.0015",
         )
     )
 
