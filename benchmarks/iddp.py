@@ -11,8 +11,8 @@ where there is no `test_mix`, on the first 4 captures of field 19. The whole set
 
 Columns: PSNR for the range 255, clipped, on the whole images and on their centres of 256 x 256; PSNR after an affine
 match (two-photon captures are brighter or darker than their ground truth by up to 20%); SSIM; seconds of training and of
-applying. Each method has a learning rate of its own (`RATES`): for Noise2Void and Neighbor2Neighbor chosen on `fmd` at 1500 steps
-(docs/results/iddp_rates.json); it happens to be the same. Baselines need no training. Written to docs/results/iddp_DATA.json after every model.
+applying. Each method has a learning rate of its own (`RATES`): for Noise2Void and Neighbor2Neighbor chosen on `fmd` at 1500 steps with
+the default before (docs/results/iddp_rates.json), for IDDP with that of now (tried.md). Baselines need no training. Written to docs/results/iddp_DATA.json after every model.
 """
 
 from __future__ import annotations
