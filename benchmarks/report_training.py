@@ -37,11 +37,12 @@ def stability() -> str:
         f"through; the watch alarms at {short['alarm_at']}. PSNR of one image a set, on W2S after an affine match; less than 1 dB over raw or "
         "more than 1 dB below the Gaussian counts as a collapse.\n\n"
         + table(COLLAPSE, _collapses(short))
-        + RUNAWAY
+        + "\n"
         + made_by(
             short,
             "python benchmarks/stability.py --steps 200 --set start=\"'blur'\" channels=16 depth=2 beta2=0.999 learning_rate=0.0015",
         )
+        + RUNAWAY
     )
     if long is None:
         return text
@@ -61,11 +62,11 @@ def stability() -> str:
 
 RUNAWAY = """
 One of three full trainings by the default before (seed 2 of 6000 steps, below the default above) ran away: from one step to the next the gradient was 37 times
-as long as usual, nine steps later the loss 300 times as large, and the contrast of the answer rose to 60 times the image's. The batch was ordinary: Adam had gone too far
+as long as usual, nine steps later the loss 300 times as large, and the contrast of the answer rose to 60 times the image's. The batch was ordinary; the likely cause is a step of Adam's that went too far
 where its mean square of the gradients, over a thousand steps, was small. The watch saw it, went back and said so; the training ended 0.1 dB below the
 others. Since then that mean is over a hundred steps (`beta2` = 0.99) and the learning rate is 0.001: the longest gradient of IDDP's own
-steps is 0.04 instead of 42 (*What was tried*, in [Results](index.md)), and none of the three default trainings above went back.
-
+steps was 0.04 instead of 42 in the runs that were watched (*What was tried*, in [Results](index.md)), and none of the three default trainings above
+went back. Three are few: the runs of the two tables here were not repeated with it.
 """
 
 COLLAPSE = [

@@ -129,7 +129,7 @@ def adam_for(parameters: Iterable[torch.nn.Parameter], learning_rate: float, bet
     beta2 : float
         Weight of the past in the running mean of the squared gradients. However much longer than usual one gradient
         is, Adam moves each weight by up to ``0.1 / ((1 - 0.9 / beta2**0.5) * (1 - beta2)**0.5)`` learning rates for
-        it: 32 for 0.999, 10 for 0.99.
+        it (from 0.9 on): 32 for 0.999, 10 for 0.99.
     """
     parameters = list(parameters)
     fused = parameters[0].device.type in ("cpu", "cuda")
