@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from napari_dip.engine.apply import LEAST_MARGINS, _margin, tiled
+from napari_dip.engine.apply import LEAST_MARGINS, _margin, apply, tiled
 from napari_dip.nets.blurred import BlurredUNet
 
 RANDOM = np.random.default_rng(3)
@@ -65,3 +65,26 @@ def test_the_overlap_of_the_default_tile_is_cheap() -> None:
     margin = _margin(BlurredUNet())
     assert (1 + 2 / LEAST_MARGINS) ** 2 <= 1.3
     assert (1 + 2 * margin / 768) ** 2 <= 1.3
+
+
+class Offset:
+    """Denoises well but for a constant, in units of the network's input."""
+
+    reach, multiple, bytes_a_pixel = 0, 1, 4.0
+
+    def __init__(self, clean: Tensor, by: float) -> None:
+        self.clean, self.by = clean, by
+
+    def __call__(self, y: Tensor) -> Tensor:
+        return self.clean.expand_as(y) + self.by
+
+
+@pytest.mark.parametrize("by", [-0.05, 0.0, 0.05])
+@pytest.mark.parametrize("rays", [0, 4])
+def test_an_offset_of_the_network_does_not_stay(by: float, rays: int) -> None:
+    noisy = torch.from_numpy(RANDOM.normal(50, 4, (2, 200, 200)).astype(np.float32))
+    noisy[1] += 30  # the channels come one by one: each has its own level
+    noisy[:, 100, :rays] += 4000  # a cosmic ray
+    *_, last = apply(Offset(torch.zeros(()), by), noisy, 4.0, 8, apart=True)
+    expected = [float(channel[channel < 150].mean()) for channel in noisy]
+    assert last.answer.mean(dim=(1, 2)).tolist() == pytest.approx(expected, abs=0.02 * 4)
