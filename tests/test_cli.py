@@ -255,3 +255,11 @@ def test_the_real_thing_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert read(tmp_path / "b.tif").shape == (2, 32, 33)
     made_by = read_provenance(tmp_path / "b.tif")
     assert made_by["source"]["name"] == "a.tif"
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "napari_dip", "info", str(save(tmp_path / "a.tif"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as call:
+        assert call.stdout and call.stderr
+        call.stdout.close()  # as `| head` does
+        assert (call.stderr.read(), call.wait()) == ("", 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -42,7 +43,7 @@ class Talk:
     def result(self, record: dict[str, Any]) -> None:
         """Print the JSON object where one was asked for."""
         if self.as_json:
-            print(json.dumps(_plain(record), allow_nan=False), flush=True)
+            _print(json.dumps(_plain(record), allow_nan=False), sys.stdout)
 
     def give_up(self, sentence: str, code: int) -> int:
         """Say why nothing (more) is done and return the exit code."""
@@ -54,7 +55,10 @@ class Talk:
 def _print(text: str, stream: TextIO) -> None:
     """Print a line; letters that the stream can't hold, as a log file on Windows, are escaped: so may names be."""
     code = stream.encoding or "utf-8"
-    print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
+    try:
+        print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
+    except BrokenPipeError:  # the reader has seen enough, such as `head`; the work goes on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _plain(value: Any) -> Any:
