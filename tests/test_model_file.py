@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dip import IDDP, Model, denoise, load_model
+from napari_dip import IDDP, Model, denoise, iter_denoise, load_model
 from napari_dip.engine.apply import tiled
 from napari_dip.model import build
 
@@ -189,3 +189,17 @@ def test_tiles_give_what_the_whole_gives(model: Model) -> None:
         whole, parts_ = net(x), tiled(net, x, 48)
     assert (whole - parts_).abs().max() < 1e-4 * whole.std()
     assert whole.std() > 2 * (whole - x).std() * 0.1, "the network must do something here"
+
+
+def test_a_plane_without_noise_is_named_as_one_of_several(model: Model) -> None:
+    stack = np.random.default_rng(0).poisson(30, (3, 40, 40)).astype(np.float32)
+    stack[1] = 0
+    notes = {snap.note for snap in iter_denoise(stack, model, axes="ZYX")}
+    assert any(note.startswith("At least one plane has no noise") for note in notes)
+    alone = next(iter(iter_denoise(stack[1], model)))
+    assert alone.note.startswith("The image has no noise")
+
+
+def test_a_path_in_place_of_a_model_is_told_how_to_load_it() -> None:
+    with pytest.raises(ValueError, match=r"load_model\(path\)"):
+        denoise(np.ones((8, 8), np.float32), "lab.safetensors")  # type: ignore[call-overload]

@@ -153,7 +153,10 @@ def iter_part(source: Image, how: Settings | Model, device: str, part: Part | No
     if isinstance(how, Model):
         return iter_apply(source, how, device, part)
     if not isinstance(how, Settings):
-        raise ValueError(f"how is {how!r}; give settings such as DIP(), DIP(steps=400) or DIP.preset('paper').")
+        raise ValueError(
+            f"how is {how!r}; give settings such as DIP(), DIP(steps=400) or DIP.preset('paper'), or a trained model: "
+            "load_model(path)."
+        )
     if isinstance(how, Trained):
         raise ValueError(f"{how.title} is trained first: model = train(images, {type(how).__name__}()), then apply it.")
     if not isinstance(how, DIP | PatchDIP):

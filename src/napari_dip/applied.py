@@ -11,7 +11,7 @@ import numpy as np
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.images.survey import Survey, is_blank, survey
 from napari_dip.model import Model
-from napari_dip.planes import Work, translated, walk
+from napari_dip.planes import NO_NOISE, Work, translated, walk
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from napari_dip.images.stabilise import UnitRange
 
 FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
-NO_NOISE = "The image has no noise that could be measured; it is left as it is."
 
 
 def iter_apply(image: Image, model: Model, device: str = "auto", part: Part | None = None) -> Iterator[Snapshot]:

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from napari_dip.applied import NO_NOISE
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.images.survey import channel_of
-from napari_dip.planes import Work
+from napari_dip.planes import NO_NOISE, Work
 from napari_dip.settings import DIP, PatchDIP, Settings
 
 if TYPE_CHECKING:

@@ -35,6 +35,8 @@ SHORT = {
     "computer": "The computer ran out of memory; crop the image, take fewer channels, or close other programs.",
     "GPU": "The GPU ran out of memory; crop the image, take fewer channels, or take device cpu.",
 }
+NO_NOISE = "The image has no noise that could be measured; it is left as it is."
+NO_NOISE_IN_PLANE = "At least one plane has no noise that could be measured; it is left as it is."
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 
 
@@ -137,7 +139,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
                     chosen=done + step.chosen,
                     plane=number,
                     planes=len(indices),
-                    note=step.note or warning,
+                    note=NO_NOISE_IN_PLANE if step.note == NO_NOISE and len(indices) > 1 else step.note or warning,
                     provenance=made,
                     make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
                     make_std=None if stds is None else partial(_picture, stds, number, partial(std, step=step), made),

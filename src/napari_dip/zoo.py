@@ -176,12 +176,11 @@ def _parts(model: Model, example: NDArray[np.float32], name: str) -> Parts:
     import torch
     from PIL import Image as Picture
 
-    from napari_dip.engine.apply import NOISE_REACHES
     from napari_dip.engine.patches import UNIT
     from napari_dip.nets.standalone import least_side, scripted
 
     s = model.settings
-    module = scripted(model.net, UNIT, s.orientations, s.stabilise, NOISE_REACHES / UNIT, model.channels)
+    module = scripted(model.net, UNIT, s.orientations, s.stabilise, model.channels)
     answer = module(torch.from_numpy(example)[None]).numpy()
     weights, cover = BytesIO(), BytesIO()
     torch.jit.save(module, weights)

@@ -51,8 +51,9 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     try:
         dask: Any = import_module("distributed")
     except ImportError as error:
+        lacks = "is not installed" if getattr(error, "name", "") == "distributed" else f"cannot be loaded ({error})"
         raise UsageError(
-            'Workers need dask.distributed, which is not installed: pip install "napari-dip[distributed]".'
+            f'Workers need dask.distributed, which {lacks}: pip install "napari-dip[distributed]".'
         ) from error
     with ExitStack() as stack:
         for name in ("distributed", "distributed.client"):  # what fails is told by its row

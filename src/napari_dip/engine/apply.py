@@ -19,11 +19,11 @@ from napari_dip.engine.ladder import LEAST, Plan
 from napari_dip.engine.loop import Step
 from napari_dip.engine.patches import UNIT
 from napari_dip.engine.room import side_that_fits
+from napari_dip.nets.level import NOISE_REACHES, holds_noise, without_offset
 
 TILE = 768  # pixels; the side of the tiles of a larger plane, on a CPU: larger ones are no faster
 TILE_ON_GPU = 2048
 LEAST_MARGINS = 15  # a tile is wider than so many margins, where memory allows
-NOISE_REACHES = 3.0  # standard deviations: what is further off may be a structure or a cosmic ray
 
 
 class Denoiser(Protocol):
@@ -68,30 +68,15 @@ def apply(
     x = ((y - centre) / unit)[:, None] if apart else ((y - centre) / unit)[None]  # (B, C, Y, X)
     plan = plan or Plan(y.device)
     tile = plan.side(tile_side(net, y.device, len(x), max(y.shape[-2:])))
-    mean = torch.zeros_like(x)
+    mean, noisy = torch.zeros_like(x), holds_noise(x)
     for number in range(orientations):
         with torch.no_grad():
             answer = turn_back(tiled(net, turn(x, number), tile, reduced=plan.reduced), number)
             mean = mean + (answer - mean) / (number + 1)
-            level = without_offset(mean, x, NOISE_REACHES / UNIT)
+            level = without_offset(mean, x, noisy, NOISE_REACHES / UNIT)
             removed = (level - x).square().mean() * UNIT**2
         image = level.reshape(y.shape) * unit + centre
         yield Step(number + 1, removed, image, image, number + 1)
-
-
-def without_offset(answer: Tensor, x: Tensor, limit: float) -> Tensor:
-    """Shift an answer so that what it removes has mean zero, as noise has.
-
-    Parameters
-    ----------
-    answer, x : Tensor
-        Shape (B, C, Y, X): denoised and noisy; every image's channels are shifted for themselves.
-    limit : float
-        Pixels that differ by more are left out of the mean: a cosmic ray must not lift the background.
-    """
-    removed = x - answer
-    near = removed.abs() <= limit
-    return answer + (removed * near).sum((-2, -1), keepdim=True) / near.sum((-2, -1), keepdim=True).clamp_min(1)
 
 
 def tile_side(net: Denoiser, device: torch.device, count: int, longest: int) -> int:

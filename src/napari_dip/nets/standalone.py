@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_dip.nets.blurred import BlurredUNet
+from napari_dip.nets.level import NOISE_REACHES, holds_noise, without_offset
 
 
 class Standalone(nn.Module):
@@ -33,13 +34,12 @@ class Standalone(nn.Module):
         How many of the eight are averaged.
     stabilise : bool
         Whether Poisson-Gaussian noise is made even.
-    limit : float
-        Pixels that differ by more from the answer, in the network's units, don't say where its level should be.
     """
 
-    def __init__(self, net: nn.Module, unit: float, orientations: int, stabilise: bool, limit: float) -> None:
+    def __init__(self, net: nn.Module, unit: float, orientations: int, stabilise: bool) -> None:
         super().__init__()
-        self.net, self.unit, self.orientations, self.stabilise, self.limit = net, unit, orientations, stabilise, limit
+        self.net, self.unit, self.orientations, self.stabilise = net, unit, orientations, stabilise
+        self.limit = NOISE_REACHES / unit
 
     def forward(self, image: Tensor) -> Tensor:
         """Denoise each image of a batch for itself."""
@@ -66,9 +66,7 @@ class Standalone(nn.Module):
             turned = torch.rot90(x, number % 4, [-2, -1])
             answer = self.net(turned.flip([-1])).flip([-1]) if number >= 4 else self.net(turned)
             mean = mean + (torch.rot90(answer, -(number % 4), [-2, -1]) - mean) / (number + 1)
-        removed = x - mean  # noise has mean zero, see `napari_dip.engine.apply.without_offset`
-        near = (removed.abs() <= self.limit).float()
-        mean = mean + (removed * near).sum([-2, -1], keepdim=True) / near.sum([-2, -1], keepdim=True).clamp_min(1.0)
+        mean = without_offset(mean, x, holds_noise(x), self.limit)
         z = mean[0].double() * (self.unit * sigma) + centre
         if even:
             z = z.clamp_min(0.5)
@@ -163,9 +161,7 @@ def smooth(channel: Tensor) -> Tensor:
     return functional.conv2d(functional.conv2d(channel[None, None], kernel), kernel.transpose(2, 3))[0, 0]
 
 
-def scripted(
-    net: BlurredUNet, unit: float, orientations: int, stabilise: bool, limit: float, colours: int
-) -> torch.jit.ScriptModule:
+def scripted(net: BlurredUNet, unit: float, orientations: int, stabilise: bool, colours: int) -> torch.jit.ScriptModule:
     """Compile a network with what stands around it, for images of any size from `least_side` on."""
     side = least_side(net)
     example = torch.linspace(-1, 1, colours * side * side).reshape(1, colours, side, side)
@@ -173,7 +169,7 @@ def scripted(
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the trace: a batch is always one image, and sizes are kept open
         traced = torch.jit.trace(still, example, check_trace=False)  # type: ignore[no-untyped-call]
-        return torch.jit.script(Standalone(traced, unit, orientations, stabilise, limit).eval())
+        return torch.jit.script(Standalone(traced, unit, orientations, stabilise).eval())
 
 
 def least_side(net: BlurredUNet) -> int:

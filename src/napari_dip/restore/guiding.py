@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from napari_dip.api import as_image
-from napari_dip.applied import NO_NOISE
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.images.survey import Survey, survey
-from napari_dip.planes import Work, translated, walk
+from napari_dip.planes import NO_NOISE, Work, translated, walk
 from napari_dip.restore.common import answered, checked
 from napari_dip.settings import Guided
 from napari_dip.snapshot import Snapshot
