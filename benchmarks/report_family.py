@@ -314,7 +314,7 @@ def main() -> None:
         ("widefield", "FMD, wide-field: noise that neighbours share"),
         ("gaussian25", "Six photographs, sigma 25, 600 steps"),
         ("poisson30", "Six photographs, Poisson noise (peak 30), 600 steps"),
-        ("speckle0.1", "Six photographs, speckle (variance 0.1), 600 steps, the default before"),
+        ("speckle0.1", "Six photographs, speckle (variance 0.1), 600 steps"),
         ("repeats", "One confocal field: IDDP from one capture, Noise2Noise from 20; 600 steps, the default before"),
         ("w2s", "W2S, wide-field, 600 steps, the default before"),
         ("w2s_2250", "The same, the network and optimiser of now, 2250 steps"),
