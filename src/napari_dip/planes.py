@@ -35,8 +35,7 @@ SHORT = {
     "computer": "The computer ran out of memory; crop the image, take fewer channels, or close other programs.",
     "GPU": "The GPU ran out of memory; crop the image, take fewer channels, or take device cpu.",
 }
-NO_NOISE = "The image has no noise that could be measured; it is left as it is."
-NO_NOISE_IN_PLANE = "At least one plane has no noise that could be measured; it is left as it is."
+NO_NOISE = "A plane that has no noise that could be measured is left as it is."
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 
 
@@ -100,8 +99,6 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     Snapshot
         One a step.
     """
-    import torch
-
     from napari_dip.engine.filters import thinned
     from napari_dip.engine.ladder import Plan, laddered
     from napari_dip.engine.memory import kept_memory
@@ -117,15 +114,9 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
     done, total = 0, sum(planned)
     with kept_memory(device):
         for number, index in enumerate(indices):
-            unit, plane = found.unit(source, index), source.plane(index)
-            blank = is_blank(plane)
-            noisy = plane if blank else repair(plane)[0]
-            y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32)
-            begin = partial(_begin, _left if blank else work.fit, plan, y, unit, index)
-            finish = _at(work.finish, index) if work.finish else None
-            restore = partial(_restored, unit, noisy, unit.padding(noisy), finish)
-            answer = partial(_answer, canvas, restore)
-            std = partial(_std, canvas, unit)
+            unit = found.unit(source, index)
+            begin, restore = _plane(source, index, work, plan, unit)
+            answer, std = partial(_answer, canvas, restore), partial(_std, canvas, unit)
             for step in thinned(laddered(begin, plan), 1 if device.type == "cpu" else READ_EVERY):
                 total += (step.planned or planned[number]) - planned[number]
                 planned[number] = step.planned or planned[number]
@@ -139,7 +130,7 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
                     chosen=done + step.chosen,
                     plane=number,
                     planes=len(indices),
-                    note=NO_NOISE_IN_PLANE if step.note == NO_NOISE and len(indices) > 1 else step.note or warning,
+                    note=step.note or warning,
                     provenance=made,
                     make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
                     make_std=None if stds is None else partial(_picture, stds, number, partial(std, step=step), made),
@@ -150,6 +141,21 @@ def walk(source: Image, how: Settings, work: Work, device: torch.device, found: 
                 stds.put(std(step=step))
             chosen.append(step.chosen)
             done += planned[number]
+
+
+def _plane(
+    source: Image, index: PlaneIndex, work: Work, plan: Plan, unit: UnitRange
+) -> tuple[Callable[[], Iterator[Step]], Callable[[Step], NDArray[np.float64]]]:
+    """Read a plane; return what begins its fit, and what makes intensities of a step's answer."""
+    import torch
+
+    plane = source.plane(index)
+    blank = is_blank(plane)
+    noisy = plane if blank else repair(plane)[0]
+    y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32)
+    finish = _at(work.finish, index) if work.finish else None
+    begin = partial(_begin, _left if blank else work.fit, plan, y, unit, index)
+    return begin, partial(_restored, unit, noisy, unit.padding(noisy), finish)
 
 
 def _begin(fit: Fit, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:

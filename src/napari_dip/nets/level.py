@@ -8,17 +8,22 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from napari_dip.images.stabilise import FLAT
+
 NOISE_REACHES = 3.0  # standard deviations: what is further off may be a structure or a cosmic ray
 
 
-def holds_noise(x: Tensor, side: int = 15) -> Tensor:
+def in_flat(x: Tensor, side: int = FLAT) -> Tensor:
+    """Say of each pixel of (B, C, Y, X) whether the square around it has one single value."""
+    return functional.max_pool2d(x, side, 1, side // 2) == -functional.max_pool2d(-x, side, 1, side // 2)
+
+
+def holds_noise(x: Tensor, side: int = FLAT) -> Tensor:
     """Say of each pixel of (B, C, Y, X) whether it lies outside of all squares of one single value.
 
     Such squares are padding, saturation, or a mask.
     """
-    highest = functional.max_pool2d(x, side, 1, side // 2)
-    flat = (highest == -functional.max_pool2d(-x, side, 1, side // 2)).to(x.dtype)
-    return functional.max_pool2d(flat, side, 1, side // 2) == 0
+    return functional.max_pool2d(in_flat(x, side).to(x.dtype), side, 1, side // 2) == 0
 
 
 def without_offset(answer: Tensor, x: Tensor, noisy: Tensor, limit: float, looks: int = 1 << 20) -> Tensor:

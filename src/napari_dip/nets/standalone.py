@@ -2,7 +2,7 @@
 
 Intensities in, intensities out: the noise of each image is measured and made even, the network answers in several
 orientations, and the answers' mean is brought back. It is `napari_dip.images.stabilise` written once more in torch,
-since a model file for other programs can run no numpy. Hot pixels are not repaired, and padding is not looked for.
+since a model file for other programs can run no numpy. Hot pixels are not repaired, and padding is denoised too.
 
 References: see `napari_dip.images.stabilise`.
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_dip.nets.blurred import BlurredUNet
-from napari_dip.nets.level import NOISE_REACHES, holds_noise, without_offset
+from napari_dip.nets.level import NOISE_REACHES, holds_noise, in_flat, without_offset
 
 
 class Standalone(nn.Module):
@@ -125,8 +125,7 @@ def points(channel: Tensor) -> Tensor:
         residual = (2 * residual - residual.roll(1, axis) - residual.roll(-1, axis)) / math.sqrt(6.0)
     residual = residual[1:-1, 1:-1].flatten()
     level = smooth(channel)[1:-1, 1:-1].flatten()
-    whole = channel[None, None]
-    same = functional.max_pool2d(whole, 15, 1, 7) == -functional.max_pool2d(-whole, 15, 1, 7)
+    same = in_flat(channel[None, None])
     noisy = ~(functional.max_pool2d(same.double(), 31, 1, 15) > 0)[0, 0, 1:-1, 1:-1].flatten()
     if float(noisy.double().mean()) < 0.1:
         noisy = ~same[0, 0, 1:-1, 1:-1].flatten()
