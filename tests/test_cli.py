@@ -257,8 +257,13 @@ def test_the_real_thing_in_a_process_of_its_own(tmp_path: Path) -> None:
     assert made_by["source"]["name"] == "a.tif"
 
 
-def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "napari_dip", "info", str(save(tmp_path / "a.tif"))]
+@pytest.mark.parametrize("words", [["info", "a.tif"], ["denoise", "--help"]], ids=" ".join)
+def test_a_reader_that_has_seen_enough_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    save(tmp_path / "a.tif")
+    monkeypatch.chdir(tmp_path)
+    command = [sys.executable, "-m", "napari_dip", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as call:
         assert call.stdout and call.stderr
         call.stdout.close()  # as `| head` does

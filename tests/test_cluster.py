@@ -23,6 +23,7 @@ from napari_dip.batch.plan import Job
 from napari_dip.batch.task import Task, ordered, task_of
 from napari_dip.batch.work import Outcome
 from napari_dip.cli import main
+from napari_dip.errors import UsageError
 from napari_dip.settings import DIP, PatchDIP
 
 pytestmark = pytest.mark.timeout(600)
@@ -36,6 +37,18 @@ def folder(tmp_path: Path) -> Path:
         save(tmp_path / "in" / f"{number}.tif", shape=(40, 41 + number))
     (tmp_path / "in" / "text.tif").write_text("no image")
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("module", "words"), [("distributed", "is not installed"), ("tblib", "No module named 'tblib'")]
+)
+def test_what_dask_lacks_is_named(monkeypatch: pytest.MonkeyPatch, module: str, words: str) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr("napari_dip.batch.cluster.import_module", missing)
+    with pytest.raises(UsageError, match=words), cluster(2, None):
+        pass
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")

@@ -51,7 +51,7 @@ def cluster(workers: int | None, scheduler: str | None) -> Iterator[Any]:
     try:
         dask: Any = import_module("distributed")
     except ImportError as error:
-        lacks = "is not installed" if getattr(error, "name", "") == "distributed" else f"cannot be loaded ({error})"
+        lacks = "is not installed" if error.name == "distributed" else f"cannot be loaded ({error})"
         raise UsageError(
             f'Workers need dask.distributed, which {lacks}: pip install "napari-dip[distributed]".'
         ) from error

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.talk import DONE, FAILED, MISUSED, Talk
+from napari_dip.cli.talk import DONE, FAILED, MISUSED, Talk, unheard
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return talk.give_up(_sentence(error, tokens[0]), MISUSED)
     except UsageError as error:
         return talk.give_up(str(error), MISUSED)
+    except BrokenPipeError:  # of what cyclopts prints itself, such as help
+        unheard(sys.stdout)
+        return DONE
     except (DenoiseError, OSError, ValueError) as error:
         return talk.give_up(str(error), FAILED)
     except MemoryError:  # before the work, as when an image is read

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from napari_dip.cli.talk import Talk, minutes
+from napari_dip.cli.talk import Talk, minutes, print_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -59,7 +59,7 @@ class Lines(Silent):
         if time.monotonic() >= self.next:
             self.next = time.monotonic() + LINE_EVERY
             text = f"{self.label}: step {snapshot.step} of {snapshot.total}, {pace}"
-            print(text, file=sys.stderr, flush=True)
+            print_line(text, sys.stderr)
 
 
 class Bar(Silent):
@@ -143,7 +143,7 @@ class Files:
             self.bar.bar.update(self.bar.task, completed=round(done, 1), total=self.count, pace=pace)
         elif self.shown and time.monotonic() >= self.next:
             self.next = time.monotonic() + LINE_EVERY
-            print(f"{done:.1f} of {self.count} files, {pace}", file=sys.stderr, flush=True)
+            print_line(f"{done:.1f} of {self.count} files, {pace}", sys.stderr)
 
     def _pace(self, done: float) -> str:
         seconds = time.monotonic() - self.started

@@ -33,17 +33,17 @@ class Talk:
     def say(self, text: str) -> None:
         """Print a line of the result for a human."""
         if not self.silent:
-            _print(text, sys.stderr if self.as_json else sys.stdout)
+            print_line(text, sys.stderr if self.as_json else sys.stdout)
 
     def note(self, text: str) -> None:
         """Print a remark that is no result: to stderr."""
         if not self.silent:
-            _print(text, sys.stderr)
+            print_line(text, sys.stderr)
 
     def result(self, record: dict[str, Any]) -> None:
         """Print the JSON object where one was asked for."""
         if self.as_json:
-            _print(json.dumps(_plain(record), allow_nan=False), sys.stdout)
+            print_line(json.dumps(_plain(record), allow_nan=False), sys.stdout)
 
     def give_up(self, sentence: str, code: int) -> int:
         """Say why nothing (more) is done and return the exit code."""
@@ -52,13 +52,20 @@ class Talk:
         return code
 
 
-def _print(text: str, stream: TextIO) -> None:
+def print_line(text: str, stream: TextIO) -> None:
     """Print a line; letters that the stream can't hold, as a log file on Windows, are escaped: so may names be."""
     code = stream.encoding or "utf-8"
     try:
         print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
-    except BrokenPipeError:  # the reader has seen enough, such as `head`; the work goes on
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except BrokenPipeError:  # the work goes on
+        unheard(stream)
+
+
+def unheard(stream: TextIO) -> None:
+    """Send a stream nowhere from now on: its reader has seen enough, such as `head`."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _plain(value: Any) -> Any:
