@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_dip import add_gaussian, add_poisson, add_speckle, psnr, read
-from napari_dip.images.stabilise import estimate_noise
+from napari_dip.noise.anscombe import estimate_noise
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("NAPARI_DIP_DATA", ROOT.parent / "shared" / "data"))
@@ -71,7 +71,9 @@ def gaussian_j(noisy: np.ndarray) -> np.ndarray:
     """Gaussian blur, its width calibrated by J-invariance (Batson and Royer 2019) as scikit-image does it."""
     from skimage.restoration import calibrate_denoiser
 
-    blur = calibrate_denoiser(noisy, _gaussian, denoise_parameters={"sigma": np.arange(0.4, 4.01, 0.1)})
+    blur = calibrate_denoiser(
+        noisy, _gaussian, denoise_parameters={"sigma": np.arange(0.4, 4.01, 0.1)}
+    )
     return blur(noisy)
 
 
@@ -97,7 +99,9 @@ def vst_nlm(noisy: np.ndarray) -> np.ndarray:
     """GAT, non-local means for noise of standard deviation 1, inverse."""
     from skimage.restoration import denoise_nl_means
 
-    nlm = partial(denoise_nl_means, patch_size=5, patch_distance=6, h=0.8, sigma=1.0, fast_mode=True)
+    nlm = partial(
+        denoise_nl_means, patch_size=5, patch_distance=6, h=0.8, sigma=1.0, fast_mode=True
+    )
     return stabilised(nlm, noisy)
 
 

@@ -26,13 +26,19 @@ from napari_dip import IDDP, denoise, export_model, load_model, read, train
 
 def main() -> None:
     """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path)
     parser.add_argument("--steps", type=int, default=60)
     args = parser.parse_args()
     shipped = Path(str(files("napari_dip"))) / "data"
-    noisy, clean = (np.asarray(read(shipped / f"fish_{kind}.tif").pixels, np.float32) for kind in ("raw", "gt"))
-    model = load_model(args.model) if args.model else train(noisy, IDDP(steps=args.steps), device="cpu")
+    noisy, clean = (
+        np.asarray(read(shipped / f"fish_{kind}.tif").pixels, np.float32) for kind in ("raw", "gt")
+    )
+    model = (
+        load_model(args.model) if args.model else train(noisy, IDDP(steps=args.steps), device="cpu")
+    )
     with tempfile.TemporaryDirectory() as folder:
         package = export_model(model, Path(folder) / "model.zip")
         with zipfile.ZipFile(package) as archive:
@@ -42,7 +48,12 @@ def main() -> None:
         return module(torch.from_numpy(np.ascontiguousarray(image))[None, None])[0, 0].numpy()
 
     ours, theirs = denoise(noisy, model, device="cpu"), exported(noisy)
-    tiles = np.block([[exported(part) for part in np.array_split(row, 2, axis=1)] for row in np.array_split(noisy, 2)])
+    tiles = np.block(
+        [
+            [exported(part) for part in np.array_split(row, 2, axis=1)]
+            for row in np.array_split(noisy, 2)
+        ]
+    )
     found = {
         "denoise": score(clean, ours),
         "exported": score(clean, theirs),

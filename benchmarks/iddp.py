@@ -43,12 +43,18 @@ from common import (
 )
 
 from napari_dip import denoise, last, psnr, read, ssim
-from napari_dip.images.fmd import TEST_FIELD, Capture, mixed_test_captures, read_tree
+from napari_dip.data_sets.fmd import TEST_FIELD, Capture, mixed_test_captures, read_tree
 from napari_dip.settings import TRAINED
-from napari_dip.training.run import iter_train
+from napari_dip.training.train import iter_train
 
 TWO_PHOTON = tuple(f"TwoPhoton_BPAE_{colour}_{k}" for colour in "BGR" for k in (1, 2, 3, 4))
-RATES: dict[str, float] = {"iddp": 0.001, "n2v": 0.0015, "nb2nb": 0.0015, "n2n": 0.0015, "supervised": 0.0015}
+RATES: dict[str, float] = {
+    "iddp": 0.001,
+    "n2v": 0.0015,
+    "nb2nb": 0.0015,
+    "n2n": 0.0015,
+    "supervised": 0.0015,
+}
 SIDE = 256
 COLUMNS = ("psnr", "psnr_affine", "ssim", "psnr_centre")
 Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -68,7 +74,9 @@ def fmd_tests(folder: Path, samples: list[str] | None, levels: list[str]) -> Pai
         for sample in sorted(trained_on):
             found += [c for c in rest if (c.sample, c.field) == (sample, TEST_FIELD)][:PER_SAMPLE]
     if not found:
-        raise SystemExit(f"{folder} holds nothing to score on: no test_mix of its samples, and no field {TEST_FIELD}.")
+        raise SystemExit(
+            f"{folder} holds nothing to score on: no test_mix of its samples, and no field {TEST_FIELD}."
+        )
     return {
         f"{c.level}/{c.sample}/{c.noisy.stem}": tuple(
             np.asarray(read(f).pixels, np.float32) for f in (c.noisy, c.clean)
@@ -77,7 +85,9 @@ def fmd_tests(folder: Path, samples: list[str] | None, levels: list[str]) -> Pai
     }
 
 
-def images(data: str, samples: list[str] | None = None, levels: tuple[str, ...] = ("raw",)) -> Pairs:
+def images(
+    data: str, samples: list[str] | None = None, levels: tuple[str, ...] = ("raw",)
+) -> Pairs:
     """Return (noisy, clean) by name."""
     if Path(data).is_dir():
         return fmd_tests(Path(data), samples, list(levels))
@@ -88,8 +98,13 @@ def images(data: str, samples: list[str] | None = None, levels: tuple[str, ...] 
     if data == "w2s":
         files = sorted((DATA / "w2s_widefield_8bit").glob("input_avg1_*.tif"))
         clean = [file.with_name(file.name.replace("input_avg1", "target_avg400")) for file in files]
-        pixels = [[np.asarray(read(f).pixels, np.float32) for f in both] for both in zip(files, clean, strict=True)]
-        return {file.stem: (noisy, clean) for file, (noisy, clean) in zip(files, pixels, strict=True)}
+        pixels = [
+            [np.asarray(read(f).pixels, np.float32) for f in both]
+            for both in zip(files, clean, strict=True)
+        ]
+        return {
+            file.stem: (noisy, clean) for file, (noisy, clean) in zip(files, pixels, strict=True)
+        }
     if data == "repeats":
         folder = DATA / "fmd_confocal_bpae_b_fov01"
         clean = np.asarray(read(folder / "gt_avg50.png").pixels, np.float32)
@@ -111,7 +126,13 @@ def scores(noisy: np.ndarray, clean: np.ndarray, answer: np.ndarray) -> list[flo
 
 
 def trained(
-    method: str, pairs: Pairs, data: str, seed: int, changes: dict[str, object], samples: list[str] | None, device: str
+    method: str,
+    pairs: Pairs,
+    data: str,
+    seed: int,
+    changes: dict[str, object],
+    samples: list[str] | None,
+    device: str,
 ) -> tuple[dict, dict]:
     """Train one model (blind on the images, or on a tree of FMD), apply it to the images, and score it."""
     how = TRAINED[method](**{"seed": seed, "learning_rate": RATES[method], **changes})
@@ -125,23 +146,41 @@ def trained(
     if data == "repeats" and method != "n2n":
         source, targets = source[:1], targets[:1] if targets else None
     started = time.perf_counter()
-    final = last(iter_train(source, how, targets=targets, device=device, axes=axes, samples=samples))
+    final = last(
+        iter_train(source, how, targets=targets, device=device, axes=axes, samples=samples)
+    )
     seconds = time.perf_counter() - started
     shown = dict(list(pairs.items())[:1]) if data == "repeats" else pairs
     started = time.perf_counter()
-    rows = {name: scores(y, x, denoise(y, final.model, device=device)) for name, (y, x) in shown.items()}
-    run = {"train_seconds": seconds, "apply_seconds": time.perf_counter() - started, "settings": how.described()}
+    rows = {
+        name: scores(y, x, denoise(y, final.model, device=device)) for name, (y, x) in shown.items()
+    }
+    run = {
+        "train_seconds": seconds,
+        "apply_seconds": time.perf_counter() - started,
+        "settings": how.described(),
+    }
     return rows, run | {"validation": final.criterion, "measures": dict(final.measures)}
 
 
 def baselines(pairs: Pairs, data: str, bm3d: bool) -> dict[str, dict[str, list[float]]]:
     """Score what needs no training; VST+BM3D on the centres alone, as it is slow."""
-    methods = {"raw": lambda y: y, "Gaussian J": gaussian_j, "GAT+blur": gat_blur, "VST+NLM": vst_nlm}
+    methods = {
+        "raw": lambda y: y,
+        "Gaussian J": gaussian_j,
+        "GAT+blur": gat_blur,
+        "VST+NLM": vst_nlm,
+    }
     shown = dict(list(pairs.items())[:1]) if data == "repeats" else pairs
-    table = {label: {n: scores(y, x, method(y)) for n, (y, x) in shown.items()} for label, method in methods.items()}
+    table = {
+        label: {n: scores(y, x, method(y)) for n, (y, x) in shown.items()}
+        for label, method in methods.items()
+    }
     if bm3d and find_spec("bm3d"):
         cut = {n: (centre(y, SIDE), centre(x, SIDE)) for n, (y, x) in shown.items()}
-        table["VST+BM3D"] = {n: [float("nan")] * 3 + [score(x, vst_bm3d(y))] for n, (y, x) in cut.items()}
+        table["VST+BM3D"] = {
+            n: [float("nan")] * 3 + [score(x, vst_bm3d(y))] for n, (y, x) in cut.items()
+        }
     return table
 
 
@@ -152,26 +191,38 @@ def plain(value: float) -> float | None:
 
 def line(label: str, rows: dict[str, list[float]]) -> str:
     """Return one row of the Markdown table: means."""
-    return f"| {label} | " + " | ".join(f"{v:.3f}" for v in np.mean(list(rows.values()), axis=0)) + " |"
+    return (
+        f"| {label} | "
+        + " | ".join(f"{v:.3f}" for v in np.mean(list(rows.values()), axis=0))
+        + " |"
+    )
 
 
 def main() -> None:
     """Measure, print a Markdown table, and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", default="fmd")
     parser.add_argument("--methods", default="iddp,n2v,nb2nb")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--samples", default="", help="of a tree of FMD, such as Confocal,TwoPhoton_MICE, or all")
+    parser.add_argument(
+        "--samples", default="", help="of a tree of FMD, such as Confocal,TwoPhoton_MICE, or all"
+    )
     parser.add_argument("--levels", default="raw", help="noise levels of FMD that are scored")
     parser.add_argument("--name", default="")
-    parser.add_argument("--add", action="store_true", help="keep what the record of that name holds already")
+    parser.add_argument(
+        "--add", action="store_true", help="keep what the record of that name holds already"
+    )
     parser.add_argument("--without-bm3d", action="store_true")
     parser.add_argument("--set", nargs="*", default=[], help="settings to change, as key=value")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    changes = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)}
+    changes = {
+        key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)
+    }
     samples = args.samples.split(",") if args.samples else None
     pairs = images(args.data, samples, tuple(args.levels.split(",")))
     data = "fmd_tree" if Path(args.data).is_dir() else args.data
@@ -191,10 +242,21 @@ def main() -> None:
     for method in filter(None, args.methods.split(",")):
         for seed in map(int, args.seeds.split(",")):
             label = f"{TRAINED[method].title} seed {seed}"
-            table[label], runs[label] = trained(method, pairs, args.data, seed, changes, samples, args.device)
+            table[label], runs[label] = trained(
+                method, pairs, args.data, seed, changes, samples, args.device
+            )
             print(line(label, table[label]), f"{runs[label]['train_seconds']:.0f} s", flush=True)
-            rows = {label: {n: [plain(v) for v in row] for n, row in rows.items()} for label, rows in table.items()}
-            result = {"machine": machine(), "columns": COLUMNS, "changed": changes, "runs": runs, "rows": rows}
+            rows = {
+                label: {n: [plain(v) for v in row] for n, row in rows.items()}
+                for label, rows in table.items()
+            }
+            result = {
+                "machine": machine(),
+                "columns": COLUMNS,
+                "changed": changes,
+                "runs": runs,
+                "rows": rows,
+            }
             path = save(name, result)
     if runs:
         print(f"written to {path.relative_to(ROOT)}")

@@ -28,10 +28,10 @@ import torch
 from common import DATA, RESULTS, machine, save, score
 
 from napari_dip import IDDP, Model, add_gaussian, denoise, read
-from napari_dip.engine.patches import UNIT
-from napari_dip.methods.iddp import signs, up_to_level
-from napari_dip.training import watch
-from napari_dip.training.run import iter_train
+from napari_dip.noise.units import UNIT
+from napari_dip.training import collapse as watch
+from napari_dip.training.losses.iddp import signs, up_to_level
+from napari_dip.training.train import iter_train
 
 SIGMA = 25.0
 PHOTOGRAPHS = (1, 2, 3, 4, 5, 6)
@@ -48,7 +48,9 @@ COLOURS = {"stop-gradient": "C0", "no stop-gradient": "C3", "Eq. 4": "C1"}
 
 def photographs() -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return noisy and clean photographs."""
-    clean = [np.asarray(read(DATA / "set12" / f"{k:02d}.png").pixels, np.float32) for k in PHOTOGRAPHS]
+    clean = [
+        np.asarray(read(DATA / "set12" / f"{k:02d}.png").pixels, np.float32) for k in PHOTOGRAPHS
+    ]
     return [add_gaussian(x, sigma=SIGMA, seed=k) for k, x in enumerate(clean)], clean
 
 
@@ -63,7 +65,9 @@ def figure_4(how: IDDP) -> dict[str, object]:
     noisy, clean = photographs()
     y, noise = noisy[0].astype(np.float64), (noisy[0].astype(np.float64) - clean[0]) / SIGMA
     own = how.steps - how.filter_steps
-    looks = {how.filter_steps + max(1, round(share * own)) for share in SHARES} | {max(how.filter_steps, 1)}
+    looks = {how.filter_steps + max(1, round(share * own)) for share in SHARES} | {
+        max(how.filter_steps, 1)
+    }
     true = np.histogram(noise, EDGES, density=True)[0]
     rows = []
     for snap in iter_train(noisy, how, device="cpu"):
@@ -87,14 +91,19 @@ def figure_4(how: IDDP) -> dict[str, object]:
                 "drawn": [round(float(v), 4) for v in found[1]],
             }
         )
-        print(f"figure 4, {how.start}: step {snap.step}, {rows[-1]['psnr']:.2f} dB, apart {apart}", flush=True)
+        print(
+            f"figure 4, {how.start}: step {snap.step}, {rows[-1]['psnr']:.2f} dB, apart {apart}",
+            flush=True,
+        )
     return {"settings": how.described(), "true": [round(float(v), 4) for v in true], "looks": rows}
 
 
 def redrawn(removed: np.ndarray, how: IDDP) -> np.ndarray:
     """Draw the removed noise again as the loss does."""
     r = torch.from_numpy(removed / UNIT).float()[None, None]
-    flipped = signs(r, how.block, torch.Generator().manual_seed(0)) * (up_to_level(r) if how.known_level else r)
+    flipped = signs(r, how.block, torch.Generator().manual_seed(0)) * (
+        up_to_level(r) if how.known_level else r
+    )
     return (how.gain * flipped * UNIT)[0, 0].double().numpy()
 
 
@@ -106,9 +115,19 @@ def figure_7(how: IDDP) -> dict[str, object]:
         losses.append(snap.loss)
         if snap.step % every == 0 or snap.step in (1, how.steps):
             mean = float(np.mean(losses))
-            curve.append([snap.step, mean, score(clean[0], answer(noisy[0], snap.model)), snap.measures.get("passed")])
+            curve.append(
+                [
+                    snap.step,
+                    mean,
+                    score(clean[0], answer(noisy[0], snap.model)),
+                    snap.measures.get("passed"),
+                ]
+            )
             losses = []
-    print(f"figure 7, {how.start}, {how.target}, stop {how.stop_gradient}: {curve[-1][2]:.2f} dB at last", flush=True)
+    print(
+        f"figure 7, {how.start}, {how.target}, stop {how.stop_gradient}: {curve[-1][2]:.2f} dB at last",
+        flush=True,
+    )
     return {"settings": how.described(), "raw": score(clean[0], noisy[0]), "curve": curve}
 
 
@@ -118,7 +137,9 @@ def plot_4(result: dict) -> None:
 
     trainings = result["figure_4"]
     columns = max(len(t["looks"]) for t in trainings.values())
-    figure, axes = plt.subplots(len(trainings), columns, figsize=(3.1 * columns, 5.4), sharex=True, sharey=True)
+    figure, axes = plt.subplots(
+        len(trainings), columns, figsize=(3.1 * columns, 5.4), sharex=True, sharey=True
+    )
     middle = (EDGES[1:] + EDGES[:-1]) / 2
     for row, (name, training) in zip(axes, trainings.items(), strict=True):
         for panel, look in zip(row, training["looks"], strict=False):
@@ -143,7 +164,9 @@ def plot_7(result: dict) -> None:
     import matplotlib.pyplot as plt
 
     columns = result["figure_7"]
-    figure, axes = plt.subplots(2, len(columns), figsize=(4.6 * len(columns), 6), sharex="col", squeeze=False)
+    figure, axes = plt.subplots(
+        2, len(columns), figsize=(4.6 * len(columns), 6), sharex="col", squeeze=False
+    )
     for number, (name, runs) in enumerate(columns.items()):
         above, below = axes[0][number], axes[1][number]
         for label, run in runs.items():
@@ -161,7 +184,9 @@ def plot_7(result: dict) -> None:
 
 def main() -> None:
     """Run what is asked for, keep the rest of the record, and draw."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--figures", default="4,7")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--channels", type=int, default=32)
@@ -172,7 +197,10 @@ def main() -> None:
     path = RESULTS / "iddp_figures.json"
     result: dict = json.loads(path.read_text()) if path.exists() else {}
     size = {"steps": args.steps, "channels": args.channels, "held_out_share": 0.0}
-    jobs: dict[str, Callable[[], None]] = {"4": lambda: _run_4(result, size), "7": lambda: _run_7(result, size)}
+    jobs: dict[str, Callable[[], None]] = {
+        "4": lambda: _run_4(result, size),
+        "7": lambda: _run_7(result, size),
+    }
     for number in args.figures.split(","):
         if not args.draw_only:
             jobs[number]()
@@ -182,7 +210,10 @@ def main() -> None:
 
 
 def _run_4(result: dict, size: dict) -> None:
-    trainings = {"filter learned first": IDDP(**size), "start at a blur": IDDP(**size, start="blur")}
+    trainings = {
+        "filter learned first": IDDP(**size),
+        "start at a blur": IDDP(**size, start="blur"),
+    }
     result["figure_4"] = {name: figure_4(how) for name, how in trainings.items()}
 
 
@@ -190,9 +221,14 @@ def _run_7(result: dict, size: dict) -> None:
     watch.PASSED_ALARM, watch.CONTRAST_ALARM = math.inf, -math.inf
     bare = {**size, "averaging": 0.0, "stabilise": False}
     paper = {"alpha": 0.001, "known_level": False, "start": "zero"}
-    columns = {"default's constants, start at a blur": {"start": "blur"}, "paper's alpha, start at zero": paper}
+    columns = {
+        "default's constants, start at a blur": {"start": "blur"},
+        "paper's alpha, start at zero": paper,
+    }
     result["figure_7"] = {
-        name: {label: figure_7(IDDP(**bare, **column, **changes)) for label, changes in LOSSES.items()}
+        name: {
+            label: figure_7(IDDP(**bare, **column, **changes)) for label, changes in LOSSES.items()
+        }
         for name, column in columns.items()
     }
 

@@ -34,7 +34,9 @@ def planes(count: int, seed: int) -> Iterator[np.ndarray]:
     """Make noisy planes, cheaply."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[: 2 * SIDE, :SIDE] / SIDE * 2 * np.pi
-    tall = rng.poisson(100 + 60 * np.sin(9 * x) * np.cos(7 * y) + 30 * np.sin(40 * x + 31 * y)).astype(np.uint16)
+    tall = rng.poisson(
+        100 + 60 * np.sin(9 * x) * np.cos(7 * y) + 30 * np.sin(40 * x + 31 * y)
+    ).astype(np.uint16)
     for top in rng.integers(SIDE, size=count):
         yield tall[top : top + SIDE]
 
@@ -46,9 +48,16 @@ def write(folder: Path, kind: str, gigabytes: float, files: int) -> int:
     count = int(gigabytes * 1e9 / files / (SIDE * SIDE * 2))
     for number in range(files):
         path = folder / f"{kind}_{number:02d}.tif"
-        options = {"compression": "zlib", "compressionargs": {"level": 1}} if kind == "compressed" else {}
+        options = (
+            {"compression": "zlib", "compressionargs": {"level": 1}} if kind == "compressed" else {}
+        )
         tifffile.imwrite(
-            path, planes(count, number), shape=(count, SIDE, SIDE), dtype=np.uint16, bigtiff=True, **options
+            path,
+            planes(count, number),
+            shape=(count, SIDE, SIDE),
+            dtype=np.uint16,
+            bigtiff=True,
+            **options,
         )
         with path.open("rb") as file:  # out of the system's cache, so that it is read from the disk
             os.fsync(file.fileno())
@@ -67,9 +76,9 @@ def measure(folder: Path, kind: str, steps: int) -> dict[str, object]:
     import torch
 
     from napari_dip import IDDP
-    from napari_dip.engine.patches import Batch, Crops
-    from napari_dip.images.files import read
-    from napari_dip.training.run import iter_train
+    from napari_dip.files.formats import read
+    from napari_dip.training.crops import Batch, Crops
+    from napari_dip.training.train import iter_train
 
     torch.set_num_threads(1)
     before = resident()
@@ -89,7 +98,9 @@ def measure(folder: Path, kind: str, steps: int) -> dict[str, object]:
         marks.append((time.perf_counter(), time.process_time()))
         if snap.step % 50 == 0:
             print(f"{kind}: step {snap.step}, {resident('VmRSS'):.0f} MB now", flush=True)
-    steps_taken = np.diff(marks, axis=0)[1:]  # the first holds the reading of all headers and the noise
+    steps_taken = np.diff(marks, axis=0)[
+        1:
+    ]  # the first holds the reading of all headers and the noise
     drawn = np.array(draws[1:])
     return {
         "pixels_are": pixels,
@@ -107,10 +118,14 @@ def measure(folder: Path, kind: str, steps: int) -> dict[str, object]:
 
 def main() -> None:
     """Write, train in a fresh process, remove, and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--gigabytes", type=float, default=20)
     parser.add_argument("--files", type=int, default=10)
-    parser.add_argument("--compressed", type=float, default=2, help="gigabytes of compressed stacks, as pixels")
+    parser.add_argument(
+        "--compressed", type=float, default=2, help="gigabytes of compressed stacks, as pixels"
+    )
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--folder", type=Path, default=None)
     parser.add_argument("--kinds", default="mapped,compressed")
@@ -128,14 +143,25 @@ def main() -> None:
             started = time.perf_counter()
             total = write(folder, kind, size, files)
             on_disk = sum(p.stat().st_size for p in folder.iterdir())
-            print(f"{kind}: {total / 1e9:.1f} GB written in {time.perf_counter() - started:.0f} s", flush=True)
+            print(
+                f"{kind}: {total / 1e9:.1f} GB written in {time.perf_counter() - started:.0f} s",
+                flush=True,
+            )
             words = ["--measure", kind, "--folder", str(folder), "--steps", str(args.steps)]
-            done = subprocess.run([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True)
+            done = subprocess.run(
+                [sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True, check=True
+            )
         finally:
             shutil.rmtree(folder)
         print(done.stdout)
         found = json.loads(done.stdout.split("RESULT ")[1])
-        result[kind] = {"bytes": total, "bytes_on_disk": on_disk, "files": files, "steps": args.steps, **found}
+        result[kind] = {
+            "bytes": total,
+            "bytes_on_disk": on_disk,
+            "files": files,
+            "steps": args.steps,
+            **found,
+        }
         save("large_data", result)
 
 

@@ -24,7 +24,7 @@ from common import machine, save
 from scipy import ndimage
 
 from napari_dip import IDDP, Image, denoise, load_model, read, train
-from napari_dip.images.survey import survey
+from napari_dip.planes.survey import survey
 
 PLANE = 1024
 DEPTH, CHANNELS = 5, 2  # of a volume; as many volumes as make up the size
@@ -43,7 +43,10 @@ def plane(number: int, channel: int) -> np.ndarray:
 def blobs(seed: int) -> list[np.ndarray]:
     """Draw a few smooth pictures in [0, 1]."""
     random = np.random.default_rng(seed)
-    drawn = [ndimage.gaussian_filter(random.normal(size=(PLANE, PLANE)), 6, mode="wrap") for _ in range(4)]
+    drawn = [
+        ndimage.gaussian_filter(random.normal(size=(PLANE, PLANE)), 6, mode="wrap")
+        for _ in range(4)
+    ]
     return [(image - image.min()) / np.ptp(image) for image in drawn]
 
 
@@ -58,17 +61,33 @@ def generate(path: Path, volumes: int) -> tuple[int, ...]:
         for number in range(volumes * DEPTH * CHANNELS):
             yield plane(number, number % CHANNELS)
 
-    sizes = {f"PhysicalSize{a}": SCALE[a] for a in "XYZ"} | {f"PhysicalSize{a}Unit": "µm" for a in "XYZ"}
+    sizes = {f"PhysicalSize{a}": SCALE[a] for a in "XYZ"} | {
+        f"PhysicalSize{a}Unit": "µm" for a in "XYZ"
+    }
     metadata = {"axes": "TZCYX", "TimeIncrement": SCALE["T"], "TimeIncrementUnit": "s", **sizes}
     with tifffile.TiffWriter(path, bigtiff=True, ome=True) as writer:
-        writer.write(planes(), shape=shape, dtype=np.uint16, metadata=metadata, photometric="minisblack")
+        writer.write(
+            planes(), shape=shape, dtype=np.uint16, metadata=metadata, photometric="minisblack"
+        )
     return shape
 
 
 def run(source: Path, model: Path, out: Path, threads: int, in_file_from: int) -> dict[str, object]:
     """Denoise as a process of its own, and watch its memory."""
-    start = f"import napari_dip.images.canvas as c; c.IN_FILE_FROM = {in_file_from}; from napari_dip.cli import main; raise SystemExit(main())"
-    command = [sys.executable, "-c", start, "denoise", source, "--out", out, "--model", model, "--device", "cpu"]
+    start = f"import napari_dip.planes.canvas as c; c.IN_FILE_FROM = {in_file_from}; from napari_dip.cli import main; raise SystemExit(main())"
+    command = [
+        sys.executable,
+        "-c",
+        start,
+        "denoise",
+        source,
+        "--out",
+        out,
+        "--model",
+        model,
+        "--device",
+        "cpu",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TMPDIR": str(out.parent)}
     started = time.monotonic()
     process = subprocess.Popen([str(part) for part in command], env=environment)
@@ -98,14 +117,20 @@ def check(source: Path, out: Path, model: Path) -> dict[str, object]:
         "scale": bool(np.allclose(answer.scale, noisy.scale)) and answer.units == noisy.units,
     }
     indices = noisy.plane_indices()
-    levels = [[float(np.mean(image.plane(index)[0, :32, :32])) for index in indices] for image in (noisy, answer)]
+    levels = [
+        [float(np.mean(image.plane(index)[0, :32, :32])) for index in indices]
+        for image in (noisy, answer)
+    ]
     same["order"] = bool(np.abs(np.subtract(*levels)).max() < 20)
     at = indices[len(indices) // 3]
     one = tuple(slice(i, i + 1) if isinstance(i, int) else i for i in at)
     # Alone a plane would be measured by itself: the noise of the whole stack is put in its place.
     alone = alone_with(noisy, one, model)
     span = float(np.ptp(answer.plane(at)))
-    return {"right": same, "largest_difference_to_alone": float(np.abs(alone - answer.plane(at)).max()) / span}
+    return {
+        "right": same,
+        "largest_difference_to_alone": float(np.abs(alone - answer.plane(at)).max()) / span,
+    }
 
 
 def alone_with(noisy: Image, one: tuple[slice, ...], model: Path) -> np.ndarray:
@@ -115,10 +140,14 @@ def alone_with(noisy: Image, one: tuple[slice, ...], model: Path) -> np.ndarray:
     found = survey(noisy, stabilise=True)
     channel = one[2].start
     original = applied.survey
-    applied.survey = lambda image, *, stabilise: type(found)((found.units[channel],), found.noise_is_smooth, 0)
+    applied.survey = lambda image, *, stabilise: type(found)(
+        (found.units[channel],), found.noise_is_smooth, 0
+    )
     try:
         piece = noisy.with_pixels(np.asarray(noisy.pixels[one]))
-        return np.asarray(denoise(piece, load_model(model), device="cpu").pixels).reshape(1, PLANE, PLANE)
+        return np.asarray(denoise(piece, load_model(model), device="cpu").pixels).reshape(
+            1, PLANE, PLANE
+        )
     finally:
         applied.survey = original
 
@@ -142,7 +171,11 @@ def main() -> None:
     volumes = max(1, round(choices.gigabytes * 1e9 / (2 * PLANE**2 * DEPTH * CHANNELS)))
     folder = Path(tempfile.mkdtemp(prefix="large-stack-", dir=choices.folder))
     try:
-        source, out, model = folder / "stack.ome.tif", folder / f"answer{choices.suffix}", folder / "model.safetensors"
+        source, out, model = (
+            folder / "stack.ome.tif",
+            folder / f"answer{choices.suffix}",
+            folder / "model.safetensors",
+        )
         few = np.stack([plane(n, n % CHANNELS)[:256, :256] for n in range(4)])
         train(few, SETTINGS, device="cpu").save(model)
         shape = generate(source, volumes)

@@ -30,18 +30,27 @@ from common import RESULTS, gat_blur, gaussian_j, machine, pair, save, score, vs
 from napari_dip import DIP, Image, PatchDIP, denoise
 from napari_dip.engine.filters import early_stopped
 from napari_dip.engine.loop import Step
-from napari_dip.engine.memory import kept_memory
-from napari_dip.images.survey import survey
-from napari_dip.methods import dip, patchdip
+from napari_dip.engine.malloc import kept_memory
+from napari_dip.methods import dip
+from napari_dip.methods.patchdip import fit as patchdip
+from napari_dip.planes.survey import survey
 
 IMAGES = ",".join(
-    [*(f"set12/{n}+gaussian25" for n in ("01", "05", "08", "11")), "BPAE_G", "fish", "TwoPhoton_BPAE_B_1"]
+    [
+        *(f"set12/{n}+gaussian25" for n in ("01", "05", "08", "11")),
+        "BPAE_G",
+        "fish",
+        "TwoPhoton_BPAE_B_1",
+    ]
 )
 PHOTOGRAPHS = [f"set12/{n:02d}+gaussian25" for n in range(1, 10)]
 
 
 def steps_of(
-    y: torch.Tensor, how: DIP | PatchDIP, watch: Callable[[Step], None] | None = None, noise: float = 1.0
+    y: torch.Tensor,
+    how: DIP | PatchDIP,
+    watch: Callable[[Step], None] | None = None,
+    noise: float = 1.0,
 ) -> Iterator[Step]:
     """Yield the steps of a fit, and let `watch` see each before the stopping rule does."""
     method = dip if isinstance(how, DIP) else patchdip
@@ -57,13 +66,19 @@ def steps_of(
 
     with mock.patch.object(method, "early_stopped", rule):
         generator = torch.Generator().manual_seed(how.seed)
-        yield from method.fit(y, how, generator, noise if isinstance(how, PatchDIP) else how.input_channels)
+        yield from method.fit(
+            y, how, generator, noise if isinstance(how, PatchDIP) else how.input_channels
+        )
 
 
-def fitted(noisy: np.ndarray, clean: np.ndarray, how: DIP | PatchDIP, device: str) -> dict[str, float]:
+def fitted(
+    noisy: np.ndarray, clean: np.ndarray, how: DIP | PatchDIP, device: str
+) -> dict[str, float]:
     """Return the best PSNR that the averaged answer has on the way, its step, and the PSNR of the answer taken."""
     unit = survey(Image(noisy), stabilise=how.stabilise).units[0]
-    y = torch.as_tensor(unit.to_unit(noisy[None].astype(np.float64)), dtype=torch.float32).to(device)
+    y = torch.as_tensor(unit.to_unit(noisy[None].astype(np.float64)), dtype=torch.float32).to(
+        device
+    )
     scores: dict[int, float] = {}
 
     def psnr_of(step: Step) -> float:
@@ -77,19 +92,32 @@ def fitted(noisy: np.ndarray, clean: np.ndarray, how: DIP | PatchDIP, device: st
         for step in steps_of(y, how, watch, unit.noise):
             last = step
     at = max(scores, key=scores.get)
-    return {"peak": scores[at], "stopped": psnr_of(last), "peak_step": at, "stopped_step": last.chosen}
+    return {
+        "peak": scores[at],
+        "stopped": psnr_of(last),
+        "peak_step": at,
+        "stopped_step": last.chosen,
+    }
 
 
 def denoisers(args: argparse.Namespace) -> dict[str, object]:
     """Return each column's function of (noisy, clean): an image, or a peak."""
-    same = {"steps": args.steps, "channels": args.channels, "scales": 4, "learning_rate": 0.01, "patience": args.steps}
+    same = {
+        "steps": args.steps,
+        "channels": args.channels,
+        "scales": 4,
+        "learning_rate": 0.01,
+        "patience": args.steps,
+    }
     skip = DIP(net="skip", averaging=0.97, **same)
     decoder = DIP(net="decoder", averaging=0.97, **{**same, "channels": 2 * args.channels})
     columns = {"Gaussian J": gaussian_j, "GAT+blur": gat_blur, "VST+NLM": vst_nlm}
     if find_spec("bm3d"):
         columns["VST+BM3D"] = vst_bm3d
     columns["default DIP"] = partial(denoise, how=DIP(), device=args.device)
-    columns = {name: partial(lambda f, y, x: {"stopped": score(x, f(y))}, f) for name, f in columns.items()}
+    columns = {
+        name: partial(lambda f, y, x: {"stopped": score(x, f(y))}, f) for name, f in columns.items()
+    }
     fast = f"PatchDIP, seed {args.seed}" if args.seed else "PatchDIP"
     for name, how in (
         ("Deep Decoder", decoder),
@@ -115,7 +143,10 @@ def compare(args: argparse.Namespace, result: dict[str, object]) -> None:
             wall, cpu = time.perf_counter() - started, time.process_time() - used
             row[label] = {**found, "seconds": round(wall, 1), "cpu_seconds": round(cpu, 1)}
         result["denoise"][name] = row
-        cells = [" / ".join(f"{row[c][k]:.2f}" for k in ("peak", "stopped") if k in row[c]) for c in columns]
+        cells = [
+            " / ".join(f"{row[c][k]:.2f}" for k in ("peak", "stopped") if k in row[c])
+            for c in columns
+        ]
         print(f"| {name} | " + " | ".join(cells) + " |", flush=True)
         save(args.name, result)
 
@@ -135,12 +166,21 @@ def block(tiles: list[np.ndarray]) -> np.ndarray:
 
 def fit(args: argparse.Namespace, result: dict[str, object]) -> None:
     """Fill in Figure 3."""
-    same = {"steps": args.steps, "channels": args.channels, "scales": 4, "learning_rate": 0.01, "schedule": "constant"}
+    same = {
+        "steps": args.steps,
+        "channels": args.channels,
+        "scales": 4,
+        "learning_rate": 0.01,
+        "schedule": "constant",
+    }
     how = {"stop": "never", "held_out_share": 0.0, "stabilise": False, **same}
     noise = np.random.default_rng(0).uniform(0, 1, (args.size, args.size))
     apart = PatchDIP(start="random", stride=64, **how)  # no patch shares a pixel with another
     photographs = [pair(name, 192)[1] / 255 for name in PHOTOGRAPHS]
-    tiles = [[p[64 * i : 64 * i + 64, 64 * j : 64 * j + 64] for i in range(3) for j in range(3)] for p in photographs]
+    tiles = [
+        [p[64 * i : 64 * i + 64, 64 * j : 64 * j + 64] for i in range(3) for j in range(3)]
+        for p in photographs
+    ]
     mosaics = [[tiles[photograph][place] for photograph in range(9)] for place in range(9)]
     for name, image, settings in (
         ("noise, DIP", noise, DIP(net="skip", jitter=0, **how)),
@@ -164,10 +204,14 @@ def fit(args: argparse.Namespace, result: dict[str, object]) -> None:
 
 def main() -> None:
     """Measure the parts asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--part", choices=["denoise", "fit"], default="denoise")
     parser.add_argument("--images", default=IMAGES)
-    parser.add_argument("--columns", default="", help="names of columns between slashes; all by default")
+    parser.add_argument(
+        "--columns", default="", help="names of columns between slashes; all by default"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the column PatchDIP")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--channels", type=int, default=32)
@@ -179,7 +223,12 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     path = RESULTS / f"{args.name}.json"
     result = json.loads(path.read_text()) if path.exists() else {"denoise": {}, "fit": {}}
-    result |= {"size": args.size, "channels": args.channels, "steps": args.steps, "machine": machine()}
+    result |= {
+        "size": args.size,
+        "channels": args.channels,
+        "steps": args.steps,
+        "machine": machine(),
+    }
     (compare if args.part == "denoise" else fit)(args, result)
 
 

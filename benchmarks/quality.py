@@ -16,30 +16,52 @@ from importlib.util import find_spec
 
 import numpy as np
 import torch
-from common import CONFOCAL, TWO_PHOTON, gat_blur, gaussian_j, machine, pair, save, score, vst_bm3d, vst_nlm
+from common import (
+    CONFOCAL,
+    TWO_PHOTON,
+    gat_blur,
+    gaussian_j,
+    machine,
+    pair,
+    save,
+    score,
+    vst_bm3d,
+    vst_nlm,
+)
 
 from napari_dip import DIP, denoise, ssim
 
 
 def columns(seeds: list[int], how: dict[str, object]) -> dict[str, callable]:
     """Return each method by its name."""
-    methods = {"raw": lambda y: y, "Gaussian J": gaussian_j, "GAT+blur": gat_blur, "VST+NLM": vst_nlm}
+    methods = {
+        "raw": lambda y: y,
+        "Gaussian J": gaussian_j,
+        "GAT+blur": gat_blur,
+        "VST+NLM": vst_nlm,
+    }
     if find_spec("bm3d"):
         methods["VST+BM3D"] = vst_bm3d
     for seed in seeds:
-        methods[f"DIP seed {seed}"] = lambda y, seed=seed: denoise(y, DIP(seed=seed, **how), device="cpu")
+        methods[f"DIP seed {seed}"] = lambda y, seed=seed: denoise(
+            y, DIP(seed=seed, **how), device="cpu"
+        )
     return methods
 
 
 def main() -> None:
     """Measure, print a Markdown table, and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", default=",".join(CONFOCAL + TWO_PHOTON))
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="quality")
-    parser.add_argument("--set", nargs="*", default=[], help="settings of DIP to change, as key=value")
+    parser.add_argument(
+        "--set", nargs="*", default=[], help="settings of DIP to change, as key=value"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     how = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)}
@@ -54,7 +76,12 @@ def main() -> None:
             image = np.clip(np.asarray(method(noisy), dtype=np.float32), 0, 255)
             seconds = time.perf_counter() - started
             rows[name][label] = [score(clean, image), ssim(clean, image, data_range=255), seconds]
-        print(f"| {name} | " + " | ".join(f"{p:.2f} / {s:.2f}" for p, s, _ in rows[name].values()) + " |", flush=True)
+        print(
+            f"| {name} | "
+            + " | ".join(f"{p:.2f} / {s:.2f}" for p, s, _ in rows[name].values())
+            + " |",
+            flush=True,
+        )
         settings = {"default": DIP().described(), "changed": how}
         save(
             args.name,

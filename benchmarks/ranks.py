@@ -24,7 +24,14 @@ import numpy as np
 from napari_dip import IDDP, N2V, Image
 
 RESULT = Path(__file__).resolve().parents[1] / "docs" / "results" / "ranks.json"
-SIZES = {"steps": 200, "channels": 8, "filter_channels": 8, "filter_layers": 2, "batch": 4, "crop": 48}
+SIZES = {
+    "steps": 200,
+    "channels": 8,
+    "filter_channels": 8,
+    "filter_layers": 2,
+    "batch": 4,
+    "crop": 48,
+}
 HOWS = {"iddp": IDDP(**SIZES), "n2v": N2V(start="blur", **SIZES)}
 RUNS = {  # processes, type, whether the first weights are changed in the last bit
     "one, float64": (1, "float64", False),
@@ -39,16 +46,19 @@ def data() -> Image:
     """Return four noisy images of one pattern."""
     y, x = np.mgrid[:256, :256]
     clean = 60 + 40 * np.sin(y / 5) * np.cos(x / 7)
-    return Image(np.random.default_rng(0).poisson(np.broadcast_to(clean, (4, 256, 256))).astype("uint16"), "TYX")
+    return Image(
+        np.random.default_rng(0).poisson(np.broadcast_to(clean, (4, 256, 256))).astype("uint16"),
+        "TYX",
+    )
 
 
 def curve(method: str, kind: str, changed: bool) -> dict[str, object]:
     """Train in this process, and return the losses."""
     import torch
 
-    from napari_dip.engine.patches import Batch, Crops
-    from napari_dip.engine.ranks import here
-    from napari_dip.images.gather import gather
+    from napari_dip.data_sets.collect import gather
+    from napari_dip.training.crops import Batch, Crops
+    from napari_dip.training.processes import here
     from napari_dip.training.state import State
     from napari_dip.training.steps import Progress, training_steps
 
@@ -65,7 +75,9 @@ def curve(method: str, kind: str, changed: bool) -> dict[str, object]:
     with torch.no_grad():
         for weight in state.net.parameters():
             weight.mul_(1 + 2**-23 if changed else 1)
-    crops = Typed(gather(data()), how.crop, stabilise=True, held_out_share=0.0, generator=state.generator)
+    crops = Typed(
+        gather(data()), how.crop, stabilise=True, held_out_share=0.0, generator=state.generator
+    )
     cpu = time.process_time()
     losses = [float(step.loss) for step in training_steps(state, crops, Progress(), here())]
     return {"loss": losses, "cpu_seconds_of_a_process": time.process_time() - cpu}
@@ -84,7 +96,7 @@ def run(method: str, processes: int, kind: str, changed: bool) -> dict[str, obje
 
 def part(method: str, kind: str, changed: str, file: str) -> None:
     """Be one of the processes."""
-    from napari_dip.engine.ranks import ALONE, joined
+    from napari_dip.training.processes import ALONE, joined
 
     with joined("cpu") if "RANK" in os.environ else nullcontext(ALONE) as ranks:
         found = curve(method, kind, changed == "1")
@@ -98,18 +110,29 @@ def main() -> None:
     for method in HOWS:
         runs = {name: run(method, *what) for name, what in RUNS.items()}
         losses = {name: np.array(found["loss"]) for name, found in runs.items()}
-        pairs = (("one, float64", "two, float64"), ("one, float32", "two, float32"), ("one, float32", [*RUNS][4]))
+        pairs = (
+            ("one, float64", "two, float64"),
+            ("one, float32", "two, float32"),
+            ("one, float32", [*RUNS][4]),
+        )
         record[method] = {
             "greatest difference of the loss": {
                 f"{a} - {b}": {
-                    f"steps 1 to {end}": float(np.abs(losses[a] - losses[b])[:end].max()) for end in (20, 50, 100, 200)
+                    f"steps 1 to {end}": float(np.abs(losses[a] - losses[b])[:end].max())
+                    for end in (20, 50, 100, 200)
                 }
                 for a, b in pairs
             },
-            "cpu_seconds_of_a_process": {name: found["cpu_seconds_of_a_process"] for name, found in runs.items()},
+            "cpu_seconds_of_a_process": {
+                name: found["cpu_seconds_of_a_process"] for name, found in runs.items()
+            },
             "losses_every_10_steps": {name: found["loss"][9::10] for name, found in runs.items()},
         }
-        print(method, json.dumps(record[method]["greatest difference of the loss"], indent=1), flush=True)
+        print(
+            method,
+            json.dumps(record[method]["greatest difference of the loss"], indent=1),
+            flush=True,
+        )
     RESULT.write_text(json.dumps(record, indent=1) + "\n")
 
 

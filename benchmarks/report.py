@@ -46,9 +46,15 @@ def quality(name: str = "quality") -> str:
     if result is None:
         return ""
     names = list(next(iter(result["rows"].values())))
-    rows = [[image, *(f"{row[n][0]:.2f} / {row[n][1]:.2f}" for n in names)] for image, row in result["rows"].items()]
+    rows = [
+        [image, *(f"{row[n][0]:.2f} / {row[n][1]:.2f}" for n in names)]
+        for image, row in result["rows"].items()
+    ]
     confocal = [row for image, row in result["rows"].items() if "TwoPhoton" not in image]
-    for label, chosen in (("mean, confocal", confocal), ("mean, all", list(result["rows"].values()))):
+    for label, chosen in (
+        ("mean, confocal", confocal),
+        ("mean, all", list(result["rows"].values())),
+    ):
         means = np.mean([[row[n] for n in names] for row in chosen], axis=0)
         rows.append([f"**{label}**", *(f"{m[0]:.2f} / {m[1]:.2f}" for m in means)])
     seconds = np.mean([[row[n][2] for n in names] for row in result["rows"].values()], axis=0)
@@ -56,7 +62,9 @@ def quality(name: str = "quality") -> str:
     lead = result["rows"]["BPAE_R"]["GAT+blur"][0] - result["rows"]["BPAE_R"]["DIP seed 0"][0]
     settings = result["settings"]["default"] | result["settings"]["changed"]
     if name != "quality":
-        command = f"python benchmarks/quality.py --name {name} --set channels={settings['channels']}"
+        command = (
+            f"python benchmarks/quality.py --name {name} --set channels={settings['channels']}"
+        )
         return (
             f"### The same with {settings['channels']} channels, three seeds\n\n"
             + table(["image", *names], rows)
@@ -144,7 +152,17 @@ def time_to_quality() -> str:
     if not rows:
         return ""
     figure(curves)
-    head = ["image", "noisy", "default", "CPU s", "paper, best", "at step", "CPU s", "default - paper", "time"]
+    head = [
+        "image",
+        "noisy",
+        "default",
+        "CPU s",
+        "paper, best",
+        "at step",
+        "CPU s",
+        "default - paper",
+        "time",
+    ]
     some = next(iter(curves.values()))
     return (
         "## Time to quality, against the published fit\n\n"
@@ -182,13 +200,19 @@ def responsiveness() -> str:
     result = load("responsiveness")
     if result is None:
         return ""
-    rows = [[key.replace("_", " "), f"{value}"] for key, value in result.items() if not isinstance(value, (dict, list))]
+    rows = [
+        [key.replace("_", " "), f"{value}"]
+        for key, value in result.items()
+        if not isinstance(value, (dict, list))
+    ]
     return (
         "## The window during a fit on the CPU\n\nA 512 x 512 layer fitted in the dock; ticks of a 50 ms timer of the main "
         f"thread (asked: {DOCK_TARGET:.0%} within 150 ms).\n\n"
         + table(["figure", "value"], rows)
         + "\n"
-        + made_by(result, 'xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/responsiveness.py')
+        + made_by(
+            result, 'xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/responsiveness.py'
+        )
     )
 
 
@@ -197,7 +221,10 @@ def start_up() -> str:
     result = load("start_up")
     if result is None:
         return ""
-    rows = [[name, f"{row['median']:.2f}", f"{row['shortest']:.2f}"] for name, row in result["rows"].items()]
+    rows = [
+        [name, f"{row['median']:.2f}", f"{row['shortest']:.2f}"]
+        for name, row in result["rows"].items()
+    ]
     return (
         f"## Starting up\n\nSeconds of a fresh interpreter, {result['runs']} runs each.\n\n"
         + table(["what", "median", "shortest"], rows)

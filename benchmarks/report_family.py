@@ -28,7 +28,11 @@ What is headed *the default before*, and all from *Learning rates* on but the sh
 it is: filter_channels=32, depth=2, beta2=0.999, learning_rate=0.0015, filter_share=0.8, 6000 steps. IDDP at *1500 steps*, *sigma 25* and *2250 steps* were measured before
 the answer's offset was taken out (for IDDP worth 0.015 dB on FMD, 0.003 at sigma 25).
 """
-NAMES = {"skip": "skip (published)", "resunet-0": "residual U-Net, p = 0", "resunet-0.1": "residual U-Net, p = 0.1"}
+NAMES = {
+    "skip": "skip (published)",
+    "resunet-0": "residual U-Net, p = 0",
+    "resunet-0.1": "residual U-Net, p = 0.1",
+}
 
 
 def networks() -> str:
@@ -47,7 +51,14 @@ def networks() -> str:
             np.mean([r[k] for r in found]) for k in ("once", "averaged", "step", "plateau")
         )
         rows.append(
-            [NAMES.get(net, net), str(len(found)), f"{once:.2f}", f"{averaged:.2f}", f"{step:.0f}", f"{plateau:.0f}"]
+            [
+                NAMES.get(net, net),
+                str(len(found)),
+                f"{once:.2f}",
+                f"{averaged:.2f}",
+                f"{step:.0f}",
+                f"{plateau:.0f}",
+            ]
         )
     head = [
         "network",
@@ -68,12 +79,16 @@ def networks() -> str:
     nets = list(runs)
     text += "\nPeak of the average, by image:\n\n" + table(
         ["image", *(NAMES.get(n, n) for n in nets)],
-        [[i, *(f"{np.mean(v[n]):.2f}" if n in v else "" for n in nets)] for i, v in by_image.items()],
+        [
+            [i, *(f"{np.mean(v[n]):.2f}" if n in v else "" for n in nets)]
+            for i, v in by_image.items()
+        ],
     )
     return text + (
         "\nAt this size the residual U-Net without dropout is level with the skip network and its plateau is wider; dropout lifts the single "
         "output by about 1.4 dB (it is itself an average), and costs the averaged one 0.2 to 0.4 dB. The published gain of 0.44 dB for p = 0.1 was "
-        "not found at this size.\n\n" + made_by(result, f"python benchmarks/xi_networks.py --size {result['size']}")
+        "not found at this size.\n\n"
+        + made_by(result, f"python benchmarks/xi_networks.py --size {result['size']}")
     )
 
 
@@ -87,7 +102,9 @@ def patches() -> str:
     rows = [[name, *(_patch_cell(row.get(m)) for m in methods)] for name, row in images.items()]
     if all("PatchDIP" in row for row in images.values()):
         columns = [[row[m]["stopped"] for row in images.values() if m in row] for m in methods]
-        rows.append(["**mean**", *(f"{np.mean(c):.2f}" if len(c) == len(images) else "" for c in columns)])
+        rows.append(
+            ["**mean**", *(f"{np.mean(c):.2f}" if len(c) == len(images) else "" for c in columns)]
+        )
     text = (
         "## PatchDIP\n\nThe answer that the stopping rule took; in brackets the peak of the averaged answer. *default DIP* is the preset `fast` "
         "of napari-dip, *PatchDIP* that of PatchDIP; the others are fits of the skip network with 4 scales, or what their name says.\n\n"
@@ -95,13 +112,19 @@ def patches() -> str:
         + "\n"
         + _against(images)
         + "\n"
-        + made_by(result, f"python benchmarks/patchdip.py --size {result['size']} --steps {result['steps']}")
+        + made_by(
+            result,
+            f"python benchmarks/patchdip.py --size {result['size']} --steps {result['steps']}",
+        )
     )
     fit = result.get("fit") or {}
     if fit:
         count = len(next(iter(fit.values()))["loss"])
         picks = (max(count // 20 - 1, 0), count // 4 - 1, count // 2 - 1, count - 1)
-        rows = [[name, f"{f['variance']:.3f}", *(f"{f['loss'][p]:.4f}" for p in picks)] for name, f in fit.items()]
+        rows = [
+            [name, f"{f['variance']:.3f}", *(f"{f['loss'][p]:.4f}" for p in picks)]
+            for name, f in fit.items()
+        ]
         text += (
             "\n### Fitting what does not repeat (Figure 3)\n\nMean squared error over the fit, at 5, 25, 50 and 100 per cent of the steps.\n\n"
             + table(["what", "variance", "5%", "25%", "50%", "100%"], rows)
@@ -122,7 +145,9 @@ def _against(images: dict) -> str:
         ("PatchDIP", "Gaussian J", "a blur whose width is calibrated"),
     ):
         gains = [
-            row[method]["stopped"] - row[other]["stopped"] for row in images.values() if {method, other} <= row.keys()
+            row[method]["stopped"] - row[other]["stopped"]
+            for row in images.values()
+            if {method, other} <= row.keys()
         ]
         if gains:
             above = sum(gain > 0 for gain in gains)
@@ -130,7 +155,11 @@ def _against(images: dict) -> str:
                 f"- {method} against {other} ({words}): {np.mean(gains):+.2f} dB on average, from {min(gains):+.2f} to {max(gains):+.2f}, "
                 f"above on {above} of {len(gains)}.\n"
             )
-    used = [row["PatchDIP"]["cpu_seconds"] for row in images.values() if "cpu_seconds" in row.get("PatchDIP", {})]
+    used = [
+        row["PatchDIP"]["cpu_seconds"]
+        for row in images.values()
+        if "cpu_seconds" in row.get("PatchDIP", {})
+    ]
     if used:
         lines.append(
             f"- PatchDIP took {min(used):.0f} to {max(used):.0f} CPU seconds an image, looks at ground truth included.\n"
@@ -141,7 +170,9 @@ def _against(images: dict) -> str:
 def _same_against_strangers(fit: dict) -> str:
     """Say how fast nine patches of one photograph are fitted, and nine of nine photographs."""
     left = {
-        kind: np.mean([np.array(f["loss"]) / f["variance"] for name, f in fit.items() if kind in name], axis=0)
+        kind: np.mean(
+            [np.array(f["loss"]) / f["variance"] for name, f in fit.items() if kind in name], axis=0
+        )
         for kind in ("patches of photograph", "of nine photographs")
     }
     one, many = left.values()
@@ -186,7 +217,10 @@ def restarts() -> str:
     found = dict(result["uncertainty"])
     found.update((load("restarts_more") or {}).get("uncertainty", {}))
     names = list(dict.fromkeys(n for row in found.values() for n in row))
-    rows = [[image, *(f"{row[n]['spearman']:.2f}" if n in row else "" for n in names)] for image, row in found.items()]
+    rows = [
+        [image, *(f"{row[n]['spearman']:.2f}" if n in row else "" for n in names)]
+        for image, row in found.items()
+    ]
     return text + (
         "\n## Does the uncertainty know where the error is?\n\nSpearman correlation, over all pixels, of the standard deviation with the true "
         "absolute error; centres of 128 x 128.\n\n"
@@ -207,10 +241,22 @@ def floor() -> str:
     rows = []
     for image, row in found.items():
         new, old = row["predicted"], row["without the floor"]
-        cells = [f"{one[key]:.2f}" for key in ("spearman", "error_over_std", "share_below") for one in (old, new)]
+        cells = [
+            f"{one[key]:.2f}"
+            for key in ("spearman", "error_over_std", "share_below")
+            for one in (old, new)
+        ]
         rows.append([image, *cells])
     good = sum(row["predicted"]["spearman"] > 0.4 for row in found.values())
-    head = ["image", "rank, before", "rank", "error / std, before", "error / std", "share below, before", "share below"]
+    head = [
+        "image",
+        "rank, before",
+        "rank",
+        "error / std, before",
+        "error / std",
+        "share below, before",
+        "share below",
+    ]
     return (
         f"\n### The predicted deviation and its floor\n\nCentres of {result['size']} x {result['size']}, default preset, one seed. Before the floor "
         "the map said of quiet places that they are without error. *error / std*: root mean squares, 1 is calibrated; *share below*: pixels whose "
@@ -236,22 +282,42 @@ def training(data: str, title: str) -> str:
     columns = result["columns"]
     rows = []
     for name, labels in _seeds(result).items():
-        means = [np.mean([_numbers(row) for row in result["rows"][label].values()], axis=0) for label in labels]
+        means = [
+            np.mean([_numbers(row) for row in result["rows"][label].values()], axis=0)
+            for label in labels
+        ]
         cells = [_cell(c, m) for c, m in zip(columns, np.mean(means, axis=0), strict=True)]
         if len(labels) > 1:
             cells[0] += f" ({min(m[0] for m in means):.2f} to {max(m[0] for m in means):.2f})"
         runs = [result["runs"][label] for label in labels if label in result["runs"]]
-        seconds = [np.mean([run[key] for run in runs]) for key in ("train_seconds", "apply_seconds")] if runs else []
+        seconds = (
+            [np.mean([run[key] for run in runs]) for key in ("train_seconds", "apply_seconds")]
+            if runs
+            else []
+        )
         images = str(len(result["rows"][labels[0]]))
         seeds = ", ".join(label.rpartition(" seed ")[2] for label in labels) if runs else ""
         rows.append([name, images, seeds, *cells, " + ".join(f"{s:.0f}" for s in seconds)])
-    titles = {"psnr": "PSNR", "psnr_affine": "PSNR, affine", "ssim": "SSIM", "psnr_centre": "PSNR, centre"}
-    head = ["method", "images", "seeds", *(titles.get(c, c) for c in columns), "seconds, training + applying"]
+    titles = {
+        "psnr": "PSNR",
+        "psnr_affine": "PSNR, affine",
+        "ssim": "SSIM",
+        "psnr_centre": "PSNR, centre",
+    }
+    head = [
+        "method",
+        "images",
+        "seeds",
+        *(titles.get(c, c) for c in columns),
+        "seconds, training + applying",
+    ]
     text = f"## {title}\n\n" + table(head, rows)
     if data.startswith("fmd"):
         text += "\n" + _by_type(result)
     used = [run["settings"] for run in result["runs"].values()]
-    methods, seeds = (",".join(dict.fromkeys(str(s[key]) for s in used)) for key in ("method", "seed"))
+    methods, seeds = (
+        ",".join(dict.fromkeys(str(s[key]) for s in used)) for key in ("method", "seed")
+    )
     command = f"python benchmarks/iddp.py --data {data.split('_')[0]} --methods {methods} --seeds {seeds} --threads 1"
     command += f" --set {' '.join(_changed(used[0]))}" if used and _changed(used[0]) else ""
     remark = "Seconds are wall time on a machine with other work."
@@ -288,7 +354,9 @@ def _seeds(result: dict) -> dict[str, list[str]]:
 def _by_type(result: dict) -> str:
     kinds: dict[str, list[str]] = {}
     for image in next(iter(result["rows"].values())):
-        kinds.setdefault(image.rsplit("_", 1)[0] if image.startswith("TwoPhoton") else image, []).append(image)
+        kinds.setdefault(
+            image.rsplit("_", 1)[0] if image.startswith("TwoPhoton") else image, []
+        ).append(image)
     rows = [
         [
             name,
@@ -310,17 +378,30 @@ def main() -> None:
     sets = (
         ("fmd", "FMD, 17 images with independent noise, default settings"),
         ("fmd_1500", "The same, 1500 steps, with Noise2Void and Neighbor2Neighbor"),
-        ("fmd_6000", "The default before: a narrower filter, a U-Net of depth 2, beta2 = 0.999, 6000 steps"),
+        (
+            "fmd_6000",
+            "The default before: a narrower filter, a U-Net of depth 2, beta2 = 0.999, 6000 steps",
+        ),
         ("widefield", "FMD, wide-field: noise that neighbours share"),
         ("gaussian25", "Six photographs, sigma 25, 600 steps"),
         ("poisson30", "Six photographs, Poisson noise (peak 30), 600 steps"),
         ("speckle0.1", "Six photographs, speckle (variance 0.1), 600 steps"),
-        ("repeats", "One confocal field: IDDP from one capture, Noise2Noise from 20; 600 steps, the default before"),
+        (
+            "repeats",
+            "One confocal field: IDDP from one capture, Noise2Noise from 20; 600 steps, the default before",
+        ),
         ("w2s", "W2S, wide-field, 600 steps, the default before"),
         ("w2s_2250", "The same, the network and optimiser of now, 2250 steps"),
         ("fmd_tree", "The full FMD, test_mix"),
     )
-    parts = [TRAINING, *(training(data, title) for data, title in sets), rates(), stability(), figures(), large_data()]
+    parts = [
+        TRAINING,
+        *(training(data, title) for data, title in sets),
+        rates(),
+        stability(),
+        figures(),
+        large_data(),
+    ]
     (RESULTS / "training.md").write_text("\n".join(part for part in parts if part))
 
 

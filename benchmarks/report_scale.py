@@ -114,7 +114,9 @@ def workers() -> str:
 
 def main() -> None:
     """Write the page."""
-    (RESULTS / "scale.md").write_text("\n".join(part for part in (HEAD, tiling(), stacks(), workers()) if part))
+    (RESULTS / "scale.md").write_text(
+        "\n".join(part for part in (HEAD, tiling(), stacks(), workers()) if part)
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,10 @@ def rates() -> str:
     if result is None:
         return ""
     tried = sorted({rate for found in result["psnr"].values() for rate in found}, key=float)
-    rows = [[name, *(f"{found[r]:.2f}" if r in found else "" for r in tried)] for name, found in result["psnr"].items()]
+    rows = [
+        [name, *(f"{found[r]:.2f}" if r in found else "" for r in tried)]
+        for name, found in result["psnr"].items()
+    ]
     return (
         f"## Learning rates\n\nMean PSNR on the 17 images of FMD after {result['steps']} steps of the default before, seed {result['seed']}; "
         "Noise2Void and Neighbor2Neighbor are compared at their best here, IDDP at 0.001 since (*What was tried*, in [Results](index.md)). The start, an averaging filter that is learned first, has a rate of its own.\n\n"
@@ -84,7 +87,13 @@ def _collapses(result: dict) -> list[list[str]]:
     for (data, steps), runs in groups.items():
         ended = [run for run in runs if run["ended_with"]]
         well = [run for run in runs if not run["ended_with"]]
-        row = [data, str(steps), str(len(runs)), str(sum(run["collapsed"] for run in well)), str(len(ended))]
+        row = [
+            data,
+            str(steps),
+            str(len(runs)),
+            str(sum(run["collapsed"] for run in well)),
+            str(len(ended)),
+        ]
         row += [str(sum(bool(run["returns"]) for run in runs))]
         for key, form in (("q_last", "{:.3f}"), ("q_running_most", "{:.3f}")):
             found = [run[key] for run in runs if key in run]
@@ -137,7 +146,9 @@ def figures() -> str:
         rows = []
         for column, runs in result["figure_7"].items():
             for label, run in runs.items():
-                curve = np.array([[v if v is not None else np.nan for v in point] for point in run["curve"]])
+                curve = np.array(
+                    [[v if v is not None else np.nan for v in point] for point in run["curve"]]
+                )
                 best = curve[int(np.argmax(curve[:, 2]))]
                 rows.append(
                     [
@@ -152,7 +163,17 @@ def figures() -> str:
         text += (
             "## With and without stop-gradient (the paper's Figure 7)\n\nRaw: "
             f"{run['raw']:.2f} dB. {size}, the watch off, nothing averaged.\n\n![Loss and PSNR over the steps](iddp_figure_7.png)\n\n"
-            + table(["constants", "loss", "loss at last", "best PSNR at step", "PSNR at last", "q at last"], rows)
+            + table(
+                [
+                    "constants",
+                    "loss",
+                    "loss at last",
+                    "best PSNR at step",
+                    "PSNR at last",
+                    "q at last",
+                ],
+                rows,
+            )
             + "\n"
             + FOUND
         )
@@ -181,7 +202,12 @@ def large_data() -> str:
         ]
         for kind, row in result.items()
     ]
-    head = ["stacks", "pixels in files", "greatest resident memory", "drawing a batch, ms of CPU / wall"]
+    head = [
+        "stacks",
+        "pixels in files",
+        "greatest resident memory",
+        "drawing a batch, ms of CPU / wall",
+    ]
     head += ["the rest of a step, ms of CPU / wall", "steps"]
     return (
         "## More data than memory\n\nDefault IDDP on generated stacks of 2048 x 2048 uint16 planes. Mapped ones cost little; compressed ones are "

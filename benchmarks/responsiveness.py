@@ -50,9 +50,16 @@ class Ticks:
     def summary(self) -> dict[str, float | int]:
         """Return what the table wants; times in milliseconds."""
         gaps = np.array(self.gaps)
-        figures = {f"percentile_{q}_ms": round(float(np.percentile(gaps, q)), 1) for q in (50, 95, 99)}
+        figures = {
+            f"percentile_{q}_ms": round(float(np.percentile(gaps, q)), 1) for q in (50, 95, 99)
+        }
         share = round(float(np.mean(gaps <= LATE)), 4)
-        return {"ticks": len(gaps), "share_within_150_ms": share, **figures, "worst_ms": round(float(gaps.max()), 1)}
+        return {
+            "ticks": len(gaps),
+            "share_within_150_ms": share,
+            **figures,
+            "worst_ms": round(float(gaps.max()), 1),
+        }
 
 
 def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> float:
@@ -62,7 +69,9 @@ def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> float:
     """
     started = time.perf_counter()
     loop, poll = QEventLoop(), QTimer()
-    poll.timeout.connect(lambda: loop.quit() if until() or time.perf_counter() - started >= seconds else None)
+    poll.timeout.connect(
+        lambda: loop.quit() if until() or time.perf_counter() - started >= seconds else None
+    )
     poll.start(5)
     loop.exec()
     return time.perf_counter() - started
@@ -70,7 +79,9 @@ def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> float:
 
 def main() -> None:
     """Measure, print and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=40, help="how long the fit is watched")
     parser.add_argument("--name", default="responsiveness")
     args = parser.parse_args()

@@ -40,14 +40,24 @@ def sources(restarts: int) -> dict[str, DIP]:
 def average(args: argparse.Namespace, noisy: np.ndarray, clean: np.ndarray) -> dict[str, object]:
     """Return the PSNR of single runs and of their average in one call."""
     started = time.perf_counter()
-    single = [score(clean, denoise(noisy, DIP(seed=seed), device=args.device)) for seed in range(args.restarts)]
+    single = [
+        score(clean, denoise(noisy, DIP(seed=seed), device=args.device))
+        for seed in range(args.restarts)
+    ]
     between = time.perf_counter()
     together = score(clean, denoise(noisy, DIP(restarts=args.restarts), device=args.device))
     seconds = [round(between - started), round(time.perf_counter() - between)]
-    return {"single": single, "single_mean": float(np.mean(single)), "average": together, "seconds": seconds}
+    return {
+        "single": single,
+        "single_mean": float(np.mean(single)),
+        "average": together,
+        "seconds": seconds,
+    }
 
 
-def uncertainty(args: argparse.Namespace, noisy: np.ndarray, clean: np.ndarray) -> dict[str, object]:
+def uncertainty(
+    args: argparse.Namespace, noisy: np.ndarray, clean: np.ndarray
+) -> dict[str, object]:
     """Return for each source the rank correlation with the error, and how many errors lie below it."""
     out = {}
     wanted = args.sources.split(",") if args.sources else sources(args.restarts)
@@ -55,19 +65,29 @@ def uncertainty(args: argparse.Namespace, noisy: np.ndarray, clean: np.ndarray) 
         answer, std = denoise(noisy, how, device=args.device, return_std=True)
         error = np.abs(answer - clean)
         rank = float(spearmanr(std.ravel(), error.ravel())[0])
-        out[name] = {"spearman": rank, "share_below": float((error < std).mean()), "psnr": score(clean, answer)}
+        out[name] = {
+            "spearman": rank,
+            "share_below": float((error < std).mean()),
+            "psnr": score(clean, answer),
+        }
         out[name]["error_over_std"] = float(np.sqrt((error**2).mean() / (std**2).mean()))
         out[name] = {key: round(value, 3) for key, value in out[name].items()}
-    out["the answer itself"] = {"spearman": round(float(spearmanr(answer.ravel(), error.ravel())[0]), 3)}
+    out["the answer itself"] = {
+        "spearman": round(float(spearmanr(answer.ravel(), error.ravel())[0]), 3)
+    }
     return out
 
 
 def main() -> None:
     """Measure, print and save after every image."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--part", choices=["average", "uncertainty"], default="average")
     parser.add_argument("--images", default="BPAE_G,fish,mice,TwoPhoton_BPAE_B_1")
-    parser.add_argument("--sources", default="", help="those to measure, with commas between; all by default")
+    parser.add_argument(
+        "--sources", default="", help="those to measure, with commas between; all by default"
+    )
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--restarts", type=int, default=4)
     parser.add_argument("--device", default="cpu")

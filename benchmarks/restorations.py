@@ -21,7 +21,17 @@ from common import DATA, RESULTS, centre, machine, save
 from PIL import Image as Picture
 from scipy import ndimage
 
-from napari_dip import DIP, Guided, Inpaint, Upscale, denoise, inpaint, psnr, restore_guided, upscale
+from napari_dip import (
+    DIP,
+    Guided,
+    Inpaint,
+    Upscale,
+    denoise,
+    inpaint,
+    psnr,
+    restore_guided,
+    upscale,
+)
 
 HALF = ("set12/01", "set12/02", "set12/09")
 SMALL = ("dip_tasks/zebra_GT", "set12/02", "set12/09")
@@ -30,8 +40,12 @@ HEAD = """# Results: restorations
 This page is written by `benchmarks/restorations.py page` from the records beside it. PSNR in dB for the range 255 unless said
 otherwise; seconds are wall time on a machine with much other work.
 """
-INPAINT = "PSNR of the whole image, known pixels kept, beside `skimage.restoration.inpaint_biharmonic`."
-UPSCALE = "Downsampled by 4 with Pillow's Lanczos filter, restored, beside Pillow's bicubic enlargement."
+INPAINT = (
+    "PSNR of the whole image, known pixels kept, beside `skimage.restoration.inpaint_biharmonic`."
+)
+UPSCALE = (
+    "Downsampled by 4 with Pillow's Lanczos filter, restored, beside Pillow's bicubic enlargement."
+)
 GUIDED = """A channel dimmed to a peak of 20 photons (Poisson noise drawn from seed 0), with the bright channel BPAE_R as guide. BPAE_R shows
 other structures than BPAE_G; the blank image has none at all; the last row is the channel's own bright capture as guide. PSNR for the
 range of 20 photons / correlation of the error with the guide's fine structure, where the image is dark and the guide bright
@@ -73,7 +87,9 @@ def run_inpaint(args: argparse.Namespace) -> dict[str, Any]:
         started = time.monotonic()
         answer = inpaint(np.where(mask, 0, clean), mask, how, device=args.device)
         seconds = time.monotonic() - started
-        other = np.where(mask, inpaint_biharmonic(np.where(mask, 0, clean / 255), mask) * 255, clean)
+        other = np.where(
+            mask, inpaint_biharmonic(np.where(mask, 0, clean / 255), mask) * 255, clean
+        )
         row = {
             "image": name,
             "size": list(clean.shape),
@@ -98,7 +114,9 @@ def run_upscale(args: argparse.Namespace) -> dict[str, Any]:
         clean = gray(name, None if args.full else SIDE)
         height, width = (n // 4 * 4 for n in clean.shape)
         clean = clean[:height, :width]
-        small = Picture.fromarray(clean).resize((width // 4, height // 4), Picture.Resampling.LANCZOS)
+        small = Picture.fromarray(clean).resize(
+            (width // 4, height // 4), Picture.Resampling.LANCZOS
+        )
         bicubic = np.asarray(small.resize((width, height), Picture.Resampling.BICUBIC))
         started = time.monotonic()
         answer = upscale(np.asarray(small), 4, how, device=args.device)
@@ -125,7 +143,10 @@ def run_guided(args: argparse.Namespace) -> dict[str, Any]:
     how = Guided.preset("paper" if args.full else "fast", **steps_of(args))
     folder = DATA / "fmd_confocal_fov01"
     bright, other = (
-        centre(np.asarray(Picture.open(folder / f"BPAE_{c}_gt.tif"), np.float32), 512 if args.full else SIDE)
+        centre(
+            np.asarray(Picture.open(folder / f"BPAE_{c}_gt.tif"), np.float32),
+            512 if args.full else SIDE,
+        )
         for c in "RG"
     )
     fine = bright - ndimage.gaussian_filter(bright, 6)
@@ -140,7 +161,9 @@ def run_guided(args: argparse.Namespace) -> dict[str, Any]:
         if args.images and name not in args.images:
             continue
         dim = np.random.default_rng(0).poisson(clean).astype(np.float32)
-        dark = ndimage.gaussian_filter(clean, 2) <= np.quantile(ndimage.gaussian_filter(clean, 2), 0.4)
+        dark = ndimage.gaussian_filter(clean, 2) <= np.quantile(
+            ndimage.gaussian_filter(clean, 2), 0.4
+        )
         dark &= bright > np.quantile(bright, 0.8)
         answers = {
             "noisy": dim,
@@ -158,7 +181,9 @@ def run_guided(args: argparse.Namespace) -> dict[str, Any]:
         rows.append(row)
         print(row, flush=True)
         if name == "BPAE_G with BPAE_R":
-            shown = [image / peak * 255 for image in (dim, answers["unguided"], answers["guided"], clean)]
+            shown = [
+                image / peak * 255 for image in (dim, answers["unguided"], answers["guided"], clean)
+            ]
             picture("guided", [bright, *shown], crop=128)
     if args.images and "cave" not in args.images:
         return {"settings": how.described(), "images": rows}
@@ -168,7 +193,9 @@ def run_guided(args: argparse.Namespace) -> dict[str, Any]:
     )
     if not args.full:
         noflash, flash = (image[:SIDE, :SIDE] for image in (noflash, flash))
-    how_flash = Guided.preset("paper" if args.full else "flash")  # neighbouring pixels of a JPEG share their noise
+    how_flash = Guided.preset(
+        "paper" if args.full else "flash"
+    )  # neighbouring pixels of a JPEG share their noise
     restored = restore_guided(noflash, flash, how_flash, axes="YXC", device=args.device)
     picture("cave", [flash, noflash, restored], crop=192)
     return {"settings": how.described(), "images": rows}
@@ -179,7 +206,9 @@ def run_holes(args: argparse.Namespace) -> dict[str, Any]:
     how = Inpaint.preset("holes", **steps_of(args))
     for name in args.images or ("vase", "library"):
         colour = np.asarray(Picture.open(TASKS / f"{name}.png").convert("RGB"))
-        mask = np.asarray(Picture.open(TASKS / f"{name}_mask.png").convert("L")) < 128  # white is known there
+        mask = (
+            np.asarray(Picture.open(TASKS / f"{name}_mask.png").convert("L")) < 128
+        )  # white is known there
         if not args.full:
             colour, mask = colour[::2, ::2], mask[::2, ::2]
         answer = inpaint(colour, mask, how, axes="YXC", device=args.device)
@@ -200,7 +229,9 @@ def picture(name: str, images: list[np.ndarray], crop: int) -> None:
         part = part if part.ndim == 3 else np.repeat(part[..., None], 3, axis=2)
         shown += [part, np.full((len(part), 4, 3), 255)]
     RESULTS.mkdir(parents=True, exist_ok=True)
-    Picture.fromarray(np.hstack(shown[:-1]).astype(np.uint8)).save(RESULTS / f"restorations_{name}.png", optimize=True)
+    Picture.fromarray(np.hstack(shown[:-1]).astype(np.uint8)).save(
+        RESULTS / f"restorations_{name}.png", optimize=True
+    )
 
 
 def merged(task: str, result: dict[str, Any]) -> list[dict[str, Any]]:
@@ -210,15 +241,27 @@ def merged(task: str, result: dict[str, Any]) -> list[dict[str, Any]]:
     old = json.loads(path.read_text()) if path.exists() else {}
     if old.get("settings") != result["settings"]:
         return rows
-    return [row for row in old["images"] if row["image"] not in {new["image"] for new in rows}] + rows
+    return [
+        row for row in old["images"] if row["image"] not in {new["image"] for new in rows}
+    ] + rows
 
 
 def page() -> Path:
     """Write the page of results from the records beside it."""
     lines = [HEAD]
     for task, title, columns, text in (
-        ("inpaint", "Half of the pixels missing at random", ("psnr_biharmonic", "psnr", "gain", "seconds"), INPAINT),
-        ("upscale", "Four times super-resolution", ("psnr_bicubic", "psnr", "gain", "seconds"), UPSCALE),
+        (
+            "inpaint",
+            "Half of the pixels missing at random",
+            ("psnr_biharmonic", "psnr", "gain", "seconds"),
+            INPAINT,
+        ),
+        (
+            "upscale",
+            "Four times super-resolution",
+            ("psnr_bicubic", "psnr", "gain", "seconds"),
+            UPSCALE,
+        ),
     ):
         record = _record(task)
         if record is None:
@@ -227,14 +270,26 @@ def page() -> Path:
         lines += ["|" + "---|" * (2 + len(columns))]
         for row in record["images"]:
             size = " x ".join(map(str, row["size"]))
-            lines += [f"| {row['image']} | {size} | " + " | ".join(str(row[c]) for c in columns) + " |"]
+            lines += [
+                f"| {row['image']} | {size} | " + " | ".join(str(row[c]) for c in columns) + " |"
+            ]
         lines += ["", *_made(task, record), ""]
     record = _record("guided")
     if record is not None:
         kinds = ("noisy", "unguided", "guided")
-        lines += ["## A guide", "", GUIDED, "", "| image | " + " | ".join(kinds) + " |", "|" + "---|" * 4]
+        lines += [
+            "## A guide",
+            "",
+            GUIDED,
+            "",
+            "| image | " + " | ".join(kinds) + " |",
+            "|" + "---|" * 4,
+        ]
         for row in record["images"]:
-            cells = (f"{row[k]['psnr']:.2f} / {row[k]['painted']:.3f} / {row[k]['rms']:.3f}" for k in kinds)
+            cells = (
+                f"{row[k]['psnr']:.2f} / {row[k]['painted']:.3f} / {row[k]['rms']:.3f}"
+                for k in kinds
+            )
             lines += [f"| {row['image']} | " + " | ".join(cells) + " |"]
         lines += ["", *_made("guided", record), ""]
     for name, text in PICTURES.items():
@@ -261,7 +316,9 @@ def _made(task: str, record: dict[str, Any]) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("task", choices=("inpaint", "upscale", "guided", "holes", "page"))
     parser.add_argument("--images", nargs="*")
     parser.add_argument("--steps", type=int, default=0)

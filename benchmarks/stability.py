@@ -30,8 +30,8 @@ from iddp import Pairs, images
 
 from napari_dip import IDDP, Model, denoise, psnr
 from napari_dip.errors import DenoiseError
-from napari_dip.training.run import iter_train
-from napari_dip.training.watch import MEMORY, PASSED_ALARM
+from napari_dip.training.collapse import MEMORY, PASSED_ALARM
+from napari_dip.training.train import iter_train
 
 SHOWN = {"fmd": "fish", "gaussian25": "set12/01+gaussian25"}  # else the first image
 LEAST_GAIN, MOST_LOSS = 1.0, 1.0  # dB over raw, dB below the Gaussian
@@ -41,7 +41,9 @@ POINTS = 20
 def seeds_of(text: str) -> list[int]:
     """Read ``0-9`` or ``0,3,5``."""
     first, dash, end = text.partition("-")
-    return list(range(int(first), int(end) + 1)) if dash else [int(word) for word in text.split(",")]
+    return (
+        list(range(int(first), int(end) + 1)) if dash else [int(word) for word in text.split(",")]
+    )
 
 
 def figure(clean: np.ndarray, image: np.ndarray, data: str) -> float:
@@ -73,7 +75,9 @@ def run(data: str, how: IDDP, folder: Path | None) -> dict[str, object]:
     noisy = [y for y, _ in pairs.values()]
     kept = None if folder is None else folder / f"{data}_{how.seed}_{how.steps}.safetensors"
     history = None if kept is None else kept.with_suffix(".json")
-    before: dict = json.loads(history.read_text()) if history is not None and history.exists() else {}
+    before: dict = (
+        json.loads(history.read_text()) if history is not None and history.exists() else {}
+    )
     passed, notes = list(before.get("passed", [])), list(before.get("notes", []))
     resume = kept is not None and kept.exists()
     cpu, written, found, error, validation = time.process_time(), time.monotonic(), {}, "", []
@@ -84,7 +88,9 @@ def run(data: str, how: IDDP, folder: Path | None) -> dict[str, object]:
             if snap.criterion is not None:
                 validation.append(snap.criterion)
             notes += [snap.note] if snap.note else []
-            if snap.step == snap.total:  # before the last checkpoint is written, from which nothing would go on
+            if (
+                snap.step == snap.total
+            ):  # before the last checkpoint is written, from which nothing would go on
                 found = judged(pairs, snap.model, data)
             if history is not None and time.monotonic() - written > 30:
                 history.write_text(json.dumps({"passed": passed, "notes": notes}))
@@ -110,9 +116,17 @@ def judged(pairs: Pairs, model: Model, data: str) -> dict[str, object]:
     """Say how far the model's answer is from the raw image and from the Gaussian, on one image."""
     name = SHOWN.get(data, next(iter(pairs)))
     y, x = pairs[name]
-    raw, blur, found = (figure(x, image, data) for image in (y, gaussian_j(y), denoise(y, model, device="cpu")))
+    raw, blur, found = (
+        figure(x, image, data) for image in (y, gaussian_j(y), denoise(y, model, device="cpu"))
+    )
     silent = found - raw < LEAST_GAIN or blur - found > MOST_LOSS
-    return {"image": name, "psnr": found, "over_raw": found - raw, "over_gaussian": found - blur, "collapsed": silent}
+    return {
+        "image": name,
+        "psnr": found,
+        "over_raw": found - raw,
+        "over_gaussian": found - blur,
+        "collapsed": silent,
+    }
 
 
 def line(row: dict) -> str:
@@ -130,20 +144,28 @@ def line(row: dict) -> str:
 
 def main() -> None:
     """Run what is not there yet."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", default="fmd,w2s,gaussian25")
     parser.add_argument("--seeds", default="0-9")
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument(
-        "--long", action="store_true", help="ten times the default steps; seed 0 unless --seeds is given"
+        "--long",
+        action="store_true",
+        help="ten times the default steps; seed 0 unless --seeds is given",
     )
-    parser.add_argument("--checkpoints", type=Path, default=Path(tempfile.gettempdir()) / "napari-dip-stability")
+    parser.add_argument(
+        "--checkpoints", type=Path, default=Path(tempfile.gettempdir()) / "napari-dip-stability"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="stability")
     parser.add_argument("--set", nargs="*", default=[], help="settings to change, as key=value")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    changes = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)}
+    changes = {
+        key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)
+    }
     steps = 10 * IDDP().steps if args.long else args.steps
     seeds = [0] if args.long and args.seeds == parser.get_default("seeds") else seeds_of(args.seeds)
     folder = args.checkpoints if args.long else None
@@ -159,9 +181,13 @@ def main() -> None:
                 runs[key] = run(data, IDDP(**{**changes, "seed": seed, "steps": steps}), folder)
                 save(args.name, {"machine": machine(), "alarm_at": PASSED_ALARM, "runs": runs})
                 print(line(runs[key]), flush=True)
-    ended, silent = (sum(bool(r.get(k)) for r in runs.values()) for k in ("ended_with", "collapsed"))
+    ended, silent = (
+        sum(bool(r.get(k)) for r in runs.values()) for k in ("ended_with", "collapsed")
+    )
     back = sum(bool(r["returns"]) for r in runs.values())
-    print(f"{len(runs)} runs: {silent} collapsed in silence, {ended} ended with the reason, {back} went back and on")
+    print(
+        f"{len(runs)} runs: {silent} collapsed in silence, {ended} ended with the reason, {back} went back and on"
+    )
 
 
 if __name__ == "__main__":

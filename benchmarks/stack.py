@@ -28,7 +28,7 @@ from common import DATA, RESULTS, machine, pair, save
 from scipy.ndimage import gaussian_filter
 
 from napari_dip import DIP, iter_denoise, last, psnr, read
-from napari_dip.images.stabilise import estimate_noise
+from napari_dip.noise.anscombe import estimate_noise
 
 SIZE = 128
 GAIN, READ_NOISE = 4.0, 4.0  # of the synthetic volume, as FMD confocal in 8 bits
@@ -54,7 +54,10 @@ def volume(planes: int, seed: int = 100) -> Stack:
     points[:] = 0
     np.add.at(points, tuple(rng.integers(0, np.array(shape)[:, None], (3, 25))), 1.0)
     blobs = gaussian_filter(points, (1.3, 3.5, 3.5))
-    filaments, blobs = np.minimum(filaments / np.percentile(filaments, 99.5), 1), blobs / blobs.max()
+    filaments, blobs = (
+        np.minimum(filaments / np.percentile(filaments, 99.5), 1),
+        blobs / blobs.max(),
+    )
     clean = 8 + 110 * membranes + 110 * filaments + 66 * blobs
     noisy = GAIN * rng.poisson(clean / GAIN) + rng.normal(0, READ_NOISE, shape)
     return np.clip(np.rint(noisy), 0, 255).astype(np.float32), clean.astype(np.float32)
@@ -64,9 +67,13 @@ def lysosomes(planes: int, seed: int = 0) -> Stack:
     """Denoise the movie with BM3D, and draw the movie's own noise on that."""
     from bm3d import bm3d
 
-    movie = np.asarray(read(DATA / "lysosome_timelapse" / "1.tif").pixels)[:planes].astype(np.float64)
+    movie = np.asarray(read(DATA / "lysosome_timelapse" / "1.tif").pixels)[:planes].astype(
+        np.float64
+    )
     noise = estimate_noise([frame[None] for frame in movie])
-    clean = np.stack([noise.restore(bm3d(noise.stabilise(frame), sigma_psd=1.0)) for frame in movie])
+    clean = np.stack(
+        [noise.restore(bm3d(noise.stabilise(frame), sigma_psd=1.0)) for frame in movie]
+    )
     offset = -noise.variance / noise.gain
     photons = np.random.default_rng(seed).poisson(np.maximum(clean - offset, 0) / noise.gain)
     return (noise.gain * photons + offset).astype(np.float32), clean.astype(np.float32)
@@ -79,7 +86,11 @@ def unlike(planes: int) -> Stack:
     return np.stack(noisy), np.stack(clean)
 
 
-STACKS: dict[str, Callable[[int], Stack]] = {"volume": volume, "lysosomes": lysosomes, "unlike": unlike}
+STACKS: dict[str, Callable[[int], Stack]] = {
+    "volume": volume,
+    "lysosomes": lysosomes,
+    "unlike": unlike,
+}
 
 
 def run(kind: str, noisy: np.ndarray, how: DIP) -> tuple[np.ndarray, dict[str, object]]:
@@ -91,11 +102,16 @@ def run(kind: str, noisy: np.ndarray, how: DIP) -> tuple[np.ndarray, dict[str, o
     finals = [last(iter_denoise(part, how, axes="ZYX", device="cpu")) for part in parts]
     answer = np.concatenate([np.asarray(final.image) for final in finals])[turned]
     seconds = round(time.process_time() - started, 1)
-    steps = {key: [n for f in finals for n in f.provenance[key]] for key in ("steps_planned", "steps_chosen")}
+    steps = {
+        key: [n for f in finals for n in f.provenance[key]]
+        for key in ("steps_planned", "steps_chosen")
+    }
     return answer, {"cpu_seconds": seconds, **steps}
 
 
-def measure(args: argparse.Namespace, name: str, rows: dict[str, dict], how: dict[str, object]) -> None:
+def measure(
+    args: argparse.Namespace, name: str, rows: dict[str, dict], how: dict[str, object]
+) -> None:
     """Do every run on one stack and add its row."""
     noisy, clean = STACKS[name](args.planes)
     top = 255.0 if name == "unlike" else float(np.ptp(clean))
@@ -104,7 +120,9 @@ def measure(args: argparse.Namespace, name: str, rows: dict[str, dict], how: dic
         kind, seed = word.split(":")
         answer, row = run(kind, noisy, DIP(seed=int(seed), **how))
         first = answer if first is None else first
-        row["psnr"] = [round(float(psnr(c, a, data_range=top)), 3) for c, a in zip(clean, answer, strict=True)]
+        row["psnr"] = [
+            round(float(psnr(c, a, data_range=top)), 3) for c, a in zip(clean, answer, strict=True)
+        ]
         row["rms"] = round(100 * float(np.sqrt(np.mean((answer - first) ** 2))) / top, 4)
         rows.setdefault(name, {})[word] = row
         print(name, word, round(float(np.mean(row["psnr"])), 3), json.dumps(row), flush=True)
@@ -112,19 +130,27 @@ def measure(args: argparse.Namespace, name: str, rows: dict[str, dict], how: dic
 
 def main() -> None:
     """Measure, print and save after every stack."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--data", default=",".join(STACKS))
     parser.add_argument("--runs", default="warm:0,single:0,backwards:0,warm:1")
     parser.add_argument("--planes", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="stack")
-    parser.add_argument("--set", nargs="*", default=[], help="settings of DIP to change, as key=value")
+    parser.add_argument(
+        "--set", nargs="*", default=[], help="settings of DIP to change, as key=value"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     how = {key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)}
     path = RESULTS / f"{args.name}.json"
     result = json.loads(path.read_text()) if path.exists() else {"rows": {}}
-    result |= {"size": SIZE, "machine": machine(), "settings": {"default": DIP().described(), "changed": how}}
+    result |= {
+        "size": SIZE,
+        "machine": machine(),
+        "settings": {"default": DIP().described(), "changed": how},
+    }
     for name in args.data.split(","):
         measure(args, name, result["rows"], how)
         save(args.name, result)

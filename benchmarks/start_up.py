@@ -25,7 +25,9 @@ CASES = {
 
 def main() -> None:
     """Time each case in turn."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--runs", type=int, default=7)
     runs = parser.parse_args().runs
     seconds: dict[str, list[float]] = {name: [] for name in CASES}
@@ -34,7 +36,9 @@ def main() -> None:
             started = time.perf_counter()
             subprocess.run([sys.executable, *words], check=True, stdout=subprocess.DEVNULL)
             seconds[name].append(time.perf_counter() - started)
-    rows = {name: {"median": float(np.median(s)), "shortest": min(s)} for name, s in seconds.items()}
+    rows = {
+        name: {"median": float(np.median(s)), "shortest": min(s)} for name, s in seconds.items()
+    }
     for name, row in rows.items():
         print(f"{name}: median {row['median']:.2f} s, shortest {row['shortest']:.2f} s")
     save("start_up", {"runs": runs, "machine": machine(), "rows": rows})

@@ -18,7 +18,10 @@ from common import CONFOCAL, TWO_PHOTON, machine, pair, save, score
 
 from napari_dip import DIP, iter_denoise, last
 
-PHOTOS = tuple(f"set12/{n}+{noise}" for n, noise in (("01", "gaussian25"), ("03", "poisson30"), ("05", "speckle0.1")))
+PHOTOS = tuple(
+    f"set12/{n}+{noise}"
+    for n, noise in (("01", "gaussian25"), ("03", "poisson30"), ("05", "speckle0.1"))
+)
 MORE = ("set12/08+gaussian25", "set12/02+poisson30", "set12/07+speckle0.1")
 
 
@@ -46,20 +49,28 @@ def run(name: str, size: int, how: DIP) -> dict[str, object]:
 
 def main() -> None:
     """Measure, print a Markdown table, and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", default=",".join(CONFOCAL + TWO_PHOTON + PHOTOS + MORE))
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="stopping")
-    parser.add_argument("--set", nargs="*", default=[], help="settings of DIP to change, as key=value")
+    parser.add_argument(
+        "--set", nargs="*", default=[], help="settings of DIP to change, as key=value"
+    )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    changes = {key: ast.literal_eval(value) for key, value in (word.split("=", 1) for word in args.set)}
+    changes = {
+        key: ast.literal_eval(value) for key, value in (word.split("=", 1) for word in args.set)
+    }
     how = DIP.preset(args.preset, seed=args.seed, **changes)
     rows: dict[str, dict[str, object]] = {}
-    print("| image | noisy | best (step) | chosen (step) | gap | last | steps run |\n|---|---|---|---|---|---|---|")
+    print(
+        "| image | noisy | best (step) | chosen (step) | gap | last | steps run |\n|---|---|---|---|---|---|---|"
+    )
     for name in args.images.split(","):
         row = rows[name] = run(name, args.size, how)
         print(
@@ -67,9 +78,14 @@ def main() -> None:
             f"({row['chosen'][0]}) | {row['gap']:.2f} | {row['last'][1]:.2f} | {row['steps_run']} |",
             flush=True,
         )
-        save(args.name, {"size": args.size, "machine": machine(), "settings": how.described(), "rows": rows})
+        save(
+            args.name,
+            {"size": args.size, "machine": machine(), "settings": how.described(), "rows": rows},
+        )
     gaps = [row["gap"] for row in rows.values()]
-    print(f"\nMedian gap {np.median(gaps):.2f} dB, worst {max(gaps):.2f} dB over {len(gaps)} images.")
+    print(
+        f"\nMedian gap {np.median(gaps):.2f} dB, worst {max(gaps):.2f} dB over {len(gaps)} images."
+    )
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ import torch
 from common import machine, save
 from torch import nn
 
-from napari_dip.engine.apply import TILE, _margin, tiled
-from napari_dip.nets.blurred import BlurredUNet
+from napari_dip.models.tiled_apply import TILE, _margin, tiled
+from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.settings import IDDP
 
 NETS = {"default": IDDP(), "channels 8": IDDP(channels=8, filter_channels=8)}
@@ -39,7 +39,10 @@ def network(settings: IDDP) -> BlurredUNet:
 def one(name: str, side: int, tile: int, runs: int, out: Path) -> None:
     """Apply the network and print CPU seconds, the peak of memory, and where the answer lies."""
     torch.set_num_threads(1)
-    net, y = network(NETS[name]), torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, side, side))).float()
+    net, y = (
+        network(NETS[name]),
+        torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, side, side))).float(),
+    )
     times = []
     with torch.no_grad():
         net(y[..., :256, :256])
@@ -50,7 +53,15 @@ def one(name: str, side: int, tile: int, runs: int, out: Path) -> None:
             times.append(time.process_time() - started)
     np.save(out, answer.numpy())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps({"seconds": min(times), "peak_bytes": peak * 1024, "grown_bytes": (peak - before) * 1024}))
+    print(
+        json.dumps(
+            {
+                "seconds": min(times),
+                "peak_bytes": peak * 1024,
+                "grown_bytes": (peak - before) * 1024,
+            }
+        )
+    )
 
 
 def main() -> None:
@@ -72,16 +83,35 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             for label, tile in (("whole", choices.side), ("tiles", TILE)):
                 out = Path(folder) / f"{label}.npy"
-                command = [sys.executable, __file__, "--side", str(choices.side), "--runs", str(choices.runs)]
-                done = subprocess.run([*command, "--one", name, str(tile), str(out)], check=True, capture_output=True)
+                command = [
+                    sys.executable,
+                    __file__,
+                    "--side",
+                    str(choices.side),
+                    "--runs",
+                    str(choices.runs),
+                ]
+                done = subprocess.run(
+                    [*command, "--one", name, str(tile), str(out)], check=True, capture_output=True
+                )
                 row[label], answers[label] = json.loads(done.stdout), np.load(out)
         row["overhead"] = row["tiles"]["seconds"] / row["whole"]["seconds"]
-        row["largest_difference"] = float(np.abs(answers["tiles"] - answers["whole"]).max() / np.ptp(answers["whole"]))
+        row["largest_difference"] = float(
+            np.abs(answers["tiles"] - answers["whole"]).max() / np.ptp(answers["whole"])
+        )
         rows[name] = row
         print(name, row, flush=True)
     print(
         "wrote",
-        save("tiling", {"side": choices.side, "tile": TILE, "rows": rows, "machine": {**machine(), "threads": 1}}),
+        save(
+            "tiling",
+            {
+                "side": choices.side,
+                "tile": TILE,
+                "rows": rows,
+                "machine": {**machine(), "threads": 1},
+            },
+        ),
     )
 
 

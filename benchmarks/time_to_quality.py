@@ -32,18 +32,29 @@ def follow(noisy: np.ndarray, clean: np.ndarray, how: DIP, every: int, report: c
     for snapshot in iter_denoise(noisy, how, device="cpu"):
         if snapshot.step % every == 0:
             now = time.process_time(), time.perf_counter()
-            curve.append([snapshot.step, now[0] - cpu, now[1] - wall, score(clean, np.asarray(snapshot.image))])
+            curve.append(
+                [
+                    snapshot.step,
+                    now[0] - cpu,
+                    now[1] - wall,
+                    score(clean, np.asarray(snapshot.image)),
+                ]
+            )
             report(curve)
             cpu += time.process_time() - now[0]
             wall += time.perf_counter() - now[1]
     now = time.process_time(), time.perf_counter()
-    curve.append([snapshot.step, now[0] - cpu, now[1] - wall, score(clean, np.asarray(snapshot.image))])
+    curve.append(
+        [snapshot.step, now[0] - cpu, now[1] - wall, score(clean, np.asarray(snapshot.image))]
+    )
     report(curve)
 
 
 def main() -> None:
     """Run the comparison and write docs/results/time_to_quality_<image>.json."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", default=IMAGES)
     parser.add_argument("--paper-steps", type=int, default=3000)
     parser.add_argument("--threads", type=int, default=2)
@@ -67,12 +78,20 @@ def main() -> None:
         }
         runs = {
             "fast": (DIP(seed=args.seed), 25),
-            "paper": (DIP.preset("paper", seed=args.seed, stop="never", steps=args.paper_steps), 10),
+            "paper": (
+                DIP.preset("paper", seed=args.seed, stop="never", steps=args.paper_steps),
+                10,
+            ),
         }
         for label in args.runs.split(","):
             how, every = runs[label]
 
-            def report(curve: list[list[float]], label: str = label, result: dict = result, file: str = file) -> None:
+            def report(
+                curve: list[list[float]],
+                label: str = label,
+                result: dict = result,
+                file: str = file,
+            ) -> None:
                 best = max(curve, key=lambda point: point[-1])
                 result[label] = {"best": best, "last": curve[-1], "curve": curve}
                 save(file, result)

@@ -38,19 +38,38 @@ def make(folder: Path, files: int, side: int) -> None:
 
 def run(folder: Path, out: Path, steps: int, words: list[str]) -> dict[str, float]:
     """Work through the folder once."""
-    call = [sys.executable, "-m", "napari_dip", "denoise", str(folder), "-o", str(out), "--device", "cpu"]
+    call = [
+        sys.executable,
+        "-m",
+        "napari_dip",
+        "denoise",
+        str(folder),
+        "-o",
+        str(out),
+        "--device",
+        "cpu",
+    ]
     load, started = os.getloadavg()[0], time.perf_counter()
-    subprocess.run([*call, "--steps", str(steps), "--quiet", *words], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [*call, "--steps", str(steps), "--quiet", *words], check=True, stdout=subprocess.DEVNULL
+    )
     seconds = time.perf_counter() - started
     with (out / "napari-dip-report.csv").open(newline="") as table:
         rows = list(csv.DictReader(table))
     fits = sum(float(row["seconds"]) for row in rows)
-    return {"seconds": seconds, "files_a_minute": 60 * len(rows) / seconds, "fits": fits, "load_before": load}
+    return {
+        "seconds": seconds,
+        "files_a_minute": 60 * len(rows) / seconds,
+        "fits": fits,
+        "load_before": load,
+    }
 
 
 def main() -> None:
     """Run each way and save."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--files", type=int, default=16)
     parser.add_argument("--side", type=int, default=128)
     parser.add_argument("--steps", type=int, default=100)
@@ -60,11 +79,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "in"
         make(folder, options.files, options.side)
-        ways = {"one by one": [], **{f"--workers {n}": ["--workers", str(n)] for n in options.workers}}
+        ways = {
+            "one by one": [],
+            **{f"--workers {n}": ["--workers", str(n)] for n in options.workers},
+        }
         for number, (name, words) in enumerate(ways.items()):
             rows[name] = run(folder, Path(place) / str(number), options.steps, words)
             print(name, {key: round(value, 2) for key, value in rows[name].items()}, flush=True)
-    told = {"files": options.files, "side": options.side, "steps": options.steps, "cores": os.cpu_count()}
+    told = {
+        "files": options.files,
+        "side": options.side,
+        "steps": options.steps,
+        "cores": os.cpu_count(),
+    }
     told["threads_asked"] = os.environ.get("OMP_NUM_THREADS", "")
     save("workers", {**told, "machine": machine(), "rows": rows})
 

@@ -23,7 +23,7 @@ import torch
 from common import RESULTS, machine, pair, save, score
 
 from napari_dip import DIP
-from napari_dip.engine.memory import kept_memory
+from napari_dip.engine.malloc import kept_memory
 from napari_dip.methods import dip
 
 EVERY = 10  # steps between looks at the PSNR
@@ -33,7 +33,13 @@ WITHIN = 0.1  # dB below the peak that still count as its plateau
 def settings(net: str, channels: int, steps: int, seed: int) -> DIP:
     """Return the published constants for a network, ``resunet-0.1`` with a dropout of 0.1."""
     name, _, dropout = net.partition("-")
-    how = {"net": name, "dropout": float(dropout or 0), "channels": channels, "steps": steps, "seed": seed}
+    how = {
+        "net": name,
+        "dropout": float(dropout or 0),
+        "channels": channels,
+        "steps": steps,
+        "seed": seed,
+    }
     return DIP.preset("paper", stop="never", **how)
 
 
@@ -69,9 +75,13 @@ def peak(found: dict[str, list[float]]) -> dict[str, float]:
 
 def main() -> None:
     """Measure, save after every run, and print a Markdown table of the means."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--nets", default="skip,resnet,resunet-0,resunet-0.1")
-    parser.add_argument("--images", default="set12/01+gaussian25,set12/05+gaussian25,set12/08+gaussian25")
+    parser.add_argument(
+        "--images", default="set12/01+gaussian25,set12/05+gaussian25,set12/08+gaussian25"
+    )
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--channels", type=int, default=32)
@@ -89,16 +99,28 @@ def main() -> None:
         for seed in map(int, args.seeds.split(",")):
             for net in args.nets.split(","):
                 started = time.perf_counter()
-                found = curve(noisy, clean, settings(net, args.channels, args.steps, seed), args.device)
-                run = {**peak(found), "seconds": round(time.perf_counter() - started), "curve": found}
+                found = curve(
+                    noisy, clean, settings(net, args.channels, args.steps, seed), args.device
+                )
+                run = {
+                    **peak(found),
+                    "seconds": round(time.perf_counter() - started),
+                    "curve": found,
+                }
                 runs[f"{net} {image} seed {seed}"] = run
                 print(net, image, seed, {k: v for k, v in run.items() if k != "curve"}, flush=True)
                 save(args.name, {**size, "machine": machine(), "within": WITHIN, "runs": runs})
-    print("| network | runs | once | averaged | plateau, steps | seconds a run |\n|---|---|---|---|---|---|")
+    print(
+        "| network | runs | once | averaged | plateau, steps | seconds a run |\n|---|---|---|---|---|---|"
+    )
     for net in args.nets.split(","):
         mine = [run for key, run in runs.items() if key.split()[0] == net]
-        means = [np.mean([run[k] for run in mine]) for k in ("once", "averaged", "plateau", "seconds")]
-        print(f"| {net} | {len(mine)} | {means[0]:.2f} | {means[1]:.2f} | {means[2]:.0f} | {means[3]:.0f} |")
+        means = [
+            np.mean([run[k] for run in mine]) for k in ("once", "averaged", "plateau", "seconds")
+        ]
+        print(
+            f"| {net} | {len(mine)} | {means[0]:.2f} | {means[1]:.2f} | {means[2]:.0f} | {means[3]:.0f} |"
+        )
 
 
 if __name__ == "__main__":

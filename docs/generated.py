@@ -21,7 +21,9 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     methods = [*METHODS.values(), *TRAINED.values()]
     markdown = markdown.replace("<!-- settings -->", "\n\n".join(map(settings_table, methods)))
     markdown = markdown.replace("<!-- presets -->", "\n\n".join(map(presets_table, methods)))
-    markdown = markdown.replace("<!-- restorations -->", "\n\n".join(map(changes_table, RESTORATIONS.values())))
+    markdown = markdown.replace(
+        "<!-- restorations -->", "\n\n".join(map(changes_table, RESTORATIONS.values()))
+    )
     return re.sub(r"<!-- help: (\w+) -->", lambda found: help_text(found[1]), markdown)
 
 
@@ -35,7 +37,9 @@ def settings_table(method: type[Settings]) -> str:
 def row(knob: Knob) -> tuple[str, str, str, str, str]:
     """Return one line of the table."""
     bounds = ", ".join(f"{SIGNS[sign]} {limit:.10g}" for sign, limit in knob.bounds.items())
-    choices = ", ".join(f"`{c}`" for c in getattr(knob.annotation, "__args__", ()) if isinstance(c, str))
+    choices = ", ".join(
+        f"`{c}`" for c in getattr(knob.annotation, "__args__", ()) if isinstance(c, str)
+    )
     return f"`{knob.name}`", f"`{knob.default}`", choices or bounds, knob.unit, knob.help
 
 
@@ -51,12 +55,19 @@ def presets_table(method: type[Settings]) -> str:
 def changes_table(task: type[Settings]) -> str:
     """Write the settings of a restoration that are not DIP's, those of DIP that it lacks, and its presets."""
     plain = {row(knob) for knob in knobs(DIP)}
-    rows = [f"| {' | '.join(map(_cell, row(knob)))} |" for knob in knobs(task) if row(knob) not in plain]
-    head = ["| differs from DIP's in | default | allowed | unit | what it does |", "|---|---|---|---|---|"]
+    rows = [
+        f"| {' | '.join(map(_cell, row(knob)))} |" for knob in knobs(task) if row(knob) not in plain
+    ]
+    head = [
+        "| differs from DIP's in | default | allowed | unit | what it does |",
+        "|---|---|---|---|---|",
+    ]
     names = {knob.name for knob in knobs(task)}
     without = ", ".join(f"`{knob.name}`" for knob in knobs(DIP) if knob.name not in names)
     more = ["", f"Not there, since nothing here asks for it: {without}.", ""]
-    return "\n".join([f"### {task.title} (`{task.__name__}`)", "", *head, *rows, *more, presets_table(task)])
+    return "\n".join(
+        [f"### {task.title} (`{task.__name__}`)", "", *head, *rows, *more, presets_table(task)]
+    )
 
 
 def help_text(verb: str) -> str:

@@ -80,7 +80,9 @@ def save(viewer: napari.Viewer, out: Path) -> None:
     viewer.close()
     out.parent.mkdir(parents=True, exist_ok=True)
     # 256 colours are enough for a grey image in a grey window, and make a third of the file.
-    Image.fromarray(pixels[..., :3]).quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
+    Image.fromarray(pixels[..., :3]).quantize(256, dither=Image.Dither.NONE).save(
+        out, optimize=True
+    )
 
 
 def main(out: Path, steps: int, stop_after: float, name: str) -> None:
@@ -111,11 +113,21 @@ def main(out: Path, steps: int, stop_after: float, name: str) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, help="docs/images/dock.png, restore.png or train.png by default")
-    parser.add_argument("--dock", choices=("Denoise", "Restore", "Train", "Batch"), default="Denoise")
-    parser.add_argument("--steps", type=int, default=0, help="steps at most; the preset's by default")
-    parser.add_argument("--stop-after", type=float, default=600, help="seconds after which Stop is pressed")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--out", type=Path, help="docs/images/dock.png, restore.png or train.png by default"
+    )
+    parser.add_argument(
+        "--dock", choices=("Denoise", "Restore", "Train", "Batch"), default="Denoise"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=0, help="steps at most; the preset's by default"
+    )
+    parser.add_argument(
+        "--stop-after", type=float, default=600, help="seconds after which Stop is pressed"
+    )
     parser.add_argument("--data", type=Path, help="for Batch: a folder with images")
     options = parser.parse_args()
     picture = {"Denoise": "dock.png"}.get(options.dock, f"{options.dock.lower()}.png")

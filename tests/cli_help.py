@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.images.files import write
+from napari_dip.files.formats import write
 from napari_dip.images.image import Image
 from napari_dip.snapshot import Snapshot
 
@@ -25,13 +25,17 @@ def quick(image: Image, how: Settings, *, device: str = "auto") -> Iterator[Snap
     for step in range(1, 4):
 
         def make(step: int = step) -> Image:
-            return image.with_pixels(np.asarray(image.pixels, dtype=np.float32) + 0.25 * (step == 3))
+            return image.with_pixels(
+                np.asarray(image.pixels, dtype=np.float32) + 0.25 * (step == 3)
+            )
 
         record = {"method": "dip", "settings": how.described(), "device": device}
         yield Snapshot(step, 3, 1 / step, 1 / step, step, 0, 1, "", record, make)
 
 
-def save(path: Path, shape: tuple[int, ...] = (16, 17), dtype: str = "uint16", **about: Any) -> Path:
+def save(
+    path: Path, shape: tuple[int, ...] = (16, 17), dtype: str = "uint16", **about: Any
+) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(0).integers(0, 200, shape).astype(dtype)
     write(path, Image(pixels, **about))

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # else Qt aborts; tests of a real window then skip
+    os.environ.setdefault(
+        "QT_QPA_PLATFORM", "offscreen"
+    )  # else Qt aborts; tests of a real window then skip
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
 
 

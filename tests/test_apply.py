@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_dip.engine.apply import LEAST_MARGINS, _margin, apply, tiled
-from napari_dip.nets.blurred import BlurredUNet
+from napari_dip.models.tiled_apply import LEAST_MARGINS, _margin, apply, tiled
+from napari_dip.nets.filter_unet import BlurredUNet
 
 RANDOM = np.random.default_rng(3)
 NETS = [(0, "zero"), (1, "blur"), (2, "learned"), (3, "zero")]
@@ -58,7 +58,9 @@ def test_the_reach_is_what_the_network_sees_and_no_more(depth: int, start: str) 
             rows = (net(dot) != flat)[0, 0].any(dim=1).nonzero()
             seen = max(seen, place - int(rows.min()), int(rows.max()) - place)
     assert seen <= net.reach
-    assert seen >= net.reach - 1 or depth < 2  # there the blur, which may be absent, reaches farther than the U-Net
+    assert (
+        seen >= net.reach - 1 or depth < 2
+    )  # there the blur, which may be absent, reaches farther than the U-Net
 
 
 def test_the_overlap_of_the_default_tile_is_cheap() -> None:
@@ -90,4 +92,6 @@ def test_an_offset_of_the_network_does_not_stay(by: float, spoilt: str) -> None:
     elif spoilt:
         noisy[:, :, :90] = {"border": 0, "saturation": 4095}[spoilt]
     *_, last = apply(Offset(torch.zeros(()), by), noisy, 4.0, 8, apart=True)
-    assert last.answer[:, :, 100:].mean(dim=(1, 2)).tolist() == pytest.approx(expected, abs=0.05 * 4)
+    assert last.answer[:, :, 100:].mean(dim=(1, 2)).tolist() == pytest.approx(
+        expected, abs=0.05 * 4
+    )

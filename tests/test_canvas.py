@@ -7,9 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from napari_dip.images.canvas import Canvas
-from napari_dip.images.image import Image
-from napari_dip.images.mapped import forget
+from napari_dip.images.image import Image, release_pages
+from napari_dip.planes.canvas import Canvas
 
 KEYS = [
     (),
@@ -29,10 +28,15 @@ KEYS = [
 ]
 
 
-def filled(axes: str, shape: tuple[int, ...], planes: int, in_file_from: int) -> tuple[Canvas, np.ndarray]:
+def filled(
+    axes: str, shape: tuple[int, ...], planes: int, in_file_from: int
+) -> tuple[Canvas, np.ndarray]:
     rng = np.random.default_rng(0)
     source = Image(rng.integers(0, 9, shape).astype(np.uint16), axes)
-    canvas, expected = Canvas(source, in_file_from=in_file_from), np.asarray(source.pixels, dtype=np.float32)
+    canvas, expected = (
+        Canvas(source, in_file_from=in_file_from),
+        np.asarray(source.pixels, dtype=np.float32),
+    )
     for index in source.plane_indices()[:planes]:
         plane = rng.random(expected[index].shape, dtype=np.float32)
         canvas.put(plane)
@@ -50,7 +54,9 @@ def test_a_picture_reads_as_numpy_does(key, in_file_from):
     np.testing.assert_array_equal(np.asarray(picture), expected)
 
 
-@pytest.mark.parametrize(("axes", "shape"), [("ZYXC", (2, 5, 6, 3)), ("YXT", (5, 4, 3)), ("YX", (4, 7))])
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("ZYXC", (2, 5, 6, 3)), ("YXT", (5, 4, 3)), ("YX", (4, 7))]
+)
 def test_axes_may_stand_in_any_order(axes, shape):
     canvas, expected = filled(axes, shape, 1, 0)
     np.testing.assert_array_equal(np.asarray(canvas.picture(canvas.done)), expected)
@@ -95,6 +101,6 @@ def test_a_full_disk_is_said_before_any_work(monkeypatch):
 def test_forgetting_pages_loses_nothing(tmp_path):
     mapped = np.memmap(tmp_path / "a", np.uint8, "w+", shape=(100, 4096))
     mapped[:] = 7
-    forget(mapped[3:])
-    forget(np.zeros(3))
+    release_pages(mapped[3:])
+    release_pages(np.zeros(3))
     assert (mapped == 7).all()

@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from some_images import make
 
-from napari_dip.images.files import cast, write
+from napari_dip.files.formats import cast, write
 from napari_dip.images.image import Image
 
 
@@ -18,7 +18,12 @@ from napari_dip.images.image import Image
         ([-0.6, -7, 255.6, 1e9], "uint8", [0, 0, 255, 255], 4),
         ([np.nan, np.inf, -np.inf, 3], "uint16", [0, 65535, 0, 3], 3),
         ([70000, 65535], "uint16", [65535, 65535], 1),
-        ([1e300, -1e300, np.inf, np.nan], "float32", [3.4028235e38, -3.4028235e38, np.inf, np.nan], 2),
+        (
+            [1e300, -1e300, np.inf, np.nan],
+            "float32",
+            [3.4028235e38, -3.4028235e38, np.inf, np.nan],
+            2,
+        ),
     ],
 )
 def test_cast_rounds_clips_and_counts(values, dtype, expected, clipped):

@@ -41,19 +41,25 @@ def test_another_programs_names_are_read(tmp_path: Path) -> None:
     tifffile.imwrite(path, STACK, metadata={"axes": "ZCYX", "Channel": {"Name": list(NAMES)}})
     assert read(path).channels == NAMES
     labels = [f"{name}" for _ in range(2) for name in NAMES]
-    tifffile.imwrite(tmp_path / "fiji.tif", STACK, imagej=True, metadata={"axes": "ZCYX", "Labels": labels})
+    tifffile.imwrite(
+        tmp_path / "fiji.tif", STACK, imagej=True, metadata={"axes": "ZCYX", "Labels": labels}
+    )
     assert read(tmp_path / "fiji.tif").channels == NAMES
 
 
 def test_labels_of_slices_are_not_taken_for_channels(tmp_path: Path) -> None:
     labels = [f"slice {i}" for i in range(6)]
-    tifffile.imwrite(tmp_path / "fiji.tif", STACK, imagej=True, metadata={"axes": "ZCYX", "Labels": labels})
+    tifffile.imwrite(
+        tmp_path / "fiji.tif", STACK, imagej=True, metadata={"axes": "ZCYX", "Labels": labels}
+    )
     assert read(tmp_path / "fiji.tif").channels == ()
 
 
 def test_a_strangers_name_is_cut_and_cleaned(tmp_path: Path) -> None:
     path = tmp_path / "other.ome.tif"
-    tifffile.imwrite(path, STACK, metadata={"axes": "ZCYX", "Channel": {"Name": ["A" * 5000, "a\u200bb", "c"]}})
+    tifffile.imwrite(
+        path, STACK, metadata={"axes": "ZCYX", "Channel": {"Name": ["A" * 5000, "a\u200bb", "c"]}}
+    )
     assert read(path).channels == ("A" * 100, "ab", "c")
 
 

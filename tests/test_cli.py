@@ -17,9 +17,9 @@ from cli_help import FEW, Fit, leftovers, quick, save
 
 from napari_dip.cli import main
 from napari_dip.cli.follow import fit
-from napari_dip.cli.talk import Talk
+from napari_dip.cli.output import Talk
 from napari_dip.errors import DenoiseError
-from napari_dip.images.files import read, read_provenance, sha256, write
+from napari_dip.files.formats import read, read_provenance, sha256, write
 from napari_dip.images.image import Image
 from napari_dip.settings import DIP, Settings
 
@@ -41,7 +41,9 @@ def noisy(tmp_path: Path) -> Path:
 
 def test_denoise_writes_the_answer_with_what_made_it(noisy: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.tif"
-    assert main(["denoise", str(noisy), "-o", str(out), "--seed", "5", "--device", "cpu", *FEW]) == 0
+    assert (
+        main(["denoise", str(noisy), "-o", str(out), "--seed", "5", "--device", "cpu", *FEW]) == 0
+    )
     answer = read(out)
     assert answer.dtype == np.float32
     np.testing.assert_allclose(np.asarray(answer.pixels), np.asarray(read(noisy).pixels) + 0.25)
@@ -75,8 +77,13 @@ def test_dtype_same_rounds_clips_and_says_so(
     source = tmp_path / "a.tif"
     write(source, Image(np.array([[0, 100], [254, 255]], dtype=np.uint8)))
     monkeypatch.setattr("napari_dip.api.iter_denoise", shifted_by(0.6))
-    assert main(["denoise", str(source), "-o", str(tmp_path / "b.tif"), "--dtype", "same", "--json"]) == 0
-    np.testing.assert_array_equal(np.asarray(read(tmp_path / "b.tif").pixels), [[1, 101], [255, 255]])
+    assert (
+        main(["denoise", str(source), "-o", str(tmp_path / "b.tif"), "--dtype", "same", "--json"])
+        == 0
+    )
+    np.testing.assert_array_equal(
+        np.asarray(read(tmp_path / "b.tif").pixels), [[1, 101], [255, 255]]
+    )
     captured = capsys.readouterr()
     assert json.loads(captured.out)["files"][0]["clipped"] == 1
     assert "1 values clipped to uint8" in captured.err
@@ -113,7 +120,9 @@ def test_a_folder_keeps_its_tree_and_a_bad_file_costs_only_itself(
 def test_results_inside_the_input_folder_are_not_inputs_of_the_next_run(tmp_path: Path) -> None:
     save(tmp_path / "a.tif")
     for _ in range(2):
-        assert main(["denoise", str(tmp_path), "-o", str(tmp_path / "out"), "--overwrite", *FEW]) == 0
+        assert (
+            main(["denoise", str(tmp_path), "-o", str(tmp_path / "out"), "--overwrite", *FEW]) == 0
+        )
     assert leftovers(tmp_path) == ["a.tif", "out/a.tif"]
 
 
@@ -125,10 +134,14 @@ def test_overwrite_replaces_the_input_itself(noisy: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [DenoiseError("out of memory: use a crop"), ValueError("NaN at (3, 4)"), RuntimeError("bug")]
+    "error",
+    [DenoiseError("out of memory: use a crop"), ValueError("NaN at (3, 4)"), RuntimeError("bug")],
 )
 def test_a_failing_fit_is_said_and_leaves_nothing(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def fails_on_the_first(image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
         yield next(quick(image, how))
@@ -216,7 +229,9 @@ def test_ctrl_c_before_the_first_step_writes_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_lets_the_step_at_hand_end(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_first_signal_lets_the_step_at_hand_end(
+    number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     finished: list[int] = []
 
     def signalled(image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
@@ -236,7 +251,9 @@ def test_the_first_signal_lets_the_step_at_hand_end(number: int, monkeypatch: py
 def test_the_last_line_of_stdout_is_the_only_one_with_json(
     noisy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["denoise", str(noisy), "-o", str(tmp_path / "o.tif"), "--json", "--quiet", *FEW]) == 0
+    assert (
+        main(["denoise", str(noisy), "-o", str(tmp_path / "o.tif"), "--json", "--quiet", *FEW]) == 0
+    )
     record = json.loads(capsys.readouterr().out)
     assert record["settings"]["steps"] == 3
     assert record["files"][0]["chosen"] == 3
@@ -246,9 +263,22 @@ def test_the_last_line_of_stdout_is_the_only_one_with_json(
 
 def test_the_real_thing_in_a_process_of_its_own(tmp_path: Path) -> None:
     source = save(tmp_path / "a.tif", (2, 32, 33), axes="ZYX")
-    words = ["denoise", str(source), "-o", str(tmp_path / "b.tif"), "--device", "cpu", "--json", *FEW]
+    words = [
+        "denoise",
+        str(source),
+        "-o",
+        str(tmp_path / "b.tif"),
+        "--device",
+        "cpu",
+        "--json",
+        *FEW,
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "napari_dip", *words], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "napari_dip", *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["files"][0]["status"] == "done"
@@ -264,7 +294,9 @@ def test_a_reader_that_has_seen_enough_is_no_failure(
     save(tmp_path / "a.tif")
     monkeypatch.chdir(tmp_path)
     command = [sys.executable, "-m", "napari_dip", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as call:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as call:
         assert call.stdout and call.stderr
         call.stdout.close()  # as `| head` does
         assert (call.stderr.read(), call.wait()) == ("", 0)

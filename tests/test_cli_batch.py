@@ -14,8 +14,8 @@ import pytest
 from cli_help import FEW, leftovers, quick, save
 
 from napari_dip import Image, read, write
-from napari_dip.batch.plan import BEGUN_BEFORE, Job, std_beside
-from napari_dip.batch.records import REPORT, recognised, report
+from napari_dip.batch.jobs import BEGUN_BEFORE, Job, std_beside
+from napari_dip.batch.report import REPORT, recognised, report
 from napari_dip.cli import main
 
 GOOD = ("a.tif", "b/c.tif", "b/d.tif")
@@ -50,7 +50,9 @@ def rows(folder: Path, name: str = REPORT) -> dict[str, dict[str, str]]:
         return {Path(row["input"]).name: row for row in csv.DictReader(file)}
 
 
-def test_what_is_done_is_not_done_again(folder: Path, begun: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_done_is_not_done_again(
+    folder: Path, begun: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert denoise(folder) == 0
     (folder.parent / "out" / "b" / "c.tif").unlink()
     begun.clear()
@@ -83,7 +85,9 @@ def test_an_interrupted_answer_is_made_anew(folder: Path, begun: list[str]) -> N
     image = read(made)
     write(
         made,
-        image.with_pixels(np.asarray(image.pixels), provenance={**image.provenance, "interrupted": True}),
+        image.with_pixels(
+            np.asarray(image.pixels), provenance={**image.provenance, "interrupted": True}
+        ),
         overwrite=True,
     )
     begun.clear()
@@ -96,7 +100,11 @@ def test_a_deviation_left_without_its_answer_is_made_anew(folder: Path, begun: l
     out = folder.parent / "out"
     (out / "a.tif").rename(out / "a_std.tif")  # as a run that was killed between the two leaves it
     begun.clear()
-    assert recognised_states(folder) == {"a.tif": BEGUN_BEFORE, "c.tif": BEGUN_BEFORE, "d.tif": BEGUN_BEFORE}
+    assert recognised_states(folder) == {
+        "a.tif": BEGUN_BEFORE,
+        "c.tif": BEGUN_BEFORE,
+        "d.tif": BEGUN_BEFORE,
+    }
 
 
 def recognised_states(folder: Path) -> dict[str, str]:
@@ -107,14 +115,18 @@ def recognised_states(folder: Path) -> dict[str, str]:
     return {job.source.name: recognised(made)(job) for job in jobs}
 
 
-def test_a_table_that_cannot_be_written_costs_no_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_that_cannot_be_written_costs_no_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder.parent / "out" / REPORT).mkdir(parents=True)
     assert denoise(folder) == 0
     said = capsys.readouterr()
     assert "3 of 3 files done" in said.out and "could not be written" in said.err
 
 
-def test_a_name_that_is_no_text_costs_no_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_name_that_is_no_text_costs_no_file(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     try:
         (folder / "a.tif").rename(folder / "a\udcff.tif")
     except (OSError, UnicodeError):
@@ -123,7 +135,9 @@ def test_a_name_that_is_no_text_costs_no_file(folder: Path, capsys: pytest.Captu
     assert "3 of 3 files done" in capsys.readouterr().out
 
 
-def test_a_log_that_lacks_the_letters_of_a_name_costs_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_lacks_the_letters_of_a_name_costs_no_file(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "a.tif").rename(folder / "细胞.tif")
     log = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")  # stdout into a file, on Windows
     monkeypatch.setattr("sys.stdout", log)
@@ -140,7 +154,9 @@ def test_no_file_is_put_into_a_zarr_image(folder: Path, capsys: pytest.CaptureFi
     assert sorted((folder.parent / "there.zarr").rglob("*")) == before
 
 
-def test_bad_files_are_named_and_the_rest_is_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_files_are_named_and_the_rest_is_done(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "cut.tif").write_bytes((folder / "a.tif").read_bytes()[:300])
     (folder / "text.tif").write_text("no image")
     (folder / "empty.tif").touch()
@@ -178,7 +194,9 @@ def test_shards_do_every_file_once(folder: Path, begun: list[str]) -> None:
 
 
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2"])
-def test_a_wrong_shard_is_refused(shard: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_wrong_shard_is_refused(
+    shard: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert denoise(folder, f"--shard={shard}") == 2
     assert "--shard" in capsys.readouterr().err
 
@@ -200,7 +218,9 @@ def test_zarr_folders_are_images_among_others(folder: Path, begun: list[str]) ->
     assert denoise(folder) == 0
     assert sorted(begun) == ["a", "c", "d", "z"]
     answer = read(folder.parent / "out" / "z.zarr")
-    assert (answer.axes, answer.dtype) == ("ZYX", np.float32) and (np.asarray(answer.pixels) == 1.25).all()
+    assert (answer.axes, answer.dtype) == ("ZYX", np.float32) and (
+        np.asarray(answer.pixels) == 1.25
+    ).all()
     begun.clear()
     assert denoise(folder) == 0 and begun == []
 
@@ -214,13 +234,17 @@ def test_a_disk_without_room_is_said_before_the_fit(
     assert begun == [] and "make room" in rows(folder)["a.tif"]["error"]
 
 
-def test_other_axes_are_not_taken_for_done(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_axes_are_not_taken_for_done(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert denoise(folder) == 0
     assert denoise(folder, "--axes", "YX") == 2
     assert "exists" in capsys.readouterr().err
 
 
-def test_a_file_has_one_row_however_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_has_one_row_however_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("in/a.tif", str(tmp_path / "in" / "a.tif")):
         report(tmp_path, [{"input": name, "output": "out/a.tif", "status": "done"}])

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from napari_dip.cli import main
-from napari_dip.images.files import read, read_provenance, sha256, write
+from napari_dip.files.formats import read, read_provenance, sha256, write
 from napari_dip.images.image import Image
 
 FEW = ["--steps", "2", "--channels", "4", "--device", "cpu", "-q"]
@@ -34,7 +34,9 @@ def mask_file(folder: Path, shape: tuple[int, ...] = (20, 22), rows: int = 3) ->
 
 def test_inpaint_fills_the_mask_and_says_what_it_did(cells: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.tif"
-    assert main(["inpaint", str(cells), "-o", str(out), "--mask", str(mask_file(tmp_path)), *FEW]) == 0
+    assert (
+        main(["inpaint", str(cells), "-o", str(out), "--mask", str(mask_file(tmp_path)), *FEW]) == 0
+    )
     answer, source = read(out), np.asarray(read(cells).pixels)
     assert np.array_equal(np.asarray(answer.pixels)[3:], source[3:])
     assert not np.array_equal(np.asarray(answer.pixels)[:3], source[:3])
@@ -43,7 +45,10 @@ def test_inpaint_fills_the_mask_and_says_what_it_did(cells: Path, tmp_path: Path
     assert made["source"] == {"name": "cells.tif", "sha256": sha256(cells)}
     again = tmp_path / "again.tif"
     mask = str(tmp_path / "mask.png")
-    assert main(["inpaint", str(cells), "-o", str(again), "--mask", mask, "--denoise-known", *FEW]) == 0
+    assert (
+        main(["inpaint", str(cells), "-o", str(again), "--mask", mask, "--denoise-known", *FEW])
+        == 0
+    )
     assert not np.array_equal(np.asarray(read(again).pixels)[3:], source[3:])
 
 
@@ -55,9 +60,22 @@ def test_inpaint_finds_nan_by_itself(tmp_path: Path) -> None:
     assert np.isfinite(np.asarray(read(tmp_path / "b.tif").pixels)).all()
 
 
-def test_upscale_divides_the_scale(cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_upscale_divides_the_scale(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out.tif"
-    call = ["upscale", str(cells), "-o", str(out), "--factor", "2", "--down", "binning", "--json", *SMALL]
+    call = [
+        "upscale",
+        str(cells),
+        "-o",
+        str(out),
+        "--factor",
+        "2",
+        "--down",
+        "binning",
+        "--json",
+        *SMALL,
+    ]
     assert main(call) == 0
     answer = read(out)
     assert answer.shape == (40, 44)
@@ -72,7 +90,10 @@ def test_guided_takes_a_guide_and_a_folder_of_images(cells: Path, tmp_path: Path
     folder.mkdir()
     for name in ("a.tif", "b.tif"):
         (folder / name).write_bytes(cells.read_bytes())
-    assert main(["guided", str(folder), "-o", str(tmp_path / "out"), "--guide", str(cells), *SMALL]) == 0
+    assert (
+        main(["guided", str(folder), "-o", str(tmp_path / "out"), "--guide", str(cells), *SMALL])
+        == 0
+    )
     assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == ["a.tif", "b.tif"]
     assert read_provenance(tmp_path / "out" / "a.tif")["task"] == "guided"
 
@@ -99,7 +120,22 @@ def test_invert_cuts_the_network_at_the_layer(cells: Path, script: Path, tmp_pat
     assert torch.equal(cut(net, "1.0")(x), torch.relu(cut(net, "0")(x)))
     assert torch.equal(cut(net, "")(x), net(x))
     out = tmp_path / "out.tif"
-    assert main(["invert", str(cells), "-o", str(out), "--module", str(script), "--layer", "1.1", *SMALL]) == 0
+    assert (
+        main(
+            [
+                "invert",
+                str(cells),
+                "-o",
+                str(out),
+                "--module",
+                str(script),
+                "--layer",
+                "1.1",
+                *SMALL,
+            ]
+        )
+        == 0
+    )
     assert read(out).shape == (20, 22)
 
 
@@ -108,7 +144,11 @@ def test_bad_calls_are_refused_before_any_work(
 ) -> None:
     out = ["-o", str(tmp_path / "out.tif"), *FEW]
     other, empty, full = tmp_path / "other.png", tmp_path / "empty.png", tmp_path / "full.png"
-    for path, mask in ((other, np.ones((5, 6))), (empty, np.zeros((20, 22))), (full, np.ones((20, 22)))):
+    for path, mask in (
+        (other, np.ones((5, 6))),
+        (empty, np.zeros((20, 22))),
+        (full, np.ones((20, 22))),
+    ):
         write(path, Image(mask.astype(np.uint8)))
     torch.save(nn.Conv2d(1, 1, 1), tmp_path / "pickle.pt")
     for words, call in (
@@ -119,14 +159,20 @@ def test_bad_calls_are_refused_before_any_work(
         ("--factor", ["upscale", str(cells), "--factor", "0"]),
         ("--factor", ["upscale", str(cells), "--factor", "5"]),
         ("--factor", ["upscale", str(cells), "--factor", "2.5"]),
-        ("See `napari-dip upscale --help`", ["upscale", str(cells), "--factor", "2", "--patience", "0"]),
+        (
+            "See `napari-dip upscale --help`",
+            ["upscale", str(cells), "--factor", "2", "--patience", "0"],
+        ),
         ("option: --restarts", ["upscale", str(cells), "--factor", "2", "--restarts", "2"]),
         ("guide has the shape (5, 6)", ["guided", str(cells), "--guide", str(other)]),
         (
             "no layer 'conv'; there are 0, 1, 1.0, 1.1, 2",
             ["invert", str(cells), "--module", str(script), "--layer", "conv"],
         ),
-        ("lies inside a Wrapped", ["invert", str(cells), "--module", str(script), "--layer", "2.inside"]),
+        (
+            "lies inside a Wrapped",
+            ["invert", str(cells), "--module", str(script), "--layer", "2.inside"],
+        ),
         ("nor a TorchScript file", ["invert", str(cells), "--module", str(tmp_path / "pickle.pt")]),
         ("is no file nowhere.pt", ["invert", str(cells), "--module", "nowhere.pt"]),
     ):

@@ -12,9 +12,10 @@ import torch
 from torch import nn
 
 from napari_dip import Image, denoise, inpaint, iter_inpaint, last, read, write
-from napari_dip.batch.task import Task, ordered
+from napari_dip.batch.dask.task_json import task_to_json
+from napari_dip.batch.task import Task
 from napari_dip.cli import main
-from napari_dip.images.files import read_provenance
+from napari_dip.files.formats import read_provenance
 from napari_dip.settings import DIP, Inpaint
 
 FEW = ["--steps", "2", "--channels", "4", "--scales", "2", "--device", "cpu", "--json"]
@@ -48,19 +49,28 @@ VERBS = [
 def test_workers_restore_as_one_process_does(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    distributed = pytest.importorskip("distributed", reason="the extra distributed is not installed")
+    distributed = pytest.importorskip(
+        "distributed", reason="the extra distributed is not installed"
+    )
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)  # it would hold for this process, too
+    monkeypatch.setattr(
+        torch, "set_num_threads", lambda _: None
+    )  # it would hold for this process, too
     sent = []
 
     def as_it_travels(task: Task) -> dict[str, Any]:
-        sent.append(json.loads(json.dumps(ordered(task))))
+        sent.append(json.loads(json.dumps(task_to_json(task))))
         return sent[-1]
 
-    monkeypatch.setattr("napari_dip.batch.cluster.ordered", as_it_travels)
-    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local:
+    monkeypatch.setattr("napari_dip.batch.dask.cluster.task_to_json", as_it_travels)
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as local:
         for verb, words in VERBS:
-            assert call(folder, capsys, verb, *words, "--scheduler", local.scheduler_address) == ["done"] * 2
+            assert (
+                call(folder, capsys, verb, *words, "--scheduler", local.scheduler_address)
+                == ["done"] * 2
+            )
     assert [order["restoration"]["verb"] for order in sent] == [verb for verb, _ in VERBS]
     assert sent[0]["restoration"]["mask"] == str(folder / "mask.png"), "a path that holds elsewhere"
     for verb, words in VERBS:
@@ -80,10 +90,18 @@ def call(folder: Path, capsys: pytest.CaptureFixture[str], verb: str, *words: st
 @pytest.mark.parametrize(
     ("verb", "words", "others"),
     [
-        ("inpaint", ["--mask", "mask.png"], [["--mask", "other.png"], ["--mask", "mask.png", "--denoise-known"]]),
+        (
+            "inpaint",
+            ["--mask", "mask.png"],
+            [["--mask", "other.png"], ["--mask", "mask.png", "--denoise-known"]],
+        ),
         ("upscale", ["--factor", "2"], [["--factor", "3"], ["--factor", "2", "--down", "binning"]]),
         ("guided", ["--guide", "guide.tif"], [["--guide", "mask.png"]]),
-        ("invert", ["--module", "net.pt"], [["--module", "other.pt"], ["--module", "net.pt", "--layer", "0"]]),
+        (
+            "invert",
+            ["--module", "net.pt"],
+            [["--module", "other.pt"], ["--module", "net.pt", "--layer", "0"]],
+        ),
     ],
 )
 def test_a_run_goes_on_where_it_stopped(
@@ -103,29 +121,49 @@ def test_a_run_goes_on_where_it_stopped(
     assert call(folder, capsys, verb, *others[0], "--overwrite") == ["done", "done"]
 
 
-def test_a_mask_that_was_edited_is_another_mask(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mask_that_was_edited_is_another_mask(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ("--mask", str(folder / "mask.png"))
     call(folder, capsys, "inpaint", *words)
     (folder / "mask.png").rename(folder / "moved.png")
-    assert call(folder, capsys, "inpaint", "--mask", str(folder / "moved.png")) == ["done before", "done before"]
+    assert call(folder, capsys, "inpaint", "--mask", str(folder / "moved.png")) == [
+        "done before",
+        "done before",
+    ]
     (folder / "mask.png").write_bytes((folder / "other.png").read_bytes())
     assert "exists" in call(folder, capsys, "inpaint", *words)
 
 
-def test_a_rehearsal_knows_how_large_an_enlarged_image_gets(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["upscale", str(folder / "in"), "-o", str(folder / "out"), "--factor", "2", "--dry-run", *FEW]
+def test_a_rehearsal_knows_how_large_an_enlarged_image_gets(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "upscale",
+        str(folder / "in"),
+        "-o",
+        str(folder / "out"),
+        "--factor",
+        "2",
+        "--dry-run",
+        *FEW,
+    ]
     assert main(words) == 0
     assert json.loads(capsys.readouterr().out)["bytes"] == 2 * 40 * 44 * 4
     assert not (folder / "out").exists()
 
 
-def test_images_without_gaps_are_copied_and_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_images_without_gaps_are_copied_and_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     pixels = RNG.random((20, 22)).astype(np.float32)
     pixels[4, 5] = np.nan
     write(folder / "in" / "c.tif", Image(pixels))
     code = main(["inpaint", str(folder / "in"), "-o", str(folder / "out"), *FEW])
     said = capsys.readouterr()
-    assert code == 0 and said.err.count("No missing pixel was found; the image is left as it is.") == 2
+    assert (
+        code == 0 and said.err.count("No missing pixel was found; the image is left as it is.") == 2
+    )
     assert said.err.count("left as it is, ") == 2
     assert np.array_equal(read(folder / "out" / "a.tif"), read(folder / "in" / "a.tif"))
     assert np.isfinite(np.asarray(read(folder / "out" / "c.tif"))).all()
@@ -140,14 +178,18 @@ def stack_with_a_lost_frame() -> np.ndarray:
 
 def test_a_frame_without_any_number_costs_no_other_frame() -> None:
     stack = stack_with_a_lost_frame()
-    answer, std = denoise(stack, DIP(steps=4, channels=4, crop=16), axes="TYX", device="cpu", return_std=True)
+    answer, std = denoise(
+        stack, DIP(steps=4, channels=4, crop=16), axes="TYX", device="cpu", return_std=True
+    )
     for image in (answer, std):
         assert np.isnan(image[1]).all() and np.isfinite(image[[0, 2]]).all()
     assert not np.array_equal(answer[0], stack[0])
     alone = denoise(stack[[0, 2]], DIP(steps=4, channels=4, crop=16), axes="TYX", device="cpu")
     assert np.array_equal(answer[[0, 2]], alone)
     stack[2, 3:5, 3:5] = np.nan
-    final = last(iter_inpaint(stack, how=Inpaint(steps=3, channels=4, crop=16), axes="TYX", device="cpu"))
+    final = last(
+        iter_inpaint(stack, how=Inpaint(steps=3, channels=4, crop=16), axes="TYX", device="cpu")
+    )
     filled = np.asarray(final.image)
     assert np.isnan(filled[1]).all() and np.isfinite(filled[[0, 2]]).all()
     assert np.array_equal(filled[0], stack[0])
@@ -157,7 +199,15 @@ def test_a_frame_without_any_number_costs_no_other_frame() -> None:
 
 def test_what_is_left_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder / "stack.tif", Image(stack_with_a_lost_frame(), "TYX"))
-    words = ["denoise", str(folder / "stack.tif"), "-o", str(folder / "out.tif"), "--crop", "16", *FEW]
+    words = [
+        "denoise",
+        str(folder / "stack.tif"),
+        "-o",
+        str(folder / "out.tif"),
+        "--crop",
+        "16",
+        *FEW,
+    ]
     assert main(words) == 0
     assert "Planes left as they are, no pixel of theirs being finite: 1." in capsys.readouterr().err
 

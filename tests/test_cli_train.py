@@ -60,11 +60,30 @@ def test_train_then_denoise_then_info(folder: Path, capsys: pytest.CaptureFixtur
     ]
     assert main(words) == 0
     result = json.loads(capsys.readouterr().out)
-    assert result["status"] == "done" and result["steps"] == 4 and result["settings"]["method"] == "iddp"
+    assert (
+        result["status"] == "done"
+        and result["steps"] == 4
+        and result["settings"]["method"] == "iddp"
+    )
     assert load_model(model).description == "a test"
-    assert [p.name for p in model.parent.iterdir()] == ["m.safetensors"], "no checkpoint is left of a whole run"
+    assert [p.name for p in model.parent.iterdir()] == ["m.safetensors"], (
+        "no checkpoint is left of a whole run"
+    )
     out = folder / "out.tif"
-    assert main(["denoise", str(folder / "raw" / "0.tif"), "-o", str(out), "--model", str(model), "--quiet"]) == 0
+    assert (
+        main(
+            [
+                "denoise",
+                str(folder / "raw" / "0.tif"),
+                "-o",
+                str(out),
+                "--model",
+                str(model),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
     answer = read(out)
     assert answer.scale == (0.1, 0.1) and answer.provenance["model"]["description"] == "a test"
     capsys.readouterr()
@@ -86,11 +105,23 @@ def test_wrong_calls_are_wrong_usage(folder: Path, capsys: pytest.CaptureFixture
         (["train", raw, "-o", model, "--targets", raw], "takes no targets"),
         (["train", raw, "-o", model, "--method", "n2n", "--targets", raw], "its own target"),
         (["train", raw, "-o", model, "--alpha", "-1"], "alpha"),
-        (["train", raw, "-o", model, "--checkpoint-every", "nan"], "--checkpoint-every is nan; give seconds"),
-        (["train", raw, "-o", model, "--checkpoint-every", "-1"], "--checkpoint-every is -1; give seconds"),
+        (
+            ["train", raw, "-o", model, "--checkpoint-every", "nan"],
+            "--checkpoint-every is nan; give seconds",
+        ),
+        (
+            ["train", raw, "-o", model, "--checkpoint-every", "-1"],
+            "--checkpoint-every is -1; give seconds",
+        ),
         (["train", raw, "-o", model, "--gamma", "1"], "gamma"),
-        (["denoise", raw, "-o", str(folder / "o"), "--model", str(folder / "taken.safetensors")], "no model"),
-        (["denoise", raw, "-o", str(folder / "o"), "--model", model, "--steps", "3"], "its own settings"),
+        (
+            ["denoise", raw, "-o", str(folder / "o"), "--model", str(folder / "taken.safetensors")],
+            "no model",
+        ),
+        (
+            ["denoise", raw, "-o", str(folder / "o"), "--model", model, "--steps", "3"],
+            "its own settings",
+        ),
     ):
         assert main(words) == 2, words
         assert said in capsys.readouterr().err, words
@@ -100,7 +131,9 @@ def test_wrong_calls_are_wrong_usage(folder: Path, capsys: pytest.CaptureFixture
 def start(words: list[str]) -> subprocess.Popen[bytes]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "napari_dip", *words]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
@@ -121,7 +154,9 @@ def test_ctrl_c_stops_and_keeps(folder: Path, monkeypatch: pytest.MonkeyPatch, c
     assert "--resume" in capsys.readouterr().out
     assert load_model(model).training["steps"] == 3
     assert (folder / "m.checkpoint.safetensors").exists()
-    assert main(["train", str(folder / "raw"), "-o", str(model), "--steps", "150", *QUICK]) == 2, "it asks first"
+    assert main(["train", str(folder / "raw"), "-o", str(model), "--steps", "150", *QUICK]) == 2, (
+        "it asks first"
+    )
 
 
 def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_run(folder: Path) -> None:
@@ -140,7 +175,9 @@ def test_a_killed_training_goes_on_to_the_weights_of_an_unbroken_run(folder: Pat
     assert not checkpoint.exists()
 
 
-def test_a_model_that_could_not_be_saved_is_saved_by_resume(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_could_not_be_saved_is_saved_by_resume(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = folder / "m.safetensors"
     words = ["train", str(folder / "raw"), "-o", str(model), "--steps", "3", *QUICK]
 
@@ -148,7 +185,7 @@ def test_a_model_that_could_not_be_saved_is_saved_by_resume(folder: Path, monkey
         raise OSError("No space left on device")
 
     with monkeypatch.context() as broken:
-        broken.setattr("napari_dip.model.Model.save", full)
+        broken.setattr("napari_dip.models.model.Model.save", full)
         assert main(words) == 1
     assert not model.exists()
     assert main([*words, "--resume"]) == 0
@@ -157,8 +194,23 @@ def test_a_model_that_could_not_be_saved_is_saved_by_resume(folder: Path, monkey
 
 
 def test_a_choice_of_numbers_is_taken_from_the_command_line(tmp_path: Path) -> None:
-    write(tmp_path / "a.tif", Image(np.random.default_rng(0).poisson(20, (40, 40)).astype(np.uint8), "YX"))
-    words = ["train", str(tmp_path / "a.tif"), "-o", str(tmp_path / "m.safetensors"), "--steps", "2", "--channels", "4"]
-    assert main([*words, "--crop", "16", "--filter-channels", "4", "--orientations", "4", "--quiet"]) == 0
+    write(
+        tmp_path / "a.tif",
+        Image(np.random.default_rng(0).poisson(20, (40, 40)).astype(np.uint8), "YX"),
+    )
+    words = [
+        "train",
+        str(tmp_path / "a.tif"),
+        "-o",
+        str(tmp_path / "m.safetensors"),
+        "--steps",
+        "2",
+        "--channels",
+        "4",
+    ]
+    assert (
+        main([*words, "--crop", "16", "--filter-channels", "4", "--orientations", "4", "--quiet"])
+        == 0
+    )
     assert load_model(tmp_path / "m.safetensors").settings.orientations == 4
     assert main([*words, "--orientations", "3", "--overwrite"]) == 2

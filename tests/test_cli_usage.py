@@ -15,7 +15,9 @@ from napari_dip.cli import main
 from napari_dip.cli.commands import build, settings_of
 from napari_dip.settings import DIP, METHODS, Knob, Settings, knobs
 
-HEAVY = "[m for m in ('torch', 'napari', 'qtpy', 'PyQt6', 'PySide6', 'magicgui') if m in sys.modules]"
+HEAVY = (
+    "[m for m in ('torch', 'napari', 'qtpy', 'PyQt6', 'PySide6', 'magicgui') if m in sys.modules]"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +74,9 @@ def test_wrong_usage_is_2_with_one_sentence_before_any_work(
     for name in ("folder", "empty"):
         Path(name).mkdir()
     Path("notes.txt").write_text("x")
-    monkeypatch.setattr("napari_dip.api.iter_denoise", lambda *_, **__: pytest.fail("work was started"))
+    monkeypatch.setattr(
+        "napari_dip.api.iter_denoise", lambda *_, **__: pytest.fail("work was started")
+    )
     before = leftovers(tmp_path)
     assert main(["denoise", *words]) == 2
     captured = capsys.readouterr()
@@ -89,7 +93,9 @@ def test_no_words_at_all_show_the_verbs(capsys: pytest.CaptureFixture[str]) -> N
     assert shown.err == ""
 
 
-def test_the_demo_refuses_a_device_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_demo_refuses_a_device_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["demo", "-o", str(tmp_path / "demo"), "--device", "cuda:99"]) == 2
     assert "'cuda:99' was asked for" in capsys.readouterr().err
     assert leftovers(tmp_path) == []
@@ -98,7 +104,9 @@ def test_the_demo_refuses_a_device_that_is_not_there(tmp_path: Path, capsys: pyt
 def test_a_place_that_must_not_be_written_is_refused(
     noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("napari_dip.batch.checks.os.access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr(
+        "napari_dip.batch.checks.os.access", lambda *_: False
+    )  # root may write everywhere
     assert main(["denoise", str(noisy), "-o", str(tmp_path / "deep" / "er" / "o.tif")]) == 2
     assert "No file can be written in" in capsys.readouterr().err
 
@@ -106,13 +114,17 @@ def test_a_place_that_must_not_be_written_is_refused(
 def flags_of(method: type[Settings], monkeypatch: pytest.MonkeyPatch, words: list[str]) -> Settings:
     """The settings that a command line leads to."""
     seen: list[Settings] = []
-    monkeypatch.setattr("napari_dip.cli.denoise.run", lambda inputs, out, task, *_: seen.append(task.settings) or 0)
+    monkeypatch.setattr(
+        "napari_dip.cli.denoise.run", lambda inputs, out, task, *_: seen.append(task.settings) or 0
+    )
     assert main(["denoise", "x.tif", "-o", "y.tif", "--method", method.method, *words]) == 0
     return seen[0]
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
-def test_an_empty_command_line_gives_the_defaults(method: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_command_line_gives_the_defaults(
+    method: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert flags_of(method, monkeypatch, []) == method()
 
 
@@ -123,14 +135,20 @@ def test_an_empty_command_line_gives_the_defaults(method: type[Settings], monkey
 )
 def test_every_knob_is_a_flag_with_its_default_and_help(method: type[Settings], knob: Knob) -> None:
     verb = build(["denoise", "--method", method.method])["denoise"]
-    flags = {name: argument for argument in verb.assemble_argument_collection() for name in argument.names}
+    flags = {
+        name: argument
+        for argument in verb.assemble_argument_collection()
+        for name in argument.names
+    }
     flag = flags["--" + knob.name.replace("_", "-")]
     assert flag.parameter.help == knob.help
     assert flag.field_info.default == knob.default
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=list(METHODS))
-def test_a_preset_is_the_base_and_a_flag_wins(method: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preset_is_the_base_and_a_flag_wins(
+    method: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in method.presets:
         assert flags_of(method, monkeypatch, ["--preset", name]) == method.preset(name)
         given = flags_of(method, monkeypatch, ["--preset", name, "--seed", "7"])
@@ -145,16 +163,34 @@ def test_a_flag_that_equals_the_class_default_still_beats_the_preset() -> None:
 
 
 def fresh(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
 
 
-@pytest.mark.parametrize("words", [["--help"], ["denoise", "--help"], ["denoise", "no.tif", "-o", "x.tif"]])
+@pytest.mark.parametrize(
+    "words", [["--help"], ["denoise", "--help"], ["denoise", "no.tif", "-o", "x.tif"]]
+)
 def test_help_and_wrong_calls_load_no_torch(words: list[str]) -> None:
-    done = fresh(f"import sys; from napari_dip.cli import main; main({words!r}); sys.exit(str({HEAVY}))")
+    done = fresh(
+        f"import sys; from napari_dip.cli import main; main({words!r}); sys.exit(str({HEAVY}))"
+    )
     assert done.stderr.strip().endswith("[]")
 
 
-VERBS = ("demo", "denoise", "train", "export", "inpaint", "upscale", "guided", "invert", "score", "info", "doctor")
+VERBS = (
+    "demo",
+    "denoise",
+    "train",
+    "export",
+    "inpaint",
+    "upscale",
+    "guided",
+    "invert",
+    "score",
+    "info",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -164,10 +200,23 @@ def test_the_flags_stand_in_groups(verb: str) -> None:
     page = io.StringIO()
     app.help_print([verb], console=Console(width=100, file=page))
     found = [line.strip("╭─╮ ") for line in page.getvalue().splitlines() if line.startswith("╭─")]
-    kinds = ("Input and output", "How to work", "Settings of", "Many files, many machines", "What is said")
-    ranks = [next((i for i, kind in enumerate(kinds) if title.startswith(kind)), title) for title in found]
+    kinds = (
+        "Input and output",
+        "How to work",
+        "Settings of",
+        "Many files, many machines",
+        "What is said",
+    )
+    ranks = [
+        next((i for i, kind in enumerate(kinds) if title.startswith(kind)), title)
+        for title in found
+    ]
     assert ranks and ranks == sorted(set(ranks))
-    groups = {name: flag.parameter.group for flag in app[verb].assemble_argument_collection() for name in flag.names}
+    groups = {
+        name: flag.parameter.group
+        for flag in app[verb].assemble_argument_collection()
+        for name in flag.names
+    }
     for name, kind in (("--out", 0), ("--device", 1), ("--shard", 3), ("--json", 4)):
         assert [group.name for group in groups.get(name, ())] in ([kinds[kind]], [])
 

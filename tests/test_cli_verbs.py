@@ -11,11 +11,11 @@ import pytest
 from cli_help import FEW, leftovers, quick, save
 
 from napari_dip.cli import main
+from napari_dip.cli.output import minutes
 from napari_dip.cli.picture import draw, figure_of, labels_of
 from napari_dip.cli.progress import Bar, Lines
-from napari_dip.cli.talk import minutes
 from napari_dip.errors import DenoiseError
-from napari_dip.images.files import read, write
+from napari_dip.files.formats import read, write
 from napari_dip.images.image import Image
 from napari_dip.settings import DIP
 
@@ -28,7 +28,9 @@ def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
 
 
-def test_score_says_the_range_and_where_it_comes_from(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_score_says_the_range_and_where_it_comes_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clean = save(tmp_path / "clean.tif", dtype="uint8")
     restored = tmp_path / "restored.tif"
     write(restored, Image(np.asarray(read(clean).pixels).astype("float32") + 2))
@@ -44,7 +46,9 @@ def test_score_says_the_range_and_where_it_comes_from(tmp_path: Path, capsys: py
     assert matched is None or matched > 100, "an offset is undone by --affine; infinite is null"
 
 
-def test_score_refuses_what_it_can_not_judge(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_score_refuses_what_it_can_not_judge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     clean = save(tmp_path / "clean.tif", dtype="float32")
     other = save(tmp_path / "other.tif", (9, 9))
     broken = tmp_path / "broken.tif"
@@ -57,7 +61,9 @@ def test_score_refuses_what_it_can_not_judge(tmp_path: Path, capsys: pytest.Capt
     assert main(["score", str(clean), str(clean), "--data-range", "0"]) == 2
 
 
-def test_info_shows_what_the_file_holds_and_what_made_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_info_shows_what_the_file_holds_and_what_made_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     about = {"axes": "ZYX", "scale": (0.3, 0.1, 0.1), "units": ("um", "um", "um")}
     path = tmp_path / "a.tif"
     made_by = {"settings": {"seed": 3}, "note": "a\x1b[31mb"}
@@ -66,7 +72,15 @@ def test_info_shows_what_the_file_holds_and_what_made_it(tmp_path: Path, capsys:
     text = capsys.readouterr().out
     assert "ZYX" in text and "2 x 3 x 4" in text and "Z 0.3 um" in text and "seed: 3" in text
     blank = tmp_path / "b.tif"
-    write(blank, Image(np.zeros((2, 3, 4), np.float32), axes="TYX", scale=(1, 0.1, 0.1), units=("pixel", "um", "um")))
+    write(
+        blank,
+        Image(
+            np.zeros((2, 3, 4), np.float32),
+            axes="TYX",
+            scale=(1, 0.1, 0.1),
+            units=("pixel", "um", "um"),
+        ),
+    )
     assert main(["info", str(blank)]) == 0
     assert "T not given, Y 0.1 um" in capsys.readouterr().out
     assert "\x1b" not in text, "control codes out of a file must not reach the terminal"
@@ -83,14 +97,17 @@ def test_an_image_too_large_to_be_read_is_told_in_a_sentence(
     def too_large(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("napari_dip.images.files.read", too_large)
+    monkeypatch.setattr("napari_dip.files.formats.read", too_large)
     assert main(["info", "a.tif"]) == 1
     assert capsys.readouterr().err.startswith("napari-dip: The computer ran out of memory;")
 
 
 @pytest.mark.parametrize(
     ("intercept", "words"),
-    [(-3.25, "variance = 2.5 * intensity - 3.25, as fitted\n"), (9.0, "intensity + 9, as fitted, a read noise of 3\n")],
+    [
+        (-3.25, "variance = 2.5 * intensity - 3.25, as fitted\n"),
+        (9.0, "intensity + 9, as fitted, a read noise of 3\n"),
+    ],
 )
 def test_info_says_the_noise_as_the_line_that_it_is(
     intercept: float, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -98,7 +115,9 @@ def test_info_says_the_noise_as_the_line_that_it_is(
     path = tmp_path / "a.tif"
     noise = {"gain": 2.5, "variance": intercept}
     for record in (noise, [noise, None, noise], "nonsense"):
-        write(path, Image(np.zeros((3, 4), np.float32), provenance={"noise": record}), overwrite=True)
+        write(
+            path, Image(np.zeros((3, 4), np.float32), provenance={"noise": record}), overwrite=True
+        )
         assert main(["info", str(path)]) == 0
         text = capsys.readouterr().out
         assert (words.strip() in text) == (record != "nonsense") and "variance: -" not in text
@@ -109,7 +128,13 @@ def test_demo_writes_the_image_and_the_picture_and_says_the_figures(
 ) -> None:
     assert main(["demo", "--out", str(tmp_path / "demo"), "--json", *FEW]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert {"psnr_noisy", "psnr_denoised", "ssim_noisy", "ssim_denoised", "seconds"} <= record.keys()
+    assert {
+        "psnr_noisy",
+        "psnr_denoised",
+        "ssim_noisy",
+        "ssim_denoised",
+        "seconds",
+    } <= record.keys()
     assert 15 < record["psnr_noisy"] < 30 and 0 < record["ssim_noisy"] < 1
     assert leftovers(tmp_path / "demo") == ["fish_denoised.png", "fish_denoised.tif"]
     assert read(tmp_path / "demo" / "fish_denoised.tif").shape == (512, 512)
@@ -119,7 +144,9 @@ def test_demo_writes_the_image_and_the_picture_and_says_the_figures(
     assert main(["demo", "--out", str(tmp_path / "file")]) == 2
 
 
-def test_doctor_says_why_cuda_is_not_used(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_says_why_cuda_is_not_used(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.undo()  # the speed test is a real fit
     for name, value in (("SIZE", 32), ("WARM", 1), ("TIMED", 2)):
         monkeypatch.setattr(f"napari_dip.cli.doctor.{name}", value)
@@ -148,7 +175,9 @@ def test_the_picture_takes_losses_of_any_sign_and_gaps(preset: str, tmp_path: Pa
     plane = Image(np.random.default_rng(0).random((8, 8)))
     images = dict.fromkeys(("noisy", "denoised", "clean"), plane)
     curve = [(step, -1.5 + step / 20, 0.013 if step % 10 == 1 else None) for step in range(1, 60)]
-    figure = figure_of(images, dict.fromkeys(images, ""), curve, 41, 1.0, labels_of(DIP.preset(preset)))
+    figure = figure_of(
+        images, dict.fromkeys(images, ""), curve, 41, 1.0, labels_of(DIP.preset(preset))
+    )
     *_, below, right = figure.axes
     assert len(below.lines[0].get_ydata()) == 59 and min(below.lines[0].get_ydata()) < 0
     assert list(right.lines[0].get_xdata()) == [1, 11, 21, 31, 41, 51]
@@ -158,7 +187,9 @@ def test_the_picture_takes_losses_of_any_sign_and_gaps(preset: str, tmp_path: Pa
     assert leftovers(tmp_path) == ["a.png"]
 
 
-def test_progress_has_rate_and_time_left(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_has_rate_and_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     clock = iter(range(100))
     monkeypatch.setattr("napari_dip.cli.progress.time.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr("napari_dip.cli.progress.LINE_EVERY", 0.0)
@@ -187,7 +218,8 @@ def test_the_bar_shows_and_goes_on_an_error(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (61, "1:01"), (3725, "1:02:05"), (-3, "0:00")]
+    ("seconds", "text"),
+    [(0.4, "0:00"), (59.6, "1:00"), (61, "1:01"), (3725, "1:02:05"), (-3, "0:00")],
 )
 def test_durations_read_as_on_a_clock(seconds: float, text: str) -> None:
     assert minutes(seconds) == text

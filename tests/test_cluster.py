@@ -17,11 +17,12 @@ from cli_help import save
 
 pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
-from napari_dip.batch import worker
-from napari_dip.batch.cluster import cluster, places, spread
-from napari_dip.batch.plan import Job
-from napari_dip.batch.task import Task, ordered, task_of
-from napari_dip.batch.work import Outcome
+from napari_dip.batch.dask import worker
+from napari_dip.batch.dask.cluster import cluster, places, spread
+from napari_dip.batch.dask.task_json import task_from_json, task_to_json
+from napari_dip.batch.jobs import Job
+from napari_dip.batch.one_file import Outcome
+from napari_dip.batch.task import Task
 from napari_dip.cli import main
 from napari_dip.errors import UsageError
 from napari_dip.settings import DIP, PatchDIP
@@ -46,7 +47,7 @@ def test_what_dask_lacks_is_named(monkeypatch: pytest.MonkeyPatch, module: str, 
     def missing(name: str) -> None:
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
-    monkeypatch.setattr("napari_dip.batch.cluster.import_module", missing)
+    monkeypatch.setattr("napari_dip.batch.dask.cluster.import_module", missing)
     with pytest.raises(UsageError, match=words), cluster(2, None):
         pass
 
@@ -54,10 +55,15 @@ def test_what_dask_lacks_is_named(monkeypatch: pytest.MonkeyPatch, module: str, 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
 def test_the_same_bytes_though_a_worker_is_killed(folder: Path) -> None:
     threads = torch.get_num_threads()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     torch.set_num_threads(max(1, cores // 2))  # as many as each of two workers has
     try:
-        assert main(["denoise", str(folder / "in"), "-o", str(folder / "alone"), *FLAGS, "--quiet"]) == 1
+        assert (
+            main(["denoise", str(folder / "in"), "-o", str(folder / "alone"), *FLAGS, "--quiet"])
+            == 1
+        )
     finally:
         torch.set_num_threads(threads)
     names = sorted((folder / "in").iterdir())
@@ -82,14 +88,26 @@ def test_the_same_bytes_though_a_worker_is_killed(folder: Path) -> None:
     assert [ended[n]["status"] for n in range(7)] == ["done"] * 6 + ["failed"]
     assert "not a TIFF" in str(ended[6]["error"]) and shares
     for name in names[:-1]:
-        assert (folder / "spread" / name.name).read_bytes() == (folder / "alone" / name.name).read_bytes()
+        assert (folder / "spread" / name.name).read_bytes() == (
+            folder / "alone" / name.name
+        ).read_bytes()
     assert not list((folder / "spread").glob(".*")), "nothing half-written is left"
 
 
 def test_a_folder_on_a_worker_by_the_command_line(
     folder: Path, capsys: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
-    words = ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--steps", "3", "--channels", "4", "--quiet"]
+    words = [
+        "denoise",
+        str(folder / "in"),
+        "-o",
+        str(folder / "out"),
+        "--steps",
+        "3",
+        "--channels",
+        "4",
+        "--quiet",
+    ]
     with socket.socket() as taken:
         with suppress(OSError):  # then another program has it
             taken.bind(("", 8787))
@@ -98,19 +116,38 @@ def test_a_folder_on_a_worker_by_the_command_line(
     said = capsys.readouterr()
     assert "8787" not in said.err and "1 worker" not in said.err and not recwarn.list
     record = json.loads(said.out.splitlines()[-1])
-    assert [Path(row["input"]).name for row in record["files"]] == [*(f"{n}.tif" for n in range(6)), "text.tif"]
+    assert [Path(row["input"]).name for row in record["files"]] == [
+        *(f"{n}.tif" for n in range(6)),
+        "text.tif",
+    ]
     assert [row["status"] for row in record["files"]] == ["done"] * 6 + ["failed"]
     assert (folder / "out" / "napari-dip-report.csv").read_text().count("done") == 6
     (folder / "in" / "text.tif").unlink()
-    assert main([*words, "--workers", "1"]) == 0, "nothing is left to do, and no process is started for it"
+    assert main([*words, "--workers", "1"]) == 0, (
+        "nothing is left to do, and no process is started for it"
+    )
     assert "0 of 6 files done, 6 done before, 0 failed." in capsys.readouterr().out
 
 
-def test_the_workers_of_a_scheduler_do_a_folder_and_what_a_lost_one_wrote_is_taken(folder: Path) -> None:
+def test_the_workers_of_a_scheduler_do_a_folder_and_what_a_lost_one_wrote_is_taken(
+    folder: Path,
+) -> None:
     from distributed import LocalCluster
 
-    words = ["denoise", str(folder / "in"), "-o", str(folder / "out"), "--steps", "3", "--channels", "4", "--quiet"]
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local:  # type: ignore[no-untyped-call]
+    words = [
+        "denoise",
+        str(folder / "in"),
+        "-o",
+        str(folder / "out"),
+        "--steps",
+        "3",
+        "--channels",
+        "4",
+        "--quiet",
+    ]
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as local:  # type: ignore[no-untyped-call]
         assert main([*words, "--scheduler", local.scheduler_address]) == 1
         before = (folder / "out" / "0.tif").stat().st_mtime_ns
         jobs = [Job(folder / "in" / "0.tif", folder / "out" / "0.tif")]
@@ -147,7 +184,7 @@ def test_a_missing_extra_is_one_sentence(
 def test_a_task_travels_as_plain_values() -> None:
     for how in (DIP(seed=4), PatchDIP(seed=4)):
         task = Task(how, "cpu", "ZYX", "same", overwrite=True)
-        assert task_of(json.loads(json.dumps(ordered(task)))) == task
+        assert task_from_json(json.loads(json.dumps(task_to_json(task)))) == task
 
 
 def test_workers_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +197,10 @@ def test_workers_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     assert worker._share_of_machine("cpu", 1, 16, 0) == "cpu" and seen[-1] == 1
     assert worker._share_of_machine("cpu", 1, 2, 3) == "cpu" and seen[-1] == 3  # a user's own word
     workers = {"tcp://a:1": {"host": "a", "name": 0}, "tcp://b:2": {"host": "b", "name": "x"}}
-    assert places({**workers, "tcp://a:3": {"host": "a", "name": 1}}) == {"a": ["0", "1"], "b": ["x"]}
+    assert places({**workers, "tcp://a:3": {"host": "a", "name": 1}}) == {
+        "a": ["0", "1"],
+        "b": ["x"],
+    }
 
 
 def test_ctrl_c_leaves_the_rest_to_the_next_run(
@@ -174,16 +214,24 @@ def test_ctrl_c_leaves_the_rest_to_the_next_run(
     def some(workers: int | None, scheduler: str | None) -> Iterator[Client]:
         yield Client()
 
-    def interrupted(client: Client, jobs: list[Job], task: Task, moved: object) -> Iterator[tuple[int, Outcome]]:
+    def interrupted(
+        client: Client, jobs: list[Job], task: Task, moved: object
+    ) -> Iterator[tuple[int, Outcome]]:
         record = {"input": str(jobs[1].source), "output": str(jobs[1].target), "status": "done"}
         yield 1, Outcome(record, notes=("Half of it is noise.", "The rest is, too."))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_dip.cli.cluster.cluster", some)
-    monkeypatch.setattr("napari_dip.cli.cluster.spread", interrupted)
-    assert main(["denoise", str(folder / "in"), "-o", str(folder / "out"), "--workers", "2", "--json"]) == 1
+    monkeypatch.setattr("napari_dip.cli.workers.cluster", some)
+    monkeypatch.setattr("napari_dip.cli.workers.spread", interrupted)
+    assert (
+        main(["denoise", str(folder / "in"), "-o", str(folder / "out"), "--workers", "2", "--json"])
+        == 1
+    )
     said = capsys.readouterr()
     assert "6 of 7 files were not done" in said.err and "7 files, 1 worker." in said.err
-    assert "1.tif (2 of 7): Half of it is noise.\n" in said.err and "1.tif (2 of 7): The rest is, too.\n" in said.err
+    assert (
+        "1.tif (2 of 7): Half of it is noise.\n" in said.err
+        and "1.tif (2 of 7): The rest is, too.\n" in said.err
+    )
     assert json.loads(said.out)["not_begun"] == 6
     assert "1.tif" in (folder / "out" / "napari-dip-report.csv").read_text()

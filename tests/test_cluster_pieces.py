@@ -17,14 +17,14 @@ from test_pieces import APART, follow, model, stack
 
 pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
-from napari_dip.batch import pieces
-from napari_dip.batch.cluster import cluster, spread
-from napari_dip.batch.division import Division
-from napari_dip.batch.plan import Job
+from napari_dip.batch.dask import pieces
+from napari_dip.batch.dask.cluster import cluster, spread
+from napari_dip.batch.dask.division import Division
+from napari_dip.batch.jobs import Job
+from napari_dip.batch.one_file import guarded
 from napari_dip.batch.task import Task, with_model
-from napari_dip.batch.work import guarded
 from napari_dip.cli import main
-from napari_dip.images.files import read
+from napari_dip.files.formats import read
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -68,7 +68,9 @@ def test_the_same_bytes_though_a_worker_is_killed_at_a_piece(tmp_path: Path) -> 
     finally:
         torch.set_num_threads(threads)
     for name in names:
-        assert (tmp_path / "spread" / name.name).read_bytes() == (tmp_path / "alone" / name.name).read_bytes()
+        assert (tmp_path / "spread" / name.name).read_bytes() == (
+            tmp_path / "alone" / name.name
+        ).read_bytes()
     assert leftovers(tmp_path / "spread") == ["in.tif", "plane.tif"]
 
 
@@ -79,7 +81,9 @@ def test_a_stack_whose_pieces_fail_is_one_failed_row(tmp_path: Path) -> None:
     sources = [stack(tmp_path, name="grey.tif"), stack(tmp_path, "ZYXC", "colour.tif")]
     jobs = [Job(source, tmp_path / "out" / source.name) for source in sources]
     with (
-        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local,
+        LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as local,
         cluster(None, local.scheduler_address) as client,
     ):
         ended = list(spread(client, jobs, task, lambda *_: None))
@@ -90,13 +94,35 @@ def test_a_stack_whose_pieces_fail_is_one_failed_row(tmp_path: Path) -> None:
     assert leftovers(tmp_path / "out") == ["colour.tif"]
 
 
-def test_a_run_that_was_killed_goes_on_by_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_that_was_killed_goes_on_by_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from distributed import LocalCluster
 
-    words = ["denoise", str(stack(tmp_path)), "--steps", "4", "--channels", "4", "--seed", "3", "--quiet", "--std"]
+    words = [
+        "denoise",
+        str(stack(tmp_path)),
+        "--steps",
+        "4",
+        "--channels",
+        "4",
+        "--seed",
+        "3",
+        "--quiet",
+        "--std",
+    ]
     words += ["--through-stack", "apart"]
-    with LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as local:
-        started = [*words, "-o", str(tmp_path / "out" / "x.tif"), "--scheduler", local.scheduler_address, "--json"]
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+    ) as local:
+        started = [
+            *words,
+            "-o",
+            str(tmp_path / "out" / "x.tif"),
+            "--scheduler",
+            local.scheduler_address,
+            "--json",
+        ]
         before, done = pieces.one_piece, []
 
         def killed(division: Division, number: int, *more: object) -> bool:
@@ -106,11 +132,16 @@ def test_a_run_that_was_killed_goes_on_by_the_command_line(tmp_path: Path, capsy
             return before(division, number, *more)  # type: ignore[arg-type]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("napari_dip.batch.worker.one_piece", killed)
+            patch.setattr("napari_dip.batch.dask.worker.one_piece", killed)
             assert main(started) == 1
-        assert "the disk went away" in capsys.readouterr().err and not (tmp_path / "out" / "x.tif").exists()
+        assert (
+            "the disk went away" in capsys.readouterr().err
+            and not (tmp_path / "out" / "x.tif").exists()
+        )
         there = list((tmp_path / "out").glob(".*.pieces/*.tif"))
-        assert len(there) == 2 * len(done) and done == [0, 1, 2], "an answer and its standard deviation each"
+        assert len(there) == 2 * len(done) and done == [0, 1, 2], (
+            "an answer and its standard deviation each"
+        )
         made = []
 
         def counted(division: Division, number: int, *more: object) -> bool:
@@ -118,7 +149,7 @@ def test_a_run_that_was_killed_goes_on_by_the_command_line(tmp_path: Path, capsy
             return before(division, number, *more)  # type: ignore[arg-type]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("napari_dip.batch.worker.one_piece", counted)
+            patch.setattr("napari_dip.batch.dask.worker.one_piece", counted)
             assert main(started) == 0
     assert made == [False, False, False, True]
     (row,) = json.loads(capsys.readouterr().out.splitlines()[-1])["files"]
@@ -126,4 +157,6 @@ def test_a_run_that_was_killed_goes_on_by_the_command_line(tmp_path: Path, capsy
     assert leftovers(tmp_path / "out") == ["x.tif", "x_std.tif"]
     assert main([*words, "-o", str(tmp_path / "alone.tif")]) == 0
     for one, other in (("out/x.tif", "alone.tif"), ("out/x_std.tif", "alone_std.tif")):
-        np.testing.assert_allclose(read(tmp_path / one).pixels, read(tmp_path / other).pixels, rtol=1e-5)
+        np.testing.assert_allclose(
+            read(tmp_path / one).pixels, read(tmp_path / other).pixels, rtol=1e-5
+        )

@@ -10,21 +10,24 @@ import pytest
 import tifffile
 import torch
 
-from napari_dip.engine.patches import UNIT, Crops
-from napari_dip.images.dataset import Dataset
-from napari_dip.images.files import write
-from napari_dip.images.fmd import is_fmd, mixed_test_captures, read_tree
-from napari_dip.images.gather import gather
+from napari_dip.data_sets.collect import gather
+from napari_dip.data_sets.dataset import Dataset
+from napari_dip.data_sets.fmd import is_fmd, mixed_test_captures, read_tree
+from napari_dip.data_sets.sources import Shelf
+from napari_dip.files.formats import write
 from napari_dip.images.image import Image
-from napari_dip.images.sources import Shelf
-from napari_dip.images.stabilise import PoissonGaussian
-from napari_dip.images.standard import Standard
+from napari_dip.noise.anscombe import PoissonGaussian
+from napari_dip.noise.normalise import Standard
+from napari_dip.noise.units import UNIT
+from napari_dip.training.crops import Crops
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def noisy(shape: tuple[int, ...], dtype: str = "uint16", peak: float = 60.0, seed: int = 0) -> np.ndarray:
+def noisy(
+    shape: tuple[int, ...], dtype: str = "uint16", peak: float = 60.0, seed: int = 0
+) -> np.ndarray:
     y, x = np.mgrid[: shape[-2], : shape[-1]]
     clean = peak * (1.2 + np.sin(y / 5) * np.cos(x / 7))
     return np.random.default_rng(seed).poisson(np.broadcast_to(clean, shape)).astype(dtype)
@@ -48,7 +51,9 @@ def test_files_folders_patterns_arrays_and_images_are_gathered(tmp_path: Path) -
     write(tmp_path / "deep" / "e.zarr", Image(noisy((2, 70, 71)), "ZYX"))
     assert sizes(gather(tmp_path)) == [(36, 36), *[(40, 44)] * 3, *[(50, 48)] * 4, *[(70, 71)] * 2]
     assert sizes(gather(str(tmp_path / "*.tif"))) == [(40, 44)] * 3
-    both = gather([tmp_path / "b.png", noisy((64, 60)).astype("float32"), Image(noisy((2, 33, 34)), "TYX")])
+    both = gather(
+        [tmp_path / "b.png", noisy((64, 60)).astype("float32"), Image(noisy((2, 33, 34)), "TYX")]
+    )
     assert sizes(both) == [(33, 34)] * 2 + [(36, 36), (64, 60)]
     assert both.summary()["types"] == ["float32", "uint16", "uint8"]
     batch = crops_of(both).draw(6, torch.Generator().manual_seed(1))
@@ -66,9 +71,15 @@ def test_colours_go_together_or_apart() -> None:
 
 
 def test_noise_becomes_even_and_of_one_size_whatever_the_type() -> None:
-    for image in (noisy((96, 96)), 16 * noisy((96, 96)) + 100, (noisy((96, 96)) / 7).astype("float32")):
+    for image in (
+        noisy((96, 96)),
+        16 * noisy((96, 96)) + 100,
+        (noisy((96, 96)) / 7).astype("float32"),
+    ):
         data = gather(image)
-        whole = data.standard(data.planes[0], True).apply(data.planes[0].read(data.shelf, 0, 0, 96, 96))
+        whole = data.standard(data.planes[0], True).apply(
+            data.planes[0].read(data.shelf, 0, 0, 96, 96)
+        )
         rough = (2 * whole - np.roll(whole, 1, -1) - np.roll(whole, -1, -1))[..., 2:-2] / np.sqrt(6)
         assert rough.std() == pytest.approx(1.0, abs=0.15)
         assert crops_of(data).draw(8, torch.Generator()).noisy.std() < whole.std() / UNIT * 1.5
@@ -80,8 +91,12 @@ def test_a_clean_image_is_mapped_to_where_its_noisy_ones_are_on_average() -> Non
     counts = 2.0 * np.random.default_rng(0).poisson(clean / 2.0) + np.random.default_rng(1).normal(
         0, 3**0.5, clean.shape
     )
-    assert standard.apply(counts).mean() == pytest.approx(standard.apply_to_clean(clean).mean(), abs=0.02)
-    assert standard.undo(standard.apply_to_clean(clean).astype(float)) == pytest.approx(clean, rel=1e-4)
+    assert standard.apply(counts).mean() == pytest.approx(
+        standard.apply_to_clean(clean).mean(), abs=0.02
+    )
+    assert standard.undo(standard.apply_to_clean(clean).astype(float)) == pytest.approx(
+        clean, rel=1e-4
+    )
 
 
 def test_what_cannot_be_trained_on_is_refused(tmp_path: Path) -> None:
@@ -115,7 +130,9 @@ def test_repeats_along_t_and_second_folders_make_pairs() -> None:
     pairs = gather([noisy((40, 40))], [noisy((40, 40), seed=1)])
     batch = crops_of(pairs, second="capture").draw(3, torch.Generator())
     assert batch.target is not None and not torch.equal(batch.noisy, batch.target)
-    assert (batch.noisy - batch.target).std() * UNIT == pytest.approx(2**0.5, abs=0.2)  # one scene, two draws of noise
+    assert (batch.noisy - batch.target).std() * UNIT == pytest.approx(
+        2**0.5, abs=0.2
+    )  # one scene, two draws of noise
     with pytest.raises(ValueError, match="two captures"):
         crops_of(gather(noisy((40, 40))), second="capture")
     with pytest.raises(ValueError, match="clean image"):
@@ -132,7 +149,9 @@ def test_held_out_places_are_not_drawn() -> None:
     crops.cut = lambda place, other=0: (drawn.append(place), original(place, other))[1]  # type: ignore[method-assign]
     crops.draw(60, generator)
     assert len(drawn) == 60 and not any(place.meets(held) for held in crops.held for place in drawn)
-    assert not crops_of(gather(noisy((20, 20))), 16, held_out_share=0.05).held, "nothing can be spared of a small image"
+    assert not crops_of(gather(noisy((20, 20))), 16, held_out_share=0.05).held, (
+        "nothing can be spared of a small image"
+    )
 
 
 def fmd_tree(root: Path) -> Path:
@@ -151,20 +170,32 @@ def fmd_tree(root: Path) -> Path:
             write(root / sample / "gt" / field / "avg50.png", Image(noisy((32, 32), "uint8", 30)))
     for folder in ("raw", "gt"):
         (root / "test_mix" / folder).mkdir(parents=True)
-        write(root / "test_mix" / folder / "Confocal_MICE_1.png", Image(noisy((32, 32), "uint8", 30)))
+        write(
+            root / "test_mix" / folder / "Confocal_MICE_1.png", Image(noisy((32, 32), "uint8", 30))
+        )
     return root
 
 
 def test_the_fmd_tree_is_read_by_name(tmp_path: Path) -> None:
     root = fmd_tree(tmp_path / "FMD")
-    assert is_fmd(root) and is_fmd(root / "Confocal_MICE") and is_fmd(root / "test_mix") and not is_fmd(tmp_path)
-    assert {(c.sample, c.field) for c in read_tree(root)} == {("Confocal_MICE", "1"), ("Confocal_MICE", "2")}
+    assert (
+        is_fmd(root)
+        and is_fmd(root / "Confocal_MICE")
+        and is_fmd(root / "test_mix")
+        and not is_fmd(tmp_path)
+    )
+    assert {(c.sample, c.field) for c in read_tree(root)} == {
+        ("Confocal_MICE", "1"),
+        ("Confocal_MICE", "2"),
+    }
     assert len(read_tree(root, samples=["all"], held_out=())) == 2 * 5
     assert {c.level for c in read_tree(root, levels=("raw", "avg4"))} == {"raw", "avg4"}
     assert [c.noisy.parent.name for c in mixed_test_captures(root)] == ["raw"]
     data = gather(root)
     assert [len(scene.captures) for scene in data.scenes] == [2, 2]
-    assert all(scene.clean is not None and scene.clean.source.name == "avg50" for scene in data.scenes)
+    assert all(
+        scene.clean is not None and scene.clean.source.name == "avg50" for scene in data.scenes
+    )
     with pytest.raises(ValueError, match="avg3"):
         read_tree(root, levels=("avg3",))
     with pytest.raises(ValueError, match="left out unless"):
@@ -172,7 +203,13 @@ def test_the_fmd_tree_is_read_by_name(tmp_path: Path) -> None:
 
 
 def test_a_mixed_folder_is_read_by_name(tmp_path: Path) -> None:
-    for name in ("TwoPhoton_BPAE_R_1_raw", "TwoPhoton_BPAE_R_2_raw", "fish_raw", "fish_gt", "TwoPhoton_BPAE_R_1_gt"):
+    for name in (
+        "TwoPhoton_BPAE_R_1_raw",
+        "TwoPhoton_BPAE_R_2_raw",
+        "fish_raw",
+        "fish_gt",
+        "TwoPhoton_BPAE_R_1_gt",
+    ):
         write(tmp_path / f"{name}.png", Image(noisy((32, 32), "uint8", 30)))
     assert [c.noisy.name for c in read_tree(tmp_path)] == ["fish_raw.png"]
     found = read_tree(tmp_path, samples=["TwoPhoton"])

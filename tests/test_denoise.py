@@ -14,7 +14,10 @@ from napari_dip.settings import METHODS, PatchDIP, Settings
 
 QUICK = {"steps": 3, "channels": 4, "crop": 16}
 HOWS = [DIP.preset(name, **QUICK) for name in DIP.presets]
-HOWS += [PatchDIP(steps=3, channels=4, patch=16, stride=9, batch=3), PatchDIP(steps=3, channels=4, net="resunet")]
+HOWS += [
+    PatchDIP(steps=3, channels=4, patch=16, stride=9, batch=3),
+    PatchDIP(steps=3, channels=4, net="resunet"),
+]
 HOWS += [PatchDIP(start="random", steps=3, channels=4, patch=16, stride=9, batch=3)]
 HOWS += [DIP(net=net, scales=3, **QUICK) for net in ("resnet", "resunet", "decoder", "unet")]
 every_method = pytest.mark.parametrize("how", HOWS, ids=lambda how: f"{how.method}-{how.net}")
@@ -35,7 +38,11 @@ def test_every_method_is_here() -> None:
 @every_method
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "bool"])
 def test_shape_axes_scale_and_units_stay(how: Settings, dtype: str) -> None:
-    pixels = np.random.default_rng(0).integers(0, 2 if dtype == "bool" else 200, (2, 32, 33)).astype(dtype)
+    pixels = (
+        np.random.default_rng(0)
+        .integers(0, 2 if dtype == "bool" else 200, (2, 32, 33))
+        .astype(dtype)
+    )
     source = Image(pixels, "ZYX", scale=(0.3, 0.1, 0.1), units=("um", "um", "um"), name="cell")
     for snapshot in iter_denoise(source, how, device="cpu"):
         image = snapshot.image
@@ -62,7 +69,8 @@ def test_any_size_comes_back(how: Settings, shape: tuple[int, int]) -> None:
 
 @every_method
 @pytest.mark.parametrize(
-    ("axes", "shape"), [("YXC", (32, 40, 3)), ("TZCYX", (1, 2, 2, 24, 24)), ("XY", (24, 30)), ("CYX", (5, 24, 24))]
+    ("axes", "shape"),
+    [("YXC", (32, 40, 3)), ("TZCYX", (1, 2, 2, 24, 24)), ("XY", (24, 30)), ("CYX", (5, 24, 24))],
 )
 def test_any_axes_come_back(how: Settings, axes: str, shape: tuple[int, ...]) -> None:
     noisy = np.random.default_rng(0).normal(100, 10, shape)
@@ -78,7 +86,9 @@ def test_same_seed_same_pixels(how: Settings) -> None:
     first = denoise(noisy, how, device="cpu")
     torch.manual_seed(2)  # the global state must not matter
     assert np.array_equal(first, denoise(noisy, how, device="cpu"))
-    assert not np.array_equal(first, denoise(noisy, how.model_copy(update={"seed": 1}), device="cpu"))
+    assert not np.array_equal(
+        first, denoise(noisy, how.model_copy(update={"seed": 1}), device="cpu")
+    )
 
 
 @every_method
@@ -166,12 +176,17 @@ def test_wrong_axes_and_devices_are_refused_at_the_call() -> None:
         (torch.OutOfMemoryError("CUDA out of memory"), "GPU ran out of memory"),
         (RuntimeError("shape mismatch"), "computation failed: shape mismatch"),
         (MemoryError(), "computer ran out of memory"),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ..."), "computer ran out of memory"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+            "computer ran out of memory",
+        ),
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "GPU ran out of memory"),
     ],
 )
-def test_errors_in_the_middle_become_ours(error: Exception, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from napari_dip.nets.blindspot import BlindSpotNet
+def test_errors_in_the_middle_become_ours(
+    error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_dip.nets.blind_spot import BlindSpotNet
 
     forward, calls = BlindSpotNet.forward, []
 
@@ -190,7 +205,7 @@ def test_closing_early_frees_the_network(monkeypatch: pytest.MonkeyPatch) -> Non
     import gc
     import weakref
 
-    from napari_dip.nets.blindspot import BlindSpotNet
+    from napari_dip.nets.blind_spot import BlindSpotNet
 
     born: list[weakref.ref[BlindSpotNet]] = []
     init = BlindSpotNet.__init__
@@ -225,7 +240,9 @@ def test_the_default_gains_seven_decibels_and_beats_a_blur(seed: int) -> None:
 @pytest.mark.parametrize("net", ["resunet", "decoder", "unet"])
 def test_the_other_networks_denoise(net: str) -> None:
     noisy, clean = noisy_scene(0, 64)
-    how = DIP(net=net, steps=200, channels=16, scales=3, learning_rate=0.01, averaging=0.97, patience=1000)
+    how = DIP(
+        net=net, steps=200, channels=16, scales=3, learning_rate=0.01, averaging=0.97, patience=1000
+    )
     answer = denoise(noisy, how, device="cpu")
     assert psnr(clean, answer, data_range=200) - psnr(clean, noisy, data_range=200) > 3
 
@@ -251,7 +268,9 @@ def test_the_published_fit_denoises() -> None:
 def test_the_shipped_capture_gains_seven_decibels() -> None:
     folder = Path(__import__("napari_dip").__file__).parent / "data"
     cut = (slice(192, 320), slice(192, 320))
-    noisy, clean = (np.asarray(read(folder / f"fish_{kind}.tif").pixels)[cut] for kind in ("raw", "gt"))
+    noisy, clean = (
+        np.asarray(read(folder / f"fish_{kind}.tif").pixels)[cut] for kind in ("raw", "gt")
+    )
     answer = denoise(noisy, DIP(steps=200), device="cpu")
     assert psnr(clean, answer, data_range=255) > psnr(clean, noisy, data_range=255) + 7
 

@@ -12,7 +12,14 @@ import torch
 
 from napari_dip import DIP, iter_denoise
 from napari_dip.engine.device import pick_device, seeded
-from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance, thinned
+from napari_dip.engine.filters import (
+    averaged,
+    backtracked,
+    early_stopped,
+    held_out_error,
+    moving_variance,
+    thinned,
+)
 from napari_dip.engine.loop import Step, adam_for, optimize
 
 
@@ -44,7 +51,9 @@ def test_early_stopped_keeps_the_best_and_ends_after_patience() -> None:
 
 
 def test_early_stopped_reads_only_outputs() -> None:
-    seen = list(early_stopped(steps([4, None, 2, None, None]), lambda s: s.output.item(), patience=9))
+    seen = list(
+        early_stopped(steps([4, None, 2, None, None]), lambda s: s.output.item(), patience=9)
+    )
     assert [s.chosen for s in seen] == [1, 1, 3, 3, 3]
     assert [s.criterion for s in seen] == [4, None, 2, None, None]
 
@@ -133,7 +142,9 @@ def test_how_far_one_odd_gradient_moves_a_weight(beta2: float, least: float, mos
 
     moved = [
         weight.item()
-        for _ in optimize(objective, [weight], 600, 0.001, torch.zeros(1), adam=adam_for([weight], 0.001, beta2))
+        for _ in optimize(
+            objective, [weight], 600, 0.001, torch.zeros(1), adam=adam_for([weight], 0.001, beta2)
+        )
     ]
     assert least < abs(moved[-1] - moved[498]) / 0.001 < most
 

@@ -9,12 +9,26 @@ import pytest
 import tifffile
 from some_images import PROVENANCE, assert_same, make, names
 
-from napari_dip.images import tiff_reader
-from napari_dip.images.files import read, read_provenance, write
+from napari_dip.files import tiff_reader
+from napari_dip.files.formats import read, read_provenance, write
+from napari_dip.files.tiff_writer import BIG, choose_layout
 from napari_dip.images.image import Image
-from napari_dip.images.tiff_writer import BIG, choose_layout
 
-AXES = ["YX", "TYX", "ZYX", "CYX", "TZYX", "TCYX", "ZCYX", "TZCYX", "CZYX", "ZTYX", "YXC", "ZYXC", "XY"]
+AXES = [
+    "YX",
+    "TYX",
+    "ZYX",
+    "CYX",
+    "TZYX",
+    "TCYX",
+    "ZCYX",
+    "TZCYX",
+    "CZYX",
+    "ZTYX",
+    "YXC",
+    "ZYXC",
+    "XY",
+]
 
 
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
@@ -51,7 +65,8 @@ def test_singletons_and_odd_sizes_survive(tmp_path, axes, shape, suffix):
 
 
 @pytest.mark.parametrize(
-    "units", [("pixel",) * 3, ("um", "nm", "nm"), ("um", "pixel", "pixel"), ("mm", "furlong", "furlong")]
+    "units",
+    [("pixel",) * 3, ("um", "nm", "nm"), ("um", "pixel", "pixel"), ("mm", "furlong", "furlong")],
 )
 @pytest.mark.parametrize("suffix", [".tif", ".ome.tif"])
 def test_units_of_all_kinds_survive(tmp_path, units, suffix):
@@ -76,7 +91,9 @@ def test_fiji_would_see_slices_frames_and_spacing(tmp_path):
         for name in ("XResolution", "YResolution"):
             assert np.divide(*tags[name].value) == pytest.approx(10)
         assert tags["ResolutionUnit"].value == 1
-    np.testing.assert_array_equal(tifffile.imread(tmp_path / "a.tif"), make("TZCYX", "uint16").pixels)
+    np.testing.assert_array_equal(
+        tifffile.imread(tmp_path / "a.tif"), make("TZCYX", "uint16").pixels
+    )
 
 
 def test_ome_readers_would_see_physical_sizes(tmp_path):
@@ -84,7 +101,11 @@ def test_ome_readers_would_see_physical_sizes(tmp_path):
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
         assert tif.is_ome and tif.series[0].axes == "TZYX" and not tif.is_bigtiff
         pixels = tifffile.xml2dict(tif.ome_metadata)["OME"]["Image"]["Pixels"]
-    assert (pixels["PhysicalSizeZ"], pixels["PhysicalSizeY"], pixels["PhysicalSizeX"]) == (0.3, 0.1, 0.1625)
+    assert (pixels["PhysicalSizeZ"], pixels["PhysicalSizeY"], pixels["PhysicalSizeX"]) == (
+        0.3,
+        0.1,
+        0.1625,
+    )
     assert (pixels["PhysicalSizeXUnit"], pixels["TimeIncrement"], pixels["TimeIncrementUnit"]) == (
         "µm",
         0.7,
@@ -100,12 +121,22 @@ def test_an_image_edited_in_fiji_is_believed(tmp_path):
     with tifffile.TiffFile(tmp_path / "a.tif") as tif:
         info = tif.imagej_metadata["Info"]
     options = {"imagej": True, "resolution": (1 / 0.2, 1 / 0.2)}
-    edited = {"axes": "ZYX", "unit": "\\u00B5m", "spacing": 0.5, "Info": "a line\n" + info + "\nlast"}
+    edited = {
+        "axes": "ZYX",
+        "unit": "\\u00B5m",
+        "spacing": 0.5,
+        "Info": "a line\n" + info + "\nlast",
+    }
     tifffile.imwrite(tmp_path / "b.tif", image.pixels, metadata=edited, **options)
     again = read(tmp_path / "b.tif")
     assert again.scale == pytest.approx((0.5, 0.2, 0.2)) and again.units == ("um",) * 3
     assert again.provenance == PROVENANCE
-    tifffile.imwrite(tmp_path / "c.tif", image.pixels, metadata={**edited, "axes": "TYX", "finterval": 4}, **options)
+    tifffile.imwrite(
+        tmp_path / "c.tif",
+        image.pixels,
+        metadata={**edited, "axes": "TYX", "finterval": 4},
+        **options,
+    )
     again = read(tmp_path / "c.tif")
     assert (again.axes, again.scale[0], again.units[0]) == ("TYX", 4, "s")
     tifffile.imwrite(tmp_path / "d.tif", image.pixels[:, :7], metadata={**edited}, **options)
@@ -183,7 +214,7 @@ def test_layout_and_the_4_gb_limit(axes, shape, dtype, ome, expected):
 
 
 def test_over_the_limit_a_bigtiff_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_dip.images.tiff_writer.BIG", 1000)
+    monkeypatch.setattr("napari_dip.files.tiff_writer.BIG", 1000)
     assert BIG > 4e9
     image = make("ZYX", "uint16")
     write(tmp_path / "a.tif", image)
@@ -195,5 +226,7 @@ def test_over_the_limit_a_bigtiff_is_written(tmp_path, monkeypatch):
 def test_no_network_address_goes_into_a_file(tmp_path):
     write(tmp_path / "a.ome.tif", make("YX", "uint8"))
     with tifffile.TiffFile(tmp_path / "a.ome.tif") as tif:
-        identity = uuid.UUID(tifffile.xml2dict(tif.ome_metadata)["OME"]["UUID"].removeprefix("urn:uuid:"))
+        identity = uuid.UUID(
+            tifffile.xml2dict(tif.ome_metadata)["OME"]["UUID"].removeprefix("urn:uuid:")
+        )
     assert identity.version == 4

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from some_images import assert_same, make, names
 
-from napari_dip.images import files, tiff_reader
-from napari_dip.images.files import read, sha256, write
+from napari_dip.files import formats as files
+from napari_dip.files import tiff_reader
+from napari_dip.files.formats import read, sha256, write
 from napari_dip.images.image import Image
 
 
@@ -29,7 +30,9 @@ def test_a_real_limit_on_file_size_keeps_the_old_file(tmp_path):
     target = tmp_path / "a.tif"
     write(target, make("YX", "uint8"))
     before = sha256(target)
-    resource = pytest.importorskip("resource", reason="limits on file size are set through a Unix call")
+    resource = pytest.importorskip(
+        "resource", reason="limits on file size are set through a Unix call"
+    )
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:

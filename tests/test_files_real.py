@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from some_images import assert_same
 
-from napari_dip.images.files import read, sha256, write
+from napari_dip.files.formats import read, sha256, write
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,14 @@ from napari_dip.images.files import read, sha256, write
             (1, 1, 1),
             "pixel",
         ),
-        ("fmd_ome_tiff/FOV7_HV110_P0500510000.ome.tiff", "YX", (512, 512), "uint8", (1, 1), "pixel"),
+        (
+            "fmd_ome_tiff/FOV7_HV110_P0500510000.ome.tiff",
+            "YX",
+            (512, 512),
+            "uint8",
+            (1, 1),
+            "pixel",
+        ),
         (
             "lysosome_timelapse/1.tif",
             "TYX",

@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from some_images import PROVENANCE, make
 
-from napari_dip.images.files import check_fits, read, read_provenance, write
+from napari_dip.files.formats import check_fits, read, read_provenance, write
 from napari_dip.images.image import Image
 
 
@@ -49,7 +49,9 @@ def test_reading_says_what_is_wrong(tmp_path):
     with pytest.raises(ValueError, match="no suffix of an image"):
         read(tmp_path / "a.csv")
     for name in ("a.tif", "a.png", "a.jpg"):
-        (tmp_path / name).write_text("These are words, and no image at all, but quite a few of them.")
+        (tmp_path / name).write_text(
+            "These are words, and no image at all, but quite a few of them."
+        )
         with pytest.raises(ValueError, match=r"not a TIFF|cannot be read as PNG"):
             read(tmp_path / name)
         with pytest.raises(ValueError, match=r"not a TIFF|cannot be read as PNG"):
@@ -57,7 +59,9 @@ def test_reading_says_what_is_wrong(tmp_path):
     tifffile.imwrite(tmp_path / "c.tif", np.zeros((8, 9), "complex64"))
     with pytest.raises(ValueError, match="complex64"):
         read(tmp_path / "c.tif")
-    tifffile.imwrite(tmp_path / "d.tif", np.zeros((2, 2, 2, 2, 8, 9), "uint8"), photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "d.tif", np.zeros((2, 2, 2, 2, 8, 9), "uint8"), photometric="minisblack"
+    )
     with pytest.raises(ValueError, match="more than T, Z, C, Y and X"):
         read(tmp_path / "d.tif")
     tifffile.imwrite(tmp_path / "e.tif", np.zeros((5, 8, 9), "uint8"), photometric="minisblack")
@@ -99,12 +103,19 @@ def test_a_name_is_no_sign_of_damage(tmp_path, capfd):
         image = read(path)
     finally:
         logging.getLogger("tifffile").removeHandler(handler)
-    assert any("is missing" in line for line in logged), "this file no longer makes tifffile complain"
+    assert any("is missing" in line for line in logged), (
+        "this file no longer makes tifffile complain"
+    )
     assert image.axes == "ZYX" and image.provenance == {}
 
 
 def test_odd_names_and_units_make_a_readable_file(tmp_path):
-    image = make("ZYX", "float32", name="a\x00\x1b<b>\ud800 & {c}", units=("um", "a\nslices=9", "a\nslices=9"))
+    image = make(
+        "ZYX",
+        "float32",
+        name="a\x00\x1b<b>\ud800 & {c}",
+        units=("um", "a\nslices=9", "a\nslices=9"),
+    )
     for name in ("a.tif", "a.ome.tif"):
         write(tmp_path / name, image)
         again = read(tmp_path / name)
@@ -166,7 +177,9 @@ def test_several_images_in_a_file_give_the_first_and_say_so(tmp_path):
         ("a.png", np.ones((3, 4, 5), "uint8"), "same", "one plane"),
     ],
 )
-def test_what_a_file_cannot_hold_is_known_before_there_are_pixels(tmp_path, name, pixels, dtype, words):
+def test_what_a_file_cannot_hold_is_known_before_there_are_pixels(
+    tmp_path, name, pixels, dtype, words
+):
     image = Image(pixels)
     with pytest.raises(ValueError, match=words):
         check_fits(tmp_path / name, image, dtype)

@@ -58,7 +58,10 @@ def scene(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(
     "how",
-    [Guided(steps=120, channels=12, crop=24), Guided(steps=120, channels=8, scales=3, net="skip", learning_rate=0.01)],
+    [
+        Guided(steps=120, channels=12, crop=24),
+        Guided(steps=120, channels=8, scales=3, net="skip", learning_rate=0.01),
+    ],
     ids=lambda how: how.net,
 )
 def test_an_edge_of_the_guide_helps(how: Guided) -> None:
@@ -72,8 +75,12 @@ def test_an_edge_of_the_guide_helps(how: Guided) -> None:
 def test_a_strangers_edges_are_not_painted() -> None:
     dim, clean, _ = scene()
     stranger = scene(1)[2]
-    answer = restore_guided(dim, 900.0 * stranger + 100, Guided(steps=120, channels=12, crop=24), device="cpu")
-    edges = ndimage.gaussian_filter(stranger.astype(float), 0.7) - ndimage.gaussian_filter(stranger.astype(float), 3)
+    answer = restore_guided(
+        dim, 900.0 * stranger + 100, Guided(steps=120, channels=12, crop=24), device="cpu"
+    )
+    edges = ndimage.gaussian_filter(stranger.astype(float), 0.7) - ndimage.gaussian_filter(
+        stranger.astype(float), 3
+    )
     assert abs(np.corrcoef((answer - clean).ravel(), edges.ravel())[0, 1]) < 0.1
 
 

@@ -38,9 +38,15 @@ def test_planes_round_trip(axes, shape, planes, plane):
 
 def test_plane_holds_the_right_pixels():
     pixels = np.arange(2 * 3 * 4).reshape(2, 3, 4)
-    np.testing.assert_array_equal(Image(pixels, "ZYX").plane((1, slice(None), slice(None)))[0], pixels[1])
-    np.testing.assert_array_equal(Image(pixels, "YXZ").plane((slice(None), slice(None), 1))[0], pixels[..., 1])
-    np.testing.assert_array_equal(Image(pixels[..., :3], "XYC").plane((slice(None),) * 3)[2], pixels[..., 2].T)
+    np.testing.assert_array_equal(
+        Image(pixels, "ZYX").plane((1, slice(None), slice(None)))[0], pixels[1]
+    )
+    np.testing.assert_array_equal(
+        Image(pixels, "YXZ").plane((slice(None), slice(None), 1))[0], pixels[..., 1]
+    )
+    np.testing.assert_array_equal(
+        Image(pixels[..., :3], "XYC").plane((slice(None),) * 3)[2], pixels[..., 2].T
+    )
 
 
 @pytest.mark.parametrize(
@@ -65,7 +71,12 @@ def test_defaults_and_what_stays():
     assert image.dtype == np.dtype("uint16") and not image.is_rgb
     scaled = Image(np.zeros((3, 5, 7)), "ZYX", scale=(0.3, 0.1, 0.1), units=("um",) * 3, name="a")
     other = scaled.with_pixels(np.ones((3, 5, 7)))
-    assert (other.axes, other.scale, other.units, other.name) == ("ZYX", (0.3, 0.1, 0.1), ("um",) * 3, "a")
+    assert (other.axes, other.scale, other.units, other.name) == (
+        "ZYX",
+        (0.3, 0.1, 0.1),
+        ("um",) * 3,
+        "a",
+    )
     assert np.asarray(other).sum() == 105 and np.mean(other) == 1
 
 

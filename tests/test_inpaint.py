@@ -8,8 +8,8 @@ import torch
 from scipy import ndimage
 
 from napari_dip import Image, Inpaint, inpaint, iter_inpaint, last, psnr
-from napari_dip.images.gaps import find_gaps
-from napari_dip.nets.gaps import GapNet, smooth_fill
+from napari_dip.nets.inpaint import GapNet, smooth_fill
+from napari_dip.restore.find_gaps import find_gaps
 
 QUICK = {"steps": 3, "channels": 4, "crop": 16}
 HOWS = [Inpaint.preset("fast", **QUICK), Inpaint.preset("holes", **QUICK)]
@@ -47,18 +47,24 @@ def test_known_pixels_stay_to_the_bit(how: Inpaint, dtype: str) -> None:
 def test_what_stands_under_the_mask_does_not_matter(how: Inpaint) -> None:
     image = stripes(32)
     mask = np.random.default_rng(0).random(image.shape) < 0.3
-    answers = [inpaint(np.where(mask, wrong, image), mask, how, device="cpu") for wrong in (0, 1e9, np.nan)]
+    answers = [
+        inpaint(np.where(mask, wrong, image), mask, how, device="cpu") for wrong in (0, 1e9, np.nan)
+    ]
     assert np.array_equal(answers[0], answers[1])
     assert np.array_equal(answers[0], answers[2])
 
 
 @both
 @pytest.mark.parametrize("keep_known", [True, False])
-def test_a_plane_that_is_saturated_all_over_is_left_and_costs_no_other(how: Inpaint, keep_known: bool) -> None:
+def test_a_plane_that_is_saturated_all_over_is_left_and_costs_no_other(
+    how: Inpaint, keep_known: bool
+) -> None:
     alone = np.random.default_rng(0).integers(20, 200, (2, 24, 25)).astype(np.uint8)
     alone[0, 3, 4:7] = alone[1, 8, 9:11] = 255
     stack = np.insert(alone, 1, 255, axis=0)
-    shots = list(iter_inpaint(Image(stack, "ZYX"), "auto", how, keep_known=keep_known, device="cpu"))
+    shots = list(
+        iter_inpaint(Image(stack, "ZYX"), "auto", how, keep_known=keep_known, device="cpu")
+    )
     answer = np.asarray(shots[-1].image)
     assert (answer[1] == 255).all()
     assert [("saturated: 1" in shot.note) for shot in shots] == [True] + [False] * (len(shots) - 1)
@@ -112,7 +118,11 @@ def test_hot_dead_saturated_and_nan_pixels_are_found() -> None:
     image = rng.normal(1000, 20, (40, 40))
     image[5, 6], image[20, 21], image[30, 3] = 9000, 0, np.nan
     found = find_gaps(Image(image), "auto")
-    assert sorted(zip(*np.nonzero(np.asarray(found.marks)), strict=True)) == [(5, 6), (20, 21), (30, 3)]
+    assert sorted(zip(*np.nonzero(np.asarray(found.marks)), strict=True)) == [
+        (5, 6),
+        (20, 21),
+        (30, 3),
+    ]
     counts = rng.poisson(1000, (40, 40)).astype(np.uint16)
     counts[10:14, 10:14] = 4095  # where a camera of 12 bits ends
     marks = np.asarray(find_gaps(Image(counts), "auto").marks)
@@ -124,7 +134,11 @@ def test_hot_dead_saturated_and_nan_pixels_are_found() -> None:
     [
         (np.ones((8, 8)), np.zeros((8, 8)), "marks no pixel"),
         (np.ones((8, 8)), np.ones((8, 8)), "no known pixel"),
-        (np.ones((2, 8, 8)), np.stack([np.eye(8), np.ones((8, 8))]), "plane Z = 1 has no known pixel"),
+        (
+            np.ones((2, 8, 8)),
+            np.stack([np.eye(8), np.ones((8, 8))]),
+            "plane Z = 1 has no known pixel",
+        ),
         (np.ones((8, 8)), np.ones((8, 9)), r"shape \(8, 9\)"),
         (np.ones((8, 8)), "hot", "mask is 'hot'"),
         (np.full((8, 8), np.nan), "auto", "no known pixel"),
@@ -133,7 +147,9 @@ def test_hot_dead_saturated_and_nan_pixels_are_found() -> None:
         (np.ones((8, 8)), np.full((8, 8), "x"), "mask is of type"),
     ],
 )
-def test_what_cannot_be_filled_is_refused_at_the_call(image: np.ndarray, mask: object, words: str) -> None:
+def test_what_cannot_be_filled_is_refused_at_the_call(
+    image: np.ndarray, mask: object, words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         iter_inpaint(image, mask)
 
@@ -152,7 +168,9 @@ def test_the_smooth_fill_and_the_network_start_from_known_pixels_only() -> None:
     assert torch.equal(GapNet(1, 4, 2)(image, known), fill)
     alone = torch.zeros_like(known)
     alone[..., 20, 7] = 1
-    assert torch.allclose(smooth_fill(image, alone), image[..., 20, 7], atol=1e-3)  # as far as the image goes
+    assert torch.allclose(
+        smooth_fill(image, alone), image[..., 20, 7], atol=1e-3
+    )  # as far as the image goes
 
 
 def test_the_fit_fills_better_than_neighbours_and_a_smooth_fill() -> None:
@@ -170,7 +188,10 @@ def test_holes_are_filled_from_around_them() -> None:
     clean = ndimage.gaussian_filter(np.random.default_rng(0).random((48, 48)), 5)
     mask = np.zeros(clean.shape, bool)
     mask[18:30, 20:32] = True
-    for how in (Inpaint(steps=40, channels=8), Inpaint.preset("holes", steps=150, channels=8, scales=3)):
+    for how in (
+        Inpaint(steps=40, channels=8),
+        Inpaint.preset("holes", steps=150, channels=8, scales=3),
+    ):
         answer = inpaint(np.where(mask, 0, clean), mask, how, device="cpu")
         error = np.abs(answer - clean)[mask].mean()
         assert error < np.abs(clean[mask] - clean[~mask].mean()).mean()

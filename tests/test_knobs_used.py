@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 from torch import nn
 
-from napari_dip import iter_denoise, iter_inpaint, iter_invert_features, iter_restore_guided, iter_upscale, last
+from napari_dip import (
+    iter_denoise,
+    iter_inpaint,
+    iter_invert_features,
+    iter_restore_guided,
+    iter_upscale,
+    last,
+)
 from napari_dip.settings import METHODS, RESTORATIONS, Settings
 
 RNG = np.random.default_rng(0)
@@ -24,8 +31,12 @@ START = {
 }
 
 
-@pytest.mark.parametrize("method", [*METHODS.values(), *RESTORATIONS.values()], ids=lambda cls: cls.title)
-def test_every_knob_is_read_in_a_fit(method: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "method", [*METHODS.values(), *RESTORATIONS.values()], ids=lambda cls: cls.title
+)
+def test_every_knob_is_read_in_a_fit(
+    method: type[Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
     fields = set(method.model_fields)
     start: Any = {RESTORATIONS[name]: begin for name, begin in START.items()}.get(
         method, lambda how: iter_denoise(IMAGE, how, device="cpu")
@@ -52,7 +63,10 @@ def test_every_knob_is_read_in_a_fit(method: type[Settings], monkeypatch: pytest
 
 def test_defaults_that_several_classes_name_are_the_own_ones() -> None:
     """With several parents pydantic takes the first one's fields, also those that it only inherited."""
-    rates = {name: cls.model_fields["learning_rate"].default for name, cls in {**METHODS, **RESTORATIONS}.items()}
+    rates = {
+        name: cls.model_fields["learning_rate"].default
+        for name, cls in {**METHODS, **RESTORATIONS}.items()
+    }
     assert rates == {
         "dip": 0.004,
         "patchdip": 0.004,
@@ -61,7 +75,9 @@ def test_defaults_that_several_classes_name_are_the_own_ones() -> None:
         "guided": 0.004,
         "invert": 0.01,
     }
-    averaging = [cls.model_fields["averaging"].default for cls in (METHODS["dip"], *RESTORATIONS.values())]
+    averaging = [
+        cls.model_fields["averaging"].default for cls in (METHODS["dip"], *RESTORATIONS.values())
+    ]
     assert averaging == [0.98, 0.99, 0.98, 0.98, 0.98]
 
 

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from napari_dip import DIP, IDDP, Inpaint, Model, denoise, iter_denoise, iter_inpaint, iter_train
-from napari_dip.engine import apply as applying
-from napari_dip.engine import ladder, room
-from napari_dip.engine.ladder import Plan, laddered
+from napari_dip.engine import free_memory as room
+from napari_dip.engine import out_of_memory as ladder
+from napari_dip.engine.free_memory import free_memory
 from napari_dip.engine.loop import Step
-from napari_dip.engine.room import free_memory
+from napari_dip.engine.out_of_memory import Plan, laddered
 from napari_dip.errors import lack_of_memory
-from napari_dip.model import build
+from napari_dip.models import tiled_apply as applying
+from napari_dip.models.model import build
 from napari_dip.snapshot import Snapshot
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -26,7 +27,9 @@ STACK = RANDOM.poisson(20, (3, 40, 56)).astype(np.float32)
 ERRORS = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB."),
     MemoryError(),
-    RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to ..."),
+    RuntimeError(
+        "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to ..."
+    ),
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
 )
@@ -37,7 +40,9 @@ def test_lack_of_memory_is_known_whoever_says_it(error: Exception) -> None:
     assert lack_of_memory(error)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("shape mismatch"), ValueError("out of memory"), KeyError("memory")])
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shape mismatch"), ValueError("out of memory"), KeyError("memory")]
+)
 def test_other_errors_are_others(error: Exception) -> None:
     assert not lack_of_memory(error)
 
@@ -90,7 +95,9 @@ def model() -> Model:
     return Model(net.eval(), settings, 1, {}, {}, "", "")
 
 
-def failing_at(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, fails: Callable[..., bool]) -> list[int]:
+def failing_at(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, fails: Callable[..., bool]
+) -> list[int]:
     """Let a method run out of memory where `fails` says so, given the number of the call and its arguments."""
     original, calls = getattr(owner, name), []
 
@@ -134,13 +141,17 @@ def test_applying_a_model_goes_on_in_smaller_tiles_from_the_second_plane(
     assert said[0].count("ran out of memory") == len(changes(final)) > 0
     np.testing.assert_allclose(np.asarray(final.image.pixels), whole, rtol=1e-5)
     failed = [n for n in sizes[2:] if n > 1500]
-    assert len(failed) == len(changes(final))  # remembered: the third plane asks for no more than it gets
+    assert len(failed) == len(
+        changes(final)
+    )  # remembered: the third plane asks for no more than it gets
 
 
-def test_a_model_too_large_for_the_device_goes_to_the_cpu(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_too_large_for_the_device_goes_to_the_cpu(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = denoise(STACK, model, device="cpu")
     monkeypatch.setattr("napari_dip.engine.device.pick_device", lambda name: GPU)
-    monkeypatch.setattr("napari_dip.planes.READ_EVERY", 1, raising=False)
+    monkeypatch.setattr("napari_dip.planes.walk.READ_EVERY", 1, raising=False)
     failing_at(monkeypatch, Tensor, "to", lambda _, tensor, *args, **more: GPU in args)
     final, said = run(model)
     assert len(said) == 1
@@ -163,7 +174,9 @@ def test_a_fit_that_runs_out_of_memory_on_a_gpu_ends_on_the_cpu(
     whole = denoise(STACK[:2], how, device="cpu")
     request.getfixturevalue("on_a_gpu")
     gone: list[bool] = []
-    failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == call and not gone.append(True))
+    failing_at(
+        monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == call and not gone.append(True)
+    )
     final, said = run(how, STACK[:2])
     assert final.image.shape == (2, 40, 56)
     assert len(said) == len(changes(final)) == 1
@@ -182,13 +195,19 @@ def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Tensor, "to", to)
     zeros = torch.zeros
     monkeypatch.setattr(torch, "zeros", lambda *size, device=CPU, **more: zeros(*size, **more))
-    monkeypatch.setattr(nn.Module, "to", lambda net, device: module(net, CPU if device == GPU else device))
+    monkeypatch.setattr(
+        nn.Module, "to", lambda net, device: module(net, CPU if device == GPU else device)
+    )
     monkeypatch.setattr("napari_dip.engine.device.pick_device", lambda name: GPU)
 
 
 @pytest.mark.usefixtures("on_a_gpu")
-def test_a_training_that_runs_out_of_memory_goes_on_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    how = IDDP(steps=12, channels=4, depth=1, filter_channels=4, filter_layers=1, crop=16, filter_share=0.5)
+def test_a_training_that_runs_out_of_memory_goes_on_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    how = IDDP(
+        steps=12, channels=4, depth=1, filter_channels=4, filter_layers=1, crop=16, filter_share=0.5
+    )
     failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == 8)
     made = list(iter_train(STACK, how))
     assert [snapshot.step for snapshot in made][-1] == 12
@@ -198,7 +217,9 @@ def test_a_training_that_runs_out_of_memory_goes_on_on_the_cpu(monkeypatch: pyte
 
 
 @pytest.mark.usefixtures("on_a_gpu")
-def test_a_restoration_that_runs_out_of_memory_ends_on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_restoration_that_runs_out_of_memory_ends_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     image = STACK[:2].copy()
     image[:, 5:8, 9] = np.nan
     failing_at(monkeypatch, torch.optim.Adam, "step", lambda n, *_: n == 3)
@@ -221,11 +242,13 @@ def test_tiles_are_as_large_as_memory_allows(model: Model, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("how", FITS, ids=lambda how: how.net)
-def test_an_image_too_large_for_one_fit_goes_in_pieces(how: DIP, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_too_large_for_one_fit_goes_in_pieces(
+    how: DIP, monkeypatch: pytest.MonkeyPatch
+) -> None:
     image = RANDOM.poisson(30, (150, 210)).astype(np.float32)
     image[:, 100:] *= 3
     monkeypatch.setattr(ladder, "LEAST", 64 * 64)
-    monkeypatch.setattr("napari_dip.engine.pieces.LEAST", 64 * 64)
+    monkeypatch.setattr("napari_dip.engine.tiled_fit.LEAST", 64 * 64)
     monkeypatch.setattr(room, "free_memory", lambda device: 0)
     notes, steps = [], []
     for final in iter_denoise(image, how, device="cpu"):
@@ -242,14 +265,16 @@ def test_an_image_too_large_for_one_fit_goes_in_pieces(how: DIP, monkeypatch: py
 @pytest.mark.parametrize("shape", [(20, 21), (17, 40), (40, 41)])
 def test_an_image_that_fits_goes_at_once_whatever_its_shape(shape: tuple[int, int]) -> None:
     final = None
-    for final in iter_denoise(RANDOM.poisson(30, shape).astype(np.float32), DIP(steps=2, channels=4), device="cpu"):
+    for final in iter_denoise(
+        RANDOM.poisson(30, shape).astype(np.float32), DIP(steps=2, channels=4), device="cpu"
+    ):
         assert "pieces" not in final.note
     assert final is not None and "for_lack_of_memory" not in final.image.provenance
 
 
 def test_pieces_blend_into_one_image() -> None:
-    from napari_dip.engine.pieces import _blended
-    from napari_dip.images.tiles import Tiles
+    from napari_dip.engine.tiled_fit import _blended
+    from napari_dip.engine.tiles import Tiles
 
     y = torch.from_numpy(RANDOM.normal(size=(1, 90, 130)))
 
@@ -263,11 +288,13 @@ def test_pieces_blend_into_one_image() -> None:
     assert (end.index, end.chosen) == (4, 4)
 
 
-def test_a_fit_in_pieces_keeps_the_brightness_and_shows_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fit_in_pieces_keeps_the_brightness_and_shows_no_seam(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     flat = RANDOM.poisson(100, (96, 160)).astype(np.float32)
     how = DIP(steps=30, channels=8, layers=2)
     whole = denoise(flat, how, device="cpu")
-    monkeypatch.setattr("napari_dip.engine.pieces.LEAST", 64 * 64)
+    monkeypatch.setattr("napari_dip.engine.tiled_fit.LEAST", 64 * 64)
     monkeypatch.setattr(room, "free_memory", lambda device: 0)
     pieces = denoise(flat, how, device="cpu")
     assert abs(pieces.mean() - flat.mean()) < 0.3

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from napari_dip.engine import memory
-from napari_dip.engine.memory import kept_memory
+from napari_dip.engine import malloc as memory
+from napari_dip.engine.malloc import kept_memory
 
 ON_GLIBC = platform.libc_ver()[0] == "glibc"
 
@@ -32,7 +32,9 @@ def test_memory_is_given_back_at_the_end():
 @pytest.mark.skipif(not ON_GLIBC, reason="only glibc's allocator is told anything")
 def test_the_last_of_several_fits_gives_the_memory_back(monkeypatch):
     told = []
-    monkeypatch.setattr(memory, "_glibc", lambda: (lambda option, value: told.append((option, value)), told.append))
+    monkeypatch.setattr(
+        memory, "_glibc", lambda: (lambda option, value: told.append((option, value)), told.append)
+    )
     cpu = torch.device("cpu")
     with kept_memory(cpu), kept_memory(cpu):
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dip.images.files import read
+from napari_dip.files.formats import read
 from napari_dip.images.image import Image
 from napari_dip.images.metrics import data_range_of, match_affine, psnr, ssim
 
@@ -47,20 +47,25 @@ def test_stacks_and_colour_are_scored_plane_by_plane(pair):
     assert ssim(Image(stack, "ZYX"), Image(noisy_stack, "ZYX")) == pytest.approx(np.mean(planes))
     colour, noisy_colour = np.stack([clean] * 3, -1), np.stack([noisy] * 3, -1)
     assert ssim(colour, noisy_colour) == pytest.approx(ssim(clean, noisy))
-    assert ssim(colour.astype(float), noisy_colour, data_range=255) == pytest.approx(ssim(clean, noisy))
+    assert ssim(colour.astype(float), noisy_colour, data_range=255) == pytest.approx(
+        ssim(clean, noisy)
+    )
 
 
 def test_affine_match_undoes_gain_and_offset(pair):
     clean, noisy = pair
     assert psnr(clean, 3.0 * clean - 77, affine=True) > 200
-    assert psnr(clean, 3 * noisy - 77, affine=True) == pytest.approx(psnr(clean, noisy, affine=True))
+    assert psnr(clean, 3 * noisy - 77, affine=True) == pytest.approx(
+        psnr(clean, noisy, affine=True)
+    )
     assert psnr(clean, noisy, affine=True) >= psnr(clean, noisy)
     assert ssim(clean, 0.1 * clean + 5, affine=True) == pytest.approx(1)
     np.testing.assert_allclose(match_affine(clean, np.full(clean.shape, 7.0)), clean.mean())
 
 
 @pytest.mark.parametrize(
-    ("dtype", "expected"), [("uint8", 255), ("uint16", 65535), ("int16", 65535), ("bool", 1), (">u2", 65535)]
+    ("dtype", "expected"),
+    [("uint8", 255), ("uint16", 65535), ("int16", 65535), ("bool", 1), (">u2", 65535)],
 )
 def test_range_of_an_integer_type(dtype, expected):
     assert data_range_of(np.zeros((2, 2), dtype)) == expected
@@ -94,7 +99,13 @@ def test_what_is_refused(pair):
     [
         ("w2s_widefield_8bit", "target_avg400_001_1.tif", "input_avg1_001_1.tif", 14.08, 15.39),
         ("hagen_lowsnr_highsnr", "nucleus_highsnr.png", "nucleus_lowsnr.png", 23.03, 25.90),
-        ("hagen_lowsnr_highsnr", "mito-confocal_highsnr.png", "mito-confocal_lowsnr.png", 18.19, 20.06),
+        (
+            "hagen_lowsnr_highsnr",
+            "mito-confocal_highsnr.png",
+            "mito-confocal_lowsnr.png",
+            18.19,
+            20.06,
+        ),
     ],
 )
 def test_the_figures_that_the_data_sets_state(data_dir, folder, clean, noisy, plain, matched):
@@ -106,6 +117,8 @@ def test_the_figures_that_the_data_sets_state(data_dir, folder, clean, noisy, pl
 def test_the_figure_of_fish(data_dir):
     """The noisy capture of the table in the baselines: 19.60 dB, SSIM 0.38 on the centre 256 x 256."""
     folder = data_dir / "fmd_confocal_fov01"
-    clean, noisy = (read(folder / f"fish_{kind}.tif").pixels[128:384, 128:384] for kind in ("gt", "raw"))
+    clean, noisy = (
+        read(folder / f"fish_{kind}.tif").pixels[128:384, 128:384] for kind in ("gt", "raw")
+    )
     assert psnr(clean, noisy) == pytest.approx(19.60, abs=0.006)
     assert ssim(clean, noisy) == pytest.approx(0.38, abs=0.006)

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from napari_dip import IDDP, Model, denoise, iter_denoise, load_model
-from napari_dip.engine.apply import tiled
-from napari_dip.model import build
+from napari_dip.models.model import build
+from napari_dip.models.tiled_apply import tiled
 
 
 @pytest.fixture
@@ -110,7 +110,10 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "torch": (lambda p: torch.save({"net": Bomb()}, p), "is no model"),
     "cut in the header": (cut(0.05), "cut short"),
     "cut in the weights": (cut(0.8), "cut short"),
-    "header of 2^62 bytes": (lambda p: p.write_bytes(struct.pack("<Q", 1 << 62) + bytes(90)), "is no model"),
+    "header of 2^62 bytes": (
+        lambda p: p.write_bytes(struct.pack("<Q", 1 << 62) + bytes(90)),
+        "is no model",
+    ),
     "header that is a list": (lambda p: join(p, b"[1, 2, 3]", b""), "is no model"),
     "nested too deep": (lambda p: join(p, b"[" * 100_000, b""), "is no model"),
     "someone else's": (without_record, "is no model"),
@@ -125,8 +128,14 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "settings out of bounds": (with_record(alpha=-1), "can't be"),
     "a weight renamed": (renamed, "lacks the weights"),
     "a weight of another shape": (with_entry("unet.last.weight", shape=[4, 1, 1, 1]), "of shape"),
-    "a weight of another type": (with_entry("unet.last.weight", dtype="I64", shape=[1, 2, 1, 1]), "of shape"),
-    "a weight with a negative size": (with_entry("unet.last.weight", shape=[-1, -4, 1, 1]), "damaged table"),
+    "a weight of another type": (
+        with_entry("unet.last.weight", dtype="I64", shape=[1, 2, 1, 1]),
+        "of shape",
+    ),
+    "a weight with a negative size": (
+        with_entry("unet.last.weight", shape=[-1, -4, 1, 1]),
+        "damaged table",
+    ),
     "a weight of 2^60 numbers": (with_entry("unet.last.weight", shape=[1 << 60]), "damaged table"),
     "overlapping weights": (with_entry("unet.last.weight", data_offsets=[0, 16]), "damaged"),
     "NaN weights": (with_nan, "NaN"),
@@ -173,7 +182,12 @@ def test_missing_files_and_bad_names_are_refused(model: Model, tmp_path: Path) -
 
 def test_a_model_comes_back_as_it_was(model: Model, tmp_path: Path) -> None:
     read = load_model(model.save(tmp_path / "model.safetensors"))
-    assert (read.settings, read.channels, read.description, read.licence) == (model.settings, 1, "for tests", "CC0")
+    assert (read.settings, read.channels, read.description, read.licence) == (
+        model.settings,
+        1,
+        "for tests",
+        "CC0",
+    )
     assert read.statistics == model.statistics and read.training == model.training
     noisy = np.random.default_rng(0).poisson(20, (40, 44))
     np.testing.assert_array_equal(denoise(noisy, read), denoise(noisy, model))

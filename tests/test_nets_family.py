@@ -57,8 +57,12 @@ def test_the_published_sizes(net: type[torch.nn.Module], published: int, more: i
 
 
 @pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize(("size", "colours"), [((1, 1), 1), ((1, 9), 4), ((33, 20), 3), ((64, 64), 2)])
-def test_every_network_of_z_makes_images_of_any_size(net: str, size: tuple[int, int], colours: int) -> None:
+@pytest.mark.parametrize(
+    ("size", "colours"), [((1, 1), 1), ((1, 9), 4), ((33, 20), 3), ((64, 64), 2)]
+)
+def test_every_network_of_z_makes_images_of_any_size(
+    net: str, size: tuple[int, int], colours: int
+) -> None:
     how = DIP(net=net, channels=4, stop="never")
     with seeded(0):
         built = build_net(how, colours, how.input_channels)

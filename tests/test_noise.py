@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_dip.images.image import Image
-from napari_dip.images.noise import add_gaussian, add_poisson, add_speckle
-from napari_dip.images.quality import residual_check
+from napari_dip.noise.add import add_gaussian, add_poisson, add_speckle
+from napari_dip.noise.residual import residual_check
 
 FLAT = np.full((300, 300), 120, "uint8")
 MODELS = [(add_gaussian, 25), (add_poisson, 30), (add_speckle, 0.1)]
@@ -45,7 +45,11 @@ def test_clip_and_the_kind_of_input(model, amount):
     assert model(FLAT, amount).max() > 140 and (FLAT == 120).all()
     image = Image(FLAT[None], "ZYX", scale=(0.3, 0.1, 0.1), units=("um",) * 3)
     out = model(image, amount)
-    assert isinstance(out, Image) and (out.axes, out.scale, out.units) == ("ZYX", image.scale, image.units)
+    assert isinstance(out, Image) and (out.axes, out.scale, out.units) == (
+        "ZYX",
+        image.scale,
+        image.units,
+    )
     np.testing.assert_array_equal(np.asarray(out.pixels)[0], model(FLAT, amount))
 
 
@@ -71,7 +75,9 @@ def test_what_is_refused():
 def test_residual_of_white_noise():
     noisy = add_gaussian(FLAT, 10)
     found = residual_check(noisy, FLAT - 2.0)
-    assert found["mean"] == pytest.approx(2, abs=0.2) and found["std"] == pytest.approx(10, rel=0.02)
+    assert found["mean"] == pytest.approx(2, abs=0.2) and found["std"] == pytest.approx(
+        10, rel=0.02
+    )
     assert abs(found["autocorrelation_x"]) < 0.02 and abs(found["autocorrelation_y"]) < 0.02
 
 
@@ -79,7 +85,9 @@ def test_residual_tells_the_directions_apart():
     rows = np.random.default_rng(0).normal(size=(200, 1)) * np.ones((1, 200))
     found = residual_check(rows, np.zeros_like(rows))
     assert found["autocorrelation_x"] == pytest.approx(1) and abs(found["autocorrelation_y"]) < 0.2
-    assert residual_check(Image(rows, "XY"), Image(0 * rows, "XY"))["autocorrelation_y"] == pytest.approx(1)
+    assert residual_check(Image(rows, "XY"), Image(0 * rows, "XY"))[
+        "autocorrelation_y"
+    ] == pytest.approx(1)
 
 
 def test_residual_of_next_to_nothing():

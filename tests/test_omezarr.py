@@ -9,8 +9,8 @@ import pytest
 from some_images import PROVENANCE, make, names
 
 from napari_dip import read, write
-from napari_dip.images import omezarr
-from napari_dip.images.files import read_provenance, sha256
+from napari_dip.files import ome_zarr as omezarr
+from napari_dip.files.formats import read_provenance, sha256
 from napari_dip.images.image import Image
 
 zarr = pytest.importorskip("zarr")
@@ -22,7 +22,12 @@ def test_a_round_trip_keeps_pixels_axes_sizes_and_provenance(axes, dtype, tmp_pa
     image = make(axes, dtype)
     assert write(tmp_path / "a.zarr", image) == 0
     back = read(tmp_path / "a.zarr")
-    assert (back.axes, back.dtype, back.scale, back.units) == (axes, image.dtype, image.scale, image.units)
+    assert (back.axes, back.dtype, back.scale, back.units) == (
+        axes,
+        image.dtype,
+        image.scale,
+        image.units,
+    )
     np.testing.assert_array_equal(np.asarray(back.pixels), image.pixels)
     assert back.provenance == PROVENANCE == read_provenance(tmp_path / "a.zarr")
     assert names(tmp_path) == ["a.zarr"]
@@ -34,17 +39,23 @@ def test_axes_in_another_order_are_laid_out_as_the_format_wants(tmp_path):
     back = read(tmp_path / "a.zarr")
     assert back.axes == "CYX"
     np.testing.assert_array_equal(np.asarray(back.pixels), image.pixels.transpose(1, 2, 0))
-    assert dict(zip(back.axes, back.scale, strict=True)) == dict(zip(image.axes, image.scale, strict=True))
+    assert dict(zip(back.axes, back.scale, strict=True)) == dict(
+        zip(image.axes, image.scale, strict=True)
+    )
 
 
 def test_colour_becomes_channels(tmp_path):
     image = make("YXC", "uint8")
     write(tmp_path / "a.zarr", image)
-    np.testing.assert_array_equal(np.asarray(read(tmp_path / "a.zarr").pixels), image.pixels.transpose(2, 0, 1))
+    np.testing.assert_array_equal(
+        np.asarray(read(tmp_path / "a.zarr").pixels), image.pixels.transpose(2, 0, 1)
+    )
 
 
 def test_the_metadata_are_those_of_the_format(tmp_path):
-    image = Image(np.ones((2, 600, 513), np.uint16), "CYX", scale=(1, 0.25, 0.5), units=("pixel", "um", "um"))
+    image = Image(
+        np.ones((2, 600, 513), np.uint16), "CYX", scale=(1, 0.25, 0.5), units=("pixel", "um", "um")
+    )
     write(tmp_path / "a.zarr", image)
     attributes = json.loads((tmp_path / "a.zarr" / ".zattrs").read_text())
     scales = attributes["multiscales"][0]
@@ -55,7 +66,9 @@ def test_the_metadata_are_those_of_the_format(tmp_path):
     ]
     steps = [data["coordinateTransformations"][0]["scale"] for data in scales["datasets"]]
     assert steps[0] == [1, 0.25, 0.5] and steps[1] == [1, 0.5, 0.5 * 513 / 257]
-    shapes = [zarr.open(str(tmp_path / "a.zarr" / str(level)), mode="r").shape for level in range(3)]
+    shapes = [
+        zarr.open(str(tmp_path / "a.zarr" / str(level)), mode="r").shape for level in range(3)
+    ]
     assert shapes == [(2, 600, 513), (2, 300, 257), (2, 150, 129)]
     assert len(attributes["omero"]["channels"]) == 2
     assert (zarr.open(str(tmp_path / "a.zarr" / "2"), mode="r")[:] == 1).all()
@@ -72,7 +85,9 @@ def test_version_0_5_is_read(tmp_path):
 
 
 def test_a_plain_array_is_read_lazily(tmp_path):
-    zarr.open_array(str(tmp_path / "c.zarr"), mode="w", shape=(4, 8, 9), dtype="uint16", chunks=(1, 8, 9))[:] = 3
+    zarr.open_array(
+        str(tmp_path / "c.zarr"), mode="w", shape=(4, 8, 9), dtype="uint16", chunks=(1, 8, 9)
+    )[:] = 3
     image = read(tmp_path / "c.zarr")
     assert image.axes == "ZYX" and not isinstance(image.pixels, np.ndarray)
     assert image.plane((1, slice(None), slice(None))).mean() == 3
@@ -109,8 +124,22 @@ def test_nothing_is_replaced_unasked_and_nothing_half_written_stays(tmp_path, mo
     [
         ({}, "no OME-Zarr image"),
         ({"multiscales": []}, "no OME-Zarr image"),
-        ({"multiscales": [{"axes": [{"name": "y"}, {"name": "x"}], "datasets": [{"path": "9"}]}]}, "no OME-Zarr image"),
-        ({"multiscales": [{"axes": [{"name": "y"}, {"name": "q"}], "datasets": [{"path": "0"}]}]}, "axes YQ"),
+        (
+            {
+                "multiscales": [
+                    {"axes": [{"name": "y"}, {"name": "x"}], "datasets": [{"path": "9"}]}
+                ]
+            },
+            "no OME-Zarr image",
+        ),
+        (
+            {
+                "multiscales": [
+                    {"axes": [{"name": "y"}, {"name": "q"}], "datasets": [{"path": "0"}]}
+                ]
+            },
+            "axes YQ",
+        ),
     ],
 )
 def test_what_holds_no_image_is_refused(attributes, sentence, tmp_path):

@@ -16,7 +16,9 @@ from napari_dip.engine.operators import Downsampled, Features, Identity, Masked
 def test_binning_is_the_mean_over_the_pixel(factor: int) -> None:
     image = np.random.default_rng(0).random((2, 5 * factor, 7 * factor)).astype(np.float32)
     binned = Downsampled(factor, "binning")(torch.from_numpy(image)).numpy()
-    np.testing.assert_allclose(binned, image.reshape(2, 5, factor, 7, factor).mean(axis=(2, 4)), atol=1e-6)
+    np.testing.assert_allclose(
+        binned, image.reshape(2, 5, factor, 7, factor).mean(axis=(2, 4)), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4, 8])
@@ -34,7 +36,9 @@ def test_a_constant_stays_and_a_ramp_keeps_its_place(kind: str, factor: int) -> 
     down = Downsampled(factor, kind)
     assert torch.allclose(down(torch.full((1, 8 * factor, 8 * factor), 0.7)), torch.tensor(0.7))
     rows = torch.arange(20.0 * factor)[None, :, None].expand(1, -1, 20 * factor)
-    centres = factor * torch.arange(20.0) + (factor - 1) / 2  # of the measured pixels, in pixels of the image
+    centres = (
+        factor * torch.arange(20.0) + (factor - 1) / 2
+    )  # of the measured pixels, in pixels of the image
     assert torch.allclose(down(rows)[0, 4:-4, 5], centres[4:-4], atol=1e-4)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import napari_dip
-from napari_dip.images.files import read, write
+from napari_dip.files.formats import read, write
 from napari_dip.images.image import Image
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,11 +47,15 @@ def test_the_hard_dependencies_hold_no_gui_and_no_torchvision() -> None:
 def test_dependencies_have_lower_bounds_only() -> None:
     for requirement in [*PROJECT["dependencies"], *EXTRAS["napari"]]:
         assert ">=" in requirement, requirement
-        assert not re.search(r"<|==|~=|@", requirement), f"{requirement} would forbid a newer version"
+        assert not re.search(r"<|==|~=|@", requirement), (
+            f"{requirement} would forbid a newer version"
+        )
 
 
 def test_the_commercial_trap_is_an_extra_of_its_own() -> None:
-    holders = [extra for extra, requirements in EXTRAS.items() if "bm3d" in map(name_of, requirements)]
+    holders = [
+        extra for extra, requirements in EXTRAS.items() if "bm3d" in map(name_of, requirements)
+    ]
     assert holders == ["bm3d-noncommercial"]
 
 
@@ -69,10 +73,15 @@ def test_the_manifest_is_an_entry_point() -> None:
 def test_constraints_are_exact_versions_and_nothing_else() -> None:
     lines = (ROOT / "constraints.txt").read_text("utf-8").splitlines()
     pins = [line for line in lines if line and not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*", pin) for pin in pins), "no URLs, no local versions"
+    assert all(re.fullmatch(r"[a-z0-9.-]+==[0-9][0-9a-z.]*", pin) for pin in pins), (
+        "no URLs, no local versions"
+    )
     assert "torch==2.13.0" in pins
     assert not [pin for pin in pins if pin.startswith(("napari-dip=", "bm3d=", "torchvision="))]
-    wanted = {name_of(r) for r in [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["docs"], *EXTRAS["napari"]]}
+    wanted = {
+        name_of(r)
+        for r in [*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["docs"], *EXTRAS["napari"]]
+    }
     assert wanted - {"napari-dip"} <= {pin.split("==")[0] for pin in pins}
 
 
@@ -92,7 +101,9 @@ def test_the_two_commands_are_in_the_readme_and_ci_runs_them() -> None:
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
-def test_the_python_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_examples_run(
+    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     examples = blocks((ROOT / page).read_text("utf-8"), "python")
     assert examples
     monkeypatch.chdir(tmp_path)
@@ -108,7 +119,9 @@ def test_relative_links_of_the_readme_lead_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
-@pytest.mark.parametrize("example", [b for b in blocks(README, "bash") if "napari-dip denoise" in b])
+@pytest.mark.parametrize(
+    "example", [b for b in blocks(README, "bash") if "napari-dip denoise" in b]
+)
 def test_the_commands_of_the_readme_parse(example: str) -> None:
     from napari_dip.cli.commands import build
 

@@ -5,8 +5,8 @@ import pytest
 import tifffile
 
 from napari_dip import read
-from napari_dip.images import tiff_reader
-from napari_dip.images.pages import Pages
+from napari_dip.files import tiff_reader
+from napari_dip.files.lazy_tiff import Pages
 
 STACK = np.random.default_rng(0).integers(0, 4096, (2, 3, 50, 70)).astype(np.uint16)
 KINDS = {
@@ -62,13 +62,20 @@ def test_a_crop_reads_only_its_strips(tmp_path, monkeypatch):
     image = read(written(tmp_path / "stack.ome.tif", "strips"))
     read_segments = []
     whole = Pages._segment
-    monkeypatch.setattr(Pages, "_segment", lambda *words: read_segments.append(words[2:]) or whole(*words))
+    monkeypatch.setattr(
+        Pages, "_segment", lambda *words: read_segments.append(words[2:]) or whole(*words)
+    )
     assert image.pixels[1, 0, 17:30, 5:25].shape == (13, 20)
     assert read_segments == [(3, 1)]  # page 3, rows 16 to 32
 
 
 def test_colour_and_small_files_are_read_whole(tmp_path, monkeypatch):
-    tifffile.imwrite(tmp_path / "rgb.tif", np.zeros((4, 20, 30, 3), np.uint8), photometric="rgb", compression="zlib")
+    tifffile.imwrite(
+        tmp_path / "rgb.tif",
+        np.zeros((4, 20, 30, 3), np.uint8),
+        photometric="rgb",
+        compression="zlib",
+    )
     assert isinstance(read(tmp_path / "rgb.tif").pixels, np.ndarray)
     monkeypatch.setattr(tiff_reader, "PAGED_FROM", 1 << 28)
     assert isinstance(read(written(tmp_path / "stack.ome.tif", "strips")).pixels, np.ndarray)
@@ -77,7 +84,9 @@ def test_colour_and_small_files_are_read_whole(tmp_path, monkeypatch):
 def test_a_stack_that_is_cut_short_or_overwritten_is_refused_with_a_sentence(tmp_path):
     path = written(tmp_path / "stack.ome.tif", "strips")
     with tifffile.TiffFile(path) as tif:
-        offset, count = (numbers[2] for numbers in (tif.pages[4].dataoffsets, tif.pages[4].databytecounts))
+        offset, count = (
+            numbers[2] for numbers in (tif.pages[4].dataoffsets, tif.pages[4].databytecounts)
+        )
     data = bytearray(path.read_bytes())
     data[offset : offset + count] = bytes(count)
     path.write_bytes(data)
@@ -96,14 +105,16 @@ def test_a_compressed_stack_is_trained_on(tmp_path):
     tifffile.imwrite(tmp_path / "stack.tif", noisy, compression="zlib")
     tifffile.imwrite(tmp_path / "plain.tif", noisy)
     small = IDDP(steps=3, channels=4, filter_channels=4, filter_layers=1, crop=32)
-    one, other = (train(tmp_path / name, small, device="cpu") for name in ("stack.tif", "plain.tif"))
+    one, other = (
+        train(tmp_path / name, small, device="cpu") for name in ("stack.tif", "plain.tif")
+    )
     for a, b in zip(one.net.parameters(), other.net.parameters(), strict=True):
         np.testing.assert_array_equal(a.detach(), b.detach())
 
 
 def test_wide_maps_are_let_go_of_before_they_fill_the_memory(tmp_path):
     """The system maps 64 KiB around each line of a crop: the lines of wide planes cost more than their bytes."""
-    from napari_dip.images.sources import AROUND, Shelf, Source
+    from napari_dip.data_sets.sources import AROUND, Shelf, Source
 
     tifffile.memmap(tmp_path / "wide.tif", shape=(512, 1 << 16), dtype=np.uint16).flush()
     source, shelf = Source(tmp_path / "wide.tif"), Shelf(budget=40 * AROUND)

@@ -10,13 +10,13 @@ from test_denoise import noisy_scene
 from napari_dip import PatchDIP, add_gaussian, denoise, psnr
 from napari_dip.cli import main
 from napari_dip.engine.device import seeded
-from napari_dip.engine.patchwork import Averages, Patchwork, cut
-from napari_dip.images.tiles import Tiles
-from napari_dip.methods.patchdip import look, measured_in, shuffled
-from napari_dip.nets.bands import REACH, rings_and_bands
-from napari_dip.nets.blindspot import best_mixture, ring_means
+from napari_dip.engine.tiles import Tiles
+from napari_dip.methods.patchdip.bands import REACH, rings_and_bands
+from napari_dip.methods.patchdip.fit import look, measured_in, shuffled
+from napari_dip.methods.patchdip.patches import Averages, Patchwork, cut
+from napari_dip.nets.base import PriorNet
+from napari_dip.nets.blind_spot import best_mixture, ring_means
 from napari_dip.nets.build import build_net
-from napari_dip.nets.prior import PriorNet
 
 SMALL = {"channels": 4, "scales": 2}
 
@@ -87,7 +87,9 @@ def test_patches_are_cut_where_the_tiles_lie() -> None:
 
 
 @pytest.mark.parametrize("start", ["blur", "random"])
-def test_never_more_than_a_batch_of_patches_is_on_the_device(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_never_more_than_a_batch_of_patches_is_on_the_device(
+    start: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[int] = []
     image = PriorNet.image
 
@@ -105,7 +107,14 @@ def test_never_more_than_a_batch_of_patches_is_on_the_device(start: str, monkeyp
 def test_patchdip_with_a_random_start_denoises(seed: int) -> None:
     noisy, clean = noisy_scene(seed, 64)
     how = PatchDIP(
-        start="random", steps=120, learning_rate=0.01, averaging=0.95, channels=16, patch=32, stride=16, seed=seed
+        start="random",
+        steps=120,
+        learning_rate=0.01,
+        averaging=0.95,
+        channels=16,
+        patch=32,
+        stride=16,
+        seed=seed,
     )
     answer = denoise(noisy, how, device="cpu")
     assert psnr(clean, answer, data_range=200) - psnr(clean, noisy, data_range=200) > 6
@@ -115,7 +124,9 @@ def test_patchdip_with_a_random_start_denoises(seed: int) -> None:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_patchdip_gains_on_the_calibrated_blur_it_starts_at(seed: int) -> None:
     noisy, clean = striped(seed)
-    fitted, start = (denoise(noisy, PatchDIP(seed=seed, steps=steps), device="cpu") for steps in (60, 1))
+    fitted, start = (
+        denoise(noisy, PatchDIP(seed=seed, steps=steps), device="cpu") for steps in (60, 1)
+    )
     scores = [psnr(clean, image, data_range=200) for image in (fitted, start, noisy)]
     assert scores[0] > scores[1] + 0.5 > scores[2] + 3
 
@@ -123,14 +134,27 @@ def test_patchdip_gains_on_the_calibrated_blur_it_starts_at(seed: int) -> None:
 def striped(seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Stripes of two directions: along them one may average far, across them not."""
     rows, columns = np.mgrid[:96, :96].astype(np.float32)
-    clean = 100 + 60 * np.where(columns < 48, np.sin(rows / 1.5), np.sin(columns / 1.5)).astype(np.float32)
+    clean = 100 + 60 * np.where(columns < 48, np.sin(rows / 1.5), np.sin(columns / 1.5)).astype(
+        np.float32
+    )
     return add_gaussian(clean, sigma=25, seed=seed), clean
 
 
-def test_a_stride_larger_than_the_patch_is_refused(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stride_larger_than_the_patch_is_refused(
+    tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(ValueError, match="stride 65 is larger than the patch of 64 pixels"):
         PatchDIP(stride=65)
     np.save(tmp_path / "x.npy", np.zeros(3))
-    words = ["denoise", str(tmp_path), "--out", str(tmp_path / "out"), "--method", "patchdip", "--stride", "65"]
+    words = [
+        "denoise",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+        "--method",
+        "patchdip",
+        "--stride",
+        "65",
+    ]
     assert main(words) == 2
     assert "larger than the patch" in capsys.readouterr().err

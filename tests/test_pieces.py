@@ -14,32 +14,41 @@ import torch
 from cli_help import leftovers
 
 from napari_dip.api import iter_part
-from napari_dip.batch import pieces
-from napari_dip.batch.division import Division
+from napari_dip.batch.dask import pieces
+from napari_dip.batch.dask.division import Division
+from napari_dip.batch.dask.pieces import divided, narrowed, one_piece, put_together
 from napari_dip.batch.follow import followed
-from napari_dip.batch.pieces import divided, narrowed, one_piece, put_together
-from napari_dip.batch.plan import Job, std_beside
-from napari_dip.batch.records import DONE
+from napari_dip.batch.jobs import Job, std_beside
+from napari_dip.batch.one_file import Outcome, guarded, opened
+from napari_dip.batch.report import DONE
 from napari_dip.batch.task import Task, with_model
-from napari_dip.batch.work import Outcome, guarded, opened
-from napari_dip.images.canvas import full_key
-from napari_dip.images.files import read, read_provenance, write
+from napari_dip.files.formats import read, read_provenance, write
 from napari_dip.images.image import Image
-from napari_dip.images.part import Joined, Part, View
-from napari_dip.images.survey import survey
-from napari_dip.model import Model, build
+from napari_dip.models.model import Model, build
+from napari_dip.planes.canvas import full_key
+from napari_dip.planes.part_of_stack import Joined, Part, View
+from napari_dip.planes.survey import survey
 from napari_dip.settings import DIP, IDDP, PatchDIP
 
 pytestmark = pytest.mark.timeout(300)
 APART = DIP(steps=4, channels=4, seed=3, through_stack="apart")
-SHAPES = {"ZYX": (7, 24, 25), "CZYX": (2, 5, 24, 25), "TZCYX": (3, 2, 2, 24, 25), "ZYXC": (4, 24, 25, 3)}
+SHAPES = {
+    "ZYX": (7, 24, 25),
+    "CZYX": (2, 5, 24, 25),
+    "TZCYX": (3, 2, 2, 24, 25),
+    "ZYXC": (4, 24, 25, 3),
+}
 
 
 def stack(folder: Path, axes: str = "ZYX", name: str = "in.tif", seed: int = 0) -> Path:
     """Poisson noise whose planes differ in brightness, one of them with a hot pixel; colours are 8-bit."""
     random, shape = np.random.default_rng(seed), SHAPES[axes]
-    level = np.linspace(4, 30, shape[axes.index("Z")]).reshape([-1 if a == "Z" else 1 for a in axes])
-    pixels = random.poisson(np.broadcast_to(level, shape)).astype("uint8" if axes[-1] == "C" else "uint16")
+    level = np.linspace(4, 30, shape[axes.index("Z")]).reshape(
+        [-1 if a == "Z" else 1 for a in axes]
+    )
+    pixels = random.poisson(np.broadcast_to(level, shape)).astype(
+        "uint8" if axes[-1] == "C" else "uint16"
+    )
     pixels[(*(0 for _ in axes.removesuffix("C")[:-2]), 9, 9)] = 250
     folder.mkdir(exist_ok=True)
     write(folder / name, Image(pixels, axes, scale=(0.5,) * len(axes)), overwrite=True)
@@ -94,7 +103,9 @@ def model(path: Path, colours: int = 1) -> Path:
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_pieces_give_the_pixels_of_the_whole(how: Any, axes: str, tmp_path: Path) -> None:
-    task = with_model(Task(APART), model(tmp_path / "m.safetensors")) if how == "model" else Task(how)
+    task = (
+        with_model(Task(APART), model(tmp_path / "m.safetensors")) if how == "model" else Task(how)
+    )
     source = stack(tmp_path, axes)
     alone, apart = (Job(source, tmp_path / name / "x.tif") for name in ("alone", "apart"))
     whole = guarded(alone, task, follow(task))
@@ -102,7 +113,9 @@ def test_pieces_give_the_pixels_of_the_whole(how: Any, axes: str, tmp_path: Path
     assert whole.record["status"] == parts.record["status"] == DONE, whole.record
     if axes != "ZYXC":  # an OME-TIFF has an identity of its own
         assert alone.target.read_bytes() == apart.target.read_bytes()
-    np.testing.assert_array_equal(np.asarray(read(alone.target).pixels), np.asarray(read(apart.target).pixels))
+    np.testing.assert_array_equal(
+        np.asarray(read(alone.target).pixels), np.asarray(read(apart.target).pixels)
+    )
     assert read_provenance(alone.target) == read_provenance(apart.target)
     same = set(whole.record) - {"seconds", "output"}
     assert {k: whole.record[k] for k in same} == {k: parts.record[k] for k in same}
@@ -122,13 +135,17 @@ def test_the_standard_deviation_and_integers_go_in_pieces_too(tmp_path: Path) ->
         assert (tmp_path / "alone" / name).read_bytes() == (tmp_path / "apart" / name).read_bytes()
 
 
-def test_a_later_run_does_only_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_later_run_does_only_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job, task, begun = Job(stack(tmp_path), tmp_path / "out" / "x.tif"), Task(APART), []
     division = division_of(job, task)
     assert division.count == 4
     for number in (1, 2):
         one(division, number, job, task)
-    monkeypatch.setattr(pieces, "survey", lambda *_, **__: pytest.fail("the survey is kept with the pieces"))
+    monkeypatch.setattr(
+        pieces, "survey", lambda *_, **__: pytest.fail("the survey is kept with the pieces")
+    )
     later = division_of(job, task, workers=16)
     assert later == division, "divided as by the first run"
 
@@ -143,7 +160,9 @@ def test_a_later_run_does_only_what_is_missing(tmp_path: Path, monkeypatch: pyte
     put_together(later, job, task)
     whole = Job(job.source, tmp_path / "alone.tif")
     guarded(whole, task, follow(task))
-    np.testing.assert_array_equal(np.asarray(read(whole.target).pixels), np.asarray(read(job.target).pixels))
+    np.testing.assert_array_equal(
+        np.asarray(read(whole.target).pixels), np.asarray(read(job.target).pixels)
+    )
 
 
 @pytest.mark.parametrize("change", ["settings", "content", "values", "std"])
@@ -161,7 +180,9 @@ def test_stale_pieces_are_not_taken(change: str, tmp_path: Path) -> None:
     assert fresh.folder != stale.folder and not stale.folder.exists()
     assert not fresh.files(0)[0].exists()
     other = division_of(Job(job.source, tmp_path / "out" / "y.tif"), task)
-    assert fresh.folder.exists() and other.folder != fresh.folder, "another output's pieces are left alone"
+    assert fresh.folder.exists() and other.folder != fresh.folder, (
+        "another output's pieces are left alone"
+    )
 
 
 def test_what_a_failing_piece_leaves(tmp_path: Path) -> None:
@@ -182,7 +203,9 @@ def test_what_a_failing_piece_leaves(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no such colours"):
         one_piece(division, 1, job, task, wrong)
     assert leftovers(tmp_path / "out") == [] and not division.folder.exists()
-    assert one(division, 2, job, task) is False, "its file has failed: there is nothing more to tell"
+    assert one(division, 2, job, task) is False, (
+        "its file has failed: there is nothing more to tell"
+    )
     assert leftovers(tmp_path / "out") == []
 
 
@@ -214,12 +237,16 @@ def test_the_axis_is_the_outermost_that_gives_enough_pieces(tmp_path: Path) -> N
     assert (division_of(job, task).axis, division_of(job, task).bounds) == (1, (0, 1, 2, 3, 5))
 
 
-def test_a_full_disk_is_said_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job, task = Job(stack(tmp_path), tmp_path / "out" / "x.tif"), Task(APART)
     image, source = opened(job, task)
-    monkeypatch.setattr("napari_dip.images.place.ROOM", 0)
+    monkeypatch.setattr("napari_dip.files.writing.ROOM", 0)
     free = 2 * 7 * 24 * 25 * 4 - 1
-    monkeypatch.setattr("napari_dip.images.place.shutil.disk_usage", lambda _: type("", (), {"free": free}))
+    monkeypatch.setattr(
+        "napari_dip.files.writing.shutil.disk_usage", lambda _: type("", (), {"free": free})
+    )
     with pytest.raises(OSError, match="with the pieces it is put together from, and the disk"):
         divided(job, task, image, source, 1, 1)
     assert not (tmp_path / "out").exists()

@@ -14,14 +14,15 @@ import pytest
 from cli_help import leftovers, save
 from test_pieces import APART, division_of, follow, one, stack
 
-from napari_dip.batch import pieces, worker
-from napari_dip.batch.division import DIVISION
-from napari_dip.batch.pieces import one_piece, put_together
-from napari_dip.batch.plan import Job, std_beside
-from napari_dip.batch.task import Task, ordered, task_of
-from napari_dip.batch.work import guarded
+from napari_dip.batch.dask import pieces, worker
+from napari_dip.batch.dask.division import DIVISION
+from napari_dip.batch.dask.pieces import one_piece, put_together
+from napari_dip.batch.dask.task_json import task_from_json, task_to_json
+from napari_dip.batch.jobs import Job, std_beside
+from napari_dip.batch.one_file import guarded
+from napari_dip.batch.task import Task
 from napari_dip.errors import DenoiseError
-from napari_dip.images.files import read
+from napari_dip.files.formats import read
 from napari_dip.images.image import Image
 
 pytestmark = pytest.mark.timeout(120)
@@ -31,7 +32,9 @@ LARGE = 7 * 24 * 25 * 4
 
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_prepared", lambda order, *_: (task_of(order), lambda _: None))
+    monkeypatch.setattr(
+        worker, "_prepared", lambda order, *_: (task_from_json(order), lambda _: None)
+    )
 
 
 @pytest.fixture
@@ -40,7 +43,7 @@ def job(tmp_path: Path) -> Job:
 
 
 def order(task: Task = TASK) -> dict[str, Any]:
-    return {**ordered(task), "places": {}, "large": LARGE}
+    return {**task_to_json(task), "places": {}, "large": LARGE}
 
 
 def row(told: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +68,9 @@ def whole_run(job: Job, task: Task, between: Callable[[], object] = lambda: None
 
 @pytest.mark.parametrize("of_others", ["answer", "std"])
 @pytest.mark.parametrize("shape", [(16, 17), (7, 24, 25)])
-def test_a_file_of_others_is_not_replaced(of_others: str, shape: tuple[int, ...], tmp_path: Path) -> None:
+def test_a_file_of_others_is_not_replaced(
+    of_others: str, shape: tuple[int, ...], tmp_path: Path
+) -> None:
     target = tmp_path / "out" / "x.tif"
     task = replace(TASK, settings=TASK.settings.with_uncertainty(), std=True)
     job = Job(save(tmp_path / "in.tif", shape), target, std_beside(target))
@@ -140,7 +145,9 @@ def test_a_file_that_another_run_finished_is_done_before(job: Job) -> None:
     assert leftovers(job.target.parent) == ["x.tif"]
 
 
-def test_two_runs_that_put_a_file_together_at_once_both_end_well(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_runs_that_put_a_file_together_at_once_both_end_well(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
     division, worked = division_of(job, TASK), pieces.worked
     for number in range(division.count):
         one(division, number, job, TASK)
@@ -156,7 +163,7 @@ def test_two_runs_that_put_a_file_together_at_once_both_end_well(job: Job, monke
 
 def test_every_piece_that_ends_brings_its_file_nearer_to_its_row(tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="the extra distributed is not installed")
-    from napari_dip.batch.cluster import _Tasks
+    from napari_dip.batch.dask.cluster import _Tasks
 
     class Client:
         def submit(self, what: Callable[..., object], *_: object, key: str, **__: object) -> str:
@@ -167,7 +174,10 @@ def test_every_piece_that_ends_brings_its_file_nearer_to_its_row(tmp_path: Path)
     told = division_of(job, TASK).told()
     made = tasks.following(0, tasks.submit(worker.work_on, 0), told)
     division_of(job, TASK).drop()
-    followed = [tasks.following(0, piece, worker.work_on_piece(order(), job, "", 0, told, 0)) for piece in made]
+    followed = [
+        tasks.following(0, piece, worker.work_on_piece(order(), job, "", 0, told, 0))
+        for piece in made
+    ]
     assert [len(next_ones) for next_ones in followed] == [0] * (len(made) - 1) + [1]
 
 
@@ -192,8 +202,8 @@ def test_what_a_killed_join_and_a_killed_run_left_goes(job: Job) -> None:
     for number in range(division.count):
         one(division, number, job, TASK)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_dip.images.files.os.replace", lambda *_: pytest.exit("killed"))
-        patch.setattr("napari_dip.images.files.Path.unlink", lambda *_, **__: None)
+        patch.setattr("napari_dip.files.formats.os.replace", lambda *_: pytest.exit("killed"))
+        patch.setattr("napari_dip.files.formats.Path.unlink", lambda *_, **__: None)
         with pytest.raises(pytest.exit.Exception):
             put_together(division, job, TASK)
     assert [file for file in job.target.parent.iterdir() if file.name != division.folder.name] == []

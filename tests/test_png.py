@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from some_images import PROVENANCE, assert_same, make, names
 
-from napari_dip.images.files import read, read_provenance, write
+from napari_dip.files.formats import read, read_provenance, write
 from napari_dip.images.image import Image
 
 
@@ -23,7 +23,9 @@ from napari_dip.images.image import Image
 )
 def test_png_round_trip(tmp_path, axes, shape, dtype):
     pixels = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
-    image = Image(pixels, axes, scale=(0.1,) * len(axes), units=("um",) * len(axes), provenance=PROVENANCE)
+    image = Image(
+        pixels, axes, scale=(0.1,) * len(axes), units=("um",) * len(axes), provenance=PROVENANCE
+    )
     assert write(tmp_path / "a.png", image) == 0
     assert_same(image, read(tmp_path / "a.png"))
     assert read_provenance(tmp_path / "a.png") == PROVENANCE
@@ -31,7 +33,11 @@ def test_png_round_trip(tmp_path, axes, shape, dtype):
 
 @pytest.mark.parametrize(
     ("axes", "dtype", "says"),
-    [("ZYX", "uint8", "one plane"), ("YX", "float32", "uint8 or uint16"), ("YXC", "uint16", "8 bits")],
+    [
+        ("ZYX", "uint8", "one plane"),
+        ("YX", "float32", "uint8 or uint16"),
+        ("YXC", "uint16", "8 bits"),
+    ],
 )
 def test_png_refuses_what_it_cannot_hold(tmp_path, axes, dtype, says):
     with pytest.raises(ValueError, match=says):

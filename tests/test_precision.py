@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from napari_dip import IDDP, Image, denoise
-from napari_dip.engine import precision
-from napari_dip.engine.precision import ERROR, Quickened, is_quick
-from napari_dip.model import Model, build
+from napari_dip.models import precision
+from napari_dip.models.model import Model, build
+from napari_dip.models.precision import ERROR, Quickened, is_quick
 
 CPU = torch.device("cpu")
 SMALL = {"channels": 4, "depth": 1, "start": "blur"}
@@ -52,12 +52,19 @@ def test_a_change_that_can_be_seen_keeps_float32() -> None:
 def test_a_change_that_cannot_is_taken_from_the_second_tile_on() -> None:
     net = Net(0.002 * ERROR)  # 0.017 dB
     quick = Quickened(net, allowed=True)
-    assert torch.equal(quick(tile()), tile() / 2), "both were computed, so the better one is returned"
+    assert torch.equal(quick(tile()), tile() / 2), (
+        "both were computed, so the better one is returned"
+    )
     assert not torch.equal(quick(tile()), tile() / 2)
-    assert quick.described() == {"precision": "bfloat16", "bfloat16_costs_at_most_dB": pytest.approx(0.0174, abs=1e-4)}
+    assert quick.described() == {
+        "precision": "bfloat16",
+        "bfloat16_costs_at_most_dB": pytest.approx(0.0174, abs=1e-4),
+    }
     net.off = ERROR
     assert torch.equal(quick(tile(2.0)), tile(2.0) / 2), "a tile that reaches further is tried anew"
-    assert quick.described()["precision"] == "bfloat16, then float32" and torch.equal(quick(tile()), tile() / 2)
+    assert quick.described()["precision"] == "bfloat16, then float32" and torch.equal(
+        quick(tile()), tile() / 2
+    )
 
 
 def test_an_answer_that_is_no_number_keeps_float32() -> None:
@@ -70,7 +77,10 @@ def test_the_cpu_computes_in_float32_and_says_so(monkeypatch: pytest.MonkeyPatch
     model = Model(build(IDDP(**SMALL), 1), IDDP(**SMALL), 1)
     noisy = np.random.default_rng(0).poisson(20 + 10 * np.sin(np.mgrid[:40, :48][0] / 5))
     answer = denoise(Image(noisy), model)
-    assert answer.provenance["precision"] == "float32" and "bfloat16_costs_at_most_dB" not in answer.provenance
+    assert (
+        answer.provenance["precision"] == "float32"
+        and "bfloat16_costs_at_most_dB" not in answer.provenance
+    )
     monkeypatch.setattr(precision, "is_quick", lambda device: True)
     forced = denoise(Image(noisy), model)
     cost = forced.provenance["bfloat16_costs_at_most_dB"]

@@ -16,7 +16,9 @@ PUBLIC = {name: getattr(napari_dip, name) for name in LISTED}
 
 
 def test_the_list_is_the_public_api() -> None:
-    assert sorted(napari_dip.__all__) == sorted(LISTED), "a change of the API is a change of public_api.json"
+    assert sorted(napari_dip.__all__) == sorted(LISTED), (
+        "a change of the API is a change of public_api.json"
+    )
     assert sorted(LISTED) == LISTED
 
 
@@ -41,7 +43,9 @@ def test_each_function_documents_its_parameters_and_is_typed(name: str) -> None:
     assert len(names) < 2 or "Parameters\n-----" in text, f"{name} needs a Parameters section"
     for parameter in names if "Parameters\n-----" in text else ():
         section = text.split("Parameters\n")[1]
-        assert re.search(rf"(^|, ){parameter}\b", section, re.MULTILINE), f"{name}: {parameter} is not documented"
+        assert re.search(rf"(^|, ){parameter}\b", section, re.MULTILINE), (
+            f"{name}: {parameter} is not documented"
+        )
     assert set(inspect.get_annotations(function)) == {*names, "return"}
 
 

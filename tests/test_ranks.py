@@ -13,12 +13,35 @@ import pytest
 import torch
 
 from napari_dip import IDDP, N2V, Image, Nb2Nb, iter_train, load_model, write
-from napari_dip.engine.ranks import ALONE, Ranks
 from napari_dip.settings import Trained
+from napari_dip.training.processes import ALONE, Ranks
 
-SMALL = {"steps": 24, "channels": 3, "depth": 1, "crop": 24, "batch": 4, "filter_channels": 2, "filter_layers": 0}
-HOWS: list[Trained] = [IDDP(filter_share=0.3, **SMALL), N2V(start="blur", **SMALL), Nb2Nb(start="blur", **SMALL)]
-CALL = ["train", "raw", "-o", "m.safetensors", "--method", "n2v", "--start", "blur", "--checkpoint-every", "0"]
+SMALL = {
+    "steps": 24,
+    "channels": 3,
+    "depth": 1,
+    "crop": 24,
+    "batch": 4,
+    "filter_channels": 2,
+    "filter_layers": 0,
+}
+HOWS: list[Trained] = [
+    IDDP(filter_share=0.3, **SMALL),
+    N2V(start="blur", **SMALL),
+    Nb2Nb(start="blur", **SMALL),
+]
+CALL = [
+    "train",
+    "raw",
+    "-o",
+    "m.safetensors",
+    "--method",
+    "n2v",
+    "--start",
+    "blur",
+    "--checkpoint-every",
+    "0",
+]
 CALL += [word for name in SMALL for word in (f"--{name.replace('_', '-')}", str(SMALL[name]))]
 
 # Run by every process: the curves of three methods by the Python function, refusals, and a model by the command line.
@@ -28,7 +51,7 @@ sys.path.insert(0, {tests!r})
 import torch
 from napari_dip import IDDP, iter_train
 from napari_dip.cli import main
-from napari_dip.engine.ranks import here, joined
+from napari_dip.training.processes import here, joined
 from test_ranks import CALL, HOWS, curve, stack
 with joined("cpu") as ranks:
     curves = [curve(how) for how in HOWS]
@@ -71,7 +94,10 @@ sys.exit(main(CALL))
 def stack() -> Image:
     y, x = np.mgrid[:64, :64]
     clean = 60 + 40 * np.sin(y / 5) * np.cos(x / 7)
-    return Image(np.random.default_rng(0).poisson(np.broadcast_to(clean, (3, 64, 64))).astype("uint16"), "TYX")
+    return Image(
+        np.random.default_rng(0).poisson(np.broadcast_to(clean, (3, 64, 64))).astype("uint16"),
+        "TYX",
+    )
 
 
 def curve(how: Trained) -> list[list[float]]:
@@ -81,9 +107,19 @@ def curve(how: Trained) -> list[list[float]]:
 def torchrun(script: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     program = folder / "program.py"
     program.write_text(script.format(tests=str(Path(__file__).parent)))
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(program)]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        str(program),
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run([*command, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=400)
+    return subprocess.run(
+        [*command, *words], cwd=folder, env=environment, capture_output=True, text=True, timeout=400
+    )
 
 
 @pytest.fixture
@@ -102,7 +138,9 @@ def alone(folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> dict[st
 
 
 @pytest.mark.timeout(600)
-def test_two_processes_train_as_one_does_with_the_whole_batch(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_train_as_one_does_with_the_whole_batch(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = torchrun(TOGETHER, folder)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("done, step 24 of 24") == 1, "only the first process speaks"
@@ -114,7 +152,9 @@ def test_two_processes_train_as_one_does_with_the_whole_batch(folder: Path, monk
             np.testing.assert_allclose(b, a, atol=1e-4, rtol=0, err_msg=how.method)
     assert "not given the same settings" in refused[0] and "batch of 4," in refused[1]
     assert refused[2] == "process 1: no such file"
-    assert sorted(p.name for p in folder.iterdir() if p.suffix == ".safetensors") == ["m.safetensors"]
+    assert sorted(p.name for p in folder.iterdir() if p.suffix == ".safetensors") == [
+        "m.safetensors"
+    ]
     two = load_model(folder / "m.safetensors")
     assert two.training["processes"] == 2
     one = alone(folder, monkeypatch, "--overwrite")
@@ -123,14 +163,22 @@ def test_two_processes_train_as_one_does_with_the_whole_batch(folder: Path, monk
 
 
 @pytest.mark.timeout(600)
-def test_a_dead_process_ends_the_training_which_can_go_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_process_ends_the_training_which_can_go_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     done = torchrun(KILLED, folder)
     assert done.returncode != 0
-    ours, theirs = "Another process of this training has ended", "exitcode  : -9"  # ours unless torchrun was quicker
+    ours, theirs = (
+        "Another process of this training has ended",
+        "exitcode  : -9",
+    )  # ours unless torchrun was quicker
     assert ours in done.stderr or theirs in done.stderr, done.stderr
-    assert not (folder / "m.safetensors").exists() and (folder / "m.checkpoint.safetensors").exists()
+    assert (
+        not (folder / "m.safetensors").exists() and (folder / "m.checkpoint.safetensors").exists()
+    )
     resumed = torchrun(
-        TOGETHER.replace("HOWS]", "HOWS[:0]]").replace("main(CALL)", "main([*CALL, '--resume'])"), folder
+        TOGETHER.replace("HOWS]", "HOWS[:0]]").replace("main(CALL)", "main([*CALL, '--resume'])"),
+        folder,
     )
     assert resumed.returncode == 0, resumed.stderr
     weights = load_model(folder / "m.safetensors").net.state_dict()
@@ -140,12 +188,18 @@ def test_a_dead_process_ends_the_training_which_can_go_on(folder: Path, monkeypa
 
 
 def test_a_batch_is_shared_evenly_or_refused() -> None:
-    assert [range(8)[Ranks(n, 4).share(8)] for n in range(4)] == [range(k, k + 2) for k in (0, 2, 4, 6)]
+    assert [range(8)[Ranks(n, 4).share(8)] for n in range(4)] == [
+        range(k, k + 2) for k in (0, 2, 4, 6)
+    ]
     with pytest.raises(ValueError, match="give a batch of 8"):
         Ranks(0, 8).share(4)
     drawn = [Ranks(n, 2).drawn(3, lambda crops: torch.arange(crops)) for n in range(2)]
     assert torch.equal(torch.cat(drawn), torch.arange(6))
-    assert torch.equal(ALONE.mean(torch.ones(2)), torch.ones(2)) and ALONE.any(True) and not ALONE.any(False)
+    assert (
+        torch.equal(ALONE.mean(torch.ones(2)), torch.ones(2))
+        and ALONE.any(True)
+        and not ALONE.any(False)
+    )
 
 
 def test_each_process_has_a_gpu_of_its_own_or_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +208,8 @@ def test_each_process_has_a_gpu_of_its_own_or_it_is_said(monkeypatch: pytest.Mon
         Ranks(0, 4).device("cuda:1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    with pytest.raises(ValueError, match="4 processes were started on this machine, which has 2 GPUs"):
+    with pytest.raises(
+        ValueError, match="4 processes were started on this machine, which has 2 GPUs"
+    ):
         Ranks(0, 4).device("auto")
     assert Ranks(0, 4).device("cpu").type == "cpu"

@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from napari_dip import read
-from napari_dip.images.stabilise import PoissonGaussian, UnitRange, estimate_noise, noise_is_smooth
+from napari_dip.noise.anscombe import PoissonGaussian, UnitRange, estimate_noise, noise_is_smooth
 
 
 def scene(seed: int, size: int = 192) -> np.ndarray:
@@ -58,14 +58,18 @@ def test_stabilised_noise_is_even() -> None:
         assert model.stabilise(y).std() == pytest.approx(1, abs=0.06)
 
 
-@pytest.mark.parametrize(("low", "high"), [(0.0, 65535.0), (-3.5, 1e-3), (1e6, 1e6 + 1), (5.0, 5.0)])
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.0, 65535.0), (-3.5, 1e-3), (1e6, 1e6 + 1), (5.0, 5.0)]
+)
 def test_the_plain_map_is_undone_exactly(low: float, high: float) -> None:
     unit = UnitRange.of(low, high, (low + high) / 2, PoissonGaussian(0.0, 0.0), stabilise=True)
     y = np.linspace(low, high, 1001)
     inside = unit.to_unit(y)
     assert inside.min() >= 0
     assert inside.max() <= 1
-    np.testing.assert_allclose(unit.from_unit(inside), y, rtol=1e-12, atol=1e-12 * max(1, abs(high)))
+    np.testing.assert_allclose(
+        unit.from_unit(inside), y, rtol=1e-12, atol=1e-12 * max(1, abs(high))
+    )
 
 
 def test_uint16_comes_back_to_the_integer() -> None:

@@ -10,9 +10,9 @@ import torch
 from scipy import ndimage
 
 from napari_dip import DIP, Image, denoise, iter_denoise, last, psnr, read
-from napari_dip.images.hot import repair
-from napari_dip.images.stabilise import estimate_noise, noise_is_smooth
-from napari_dip.images.survey import survey
+from napari_dip.noise.anscombe import estimate_noise, noise_is_smooth
+from napari_dip.noise.hot_pixels import repair
+from napari_dip.planes.survey import survey
 
 QUICK = DIP(steps=3, channels=4, crop=16)
 
@@ -31,7 +31,9 @@ def test_the_unit_of_the_intensities_does_not_matter(factor: float) -> None:
     one, other = estimate_noise([noisy[None]]), estimate_noise([factor * noisy[None]])
     assert other.gain == pytest.approx(factor * one.gain, rel=1e-6)
     assert other.variance == pytest.approx(factor**2 * one.variance, rel=1e-6)
-    assert np.allclose(denoise(factor * noisy, QUICK, device="cpu") / factor, denoise(noisy, QUICK, device="cpu"))
+    assert np.allclose(
+        denoise(factor * noisy, QUICK, device="cpu") / factor, denoise(noisy, QUICK, device="cpu")
+    )
 
 
 def test_an_offset_does_not_matter() -> None:
@@ -71,7 +73,10 @@ def test_black_padding_under_a_camera_offset_stays_black() -> None:
     answer = denoise(camera, DIP(steps=60, channels=8), device="cpu")
     assert np.array_equal(answer[:, :20], camera[:, :20])
     inner = (slice(None), slice(24, None))
-    assert psnr(100 + clean[inner], answer[inner], data_range=50) > psnr(clean[inner], noisy[inner], data_range=50) + 4
+    assert (
+        psnr(100 + clean[inner], answer[inner], data_range=50)
+        > psnr(clean[inner], noisy[inner], data_range=50) + 4
+    )
 
 
 @pytest.mark.parametrize("value", [0.0, 60000.0])
@@ -83,14 +88,19 @@ def test_hot_and_dead_pixels_are_repaired_and_said(value: float) -> None:
     first = next(iter_denoise(spoilt, QUICK, device="cpu"))
     assert first.note.startswith("4 hot or dead pixels are replaced")
     assert first.provenance["hot_pixels"] == 4
-    assert psnr(clean, np.asarray(first.image), data_range=50) > psnr(clean, noisy, data_range=50) + 4
+    assert (
+        psnr(clean, np.asarray(first.image), data_range=50) > psnr(clean, noisy, data_range=50) + 4
+    )
 
 
 @pytest.mark.parametrize("sigma", [0.7, 1.0, 1.5])
 def test_spots_of_light_are_no_hot_pixels(sigma: float) -> None:
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:96, :96]
-    spots = (np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 2 / sigma**2) for cy, cx in rng.uniform(4, 90, (12, 2)))
+    spots = (
+        np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 2 / sigma**2)
+        for cy, cx in rng.uniform(4, 90, (12, 2))
+    )
     plane = rng.poisson(20 + 3000 * sum(spots)).astype(np.float64)[None]
     same, count = repair(plane)
     assert count == 0
@@ -133,7 +143,10 @@ def test_every_channel_has_a_noise_of_its_own(axes: str) -> None:
         (counts(0)[0] * 1e300, "cannot hold"),
         (counts(0)[0] * 1e-300, "cannot hold"),
         (counts(0)[0] / 1000 + 1e6, "subtract the offset"),
-        (np.where(np.arange(27).reshape(3, 3, 3) == 26, np.nan, 1), "1 non-finite pixel .* in the plane Z = 2;"),
+        (
+            np.where(np.arange(27).reshape(3, 3, 3) == 26, np.nan, 1),
+            "1 non-finite pixel .* in the plane Z = 2;",
+        ),
         (np.ma.masked_greater(counts(0)[0], 40), "masked"),
         ([[1, 2], [3]], "list that numpy cannot read"),
         ("cell.tif", "read it first"),
@@ -177,7 +190,9 @@ class Lazy:
 )
 def test_any_array_gives_the_same_answer(turned: object) -> None:
     noisy = counts(0, 32)[0]
-    assert np.array_equal(denoise(turned(noisy), QUICK, device="cpu"), denoise(noisy, QUICK, device="cpu"))
+    assert np.array_equal(
+        denoise(turned(noisy), QUICK, device="cpu"), denoise(noisy, QUICK, device="cpu")
+    )
 
 
 def test_a_nearly_black_real_image_is_not_taken_for_smooth(data_dir: Path) -> None:

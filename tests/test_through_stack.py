@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_dip import DIP, iter_denoise, last, psnr
 from napari_dip.engine.restarts import APART
-from napari_dip.methods.blindspot import warm_steps
+from napari_dip.methods.blind_spot import warm_steps
 from napari_dip.snapshot import Snapshot
 
 HOW = DIP(steps=160, channels=8, layers=2, crop=16, batch=2, learning_rate=0.02)
@@ -58,7 +58,10 @@ def test_fewer_steps_for_an_answer_as_good(
     assert warm.image.provenance["steps_planned"] == [160, SHORT, SHORT, SHORT]
     assert apart.image.provenance["steps_planned"] == [160] * 4
     assert warm.total == 160 + 3 * SHORT < apart.total / 2
-    scores = {name: psnr(clean, pixels(s), data_range=200) for name, s in (("warm", warm), ("apart", apart))}
+    scores = {
+        name: psnr(clean, pixels(s), data_range=200)
+        for name, s in (("warm", warm), ("apart", apart))
+    }
     assert scores["warm"] > scores["apart"] - 0.3
     assert scores["warm"] > psnr(clean, noisy, data_range=200) + 3
 
@@ -78,7 +81,10 @@ def test_the_order_of_planes_changes_no_more_than_the_seed(
     by_order = np.mean([rms(f, b) for f, b in zip(forwards, backwards, strict=True)])
     by_seed = np.mean([rms(*forwards), rms(*backwards)])
     assert by_order < 1.4 * by_seed  # 1.1 of so short a fit
-    scores = [np.mean([psnr(clean, image, data_range=200) for image in images]) for images in (forwards, backwards)]
+    scores = [
+        np.mean([psnr(clean, image, data_range=200) for image in images])
+        for images in (forwards, backwards)
+    ]
     assert abs(scores[0] - scores[1]) < 0.6
 
 
@@ -119,7 +125,9 @@ def test_restarts_each_have_a_network_of_their_own(scene: tuple[np.ndarray, np.n
     final = finish(noisy, BRIEF.model_copy(update={"restarts": 2}))
     assert final.image.provenance["steps_planned"] == [60, SHORT]
     alone = [pixels(finish(noisy, BRIEF.model_copy(update={"seed": seed}))) for seed in (0, APART)]
-    assert rms(pixels(final), np.mean(alone, axis=0)) < 0.1 * rms(*alone)  # the map back to intensities is curved
+    assert rms(pixels(final), np.mean(alone, axis=0)) < 0.1 * rms(
+        *alone
+    )  # the map back to intensities is curved
 
 
 def test_short_fits_are_not_cut_shorter() -> None:

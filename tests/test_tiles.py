@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dip.images.tiles import Tiles
+from napari_dip.engine.tiles import Tiles
 
 RANDOM = np.random.default_rng(0)
 SIZES = [
@@ -36,7 +36,11 @@ def test_cut_and_blended_again_is_the_image(size: tuple[int, int]) -> None:
 
 def test_tiles_cover_every_pixel_and_are_no_more_than_needed() -> None:
     tiles = Tiles(100, 64, 64, 32)
-    assert [(rows.start, columns.start) for rows, columns in tiles.places] == [(0, 0), (32, 0), (36, 0)]
+    assert [(rows.start, columns.start) for rows, columns in tiles.places] == [
+        (0, 0),
+        (32, 0),
+        (36, 0),
+    ]
     assert len(Tiles(64, 64, 64, 32).places) == 1
     assert Tiles(20, 90, 64, 32).shape == (20, 64)
 
@@ -51,7 +55,12 @@ def test_a_border_between_tiles_counts_least_so_that_no_seam_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("grid", "words"), [((50, 50, 16, 17), "leave gaps"), ((0, 5, 16, 8), "at least 1"), ((5, 5, 16, 0), "at least 1")]
+    ("grid", "words"),
+    [
+        ((50, 50, 16, 17), "leave gaps"),
+        ((0, 5, 16, 8), "at least 1"),
+        ((5, 5, 16, 0), "at least 1"),
+    ],
 )
 def test_grids_that_make_no_sense_are_refused(grid: tuple[int, ...], words: str) -> None:
     with pytest.raises(ValueError, match=words):

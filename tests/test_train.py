@@ -27,20 +27,27 @@ from napari_dip import (
     train,
     write,
 )
+from napari_dip.data_sets.collect import gather
 from napari_dip.engine.loop import Step
-from napari_dip.engine.patches import Batch, Crops
-from napari_dip.engine.ranks import ALONE
-from napari_dip.images.gather import gather
-from napari_dip.methods import iddp, n2v, nb2nb
-from napari_dip.model import build
-from napari_dip.nets.adaptive import AdaptiveBlur
-from napari_dip.nets.blurred import blurred
+from napari_dip.models.model import build
+from napari_dip.nets.blind_spot_filter import AdaptiveBlur
+from napari_dip.nets.filter_unet import blurred
 from napari_dip.settings import TRAINED, Settings
+from napari_dip.training.collapse import RETURNS, Watch
+from napari_dip.training.crops import Batch, Crops
+from napari_dip.training.losses import iddp, n2v, nb2nb
+from napari_dip.training.processes import ALONE
 from napari_dip.training.state import State
 from napari_dip.training.steps import Progress, _Figures, _judged, training_steps
-from napari_dip.training.watch import RETURNS, Watch
 
-SMALL = {"channels": 6, "depth": 1, "crop": 32, "batch": 2, "filter_channels": 6, "filter_layers": 1}
+SMALL = {
+    "channels": 6,
+    "depth": 1,
+    "crop": 32,
+    "batch": 2,
+    "filter_channels": 6,
+    "filter_layers": 1,
+}
 BLUR = {**SMALL, "start": "blur"}
 
 
@@ -50,7 +57,9 @@ def scene(size: int = 96) -> np.ndarray:
 
 
 def repeats(count: int = 4, size: int = 96) -> Image:
-    return Image(np.random.default_rng(0).poisson(np.broadcast_to(scene(size), (count, size, size))), "TYX")
+    return Image(
+        np.random.default_rng(0).poisson(np.broadcast_to(scene(size), (count, size, size))), "TYX"
+    )
 
 
 def rmse(a: np.ndarray, b: np.ndarray) -> float:
@@ -62,7 +71,9 @@ def rmse(a: np.ndarray, b: np.ndarray) -> float:
 def test_every_method_learns_to_denoise(how: type[Settings], start: str) -> None:
     data = repeats()
     targets = [scene()] * 4 if how is Supervised else None
-    settings = how(steps=40, learning_rate=0.004, averaging=0.9, filter_share=0.5, **{**SMALL, "start": start})
+    settings = how(
+        steps=40, learning_rate=0.004, averaging=0.9, filter_share=0.5, **{**SMALL, "start": start}
+    )
     if how is Supervised:
         data = list(np.asarray(data.pixels))
     model = train(data, settings, targets=targets)
@@ -71,7 +82,9 @@ def test_every_method_learns_to_denoise(how: type[Settings], start: str) -> None
 
 
 def test_a_stream_shows_preview_measures_and_model() -> None:
-    shots = list(iter_train(repeats(), IDDP(steps=30, filter_share=0.2, **SMALL), preview=repeats(1, 40)))
+    shots = list(
+        iter_train(repeats(), IDDP(steps=30, filter_share=0.2, **SMALL), preview=repeats(1, 40))
+    )
     assert [s.step for s in shots] == list(range(1, 31)) and shots[-1].total == 30
     end = shots[-1]
     assert end.noisy is not None and end.image.shape == end.noisy.shape == (40, 40)
@@ -79,19 +92,27 @@ def test_a_stream_shows_preview_measures_and_model() -> None:
     assert {"passed", "contrast", "learning_rate"} <= set(end.measures)
     assert end.measures["learning_rate"] < shots[20].measures["learning_rate"]
     early, late = (shots[k].model.net.state_dict() for k in (0, 29))
-    assert any(not torch.equal(early[name], late[name]) for name in early), "a snapshot keeps the weights of its step"
+    assert any(not torch.equal(early[name], late[name]) for name in early), (
+        "a snapshot keeps the weights of its step"
+    )
     assert math.isfinite(end.criterion or math.nan) or not end.criterion
 
 
 @pytest.mark.parametrize("as_file", [False, True], ids=["array", "file"])
 def test_axes_are_those_of_data_and_preview_too(as_file: bool, tmp_path: Path) -> None:
-    stack: Any = np.moveaxis(np.asarray(repeats(3, 40).pixels), 0, -1).astype("float32")  # (Y, X, Z)
+    stack: Any = np.moveaxis(np.asarray(repeats(3, 40).pixels), 0, -1).astype(
+        "float32"
+    )  # (Y, X, Z)
     plane = stack[:32, :, 0]  # a preview of other axes than the stack
     if as_file:
-        tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")  # says nothing of its axes
+        tifffile.imwrite(
+            tmp_path / "a.tif", stack, photometric="minisblack"
+        )  # says nothing of its axes
         stack = tmp_path / "a.tif"
     for preview, shape in ((stack, (40, 40)), (plane, (32, 40))):
-        first = next(iter_train(stack, IDDP(steps=2, **SMALL), preview=preview, axes="YXZ", device="cpu"))
+        first = next(
+            iter_train(stack, IDDP(steps=2, **SMALL), preview=preview, axes="YXZ", device="cpu")
+        )
         assert first.image.axes == "YX" and first.image.shape == shape
 
 
@@ -106,7 +127,9 @@ def weights(model) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("stop_at", [1, 56, 57, 68])
 def test_a_resumed_training_ends_with_the_same_weights(stop_at: int, tmp_path: Path) -> None:
-    settings = IDDP(steps=70, filter_channels=2, filter_layers=0, channels=2, depth=0, crop=16, batch=1)
+    settings = IDDP(
+        steps=70, filter_channels=2, filter_layers=0, channels=2, depth=0, crop=16, batch=1
+    )
     unbroken = train(repeats(), settings)
     checkpoint = tmp_path / "c.safetensors"
     stream = iter_train(repeats(), settings, checkpoint=checkpoint)
@@ -119,7 +142,9 @@ def test_a_resumed_training_ends_with_the_same_weights(stop_at: int, tmp_path: P
 
 
 def test_a_checkpoint_is_no_model(tmp_path: Path) -> None:
-    settings = IDDP(steps=70, filter_channels=2, filter_layers=0, channels=2, depth=0, crop=16, batch=1)
+    settings = IDDP(
+        steps=70, filter_channels=2, filter_layers=0, channels=2, depth=0, crop=16, batch=1
+    )
     stream = iter_train(repeats(), settings, checkpoint=tmp_path / "c.safetensors")
     next(stream)
     stream.close()
@@ -154,12 +179,19 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
 
 def test_a_collapse_is_noticed_and_training_goes_back_then_gives_up() -> None:
     watch = Watch()
-    assert not watch.see(50, 1.0, {"passed": 0.9, "contrast": 1.0}), "nothing is alarming at the start"
+    assert not watch.see(50, 1.0, {"passed": 0.9, "contrast": 1.0}), (
+        "nothing is alarming at the start"
+    )
     watch = Watch(passed=0.05, contrast=1.0)
     notes = [watch.see(200 + k, 1.0, {"passed": 0.98, "contrast": 1.0}) for k in range(20)]
     assert not notes[0] and "noise" in notes[-1] and not watch.healthy()
     assert "went back" in watch.go_back(notes[-1], 220)
-    assert "contrast" in [watch.see(300 + k, 1.0, {"passed": 0.05, "contrast": 1.0 * (k < 5)}) for k in range(60)][-1]
+    assert (
+        "contrast"
+        in [
+            watch.see(300 + k, 1.0, {"passed": 0.05, "contrast": 1.0 * (k < 5)}) for k in range(60)
+        ][-1]
+    )
     assert "number" in watch.see(400, math.nan, {})
     with pytest.raises(DenoiseError, match="alpha"):
         for _ in range(RETURNS):
@@ -176,7 +208,15 @@ def test_an_answer_that_runs_away_is_noticed_at_once() -> None:
 
 
 def test_an_exploding_training_ends_with_the_reason() -> None:
-    wild = IDDP(steps=400, known_level=False, learning_rate=1.0, gain=10.0, alpha=0.0, schedule="constant", **BLUR)
+    wild = IDDP(
+        steps=400,
+        known_level=False,
+        learning_rate=1.0,
+        gain=10.0,
+        alpha=0.0,
+        schedule="constant",
+        **BLUR,
+    )
     with pytest.raises(DenoiseError, match="going back 3 times did not help"):
         train(repeats(), wild)
 
@@ -225,7 +265,9 @@ def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
         eta = net(y)
         m = iddp.signs(y, 1, torch.Generator().manual_seed(0))
         blur = blurred(y, 1.0)
-        by_hand = 0.15 * (eta - blur).square().mean() + (net(eta + m * (y - eta)) - eta).square().mean()
+        by_hand = (
+            0.15 * (eta - blur).square().mean() + (net(eta + m * (y - eta)) - eta).square().mean()
+        )
     plain = IDDP(known_level=False)
     total, _ = iddp.loss(net, batch(), plain, torch.Generator().manual_seed(0), 0.0)
     assert float(total) == pytest.approx(float(by_hand), rel=1e-6)
@@ -256,7 +298,12 @@ def test_redrawn_noise_is_brought_up_to_its_level_but_not_down_or_far() -> None:
 def test_signs_are_fair_and_come_in_blocks() -> None:
     m = iddp.signs(torch.zeros(2, 1, 63, 65), 4, torch.Generator().manual_seed(0))
     assert set(m.unique().tolist()) == {-1.0, 1.0} and abs(float(m.mean())) < 0.15
-    assert torch.equal(m[..., :4, :4], m[..., :1, :1].expand(2, 1, 4, 4)) and m.shape == (2, 1, 63, 65)
+    assert torch.equal(m[..., :4, :4], m[..., :1, :1].expand(2, 1, 4, 4)) and m.shape == (
+        2,
+        1,
+        63,
+        65,
+    )
 
 
 def test_hidden_pixels_are_replaced_by_others_near_them() -> None:
@@ -265,7 +312,9 @@ def test_hidden_pixels_are_replaced_by_others_near_them() -> None:
     assert 0.2 < float(hidden.mean()) < 0.4
     assert torch.equal(filled[hidden == 0], y[hidden == 0])
     inner = hidden.clone()
-    inner[..., :2, :] = inner[..., -2:, :] = inner[..., :2] = inner[..., -2:] = 0  # the border is mirrored
+    inner[..., :2, :] = inner[..., -2:, :] = inner[..., :2] = inner[..., -2:] = (
+        0  # the border is mirrored
+    )
     moved = (filled - y)[inner > 0]
     assert (moved != 0).all()
     rows = torch.round(moved / 20)
@@ -274,11 +323,14 @@ def test_hidden_pixels_are_replaced_by_others_near_them() -> None:
 
 def test_the_two_halves_are_neighbours() -> None:
     y = torch.arange(8 * 8.0).reshape(1, 1, 8, 8)
-    pairs = torch.tensor(nb2nb.PAIRS)[torch.randint(8, (1, 1, 4, 4), generator=torch.Generator().manual_seed(0))]
+    pairs = torch.tensor(nb2nb.PAIRS)[
+        torch.randint(8, (1, 1, 4, 4), generator=torch.Generator().manual_seed(0))
+    ]
     first, second = (nb2nb.halved(y, pairs[..., k]) for k in (0, 1))
     assert set((first - second).abs().unique().tolist()) <= {1.0, 8.0}
     assert torch.equal(
-        torch.div(first, 16, rounding_mode="floor"), torch.arange(4.0).view(1, 1, 4, 1).expand(1, 1, 4, 4)
+        torch.div(first, 16, rounding_mode="floor"),
+        torch.arange(4.0).view(1, 1, 4, 1).expand(1, 1, 4, 4),
     )
 
 
@@ -302,9 +354,15 @@ def test_correlated_noise_is_said_before_training() -> None:
 
 def test_images_without_noise_are_left_out_and_named() -> None:
     noisy = np.random.default_rng(0).poisson(20, (64, 64))
-    data = [Image(noisy, "YX", name="cells"), *(Image(np.full((64, 64), 7), "YX", name=f"blank{i}") for i in range(4))]
+    data = [
+        Image(noisy, "YX", name="cells"),
+        *(Image(np.full((64, 64), 7), "YX", name=f"blank{i}") for i in range(4)),
+    ]
     first = next(iter_train(data, IDDP(steps=2, **BLUR)))
-    assert "Left out, since no noise could be measured in them: blank0, blank1, blank2 and 1 more." in first.note
+    assert (
+        "Left out, since no noise could be measured in them: blank0, blank1, blank2 and 1 more."
+        in first.note
+    )
     with pytest.raises(ValueError, match="blank0 has no noise"):
         iter_train(data[1:], IDDP(steps=2, **BLUR))
     data[0] = data[0].with_pixels(np.where(noisy == noisy.max(), np.nan, noisy))
@@ -340,7 +398,13 @@ def test_images_that_are_their_own_targets_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "b.tif", Image(noisy[0]))
     write(tmp_path / "c.tif", Image(noisy[1]))
     a, b, c = (tmp_path / f"{letter}.tif" for letter in "abc")
-    for data, targets in ((a, a), (a, b), ([c, a], [a, b]), (noisy, noisy), (noisy[0], noisy[0].copy())):
+    for data, targets in (
+        (a, a),
+        (a, b),
+        ([c, a], [a, b]),
+        (noisy, noisy),
+        (noisy[0], noisy[0].copy()),
+    ):
         for how in (N2N(steps=1, **BLUR), Supervised(steps=1, **BLUR)):
             with pytest.raises(ValueError, match="its own target"):
                 iter_train(data, how, targets=targets)
@@ -358,7 +422,11 @@ def test_figures_read_together_tell_the_same() -> None:
         crops = Crops(data, 32, stabilise=True, held_out_share=0.05, generator=state.generator)
         progress = Progress()
         steps = training_steps(state, crops, progress, every=every)
-        return [(s.index, progress.measures["contrast"]) for s in steps if s.index % 10 == 0 and s.index > 10], state
+        return [
+            (s.index, progress.measures["contrast"])
+            for s in steps
+            if s.index % 10 == 0 and s.index > 10
+        ], state
 
     (often, first), (seldom, second) = run(1), run(10)
     assert often == seldom and first.watch == second.watch

@@ -25,12 +25,23 @@ SOURCES = [
     DIP(net="resunet", uncertainty="dropout", **QUICK),
     PatchDIP(uncertainty="iterates", steps=24, channels=4, scales=2, patch=16, stride=8),
 ]
-every_source = pytest.mark.parametrize("how", SOURCES, ids=lambda how: f"{how.method}-{how.net}-{how.uncertainty}")
+every_source = pytest.mark.parametrize(
+    "how", SOURCES, ids=lambda how: f"{how.method}-{how.net}-{how.uncertainty}"
+)
 
 
 def step(index: int, value: float, **changes: object) -> Step:
     image = torch.full((1, 2, 2), value)
-    return Step(**{"index": index, "loss": image.mean(), "output": image, "answer": image, "chosen": index, **changes})
+    return Step(
+        **{
+            "index": index,
+            "loss": image.mean(),
+            "output": image,
+            "answer": image,
+            "chosen": index,
+            **changes,
+        }
+    )
 
 
 def test_the_spread_is_that_of_the_latest_outputs() -> None:
@@ -43,14 +54,20 @@ def test_the_spread_is_that_of_the_latest_outputs() -> None:
 
 def test_the_standard_deviation_stays_with_its_answer() -> None:
     values = [5.0, 1.0, 4.0]
-    steps = [step(n, value, std=torch.full((1, 2, 2), 10 * value)) for n, value in enumerate(values, start=1)]
+    steps = [
+        step(n, value, std=torch.full((1, 2, 2), 10 * value))
+        for n, value in enumerate(values, start=1)
+    ]
     final = list(early_stopped(steps, lambda s: float(s.output.mean()), 9))[-1]
     assert (final.answer.mean(), final.std.mean(), final.chosen) == (1, 10, 2)
     assert list(averaged(steps, 0.9))[-1].std.mean() == pytest.approx(10 * np.mean(values))
 
 
 def test_joined_fits_average_their_answers_and_wait_for_the_longest() -> None:
-    fits = [iter([step(1, 1.0), step(2, 2.0), step(3, 3.0)]), iter([step(1, 5.0, note="a"), step(2, 6.0)])]
+    fits = [
+        iter([step(1, 1.0), step(2, 2.0), step(3, 3.0)]),
+        iter([step(1, 5.0, note="a"), step(2, 6.0)]),
+    ]
     steps = list(joined(fits, apart=True))
     assert [float(s.answer.mean()) for s in steps] == [3.0, 4.0, 4.5]
     assert [s.index for s in steps] == [1, 2, 3]
@@ -76,7 +93,9 @@ def test_each_source_gives_a_map_and_leaves_the_answer_alone(how: Settings) -> N
     assert std.dtype == np.float32
     assert np.isfinite(std).all()
     assert 0 < std.mean() < np.ptp(noisy)
-    assert np.array_equal(answer, denoise(noisy, how.model_copy(update={"uncertainty": "none"}), device="cpu"))
+    assert np.array_equal(
+        answer, denoise(noisy, how.model_copy(update={"uncertainty": "none"}), device="cpu")
+    )
 
 
 def test_the_map_is_in_the_units_of_the_image() -> None:
@@ -92,15 +111,27 @@ def test_the_predicted_deviation_is_the_error_within_a_factor_of_two() -> None:
     answer, std = denoise(noisy, DIP(steps=150, channels=16), device="cpu", return_std=True)
     error = np.abs(answer - clean)
     assert 0.5 < np.sqrt((std**2).mean() / (error**2).mean()) < 2
-    assert std[clean > np.quantile(clean, 0.9)].mean() > std[clean < np.quantile(clean, 0.1)].mean()  # more photons
+    assert (
+        std[clean > np.quantile(clean, 0.9)].mean() > std[clean < np.quantile(clean, 0.1)].mean()
+    )  # more photons
 
 
 def test_snapshots_carry_the_map_plane_by_plane() -> None:
     flat = np.full((32, 32), 60, np.float32)
-    stack = Image(np.stack([noisy_scene(0, 32)[0], flat, noisy_scene(1, 32)[0]]), "ZYX", (0.3, 0.1, 0.1), ("um",) * 3)
+    stack = Image(
+        np.stack([noisy_scene(0, 32)[0], flat, noisy_scene(1, 32)[0]]),
+        "ZYX",
+        (0.3, 0.1, 0.1),
+        ("um",) * 3,
+    )
     snapshots = list(iter_denoise(stack, DIP(uncertainty="predicted", **QUICK), device="cpu"))
     first, final = snapshots[0].std, snapshots[-1].std
-    assert (first.shape, first.axes, first.scale, first.units) == (stack.shape, "ZYX", stack.scale, stack.units)
+    assert (first.shape, first.axes, first.scale, first.units) == (
+        stack.shape,
+        "ZYX",
+        stack.scale,
+        stack.units,
+    )
     assert np.isfinite(np.asarray(first)[0]).all()
     assert np.isnan(np.asarray(first)[1:]).all()  # not reached
     assert np.isfinite(np.asarray(final)).all()
@@ -166,7 +197,9 @@ def test_folders_get_a_map_a_file_and_are_not_fitted_again(tmp_path) -> None:
     assert (tmp_path / "out" / "a_std.tif").stat().st_mtime_ns == before
 
 
-def test_the_command_line_refuses_before_any_work(tmp_path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_refuses_before_any_work(
+    tmp_path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "b_std.tif").write_bytes(b"mine")
     assert written(tmp_path, "--std") == 2

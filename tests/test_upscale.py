@@ -8,7 +8,7 @@ import torch
 
 from napari_dip import Image, Upscale, iter_upscale, last, psnr, upscale
 from napari_dip.engine.operators import Downsampled
-from napari_dip.images.enlarge import enlarged
+from napari_dip.restore.enlarge import enlarged
 
 QUICK = Upscale(steps=2, channels=4, scales=2)
 
@@ -17,16 +17,27 @@ QUICK = Upscale(steps=2, channels=4, scales=2)
 @pytest.mark.parametrize("down", ["lanczos", "binning"])
 def test_height_and_width_grow_and_the_scale_shrinks(factor: int, down: str) -> None:
     stack = Image(
-        np.random.default_rng(0).random((2, 5, 7)), "ZYX", scale=(0.5, 0.12, 0.12), units=("um",) * 3, name="cell"
+        np.random.default_rng(0).random((2, 5, 7)),
+        "ZYX",
+        scale=(0.5, 0.12, 0.12),
+        units=("um",) * 3,
+        name="cell",
     )
     image = last(iter_upscale(stack, factor, QUICK, down=down, device="cpu")).image
     assert image.shape == (2, 5 * factor, 7 * factor)
     assert image.scale == (0.5, 0.12 / factor, 0.12 / factor)
-    assert (image.axes, image.units, image.name, image.dtype) == ("ZYX", ("um",) * 3, "cell", np.float32)
+    assert (image.axes, image.units, image.name, image.dtype) == (
+        "ZYX",
+        ("um",) * 3,
+        "cell",
+        np.float32,
+    )
     assert image.provenance["factor"] == factor and image.provenance["down"] == down
 
 
-@pytest.mark.parametrize(("axes", "shape"), [("YXC", (6, 8, 3)), ("XY", (6, 8)), ("CYX", (2, 6, 8))])
+@pytest.mark.parametrize(
+    ("axes", "shape"), [("YXC", (6, 8, 3)), ("XY", (6, 8)), ("CYX", (2, 6, 8))]
+)
 def test_other_axes_come_back(axes: str, shape: tuple[int, ...]) -> None:
     pixels = np.random.default_rng(0).random(shape)
     wanted = tuple(n * 2 if a in "YX" else n for a, n in zip(axes, shape, strict=True))
@@ -67,7 +78,13 @@ def test_edges_come_out_sharper_than_splines_make_them() -> None:
     clean = np.where((x + 0.4 * y) % 32 < 16, 200.0, 40.0) * (1 + 0.1 * (y > 30))
     down = Downsampled(2, "binning")
     small = down(torch.from_numpy(clean).float()[None])[0].numpy()
-    answer = upscale(small, 2, Upscale(steps=250, channels=16, scales=3, averaging=0.95), down="binning", device="cpu")
+    answer = upscale(
+        small,
+        2,
+        Upscale(steps=250, channels=16, scales=3, averaging=0.95),
+        down="binning",
+        device="cpu",
+    )
     spline = np.asarray(enlarged(Image(small), 2).pixels)
     assert psnr(clean, answer, data_range=200) > psnr(clean, spline, data_range=200) + 1
 

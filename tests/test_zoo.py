@@ -11,10 +11,10 @@ import torch
 
 from napari_dip import IDDP, Model, denoise, export_model
 from napari_dip.cli import main
-from napari_dip.images.stabilise import estimate_noise
-from napari_dip.model import build
-from napari_dip.nets.standalone import noise_line
-from napari_dip.zoo import zoo_test
+from napari_dip.models.bioimageio import zoo_test
+from napari_dip.models.model import build
+from napari_dip.models.torchscript import noise_line
+from napari_dip.noise.anscombe import estimate_noise
 
 RNG = np.random.default_rng(0)
 SCENE = 40 + 30 * np.sin(np.arange(90) / 9) * np.cos(np.arange(70)[:, None] / 7)
@@ -40,17 +40,26 @@ def unpacked(path):
 
 
 @pytest.mark.parametrize(
-    "image", [PHOTONS, FLAT, PHOTONS[:33, :47], FLAT * 0 + 3], ids=["photons", "flat", "odd", "blank"]
+    "image",
+    [PHOTONS, FLAT, PHOTONS[:33, :47], FLAT * 0 + 3],
+    ids=["photons", "flat", "odd", "blank"],
 )
 def test_its_noise_is_that_of_numpy(image):
-    ours, theirs = estimate_noise([image[None].astype(np.float64)]), noise_line(torch.from_numpy(image)[None].double())
+    ours, theirs = (
+        estimate_noise([image[None].astype(np.float64)]),
+        noise_line(torch.from_numpy(image)[None].double()),
+    )
     assert theirs == pytest.approx((ours.gain, ours.variance), rel=1e-6, abs=1e-9)
 
 
-@pytest.mark.parametrize("changes", [{}, {"start": "blur", "blur": 2.0}, {"start": "zero", "stabilise": False}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"start": "blur", "blur": 2.0}, {"start": "zero", "stabilise": False}]
+)
 def test_it_answers_as_denoise_does_for_any_size(tmp_path, changes):
     model = made(**changes)
-    module = torch.jit.load(BytesIO(unpacked(export_model(model, tmp_path / "m.zip"))["weights.pt"]))
+    module = torch.jit.load(
+        BytesIO(unpacked(export_model(model, tmp_path / "m.zip"))["weights.pt"])
+    )
     for image in (PHOTONS, FLAT[:48, :33]):
         answer = denoise(image, model, device="cpu")
         assert np.abs(answer - image).mean() > 1
@@ -61,16 +70,23 @@ def test_it_answers_as_denoise_does_for_any_size(tmp_path, changes):
 
 def test_colours_together(tmp_path):
     model = made(3, colours="together")
-    module = torch.jit.load(BytesIO(unpacked(export_model(model, tmp_path / "m.zip"))["weights.pt"]))
+    module = torch.jit.load(
+        BytesIO(unpacked(export_model(model, tmp_path / "m.zip"))["weights.pt"])
+    )
     image = np.stack([PHOTONS, PHOTONS[::-1], PHOTONS[:, ::-1]], axis=-1).astype(np.uint8)
     answer = module(torch.from_numpy(image.astype(np.float32)).permute(2, 0, 1)[None]).numpy()[0]
-    np.testing.assert_allclose(answer.transpose(1, 2, 0), denoise(image, model, device="cpu", axes="YXC"), atol=1e-3)
+    np.testing.assert_allclose(
+        answer.transpose(1, 2, 0), denoise(image, model, device="cpu", axes="YXC"), atol=1e-3
+    )
 
 
 def test_the_description_names_files_that_are_there(tmp_path):
     parts = unpacked(export_model(made(), tmp_path / "m.zip", image=PHOTONS, authors=["A", "B"]))
     described = json.loads(parts["rdf.yaml"])
-    assert described["license"] == "CC-BY-4.0" and [a["name"] for a in described["authors"]] == ["A", "B"]
+    assert described["license"] == "CC-BY-4.0" and [a["name"] for a in described["authors"]] == [
+        "A",
+        "B",
+    ]
     for tensor in (*described["inputs"], *described["outputs"]):
         file = tensor["test_tensor"]
         assert np.load(BytesIO(parts[file["source"]])).shape == (1, 1, 64, 80)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from napari_dip.applied import iter_apply
-from napari_dip.fitted import fitted
+from napari_dip.denoising import fitted
 from napari_dip.images.image import ArrayLike, Image
-from napari_dip.images.survey import survey
-from napari_dip.model import Model
-from napari_dip.planes import translated, walk
+from napari_dip.models.apply import iter_apply
+from napari_dip.models.model import Model
+from napari_dip.planes.survey import survey
+from napari_dip.planes.walk import translated, walk
 from napari_dip.settings import DIP, PatchDIP, Settings, Trained
 from napari_dip.snapshot import Snapshot, finished
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dip.images.part import Part
+    from napari_dip.planes.part_of_stack import Part
 
 
 @overload
@@ -66,7 +66,12 @@ def denoise(
     axes: str | None = None,
     device: str = "auto",
     return_std: bool = False,
-) -> Image | NDArray[np.float32] | tuple[Image, Image] | tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> (
+    Image
+    | NDArray[np.float32]
+    | tuple[Image, Image]
+    | tuple[NDArray[np.float32], NDArray[np.float32]]
+):
     """Denoise an image without clean training data.
 
     Parameters
@@ -105,18 +110,28 @@ def denoise(
     (32, 32)
     """
     if return_std and isinstance(how, Model):
-        raise ValueError("A trained model gives no standard deviation; take DIP or PatchDIP, or leave return_std out.")
+        raise ValueError(
+            "A trained model gives no standard deviation; take DIP or PatchDIP, or leave return_std out."
+        )
     if return_std and (how is None or isinstance(how, Settings)):
         how = (how or DIP()).with_uncertainty()
     final = finished(iter_denoise(image, how, axes=axes, device=device))
     if isinstance(image, Image):
         return (final.image, final.std) if return_std and final.std else final.image
     answer = np.asarray(final.image.pixels, dtype=np.float32)
-    return (answer, np.asarray(final.std.pixels, dtype=np.float32)) if return_std and final.std else answer
+    return (
+        (answer, np.asarray(final.std.pixels, dtype=np.float32))
+        if return_std and final.std
+        else answer
+    )
 
 
 def iter_denoise(
-    image: Image | ArrayLike, how: Settings | Model | None = None, *, axes: str | None = None, device: str = "auto"
+    image: Image | ArrayLike,
+    how: Settings | Model | None = None,
+    *,
+    axes: str | None = None,
+    device: str = "auto",
 ) -> Iterator[Snapshot]:
     """Denoise step by step.
 
@@ -140,7 +155,9 @@ def iter_denoise(
     return iter_part(as_image(image, axes), DIP() if how is None else how, device)
 
 
-def iter_part(source: Image, how: Settings | Model, device: str, part: Part | None = None) -> Iterator[Snapshot]:
+def iter_part(
+    source: Image, how: Settings | Model, device: str, part: Part | None = None
+) -> Iterator[Snapshot]:
     """Denoise as `iter_denoise` does; of a stack too large for one process only a part, as it would be in the whole.
 
     Parameters
@@ -158,9 +175,13 @@ def iter_part(source: Image, how: Settings | Model, device: str, part: Part | No
             "load_model(path)."
         )
     if isinstance(how, Trained):
-        raise ValueError(f"{how.title} is trained first: model = train(images, {type(how).__name__}()), then apply it.")
+        raise ValueError(
+            f"{how.title} is trained first: model = train(images, {type(how).__name__}()), then apply it."
+        )
     if not isinstance(how, DIP | PatchDIP):
-        raise ValueError(f"{how.title} does not denoise; give settings such as DIP(), or call its own function.")
+        raise ValueError(
+            f"{how.title} does not denoise; give settings such as DIP(), or call its own function."
+        )
     from napari_dip.engine.device import pick_device
 
     # Bad input is refused at the call, not at the first step.
@@ -184,7 +205,9 @@ def as_image(image: Image | ArrayLike, axes: str | None) -> Image:
 def _as_array_like(image: Any) -> ArrayLike:
     """Leave numpy, dask, zarr and the like as they are, and turn lists, tensors and data frames into numpy."""
     if isinstance(image, str | PathLike):
-        raise ValueError(f"The image is the name of a file, {str(image)!r}; read it first: denoise(read(...)).")
+        raise ValueError(
+            f"The image is the name of a file, {str(image)!r}; read it first: denoise(read(...))."
+        )
     if np.ma.is_masked(image):
         raise ValueError(
             "The image has masked pixels, and a fit cannot leave any out; fill them first: image.filled()."

@@ -70,7 +70,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 @pytest.fixture(autouse=True)
 def usual_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep out what a person prefers on this machine."""
-    monkeypatch.setattr("napari_dip.widgets.dock.preferences", Preferences)
+    monkeypatch.setattr("napari_dip.widgets.docks.base.preferences", Preferences)
 
 
 @pytest.fixture
@@ -92,9 +92,11 @@ def errors(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def make_dock(viewer: Any, engine: FakeEngine, errors: list[str], qtbot: Any) -> Iterator[Callable[..., Any]]:
+def make_dock(
+    viewer: Any, engine: FakeEngine, errors: list[str], qtbot: Any
+) -> Iterator[Callable[..., Any]]:
     """Give a function that adds an image and opens the dock on it."""
-    from napari_dip.widgets.denoise import DenoiseWidget
+    from napari_dip.widgets.docks.denoise import DenoiseWidget
 
     docks = []
 

@@ -12,9 +12,9 @@ import pytest
 from conftest import WAIT, FakeEngine
 
 from napari_dip.batch.config import read_config
-from napari_dip.images.files import read, write
+from napari_dip.files.formats import read, write
 from napari_dip.images.image import Image
-from napari_dip.widgets.batch import BatchWidget
+from napari_dip.widgets.docks.batch import BatchWidget
 from napari_dip.widgets.filetable import FILE, MEAN, REMARK, STATE
 
 if TYPE_CHECKING:
@@ -27,11 +27,18 @@ pytestmark = pytest.mark.timeout(120)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    for name, axes, shape in (("a", "YX", (20, 21)), ("b", "ZYX", (3, 8, 9)), ("c/d", "YXC", (7, 8, 3))):
+    for name, axes, shape in (
+        ("a", "YX", (20, 21)),
+        ("b", "ZYX", (3, 8, 9)),
+        ("c/d", "YXC", (7, 8, 3)),
+    ):
         (tmp_path / "in" / "c").mkdir(parents=True, exist_ok=True)
         pixels = rng.integers(0, 200, shape).astype(np.uint8)
         scale = (0.5,) * 2 if axes == "YX" else ()
-        write(tmp_path / "in" / f"{name}.tif", Image(pixels, axes, scale, ("um", "um") if scale else ()))
+        write(
+            tmp_path / "in" / f"{name}.tif",
+            Image(pixels, axes, scale, ("um", "um") if scale else ()),
+        )
     (tmp_path / "in" / "bad.tif").write_text("no image")
     return tmp_path / "in"
 
@@ -57,14 +64,20 @@ def ended(qtbot: Any) -> Callable[[BatchWidget], None]:
 
 
 def column(dock: BatchWidget, at: int) -> dict[str, str]:
-    cells = [(dock.table.item(row, FILE), dock.table.item(row, at)) for row in range(dock.table.rowCount())]
+    cells = [
+        (dock.table.item(row, FILE), dock.table.item(row, at))
+        for row in range(dock.table.rowCount())
+    ]
     return {name.text(): "" if cell is None else cell.text() for name, cell in cells}
 
 
 def test_a_long_remark_beside_figures_is_read_as_a_whole(dock: BatchWidget, folder: Path) -> None:
     job = SimpleNamespace(source=folder / "a.tif", done=False)
     dock.table.show_jobs([job, job])  # type: ignore[list-item]
-    note = "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter. " * 2
+    note = (
+        "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter. "
+        * 2
+    )
     dock.table.show_record(1, {"status": "done", "residual": {"mean": 0.5}, "note": note})
     text = dock.table.item(1, REMARK).text()
     assert dock.table.columnWidth(REMARK) > dock.table.fontMetrics().horizontalAdvance(text) > 200
@@ -73,26 +86,46 @@ def test_a_long_remark_beside_figures_is_read_as_a_whole(dock: BatchWidget, fold
     assert dock.table.columnWidth(REMARK) < 300
 
 
-def test_a_file_that_fails_does_not_stop_the_rest(dock: BatchWidget, ended: Any, folder: Path) -> None:
+def test_a_file_that_fails_does_not_stop_the_rest(
+    dock: BatchWidget, ended: Any, folder: Path
+) -> None:
     dock.start()
     ended(dock)
-    assert column(dock, STATE) == {"a.tif": "done", "b.tif": "done", "bad.tif": "failed", "c/d.tif": "done"}
+    assert column(dock, STATE) == {
+        "a.tif": "done",
+        "b.tif": "done",
+        "bad.tif": "failed",
+        "c/d.tif": "done",
+    }
     assert "not a TIFF" in column(dock, REMARK)["bad.tif"]
     assert float(column(dock, MEAN)["a.tif"]) > 50, "the answer is 4 everywhere"
     table = dock.table
-    assert table.item(2, MEAN).text() == table.item(2, REMARK).text() == table.item(2, REMARK).toolTip()
+    assert (
+        table.item(2, MEAN).text()
+        == table.item(2, REMARK).text()
+        == table.item(2, REMARK).toolTip()
+    )
     shown = [table.columnSpan(row, MEAN) for row in range(4)]
-    assert shown == [1, 1, REMARK - MEAN, 1] and table.rowHeight(2) > table.rowHeight(0), "in several lines, in view"
+    assert shown == [1, 1, REMARK - MEAN, 1] and table.rowHeight(2) > table.rowHeight(0), (
+        "in several lines, in view"
+    )
     assert dock.message.text().startswith("3 of 4 files done, 1 failed.")
     dock.table.cellClicked.emit(2, 0)
     assert "not a TIFF" in dock.message.text()
     answer = read(folder.parent / "out" / "a.tif")
     assert (np.asarray(answer.pixels) == 4).all() and answer.scale == (0.5, 0.5)
     with (folder.parent / "out" / "napari-dip-report.csv").open(newline="") as table:
-        assert [row["status"] for row in csv.DictReader(table)] == ["done", "done", "failed", "done"]
+        assert [row["status"] for row in csv.DictReader(table)] == [
+            "done",
+            "done",
+            "failed",
+            "done",
+        ]
 
 
-def test_what_would_be_done_writes_nothing(dock: BatchWidget, ended: Any, folder: Path, engine: FakeEngine) -> None:
+def test_what_would_be_done_writes_nothing(
+    dock: BatchWidget, ended: Any, folder: Path, engine: FakeEngine
+) -> None:
     dock.rehearse()
     ended(dock)
     assert list(column(dock, STATE).values()) == ["to do", "to do", "failed", "to do"]
@@ -115,14 +148,24 @@ def test_stop_keeps_what_is_done_and_run_goes_on(
     dock.start()
     ended(dock)
     assert [image.name for image in engine.images] == ["b", "d"]
-    assert column(dock, STATE) == {"a.tif": "done before", "b.tif": "done", "bad.tif": "failed", "c/d.tif": "done"}
+    assert column(dock, STATE) == {
+        "a.tif": "done before",
+        "b.tif": "done",
+        "bad.tif": "failed",
+        "c/d.tif": "done",
+    }
     assert dock.table.columnWidth(STATE) > dock.table.fontMetrics().horizontalAdvance("done before")
     out = sorted(path.name for path in (folder.parent / "out").rglob("*.tif"))
     assert out == ["a.tif", "b.tif", "d.tif"]
-    assert all("interrupted" not in read(path).provenance for path in (folder.parent / "out").rglob("*.tif"))
+    assert all(
+        "interrupted" not in read(path).provenance
+        for path in (folder.parent / "out").rglob("*.tif")
+    )
 
 
-def test_what_exists_is_named_in_words_of_the_dock(dock: BatchWidget, ended: Any, folder: Path) -> None:
+def test_what_exists_is_named_in_words_of_the_dock(
+    dock: BatchWidget, ended: Any, folder: Path
+) -> None:
     dock.files.images.line.setText(str(folder / "a.tif"))
     for _ in range(2):
         dock.start()
@@ -135,9 +178,12 @@ def test_what_exists_is_named_in_words_of_the_dock(dock: BatchWidget, ended: Any
 
 
 @pytest.mark.parametrize(
-    ("images", "out", "word"), [("", "x", "folder of images"), ("x", "", "results"), ("nowhere", "x", "no file")]
+    ("images", "out", "word"),
+    [("", "x", "folder of images"), ("x", "", "results"), ("nowhere", "x", "no file")],
 )
-def test_what_is_missing_is_asked_for(images: str, out: str, word: str, dock: BatchWidget, qtbot: Any) -> None:
+def test_what_is_missing_is_asked_for(
+    images: str, out: str, word: str, dock: BatchWidget, qtbot: Any
+) -> None:
     dock.files.images.line.setText(images)
     dock.files.out.line.setText(out)
     dock.start()
@@ -150,16 +196,30 @@ def test_a_double_click_opens_input_and_result(dock: BatchWidget, ended: Any, vi
     ended(dock)
     for row in range(4):
         dock.table.cellDoubleClicked.emit(row, 0)
-    assert [layer.name for layer in viewer.layers] == ["a", "a denoised", "b", "b denoised", "d", "d denoised"]
+    assert [layer.name for layer in viewer.layers] == [
+        "a",
+        "a denoised",
+        "b",
+        "b denoised",
+        "d",
+        "d denoised",
+    ]
     noisy, denoised = viewer.layers["a"], viewer.layers["a denoised"]
-    assert tuple(denoised.scale[-2:]) == (0.5, 0.5) and denoised.contrast_limits == noisy.contrast_limits
+    assert (
+        tuple(denoised.scale[-2:]) == (0.5, 0.5)
+        and denoised.contrast_limits == noisy.contrast_limits
+    )
     data = noisy.data
-    assert tuple(noisy.contrast_limits) == (data.min(), data.max()) != (0, 255), "the values' own range, of 8 bits too"
+    assert tuple(noisy.contrast_limits) == (data.min(), data.max()) != (0, 255), (
+        "the values' own range, of 8 bits too"
+    )
     assert viewer.layers["d denoised"].rgb and viewer.layers["d denoised"].data.dtype == np.uint8
     assert denoised.metadata["napari_dip"]["source"]["name"] == "a.tif"
 
 
-def test_a_double_click_on_a_failed_row_says_why(dock: BatchWidget, ended: Any, engine: FakeEngine) -> None:
+def test_a_double_click_on_a_failed_row_says_why(
+    dock: BatchWidget, ended: Any, engine: FakeEngine
+) -> None:
     engine.fail_at, engine.error = 2, ValueError("it is too odd")
     dock.start()
     ended(dock)
@@ -169,7 +229,9 @@ def test_a_double_click_on_a_failed_row_says_why(dock: BatchWidget, ended: Any, 
     assert "bad.tif" in dock.message.text() and "not a TIFF" in dock.message.text()
 
 
-def test_files_of_one_name_in_several_folders_are_told_apart(dock: BatchWidget, ended: Any, folder: Path) -> None:
+def test_files_of_one_name_in_several_folders_are_told_apart(
+    dock: BatchWidget, ended: Any, folder: Path
+) -> None:
     (folder / "e").mkdir()
     shutil.copy(folder / "c" / "d.tif", folder / "e")
     dock.rehearse()
@@ -178,7 +240,9 @@ def test_files_of_one_name_in_several_folders_are_told_apart(dock: BatchWidget, 
     assert dock.table.item(4, FILE).toolTip() == str(folder / "e" / "d.tif")
 
 
-def test_settings_go_to_a_file_and_back(dock: BatchWidget, viewer: Any, tmp_path: Path, qtbot: Any) -> None:
+def test_settings_go_to_a_file_and_back(
+    dock: BatchWidget, viewer: Any, tmp_path: Path, qtbot: Any
+) -> None:
     dock.choices.preset.setCurrentText("paper")
     dock.choices.form.box("seed").value = 7
     dock.files.pattern.setText("*_raw.tif")
@@ -186,12 +250,21 @@ def test_settings_go_to_a_file_and_back(dock: BatchWidget, viewer: Any, tmp_path
     dock.files.axes.setText("zyx")
     dock.choices.uncertainty.setChecked(True)
     dock.save(tmp_path / "s.toml")
-    wanted = {"method": "dip", "preset": "paper", "seed": 7, "device": "auto", "std": True, "axes": "ZYX"}
+    wanted = {
+        "method": "dip",
+        "preset": "paper",
+        "seed": 7,
+        "device": "auto",
+        "std": True,
+        "axes": "ZYX",
+    }
     wanted |= {"dtype": "float32", "pattern": "*_raw.tif", "recursive": False}
     assert read_config(tmp_path / "s.toml") == wanted
     other = BatchWidget(viewer)
     qtbot.addWidget(other)
-    (tmp_path / "s.toml").write_text((tmp_path / "s.toml").read_text() + "learning_rate = 1.2345678e-05\n")
+    (tmp_path / "s.toml").write_text(
+        (tmp_path / "s.toml").read_text() + "learning_rate = 1.2345678e-05\n"
+    )
     other.load(tmp_path / "s.toml")
     assert other.values() == wanted | {"learning_rate": 1.2345678e-05}
     assert other.choices.settings().uncertainty == "iterates"  # type: ignore[attr-defined]
@@ -200,7 +273,9 @@ def test_settings_go_to_a_file_and_back(dock: BatchWidget, viewer: Any, tmp_path
     assert "stepps" in other.message.text() and "s.toml" in other.message.text()
 
 
-def test_a_dock_that_is_closed_ends_its_run(dock: BatchWidget, engine: FakeEngine, qtbot: Any) -> None:
+def test_a_dock_that_is_closed_ends_its_run(
+    dock: BatchWidget, engine: FakeEngine, qtbot: Any
+) -> None:
     engine.delay = 0.02
     run = dock.start()
     assert run is not None

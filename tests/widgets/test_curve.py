@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("pyqtgraph")
 
 from napari_dip.widgets.curve import MOST_POINTS, Curve
-from napari_dip.widgets.pace import Beat
+from napari_dip.widgets.runs.pace import Beat
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -62,6 +62,13 @@ def test_a_new_plane_starts_a_new_curve(curve: Curve) -> None:
 
 def test_a_long_run_stays_drawable(curve: Curve) -> None:
     for start in range(1, 20_001, 1000):
-        curve.show_beat(Beat(start + 999, 20_000, 1, points=tuple((i, 1.0, 1.0) for i in range(start, start + 1000))))
+        curve.show_beat(
+            Beat(
+                start + 999,
+                20_000,
+                1,
+                points=tuple((i, 1.0, 1.0) for i in range(start, start + 1000)),
+            )
+        )
     assert MOST_POINTS / 2 <= len(curve.steps) <= MOST_POINTS
     assert curve.steps[0] == 1 and curve.steps[-1] > 19_000

@@ -10,7 +10,7 @@ import pytest
 import zarr
 
 from napari_dip.api import iter_denoise
-from napari_dip.images import canvas
+from napari_dip.planes import canvas
 from napari_dip.widgets.region import PLANE, RECTANGLE
 
 if TYPE_CHECKING:
@@ -107,10 +107,15 @@ def test_six_axes_are_refused_with_a_reason(make_dock: Callable[..., Any]) -> No
     assert "2 to 5 axes" in dock.panel.message.text()
 
 
-def test_a_rectangle_lands_in_place(make_dock: Callable[..., Any], viewer: Any, engine: Any, finish: Any) -> None:
+def test_a_rectangle_lands_in_place(
+    make_dock: Callable[..., Any], viewer: Any, engine: Any, finish: Any
+) -> None:
     dock = make_dock(np.zeros((3, 40, 50)), scale=(0.3, 0.1, 0.1), translate=(1, 2, 3), units=UM)
     noisy = viewer.layers["cells"]
-    corners = [noisy.data_to_world((1, y, x)) for y, x in ((9.5, 4.5), (9.5, 24.5), (29.5, 24.5), (29.5, 4.5))]
+    corners = [
+        noisy.data_to_world((1, y, x))
+        for y, x in ((9.5, 4.5), (9.5, 24.5), (29.5, 24.5), (29.5, 4.5))
+    ]
     viewer.add_shapes([np.array(corners)], units=UM)
     dock.input.region.setCurrentText(RECTANGLE)
     assert dock.input.readout.text() == "3 planes of 20 x 20 pixels"
@@ -121,7 +126,9 @@ def test_a_rectangle_lands_in_place(make_dock: Callable[..., Any], viewer: Any, 
     )
 
 
-def test_this_plane_follows_the_slider(make_dock: Callable[..., Any], viewer: Any, engine: Any, finish: Any) -> None:
+def test_this_plane_follows_the_slider(
+    make_dock: Callable[..., Any], viewer: Any, engine: Any, finish: Any
+) -> None:
     dock = make_dock(np.arange(3.0)[:, None, None] * np.ones((3, 20, 24)))
     dock.input.region.setCurrentText(PLANE)
     viewer.dims.set_point(0, 1)
@@ -130,7 +137,9 @@ def test_this_plane_follows_the_slider(make_dock: Callable[..., Any], viewer: An
     assert tuple(viewer.layers["cells denoised"].translate) == (1, 0, 0)
 
 
-def test_the_axis_of_iterates_and_a_new_choice(make_dock: Callable[..., Any], viewer: Any, finish: Any) -> None:
+def test_the_axis_of_iterates_and_a_new_choice(
+    make_dock: Callable[..., Any], viewer: Any, finish: Any
+) -> None:
     dock = make_dock(steps=400, scale=(0.2, 0.1), rotate=20, units=UM[:2])
     dock.choices.keep.setChecked(True)
     run = finish(dock.start())
@@ -149,7 +158,9 @@ def test_the_axis_of_iterates_and_a_new_choice(make_dock: Callable[..., Any], vi
     assert run.answer.kept.row[0].step == steps[0]
 
 
-def test_an_edited_knob_reaches_the_engine_and_defaults_stay_exact(make_dock: Callable[..., Any], finish: Any) -> None:
+def test_an_edited_knob_reaches_the_engine_and_defaults_stay_exact(
+    make_dock: Callable[..., Any], finish: Any
+) -> None:
     dock = make_dock(steps=7)
     run = finish(dock.start())
     assert run.order.how == type(run.order.how).preset(dock.choices.preset.currentText(), steps=7)
@@ -164,7 +175,9 @@ def test_the_layer_list_is_followed(make_dock: Callable[..., Any], viewer: Any) 
     viewer.layers.remove("renamed")
     assert dock.input.layers.layer.name == "other" and len(dock.input.axes) == 3
     viewer.layers.clear()
-    assert not dock.panel.buttons["Run"].isEnabled() and "no image layer" in dock.panel.message.text()
+    assert (
+        not dock.panel.buttons["Run"].isEnabled() and "no image layer" in dock.panel.message.text()
+    )
 
 
 def test_devices_are_looked_for_when_the_list_is_opened(

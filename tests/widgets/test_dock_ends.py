@@ -12,8 +12,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-from napari_dip.widgets.pace import Beat
-from napari_dip.widgets.run import Order, Run
+from napari_dip.widgets.runs.fit_run import Order, Run
+from napari_dip.widgets.runs.pace import Beat
 
 pytestmark = pytest.mark.timeout(120)
 WAIT = 40_000
@@ -27,7 +27,11 @@ def begun(dock: Any, qtbot: Any) -> Any:
 
 
 def test_stop_keeps_the_answer_of_the_step_at_hand(
-    make_dock: Callable[..., Any], viewer: Any, engine: Any, qtbot: Any, finish: Callable[[Any], Any]
+    make_dock: Callable[..., Any],
+    viewer: Any,
+    engine: Any,
+    qtbot: Any,
+    finish: Callable[[Any], Any],
 ) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
@@ -42,7 +46,9 @@ def test_stop_keeps_the_answer_of_the_step_at_hand(
     assert dock.panel.message.text().startswith("Stopped: the answer of step")
 
 
-def test_stop_ends_a_paused_run(make_dock: Callable[..., Any], engine: Any, qtbot: Any, finish: Any) -> None:
+def test_stop_ends_a_paused_run(
+    make_dock: Callable[..., Any], engine: Any, qtbot: Any, finish: Any
+) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
     with qtbot.waitSignal(run._worker.paused, timeout=WAIT):
@@ -56,7 +62,9 @@ def test_stop_ends_a_paused_run(make_dock: Callable[..., Any], engine: Any, qtbo
     assert run.answer is not None and engine.step <= at + 1
 
 
-def test_stop_right_after_pause_is_not_lost(make_dock: Callable[..., Any], qtbot: Any, finish: Any) -> None:
+def test_stop_right_after_pause_is_not_lost(
+    make_dock: Callable[..., Any], qtbot: Any, finish: Any
+) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
     dock.toggle_pause()
@@ -95,7 +103,12 @@ def test_signals_are_taken_in_turn(viewer: Any, qapp: Any) -> None:
 
 
 def test_discard_leaves_no_layer(
-    make_dock: Callable[..., Any], viewer: Any, engine: Any, qtbot: Any, finish: Any, errors: list[str]
+    make_dock: Callable[..., Any],
+    viewer: Any,
+    engine: Any,
+    qtbot: Any,
+    finish: Any,
+    errors: list[str],
 ) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
@@ -118,7 +131,9 @@ def test_a_layer_removed_during_the_run_ends_it_with_a_sentence(
     assert dock.panel.buttons["Run"].isEnabled()
 
 
-def test_the_source_may_be_removed_during_the_run(make_dock: Callable[..., Any], viewer: Any, qtbot: Any) -> None:
+def test_the_source_may_be_removed_during_the_run(
+    make_dock: Callable[..., Any], viewer: Any, qtbot: Any
+) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
     viewer.layers.remove("cells")
@@ -135,7 +150,10 @@ def test_out_of_memory_is_a_sentence_and_the_dock_runs_again(
     make_dock: Callable[..., Any], viewer: Any, engine: Any, finish: Any, errors: list[str]
 ) -> None:
     dock = make_dock()
-    engine.fail_at, engine.error = 10, OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB.")
+    engine.fail_at, engine.error = (
+        10,
+        OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB."),
+    )
     finish(dock.start())
     assert len(errors) == 1 and "ran out of memory" in errors[0] and "\n" not in errors[0]
     assert dock.panel.message.text() == errors[0]
@@ -145,7 +163,9 @@ def test_out_of_memory_is_a_sentence_and_the_dock_runs_again(
     assert run.failure == "" and (run.layer.data == 30).all()
 
 
-def test_nan_is_a_sentence(make_dock: Callable[..., Any], engine: Any, finish: Any, errors: list[str]) -> None:
+def test_nan_is_a_sentence(
+    make_dock: Callable[..., Any], engine: Any, finish: Any, errors: list[str]
+) -> None:
     dock = make_dock()
     engine.fail_at, engine.error = (
         1,
@@ -156,7 +176,9 @@ def test_nan_is_a_sentence(make_dock: Callable[..., Any], engine: Any, finish: A
     assert dock.panel.buttons["Run"].isEnabled()
 
 
-def test_nothing_is_held_after_a_run(make_dock: Callable[..., Any], finish: Any, monkeypatch: Any) -> None:
+def test_nothing_is_held_after_a_run(
+    make_dock: Callable[..., Any], finish: Any, monkeypatch: Any
+) -> None:
     dock = make_dock()
     run = dock.start()
     worker = weakref.ref(run._worker)
@@ -165,7 +187,9 @@ def test_nothing_is_held_after_a_run(make_dock: Callable[..., Any], finish: Any,
     assert worker() is None
 
 
-def test_closing_the_dock_ends_the_run(make_dock: Callable[..., Any], viewer: Any, engine: Any, qtbot: Any) -> None:
+def test_closing_the_dock_ends_the_run(
+    make_dock: Callable[..., Any], viewer: Any, engine: Any, qtbot: Any
+) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
     dock.close()

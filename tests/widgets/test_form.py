@@ -19,7 +19,10 @@ class Odd(Settings):
 
     method: ClassVar[str] = "odd"
     title: ClassVar[str] = "Odd"
-    presets: ClassVar[dict[str, dict[str, Any]]] = {"plain": {}, "slow": {"rate": 2.5e-5, "kind": "b"}}
+    presets: ClassVar[dict[str, dict[str, Any]]] = {
+        "plain": {},
+        "slow": {"rate": 2.5e-5, "kind": "b"},
+    }
 
     steps: int = knob(10, "Steps.", unit="steps", ge=1)
     rate: float = knob(2e-4, "A small rate.", gt=0, le=1)
@@ -107,9 +110,11 @@ def test_opening_the_dock_leaves_torch_out() -> None:
         "from qtpy.QtWidgets import QApplication\n"
         "app = QApplication([])\n"
         "from napari.components import ViewerModel\n"
-        "from napari_dip.widgets.denoise import DenoiseWidget\n"
+        "from napari_dip.widgets.docks.denoise import DenoiseWidget\n"
         "dock = DenoiseWidget(ViewerModel())\n"
         "assert 'torch' not in sys.modules, 'torch was loaded'\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr

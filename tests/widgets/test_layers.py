@@ -24,14 +24,19 @@ def stack(**look: Any) -> ImageLayer:
     return ImageLayer(np.random.default_rng(0).random((6, 40, 50)), **look)
 
 
-def answer_layer(layer: ImageLayer, axes: str, index: tuple[slice, ...], level: int = 0) -> ImageLayer:
+def answer_layer(
+    layer: ImageLayer, axes: str, index: tuple[slice, ...], level: int = 0
+) -> ImageLayer:
     source = source_of(layer, axes, index, level)
     return ImageLayer(np.zeros(source.shape), **source.look)
 
 
 def viewer_at(point: tuple[float, ...], ndisplay: int = 2) -> Any:
     dims = SimpleNamespace(
-        point=point, ndim=len(point), ndisplay=ndisplay, not_displayed=tuple(range(len(point) - ndisplay))
+        point=point,
+        ndim=len(point),
+        ndisplay=ndisplay,
+        not_displayed=tuple(range(len(point) - ndisplay)),
     )
     return SimpleNamespace(dims=dims)
 
@@ -50,7 +55,9 @@ def viewer_at(point: tuple[float, ...], ndisplay: int = 2) -> Any:
         (None, (2, 3, 4, 5, 6), "TZCYX"),
     ],
 )
-def test_axes_come_from_labels_then_from_shape(labels: Any, shape: tuple[int, ...], axes: str) -> None:
+def test_axes_come_from_labels_then_from_shape(
+    labels: Any, shape: tuple[int, ...], axes: str
+) -> None:
     assert axes_of(ImageLayer(np.zeros(shape), axis_labels=labels)) == axes
 
 
@@ -66,14 +73,20 @@ def test_six_axes_are_refused() -> None:
         {"scale": (0.3, 0.1, 0.1), "translate": (5, 6, 7), "units": UM},
         {"scale": (2, 1, 3), "rotate": (10, 20, 30)},
         {"shear": (0.1, 0.2, 0.3), "translate": (1, 2, 3)},
-        {"scale": (2, 1, 1), "rotate": (0, 0, 40), "affine": np.diag([1, 2, 0.5, 1]) + np.eye(4, k=1) * 0.2},
+        {
+            "scale": (2, 1, 1),
+            "rotate": (0, 0, 40),
+            "affine": np.diag([1, 2, 0.5, 1]) + np.eye(4, k=1) * 0.2,
+        },
     ],
 )
 def test_a_crop_lies_where_it_was_cut(look: dict[str, Any]) -> None:
     layer = stack(**look)
     crop = answer_layer(layer, "ZYX", (slice(2, 3), slice(10, 30), slice(5, 45)))
     for inside, outside in (((0, 0, 0), (2, 10, 5)), ((0, 19, 39), (2, 29, 44))):
-        np.testing.assert_allclose(crop.data_to_world(inside), layer.data_to_world(outside), atol=1e-9)
+        np.testing.assert_allclose(
+            crop.data_to_world(inside), layer.data_to_world(outside), atol=1e-9
+        )
     whole = answer_layer(layer, "ZYX", tuple(slice(0, n) for n in layer.data.shape))
     np.testing.assert_allclose(whole.extent.world, layer.extent.world, atol=1e-9)
 
@@ -103,9 +116,14 @@ def test_a_level_covers_the_same_ground() -> None:
     source = source_of(layer, "YX", (slice(0, 16), slice(0, 24)), level=2)
     assert source.scale == (2.0, 0.8)
     level = ImageLayer(np.zeros((16, 24)), **source.look)
-    for corner in ((-0.5, -0.5), (15.5, 23.5)):  # outer edges, in pixels of the level and of the finest one
+    for corner in (
+        (-0.5, -0.5),
+        (15.5, 23.5),
+    ):  # outer edges, in pixels of the level and of the finest one
         finest = (np.array(corner) + 0.5) * 4 - 0.5
-        np.testing.assert_allclose(level.data_to_world(corner), layer.data_to_world(finest), atol=1e-9)
+        np.testing.assert_allclose(
+            level.data_to_world(corner), layer.data_to_world(finest), atol=1e-9
+        )
 
 
 def test_a_large_multiscale_layer_starts_on_a_level_that_can_be_fitted() -> None:
@@ -121,7 +139,9 @@ def test_every_kind_of_array_is_cropped(kind: str, tmp_path: Any) -> None:
         data: Any = np.memmap(tmp_path / "raw", np.uint8, "w+", shape=plain.shape)
         data[:] = plain
     else:
-        data = {"numpy": plain, "dask": da.from_array(plain, chunks=8), "zarr": zarr.array(plain)}[kind]
+        data = {"numpy": plain, "dask": da.from_array(plain, chunks=8), "zarr": zarr.array(plain)}[
+            kind
+        ]
     index = (slice(1, 2), slice(3, 13), slice(4, 20))
     image = source_of(ImageLayer(data), "ZYX", index).image()
     np.testing.assert_array_equal(np.asarray(image), plain[index])
@@ -141,7 +161,10 @@ def test_colour_goes_back_to_its_type_with_its_alpha() -> None:
 def test_a_rectangle_is_found_in_a_scaled_and_turned_layer() -> None:
     layer = stack(scale=(0.3, 0.1, 0.1), rotate=(0, 0, 0), translate=(0, 1, 2), units=UM)
     corners = np.array(
-        [layer.data_to_world((2, y, x))[1:] for y, x in ((9.5, 4.5), (9.5, 24.5), (29.5, 24.5), (29.5, 4.5))]
+        [
+            layer.data_to_world((2, y, x))[1:]
+            for y, x in ((9.5, 4.5), (9.5, 24.5), (29.5, 24.5), (29.5, 4.5))
+        ]
     )
     shapes = Shapes([corners])
     index = region(RECTANGLE, layer, "ZYX", 0, viewer_at((0, 0, 0)), shapes)
@@ -150,23 +173,44 @@ def test_a_rectangle_is_found_in_a_scaled_and_turned_layer() -> None:
 
 def test_the_selected_shape_goes_before_the_last() -> None:
     layer = ImageLayer(np.zeros((40, 50)))
-    shapes = Shapes([np.array([[1, 1], [1, 9], [9, 9], [9, 1]]), np.array([[20, 20], [20, 40], [30, 40], [30, 20]])])
+    shapes = Shapes(
+        [
+            np.array([[1, 1], [1, 9], [9, 9], [9, 1]]),
+            np.array([[20, 20], [20, 40], [30, 40], [30, 20]]),
+        ]
+    )
     shapes.selected_data = {0}
-    assert region(RECTANGLE, layer, "YX", 0, viewer_at((0, 0)), shapes) == (slice(1, 10), slice(1, 10))
+    assert region(RECTANGLE, layer, "YX", 0, viewer_at((0, 0)), shapes) == (
+        slice(1, 10),
+        slice(1, 10),
+    )
     shapes.selected_data = set()
-    assert region(RECTANGLE, layer, "YX", 0, viewer_at((0, 0)), shapes) == (slice(20, 31), slice(20, 41))
+    assert region(RECTANGLE, layer, "YX", 0, viewer_at((0, 0)), shapes) == (
+        slice(20, 31),
+        slice(20, 41),
+    )
 
 
 def test_this_plane_is_the_one_the_sliders_stand_on() -> None:
     layer = stack(scale=(0.3, 0.1, 0.1))
-    assert region(PLANE, layer, "ZYX", 0, viewer_at((0.9, 1, 1))) == (slice(3, 4), slice(0, 40), slice(0, 50))
-    assert region(WHOLE, layer, "ZYX", 0, viewer_at((0.9, 1, 1))) == tuple(slice(0, n) for n in (6, 40, 50))
+    assert region(PLANE, layer, "ZYX", 0, viewer_at((0.9, 1, 1))) == (
+        slice(3, 4),
+        slice(0, 40),
+        slice(0, 50),
+    )
+    assert region(WHOLE, layer, "ZYX", 0, viewer_at((0.9, 1, 1))) == tuple(
+        slice(0, n) for n in (6, 40, 50)
+    )
 
 
 def test_what_is_in_view_is_cut_from_the_plane_shown() -> None:
     layer = stack()
     layer.corner_pixels = np.array([[0, 10, 20], [0, 19, 39]])
-    assert region(VIEW, layer, "ZYX", 0, viewer_at((4, 0, 0))) == (slice(4, 5), slice(10, 20), slice(20, 40))
+    assert region(VIEW, layer, "ZYX", 0, viewer_at((4, 0, 0))) == (
+        slice(4, 5),
+        slice(10, 20),
+        slice(20, 40),
+    )
 
 
 @pytest.mark.parametrize(
@@ -184,7 +228,9 @@ def test_what_is_in_view_is_cut_from_the_plane_shown() -> None:
         (VIEW, (0, 0, 0), 3, None, "2D view"),
     ],
 )
-def test_an_impossible_region_is_refused(kind: str, point: Any, ndisplay: int, shapes: Any, reason: str) -> None:
+def test_an_impossible_region_is_refused(
+    kind: str, point: Any, ndisplay: int, shapes: Any, reason: str
+) -> None:
     with pytest.raises(ValueError, match=reason):
         region(kind, stack(), "ZYX", 0, viewer_at(point, ndisplay), shapes)
 
@@ -195,7 +241,9 @@ def test_a_hidden_layer_is_not_in_view() -> None:
 
 
 def test_a_writer_gets_axes_scale_units_and_record() -> None:
-    layer = stack(scale=(0.3, 0.1, 0.1), units=UM, metadata={"napari_dip": {"method": "dip"}}, name="cells")
+    layer = stack(
+        scale=(0.3, 0.1, 0.1), units=UM, metadata={"napari_dip": {"method": "dip"}}, name="cells"
+    )
     data, meta, _ = layer.as_layer_data_tuple()
     image = image_of(data, meta)
     assert isinstance(image, Image)

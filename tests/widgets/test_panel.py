@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from napari_dip.widgets.pace import Beat
 from napari_dip.widgets.panel import Panel, clock
+from napari_dip.widgets.runs.pace import Beat
 
 
 @pytest.fixture
@@ -40,6 +40,8 @@ def test_a_new_run_knows_nothing_of_the_rule_before(panel: Panel) -> None:
     assert "best" not in panel.message.text()
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (-3, "0:00"), (65, "1:05"), (3725, "1:02:05")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0:00"), (-3, "0:00"), (65, "1:05"), (3725, "1:02:05")]
+)
 def test_durations_are_written_as_on_a_clock(seconds: int, text: str) -> None:
     assert clock(seconds) == text

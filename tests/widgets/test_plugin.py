@@ -11,12 +11,17 @@ from npe2 import PluginManifest
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QOpenGLContext
 
-from napari_dip.images.files import read
+from napari_dip.files.formats import read
 from napari_dip.widgets import preferences as preferences_module
+from napari_dip.widgets.napari_hooks.samples import (
+    STACK_SCALE,
+    fish_pair,
+    noisy_stack,
+    synthetic_stack,
+)
+from napari_dip.widgets.napari_hooks.write import write_layer
 from napari_dip.widgets.preferences import Preferences, preferences
 from napari_dip.widgets.region import VIEW
-from napari_dip.widgets.samples import STACK_SCALE, fish_pair, noisy_stack, synthetic_stack
-from napari_dip.widgets.write import write_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +42,12 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
     manifest = PluginManifest.from_distribution("napari-dip")
     manifest.validate_imports()
     contributions = manifest.contributions
-    assert [w.display_name for w in contributions.widgets] == ["Denoise", "Restore", "Train", "Batch"]
+    assert [w.display_name for w in contributions.widgets] == [
+        "Denoise",
+        "Restore",
+        "Train",
+        "Batch",
+    ]
     assert [m.command for m in contributions.menus["napari/layers/filter"]] == [
         "napari-dip.denoise",
         "napari-dip.restore",
@@ -51,7 +61,11 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
 
 def test_the_preferences_are_those_of_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:
     groups = PluginManifest.from_distribution("napari-dip").contributions.configurations
-    defaults = {f"{g}.{p}": prop.default for g, group in groups.items() for p, prop in group.properties.items()}
+    defaults = {
+        f"{g}.{p}": prop.default
+        for g, group in groups.items()
+        for p, prop in group.properties.items()
+    }
     assert defaults == {"run.device": "auto", "run.pictures_per_second": 3.0, "output.folder": ""}
     assert Preferences() == Preferences(*defaults.values())
 
@@ -63,7 +77,9 @@ def test_without_stored_preferences_the_defaults_hold(monkeypatch: pytest.Monkey
 
 def test_the_sample_pair_is_a_noisy_capture_and_its_average() -> None:
     (average, _, _), (noisy, look, kind) = fish_pair()
-    assert average.shape == noisy.shape == (512, 512) and noisy.dtype == np.uint8 and kind == "image"
+    assert (
+        average.shape == noisy.shape == (512, 512) and noisy.dtype == np.uint8 and kind == "image"
+    )
     error = np.mean((average.astype(float) - noisy) ** 2)
     assert 10 * np.log10(255**2 / error) == pytest.approx(22.22, abs=0.01)
     assert "arXiv:1812.10366" in look["metadata"]["source"]
@@ -75,7 +91,11 @@ def test_the_synthetic_stack_is_seeded_noisy_and_scaled() -> None:
     assert (stack != synthetic_stack(1)).any()
     layer = ImageLayer(stack, **look)
     assert tuple(layer.scale) == STACK_SCALE == (0.3, 0.1, 0.1)
-    assert [str(unit) for unit in layer.units] == ["micrometer"] * 3 and layer.axis_labels == ("z", "y", "x")
+    assert [str(unit) for unit in layer.units] == ["micrometer"] * 3 and layer.axis_labels == (
+        "z",
+        "y",
+        "x",
+    )
     assert stack.std() > 3
 
 
@@ -94,8 +114,12 @@ def test_what_the_writer_writes_can_be_read_back(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["rgb", "multiscale"])
 def test_the_writer_takes_colour_and_levels(kind: str, tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 255, (20, 24, 3) if kind == "rgb" else (20, 24), np.uint8)
-    layer = ImageLayer(pixels if kind == "rgb" else [pixels, pixels[::2, ::2]], multiscale=kind == "multiscale")
+    pixels = np.random.default_rng(0).integers(
+        0, 255, (20, 24, 3) if kind == "rgb" else (20, 24), np.uint8
+    )
+    layer = ImageLayer(
+        pixels if kind == "rgb" else [pixels, pixels[::2, ::2]], multiscale=kind == "multiscale"
+    )
     data, meta, _ = layer.as_layer_data_tuple()
     write_layer(str(tmp_path / "x.tif"), data, meta)
     np.testing.assert_array_equal(np.asarray(read(tmp_path / "x.tif")), pixels)
@@ -114,7 +138,11 @@ def test_the_plugin_runs_in_a_window(window: Any, engine: Any, qtbot: Any) -> No
     run = dock.start()
     qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
     noisy, clean = window.layers
-    assert tuple(clean.scale) == (0.3, 0.1, 0.1) and clean.units == noisy.units and (clean.data == 400).all()
+    assert (
+        tuple(clean.scale) == (0.3, 0.1, 0.1)
+        and clean.units == noisy.units
+        and (clean.data == 400).all()
+    )
     assert dock.panel.curve.steps == list(range(1, 401))  # in order
     assert dock.panel.curve.chosen == 400
 
@@ -126,7 +154,9 @@ def test_what_is_in_view_is_smaller_after_zooming_in(window: Any, engine: Any, q
     dock.input.region.setCurrentText(VIEW)
     window.scene.camera.zoom *= 8
     window.screenshot(canvas_only=True, flash=False)  # draws
-    qtbot.waitUntil(lambda: dock.input.readout.text() not in ("", "1 plane of 400 x 400 pixels"), timeout=WAIT)
+    qtbot.waitUntil(
+        lambda: dock.input.readout.text() not in ("", "1 plane of 400 x 400 pixels"), timeout=WAIT
+    )
     run = dock.start()
     qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
     clean = window.layers[-1]

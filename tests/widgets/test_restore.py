@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_dip.widgets.docks.restore import FOUND, LABELS, SHAPES, RestoreWidget
 from napari_dip.widgets.region import RECTANGLE
-from napari_dip.widgets.restore import FOUND, LABELS, SHAPES, RestoreWidget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +60,9 @@ def test_labels_mark_what_is_filled(make_restore: Any, viewer: Any, finish: Any)
     assert filled.metadata["napari_dip"]["missing_pixels"] == 12
 
 
-def test_shapes_mark_what_is_filled_wherever_their_layer_lies(make_restore: Any, viewer: Any, finish: Any) -> None:
+def test_shapes_mark_what_is_filled_wherever_their_layer_lies(
+    make_restore: Any, viewer: Any, finish: Any
+) -> None:
     data = image(3, 20, 30)
     cells = viewer.add_image(data, name="cells", scale=(1, 0.5, 0.5), translate=(0, 10, 20))
     corners = [(3.6, 7.6), (3.6, 11.4), (6.4, 11.4), (6.4, 7.6)]
@@ -79,7 +81,9 @@ def test_an_ellipse_on_a_crop_is_round(make_restore: Any, viewer: Any, finish: A
     cells = viewer.add_image(image(40, 40), name="cells")
     box = np.array([[9.5, 9.5], [9.5, 30.5], [30.5, 30.5], [30.5, 9.5]])
     shapes = viewer.add_shapes([box + 2], shape_type="ellipse")
-    shapes.add(np.array([[4.5, 4.5], [4.5, 35.5], [35.5, 35.5], [35.5, 4.5]]), shape_type="rectangle")
+    shapes.add(
+        np.array([[4.5, 4.5], [4.5, 35.5], [35.5, 35.5], [35.5, 4.5]]), shape_type="rectangle"
+    )
     viewer.layers.selection.active = cells
     dock = make_restore("inpaint")
     dock.input.region.setCurrentText(RECTANGLE)
@@ -112,7 +116,9 @@ def test_found_pixels_are_filled_and_the_rest_is_denoised_where_asked(
 
 
 @pytest.mark.parametrize("factor", [2, 3])
-def test_an_enlarged_image_covers_the_same_place(factor: int, make_restore: Any, viewer: Any, finish: Any) -> None:
+def test_an_enlarged_image_covers_the_same_place(
+    factor: int, make_restore: Any, viewer: Any, finish: Any
+) -> None:
     look = {"scale": (0.2, 0.1), "translate": (3, 4), "rotate": 20, "units": UM}
     viewer.add_image(image(), name="cells", **look)
     dock = make_restore("upscale")
@@ -136,7 +142,9 @@ def test_a_colour_image_with_alpha_is_enlarged(make_restore: Any, viewer: Any, f
     assert np.array_equal(large.data[::2, ::2, 3], data[..., 3])
 
 
-def test_a_guide_is_asked_for_and_cut_like_the_image(make_restore: Any, viewer: Any, finish: Any) -> None:
+def test_a_guide_is_asked_for_and_cut_like_the_image(
+    make_restore: Any, viewer: Any, finish: Any
+) -> None:
     viewer.add_image(image(), name="bright")
     dim = viewer.add_image(image(2, 20, 30), name="dim")
     small = viewer.add_image(image(5, 6), name="small")
@@ -176,10 +184,16 @@ def test_each_task_shows_its_questions(make_restore: Any, viewer: Any) -> None:
     dock.choices.method.setCurrentIndex(2)
     assert guided.guide.isVisible() and not upscale.factor.isVisible()
     dock.choices.method.setCurrentIndex(3)
-    assert dock.page.module.isVisible() and dock.page.layer.isVisible() and not guided.guide.isVisible()
+    assert (
+        dock.page.module.isVisible()
+        and dock.page.layer.isVisible()
+        and not guided.guide.isVisible()
+    )
 
 
-def test_what_is_missing_is_said_before_a_run(make_restore: Any, viewer: Any, errors: list[str], finish: Any) -> None:
+def test_what_is_missing_is_said_before_a_run(
+    make_restore: Any, viewer: Any, errors: list[str], finish: Any
+) -> None:
     viewer.add_image(image(), name="cells")
     dock = make_restore("inpaint")
     dock.page.where.setCurrentText(LABELS)

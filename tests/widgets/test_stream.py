@@ -12,13 +12,13 @@ import pytest
 
 from napari_dip import api
 from napari_dip.errors import DenoiseError
-from napari_dip.images.files import read
+from napari_dip.files.formats import read
 from napari_dip.settings import DIP
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.kept import Kept
 from napari_dip.widgets.layers import Source
-from napari_dip.widgets.pace import Beat
-from napari_dip.widgets.stream import Answer, Control, watched
+from napari_dip.widgets.runs.iterate_store import Kept
+from napari_dip.widgets.runs.pace import Beat
+from napari_dip.widgets.runs.worker import Answer, Control, watched
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,7 +30,9 @@ pytestmark = pytest.mark.timeout(120)
 def source(shape: tuple[int, ...] = (16, 16)) -> Source:
     index = tuple(slice(0, n) for n in shape)
     axes = "ZYX"[-len(shape) :]
-    return Source(np.zeros(shape), index, axes, (1.0,) * len(shape), ("um",) * len(shape), "cells", False)
+    return Source(
+        np.zeros(shape), index, axes, (1.0,) * len(shape), ("um",) * len(shape), "cells", False
+    )
 
 
 def drained(stream: Generator[Beat, None, Answer | None]) -> tuple[list[Beat], Answer | None]:
@@ -42,7 +44,9 @@ def drained(stream: Generator[Beat, None, Answer | None]) -> tuple[list[Beat], A
             return beats, end.value
 
 
-def start(control: Control, steps: int = 40, **options: Any) -> Generator[Beat, None, Answer | None]:
+def start(
+    control: Control, steps: int = 40, **options: Any
+) -> Generator[Beat, None, Answer | None]:
     return watched(source(), DIP(steps=steps), "cpu", control, **options)
 
 
@@ -99,7 +103,9 @@ def test_discard_ends_with_nothing(engine: Any) -> None:
 def test_a_runtime_error_becomes_ours(engine: Any, fail_at: int) -> None:
     engine.fail_at = fail_at
     engine.error = RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.\nmore lines")
-    with pytest.raises(DenoiseError, match=r"ran out of memory .*Tried to allocate 2 GiB.* choose a smaller"):
+    with pytest.raises(
+        DenoiseError, match=r"ran out of memory .*Tried to allocate 2 GiB.* choose a smaller"
+    ):
         drained(start(Control()))
     assert not issubclass(DenoiseError, RuntimeError)
 
@@ -138,7 +144,10 @@ def test_an_empty_stream_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_answer_is_also_written_and_over_nothing(engine: Any, tmp_path: Path) -> None:
     for _ in range(2):
         assert drained(start(Control(), steps=3, folder=str(tmp_path)))[1].warning == ""  # type: ignore[union-attr]
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["cells denoised 2.tif", "cells denoised.tif"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "cells denoised 2.tif",
+        "cells denoised.tif",
+    ]
     assert (np.asarray(read(tmp_path / "cells denoised.tif").pixels) == 3).all()
 
 
@@ -190,8 +199,19 @@ def test_an_answer_that_did_not_change_is_not_drawn_again(monkeypatch: pytest.Mo
     assert drawn == [1, 30]
 
 
-def test_a_note_is_said_until_the_end_although_the_engine_says_it_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [(1, 1, "Correlated noise."), (2, 2, ""), (3, 3, "Went back at 3."), (4, 4, "Went back at 4."), (5, 5, "")]
+def test_a_note_is_said_until_the_end_although_the_engine_says_it_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [
+        (1, 1, "Correlated noise."),
+        (2, 2, ""),
+        (3, 3, "Went back at 3."),
+        (4, 4, "Went back at 4."),
+        (5, 5, ""),
+    ]
     monkeypatch.setattr(api, "iter_denoise", snapshots(*rows))
     beats, answer = drained(start(Control()))
-    assert answer is not None and answer.last.note == beats[-1].note == "Correlated noise. Went back at 4."
+    assert (
+        answer is not None
+        and answer.last.note == beats[-1].note == "Correlated noise. Went back at 4."
+    )

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from napari_dip.api import iter_denoise
-from napari_dip.images.files import write
+from napari_dip.files.formats import write
 from napari_dip.images.image import Image
-from napari_dip.model import load_model
+from napari_dip.models.model import load_model
 from napari_dip.settings import TRAINED
-from napari_dip.widgets.reader import get_reader
-from napari_dip.widgets.train import FILES, LAYERS, TrainWidget
-from napari_dip.widgets.training import checkpoint_of
+from napari_dip.widgets.docks.train import FILES, LAYERS, TrainWidget
+from napari_dip.widgets.napari_hooks.reader import get_reader
+from napari_dip.widgets.runs.train_run import checkpoint_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +31,9 @@ def noisy(*shape: int) -> np.ndarray:
 
 
 @pytest.fixture
-def train(viewer: Any, errors: list[str], qtbot: Any, tmp_path: Path) -> Iterator[Callable[..., TrainWidget]]:
+def train(
+    viewer: Any, errors: list[str], qtbot: Any, tmp_path: Path
+) -> Iterator[Callable[..., TrainWidget]]:
     """Give a function that adds a stack and opens the dock on it."""
     docks: list[TrainWidget] = []
 
@@ -97,7 +99,9 @@ def test_stop_keeps_the_model_and_it_can_go_on(
     assert first > done and load_model(model).training["steps"] >= first
 
 
-@pytest.mark.parametrize(("button", "end"), [("Stop", "Stopped before the first step"), ("Discard", "Discarded:")])
+@pytest.mark.parametrize(
+    ("button", "end"), [("Stop", "Stopped before the first step"), ("Discard", "Discarded:")]
+)
 def test_an_order_while_it_is_prepared_is_heard_at_once_and_obeyed(
     button: str,
     end: str,
@@ -119,7 +123,7 @@ def test_an_order_while_it_is_prepared_is_heard_at_once_and_obeyed(
         assert prepared.wait(40)
         return steps()
 
-    monkeypatch.setattr("napari_dip.training.run.iter_train", slow)
+    monkeypatch.setattr("napari_dip.training.train.iter_train", slow)
     dock = train()
     older = checkpoint_of(tmp_path / "model.safetensors")
     older.write_bytes(b"of another training")
@@ -133,16 +137,24 @@ def test_an_order_while_it_is_prepared_is_heard_at_once_and_obeyed(
     finally:
         prepared.set()
     finish(run)
-    assert not stepped.is_set() and run.failure == "" and [layer.name for layer in viewer.layers] == ["cells"]
+    assert (
+        not stepped.is_set()
+        and run.failure == ""
+        and [layer.name for layer in viewer.layers] == ["cells"]
+    )
     assert dock.panel.message.text().startswith(end) and dock.panel.buttons["Run"].isEnabled()
     assert not (tmp_path / "model.safetensors").exists() and older.exists() == (button == "Stop")
 
 
-def test_the_method_is_read_as_a_whole_where_the_dock_is_narrow(train: Callable[..., TrainWidget]) -> None:
+def test_the_method_is_read_as_a_whole_where_the_dock_is_narrow(
+    train: Callable[..., TrainWidget],
+) -> None:
     dock = train()
     dock.show()
     dock.resize(dock.minimumWidth(), 900)
-    longest = max(dock.choices.method.fontMetrics().horizontalAdvance(cls.title) for cls in TRAINED.values())
+    longest = max(
+        dock.choices.method.fontMetrics().horizontalAdvance(cls.title) for cls in TRAINED.values()
+    )
     assert dock.choices.method.width() > longest and dock.minimumWidth() < 450
 
 
@@ -160,7 +172,10 @@ def test_discard_leaves_nothing(
 
 def test_what_is_missing_is_said(train: Callable[..., TrainWidget], tmp_path: Path) -> None:
     dock = train()
-    for path, sentence in ((None, "where the model is to be saved"), (tmp_path / "a.tif", "ending .safetensors")):
+    for path, sentence in (
+        (None, "where the model is to be saved"),
+        (tmp_path / "a.tif", "ending .safetensors"),
+    ):
         dock.extra.model.path = path
         assert dock.start() is None and sentence in dock.panel.message.text()
     dock.extra.model.path = tmp_path / "nowhere" / "a.safetensors"
@@ -173,7 +188,9 @@ def test_what_is_missing_is_said(train: Callable[..., TrainWidget], tmp_path: Pa
     assert dock.start() is None and "Pairs" in dock.panel.message.text()
 
 
-@pytest.mark.parametrize("text", ["", ".", "..", "/", "~", "~nobody/a", "a" * 3000, "\0", "FOLDER", "x.safetensors/"])
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "/", "~", "~nobody/a", "a" * 3000, "\0", "FOLDER", "x.safetensors/"]
+)
 def test_a_path_that_is_being_typed_is_no_error(
     text: str, train: Callable[..., TrainWidget], tmp_path: Path, capture: Any
 ) -> None:
@@ -203,10 +220,16 @@ def test_a_finished_model_is_replaced_only_where_it_is_ticked_anew(
     replace = dock.extra.replace
     assert not replace.isVisibleTo(dock)
     finish(dock.start())
-    assert "choose it in the dock Denoise" in dock.panel.message.text(), "how it ended stays in view"
+    assert "choose it in the dock Denoise" in dock.panel.message.text(), (
+        "how it ended stays in view"
+    )
     before = model.read_bytes()
     for _ in range(2):
-        assert replace.isVisibleTo(dock) and not replace.isChecked() and not dock.extra.resume.isVisibleTo(dock)
+        assert (
+            replace.isVisibleTo(dock)
+            and not replace.isChecked()
+            and not dock.extra.resume.isVisibleTo(dock)
+        )
         assert dock.start() is None and "model.safetensors exists" in dock.panel.message.text()
         assert model.read_bytes() == before
         replace.setChecked(True)
@@ -247,7 +270,9 @@ def test_the_curves_of_a_second_training_start_empty(
     lines = dock.panel.measures._lines
     assert len(lines["learning_rate"].getData()[0]) > 0
     dock.panel.begin()
-    assert all(not line.getData()[0].size for line in lines.values() if line.getData()[0] is not None)
+    assert all(
+        not line.getData()[0].size for line in lines.values() if line.getData()[0] is not None
+    )
 
 
 def test_files_and_pairs_of_layers_are_trained_on(

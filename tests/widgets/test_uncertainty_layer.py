@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from napari_dip import api
-from napari_dip.widgets.restore import RestoreWidget
-from napari_dip.widgets.shown import contrast
+from napari_dip.widgets.docks.restore import RestoreWidget
+from napari_dip.widgets.runs.result_layers import contrast
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,9 @@ def with_map(engine: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         given.append(how)
         for snapshot in engine(image, how, device=device):
             std = image.with_pixels(np.full(image.shape, snapshot.step / 10, np.float32))
-            yield replace(snapshot, make_std=(lambda std=std: std) if how.uncertainty != "none" else None)
+            yield replace(
+                snapshot, make_std=(lambda std=std: std) if how.uncertainty != "none" else None
+            )
 
     monkeypatch.setattr(api, "iter_denoise", begin)
     return given
@@ -36,14 +38,22 @@ def with_map(engine: Any, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.mark.parametrize("rgb", [False, True])
 def test_a_second_layer_lies_on_the_first_in_its_own_contrast(
-    rgb: bool, make_dock: Callable[..., Any], viewer: Any, finish: Callable[[Any], Any], with_map: list[Any]
+    rgb: bool,
+    make_dock: Callable[..., Any],
+    viewer: Any,
+    finish: Callable[[Any], Any],
+    with_map: list[Any],
 ) -> None:
     data = np.zeros((20, 30, 3), np.uint8) if rgb else np.arange(600.0).reshape(20, 30)
     dock = make_dock(data, scale=(0.2, 0.1), translate=(3, 4), rgb=rgb)
     dock.choices.uncertainty.setChecked(True)
     run = finish(dock.start())
     assert with_map[0].uncertainty == "predicted"
-    assert [layer.name for layer in viewer.layers] == ["cells", "cells denoised", "cells uncertainty"]
+    assert [layer.name for layer in viewer.layers] == [
+        "cells",
+        "cells denoised",
+        "cells uncertainty",
+    ]
     std = viewer.layers["cells uncertainty"]
     assert std.data.shape == (20, 30)
     assert np.asarray(std.data) == pytest.approx(3.0)
@@ -63,7 +73,11 @@ def test_without_the_box_there_is_none(
 
 
 def test_a_map_that_is_removed_stays_away_and_the_run_goes_on(
-    make_dock: Callable[..., Any], viewer: Any, qtbot: Any, finish: Callable[[Any], Any], with_map: list[Any]
+    make_dock: Callable[..., Any],
+    viewer: Any,
+    qtbot: Any,
+    finish: Callable[[Any], Any],
+    with_map: list[Any],
 ) -> None:
     dock = make_dock(steps=300)
     dock.choices.uncertainty.setChecked(True)
@@ -76,7 +90,11 @@ def test_a_map_that_is_removed_stays_away_and_the_run_goes_on(
 
 
 def test_discard_takes_both_layers_away(
-    make_dock: Callable[..., Any], viewer: Any, qtbot: Any, finish: Callable[[Any], Any], with_map: list[Any]
+    make_dock: Callable[..., Any],
+    viewer: Any,
+    qtbot: Any,
+    finish: Callable[[Any], Any],
+    with_map: list[Any],
 ) -> None:
     dock = make_dock(steps=100_000)
     dock.choices.uncertainty.setChecked(True)

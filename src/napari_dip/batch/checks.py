@@ -40,7 +40,9 @@ def check_device(device: str) -> None:
         With the names that are known.
     """
     if not DEVICES.fullmatch(device):
-        raise UsageError(f"--device is {device!r}; it must be auto, cpu, mps, or cuda:0 (or another number).")
+        raise UsageError(
+            f"--device is {device!r}; it must be auto, cpu, mps, or cuda:0 (or another number)."
+        )
 
 
 def check_found(device: str) -> None:
@@ -70,7 +72,11 @@ def check_axes(axes: str | None) -> None:
         With the letters that there are.
     """
     letters = (axes or "YX").upper()
-    if set(letters) - set("TZCYX") or len(set(letters)) < len(letters) or not {"Y", "X"} <= set(letters):
+    if (
+        set(letters) - set("TZCYX")
+        or len(set(letters)) < len(letters)
+        or not {"Y", "X"} <= set(letters)
+    ):
         raise UsageError(
             f"--axes is {axes!r}; give each axis one letter of TZCYX, each letter once, Y and X among them."
         )

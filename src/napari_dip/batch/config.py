@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEAD = "# napari-dip denoise IMAGES -o OUT --config THIS_FILE"
-WORDS, SWITCHES = ("method", "preset", "model", "device", "axes", "dtype", "pattern"), ("std", "recursive")
+WORDS, SWITCHES = (
+    ("method", "preset", "model", "device", "axes", "dtype", "pattern"),
+    ("std", "recursive"),
+)
 PLAIN = (*WORDS[2:], *SWITCHES)  # go with a fit and with a model alike
 CHOICES = {"method": tuple(METHODS), "dtype": ("float32", "same")}
 
@@ -45,15 +48,22 @@ def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str,
         With a sentence that names the file, and the key where one is wrong.
     """
     try:
-        values = {key.replace("-", "_"): value for key, value in tomllib.loads(path.read_text("utf-8")).items()}
+        values = {
+            key.replace("-", "_"): value
+            for key, value in tomllib.loads(path.read_text("utf-8")).items()
+        }
     except OSError as error:
         raise UsageError(f"The file of settings {path} can't be read: {error.strerror}.") from error
     except ValueError as error:  # TOML and UTF-8 alike
-        raise UsageError(f"{path} is no file of settings in TOML: {str(error).rstrip('.')}.") from error
+        raise UsageError(
+            f"{path} is no file of settings in TOML: {str(error).rstrip('.')}."
+        ) from error
     given = given or {}
     fit = set(values) - set(PLAIN)
     if "model" in values and fit:
-        raise UsageError(f"{path}: model brings its own settings: leave out {', '.join(sorted(fit))}, or model.")
+        raise UsageError(
+            f"{path}: model brings its own settings: leave out {', '.join(sorted(fit))}, or model."
+        )
     _check(path, values, str(given.get("method", values.get("method", next(iter(METHODS))))))
     if "model" in values:
         values["model"] = str(path.parent / values["model"])
@@ -79,10 +89,17 @@ def write_config(path: Path, values: Mapping[str, Any], *, overwrite: bool = Fal
         With a sentence, when it cannot be written.
     """
     if path.suffix.lower() != ".toml":
-        raise UsageError(f"The file of settings {path} must end with .toml, so that no image is replaced by it.")
-    lines = [HEAD, *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None)]
+        raise UsageError(
+            f"The file of settings {path} must end with .toml, so that no image is replaced by it."
+        )
+    lines = [
+        HEAD,
+        *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None),
+    ]
     if path.exists() and not overwrite:
-        raise UsageError(f"The file of settings {path} exists: choose another name, or say --overwrite.")
+        raise UsageError(
+            f"The file of settings {path} exists: choose another name, or say --overwrite."
+        )
     part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -144,4 +161,8 @@ def _check(path: Path, values: Mapping[str, Any], name: str) -> None:
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, int | float) else json.dumps(str(value), ensure_ascii=False)
+    return (
+        repr(value)
+        if isinstance(value, int | float)
+        else json.dumps(str(value), ensure_ascii=False)
+    )

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import UsageError
-from napari_dip.settings import METHODS, RESTORATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from napari_dip.images.image import Image
-    from napari_dip.images.part import Part
+    from napari_dip.planes.part_of_stack import Part
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
@@ -38,7 +37,7 @@ class Task:
     model : Path, optional
         The trained model that is applied.
     restoration : dict, optional
-        What else than denoising is done: the verb and its options, see `napari_dip.batch.restoring`.
+        What else than denoising is done: the verb and its options, see `napari_dip.batch.restore_tasks`.
     std : bool
         Whether the standard deviation of every pixel is written beside each output.
     pattern, recursive
@@ -71,14 +70,16 @@ def with_model(task: Task, path: Path) -> Task:
     UsageError
         If the file is no model.
     """
-    from napari_dip.model import load_model
+    from napari_dip.models.model import load_model
 
     try:
         model = load_model(path)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
 
-    def begin(image: Image, how: Settings, device: str, part: Part | None = None) -> Iterator[Snapshot]:
+    def begin(
+        image: Image, how: Settings, device: str, part: Part | None = None
+    ) -> Iterator[Snapshot]:
         from napari_dip.api import iter_part
 
         return iter_part(image, model, device, part)
@@ -96,36 +97,3 @@ def made_by(task: Task) -> dict[str, object]:
 def asked(task: Task) -> dict[str, object]:
     """Return what of the call an output tells, beside the settings."""
     return {"values": task.dtype, "axes_given": task.axes}
-
-
-def ordered(task: Task) -> dict[str, Any]:
-    """Return a task as plain values, which a worker on another machine can take."""
-    return {
-        "settings": task.settings.described(),
-        "model": _plain(task.model),
-        "restoration": task.restoration and {key: _plain(value) for key, value in task.restoration.items()},
-        "device": task.device,
-        "axes": task.axes,
-        "dtype": task.dtype,
-        "overwrite": task.overwrite,
-        "std": task.std,
-    }
-
-
-def task_of(order: Mapping[str, Any]) -> Task:
-    """Return the task that `ordered` was given."""
-    shared = {key: order[key] for key in ("device", "axes", "dtype", "overwrite", "std")}
-    settings, restoration = dict(order["settings"]), order["restoration"]
-    if order["model"] is not None:
-        return with_model(Task(next(iter(METHODS.values()))(), **shared), Path(order["model"]))
-    method = settings.pop("method")
-    if restoration is not None:
-        from napari_dip.batch.restoring import restoring
-
-        return restoring(Task(RESTORATIONS[restoration["verb"]](**settings), **shared), **restoration)
-    return Task(METHODS[method](**settings), **shared)
-
-
-def _plain(value: object) -> object:
-    """Return a path as the text that holds on every machine."""
-    return str(value.absolute()) if isinstance(value, Path) else value

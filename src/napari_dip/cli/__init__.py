@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.talk import DONE, FAILED, MISUSED, Talk, unheard
+from napari_dip.cli.output import DONE, FAILED, MISUSED, Talk, unheard
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,10 +44,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not tokens:  # a call without a verb does nothing; it is answered with what there is
             build(tokens).help_print([])
             return MISUSED
-        if "" in tokens:  # an empty shell variable; as a path it would mean the whole current folder
-            raise UsageError('A word of the call is empty (""), such as a variable that is not set: leave it out.')
+        if (
+            "" in tokens
+        ):  # an empty shell variable; as a path it would mean the whole current folder
+            raise UsageError(
+                'A word of the call is empty (""), such as a variable that is not set: leave it out.'
+            )
         tokens = with_config(tokens)
-        code = build(tokens)(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        code = build(tokens)(
+            tokens, exit_on_error=False, print_error=False, result_action="return_value"
+        )
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:
         return talk.give_up(_sentence(error, tokens[0]), MISUSED)
@@ -59,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DenoiseError, OSError, ValueError) as error:
         return talk.give_up(str(error), FAILED)
     except MemoryError:  # before the work, as when an image is read
-        from napari_dip.planes import SHORT
+        from napari_dip.planes.walk import SHORT
 
         return talk.give_up(SHORT["computer"], FAILED)
     except KeyboardInterrupt:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from cyclopts import App
 
-from napari_dip.cli import export, restoring, training
-from napari_dip.cli.call import Call
+from napari_dip.cli import export, training
+from napari_dip.cli import restore as restoring
+from napari_dip.cli.file_flags import Call
 from napari_dip.cli.flags import (
     AFFINE,
     CLEAN,
@@ -32,7 +33,7 @@ from napari_dip.cli.flags import (
     methods_help,
     settings_of,
 )
-from napari_dip.cli.talk import Talk
+from napari_dip.cli.output import Talk
 from napari_dip.errors import UsageError
 from napari_dip.settings import METHODS, TRAINED, Settings
 
@@ -53,7 +54,14 @@ def build(tokens: Sequence[str]) -> App:
         *restoring.commands(),
         (
             "score",
-            annotated(score, clean=CLEAN, restored=RESTORED, data_range=DATA_RANGE, affine=AFFINE, json=JSON),
+            annotated(
+                score,
+                clean=CLEAN,
+                restored=RESTORED,
+                data_range=DATA_RANGE,
+                affine=AFFINE,
+                json=JSON,
+            ),
         ),
         ("info", annotated(info, file=FILE, json=JSON)),
         ("doctor", annotated(doctor, json=JSON)),
@@ -95,8 +103,12 @@ def denoise_command(method: type[Settings]) -> Callable[..., int]:
 
         to, settings = call.to, settings_of(method, preset, how)
         if model is not None and (how is not None or preset != next(iter(method.presets))):
-            raise UsageError("--model brings its own settings: leave out --preset and the settings of a fit.")
-        return run(inputs, call.out, asked(call, settings, preset, model, std, save_config), call.talk, to)
+            raise UsageError(
+                "--model brings its own settings: leave out --preset and the settings of a fit."
+            )
+        return run(
+            inputs, call.out, asked(call, settings, preset, model, std, save_config), call.talk, to
+        )
 
     shared = common(method)
     return annotated(

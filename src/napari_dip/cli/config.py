@@ -36,7 +36,11 @@ def with_config(tokens: Sequence[str]) -> list[str]:
     for key in {*WORDS, *PLAIN, *settings}:
         if (value := _value(tokens, _flag(key))) is not None or _flag("no_" + key) in tokens:
             given[key] = value
-    words = [_word(key, value) for key, value in read_config(Path(path), given).items() if key != "std" or value]
+    words = [
+        _word(key, value)
+        for key, value in read_config(Path(path), given).items()
+        if key != "std" or value
+    ]
     return [tokens[0], *words, *tokens[1:]]
 
 

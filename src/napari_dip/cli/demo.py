@@ -7,9 +7,9 @@ from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 from napari_dip.batch.checks import check_device, check_found, check_writable
-from napari_dip.batch.work import signed
+from napari_dip.batch.one_file import signed
 from napari_dip.cli.follow import fit
-from napari_dip.cli.talk import DONE, FAILED, Talk
+from napari_dip.cli.output import DONE, FAILED, Talk
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
         Before any work, when `out` or `device` can't be used.
     """
     from napari_dip.cli.picture import draw, labels_of
-    from napari_dip.images.files import read, sha256, write
+    from napari_dip.files.formats import read, sha256, write
     from napari_dip.images.metrics import psnr, ssim
 
     check_device(device)
@@ -55,18 +55,45 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
     out.mkdir(parents=True, exist_ok=True)
     tiff, png = out / "fish_denoised.tif", out / "fish_denoised.png"
     write(tiff, answer, dtype="float32", overwrite=True)
-    titles = {w: f"PSNR {scores[f'psnr_{w}']:.2f} dB, SSIM {scores[f'ssim_{w}']:.3f}" for w in ("noisy", "denoised")}
+    titles = {
+        w: f"PSNR {scores[f'psnr_{w}']:.2f} dB, SSIM {scores[f'ssim_{w}']:.3f}"
+        for w in ("noisy", "denoised")
+    }
     images = {"noisy": noisy, "denoised": answer, "clean": clean}
-    draw(png, images, titles | {"clean": "average of 50 captures"}, curve, final.chosen, RANGE, labels_of(how))
+    draw(
+        png,
+        images,
+        titles | {"clean": "average of 50 captures"},
+        curve,
+        final.chosen,
+        RANGE,
+        labels_of(how),
+    )
     talk.say("Confocal zebrafish embryo, one capture against the average of 50.")
     talk.say(f"  {CITATION}.")
     for which in ("noisy", "denoised"):
-        talk.say(f"  {which:9} PSNR {scores[f'psnr_{which}']:.2f} dB, SSIM {scores[f'ssim_{which}']:.4f}")
+        talk.say(
+            f"  {which:9} PSNR {scores[f'psnr_{which}']:.2f} dB, SSIM {scores[f'ssim_{which}']:.4f}"
+        )
     talk.say(f"  {seconds:.1f} s, step {final.chosen} of {final.step} was taken (range {RANGE:g})")
     talk.say(f"Wrote {tiff} and {png}.")
     if interrupted:
         talk.note("Interrupted: this is the answer so far.")
-    extra = {"steps": final.step, "chosen": final.chosen, "interrupted": interrupted, "data_range": RANGE}
+    extra = {
+        "steps": final.step,
+        "chosen": final.chosen,
+        "interrupted": interrupted,
+        "data_range": RANGE,
+    }
     paths = {"tiff": str(tiff), "png": str(png)}
-    talk.result({**scores, "seconds": seconds, **extra, **paths, "settings": how.described(), "citation": CITATION})
+    talk.result(
+        {
+            **scores,
+            "seconds": seconds,
+            **extra,
+            **paths,
+            "settings": how.described(),
+            "citation": CITATION,
+        }
+    )
     return FAILED if interrupted else DONE

@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.batch import records as states
+from napari_dip.batch import report as states
 from napari_dip.batch.config import saved, write_config
-from napari_dip.batch.records import Table, rehearsed
+from napari_dip.batch.one_file import Outcome, done_before, guarded, jobs_of
+from napari_dip.batch.report import Table, rehearsed
 from napari_dip.batch.task import Task, with_model
-from napari_dip.batch.work import Outcome, done_before, guarded, jobs_of
-from napari_dip.cli.cluster import spread_out
 from napari_dip.cli.follow import fit
-from napari_dip.cli.talk import DONE, FAILED, Talk, minutes
+from napari_dip.cli.output import DONE, FAILED, Talk, minutes
+from napari_dip.cli.workers import spread_out
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from napari_dip.batch.plan import Job
-    from napari_dip.cli.call import Call
-    from napari_dip.cli.cluster import Spread
+    from napari_dip.batch.jobs import Job
+    from napari_dip.cli.file_flags import Call
+    from napari_dip.cli.workers import Spread
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
 
-def asked(call: Call, settings: Settings, preset: str, model: Path | None, std: bool, save_config: Path | None) -> Task:
+def asked(
+    call: Call,
+    settings: Settings,
+    preset: str,
+    model: Path | None,
+    std: bool,
+    save_config: Path | None,
+) -> Task:
     """Return what a call of ``denoise`` asks for; its settings are written as a file where that is asked, too.
 
     Raises
@@ -38,7 +45,9 @@ def asked(call: Call, settings: Settings, preset: str, model: Path | None, std: 
         raise UsageError("A trained model gives no standard deviation: leave out --std or --model.")
     if save_config is not None and not call.dry_run:
         names = ("device", "axes", "dtype", "pattern", "recursive")
-        values = saved(settings, preset, model, std=std, **{name: getattr(call, name) for name in names})
+        values = saved(
+            settings, preset, model, std=std, **{name: getattr(call, name) for name in names}
+        )
         write_config(save_config, values, overwrite=call.overwrite)
     if std:
         settings = settings.with_uncertainty()
@@ -83,7 +92,9 @@ def _one_by_one(jobs: Sequence[Job], task: Task, talk: Talk) -> Iterator[tuple[i
         yield number, done_before(job) if job.done else _one(job, task, _label(jobs, number), talk)
 
 
-def _spread(jobs: Sequence[Job], task: Task, to: Spread, talk: Talk) -> Iterator[tuple[int, Outcome]]:
+def _spread(
+    jobs: Sequence[Job], task: Task, to: Spread, talk: Talk
+) -> Iterator[tuple[int, Outcome]]:
     for number, outcome in spread_out(jobs, task, to, talk):
         for note in outcome.notes:
             talk.note(f"{_label(jobs, number)}: {note}")
@@ -115,15 +126,30 @@ def tell(job: Job, outcome: Outcome, talk: Talk) -> None:
         talk.say(f"{job.target}: {record['clipped']} values clipped to {outcome.integers}.")
 
 
-def _ended(jobs: Sequence[Job], records: Sequence[dict[str, Any]], task: Task, talk: Talk, spread: bool) -> int:
+def _ended(
+    jobs: Sequence[Job], records: Sequence[dict[str, Any]], task: Task, talk: Talk, spread: bool
+) -> int:
     """Say how the run ended, and return the exit code."""
     left = len(jobs) - len(records)
     if left:
-        talk.note(f"Interrupted: {left} of {len(jobs)} files were not {'done' if spread else 'begun'}.")
-    done, before, failed = (_count(records, state) for state in (states.DONE, states.BEFORE, states.FAILED))
+        talk.note(
+            f"Interrupted: {left} of {len(jobs)} files were not {'done' if spread else 'begun'}."
+        )
+    done, before, failed = (
+        _count(records, state) for state in (states.DONE, states.BEFORE, states.FAILED)
+    )
     if len(jobs) > 1:
-        talk.say(f"{done} of {len(jobs)} files done{f', {before} done before' if before else ''}, {failed} failed.")
-    talk.result({"settings": task.settings.described(), "device": task.device, "files": records, "not_begun": left})
+        talk.say(
+            f"{done} of {len(jobs)} files done{f', {before} done before' if before else ''}, {failed} failed."
+        )
+    talk.result(
+        {
+            "settings": task.settings.described(),
+            "device": task.device,
+            "files": records,
+            "not_begun": left,
+        }
+    )
     return DONE if done + before == len(jobs) else FAILED
 
 
@@ -150,4 +176,6 @@ def _rehearse(jobs: Sequence[Job], task: Task, talk: Talk) -> int:
 def _detail(row: dict[str, Any]) -> str:
     if "error" in row:
         return f" ({row['error']})"
-    return f" ({row['axes']} {tuple(row['shape'])}, {row['bytes']:,} bytes)" if "axes" in row else ""
+    return (
+        f" ({row['axes']} {tuple(row['shape'])}, {row['bytes']:,} bytes)" if "axes" in row else ""
+    )

@@ -6,7 +6,7 @@ import platform
 import time
 from typing import Any
 
-from napari_dip.cli.talk import DONE, Talk, minutes
+from napari_dip.cli.output import DONE, Talk, minutes
 from napari_dip.settings import DIP
 
 PACKAGES = (
@@ -72,11 +72,16 @@ def devices() -> list[dict[str, Any]]:
 
     threads = torch.get_num_threads()
     found = [
-        {"name": "cpu", "is": f"{platform.processor() or platform.machine()}, {threads} thread{'s' * (threads > 1)}"}
+        {
+            "name": "cpu",
+            "is": f"{platform.processor() or platform.machine()}, {threads} thread{'s' * (threads > 1)}",
+        }
     ]
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         about = torch.cuda.get_device_properties(number)
-        found.append({"name": f"cuda:{number}", "is": f"{about.name}, {about.total_memory / 2**30:.0f} GiB"})
+        found.append(
+            {"name": f"cuda:{number}", "is": f"{about.name}, {about.total_memory / 2**30:.0f} GiB"}
+        )
     if torch.backends.mps.is_available():
         found.append({"name": "mps", "is": "Apple GPU"})
     return found
@@ -96,7 +101,9 @@ def why_no_cuda() -> str:
     try:
         torch.cuda.init()  # type: ignore[no-untyped-call]
     except (RuntimeError, AssertionError) as error:
-        return f"{str(error).strip().splitlines()[0]} (torch was built for CUDA {torch.version.cuda})"
+        return (
+            f"{str(error).strip().splitlines()[0]} (torch was built for CUDA {torch.version.cuda})"
+        )
     return f"torch was built for CUDA {torch.version.cuda}, but found no GPU; is CUDA_VISIBLE_DEVICES set?"
 
 
@@ -125,7 +132,9 @@ def speed(device: str) -> dict[str, Any]:
             if not first and snapshot.step >= WARM:
                 started, first = time.perf_counter(), snapshot.step
             elif first and snapshot.step >= first + TIMED:
-                return {"seconds_per_step": (time.perf_counter() - started) / (snapshot.step - first)}
+                return {
+                    "seconds_per_step": (time.perf_counter() - started) / (snapshot.step - first)
+                }
     except (DenoiseError, ValueError) as error:
         return {"seconds_per_step": None, "error": str(error)}
     return {"seconds_per_step": None, "error": "The fit ended before it could be timed."}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_dip.cli.flags import FILES, JSON, annotated, flag
-from napari_dip.cli.talk import DONE, FAILED, Talk
+from napari_dip.cli.output import DONE, FAILED, Talk
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,15 @@ def command() -> Callable[..., int]:
     return annotated(export, model=MODEL_FILE, out=PACKAGE, **flags)
 
 
-def run(path: Path, out: Path, image: Path | None, name: str, authors: list[str], overwrite: bool, talk: Talk) -> int:
+def run(
+    path: Path,
+    out: Path,
+    image: Path | None,
+    name: str,
+    authors: list[str],
+    overwrite: bool,
+    talk: Talk,
+) -> int:
     """Export, test where that can be done, and return the exit code.
 
     Raises
@@ -62,14 +70,16 @@ def run(path: Path, out: Path, image: Path | None, name: str, authors: list[str]
     UsageError
         When the call itself is wrong.
     """
-    from napari_dip.images.files import read
-    from napari_dip.model import load_model, peek
-    from napari_dip.zoo import export_model, zoo_test
+    from napari_dip.files.formats import read
+    from napari_dip.models.bioimageio import export_model, zoo_test
+    from napari_dip.models.model import load_model, peek
 
     try:
         peek(path)  # cheap, and says what is wrong before torch is loaded
         example = None if image is None else first_plane(read(image))
-        made = export_model(load_model(path), out, image=example, name=name, authors=authors, overwrite=overwrite)
+        made = export_model(
+            load_model(path), out, image=example, name=name, authors=authors, overwrite=overwrite
+        )
     except FileExistsError:
         raise UsageError(f"{out} exists: choose another OUT, or say --overwrite.") from None
     except (ValueError, OSError) as error:

@@ -31,11 +31,21 @@ def flag(kind: Any, text: str, *names: str, group: Group = WAY) -> Any:
 
 INPUTS = flag(list[Path], "Images (TIFF, PNG, JPEG, Zarr) or folders of them.", group=FILES)
 OUT = flag(
-    Path, "A file for one image; a folder for several or for a folder, whose tree is kept.", "--out", "-o", group=FILES
+    Path,
+    "A file for one image; a folder for several or for a folder, whose tree is kept.",
+    "--out",
+    "-o",
+    group=FILES,
 )
-AXES = flag(str | None, "A letter of TZCYX for each axis, such as ZYX; by default read off the file.", group=FILES)
+AXES = flag(
+    str | None,
+    "A letter of TZCYX for each axis, such as ZYX; by default read off the file.",
+    group=FILES,
+)
 DTYPE = flag(
-    Literal["float32", "same"], "Type of the values written; `same` rounds and clips to the input's.", group=FILES
+    Literal["float32", "same"],
+    "Type of the values written; `same` rounds and clips to the input's.",
+    group=FILES,
 )
 STD = flag(
     bool,
@@ -53,10 +63,18 @@ OVERWRITE = flag(
 )
 DRY_RUN = flag(bool, "Say what would be done and how large it gets, and write nothing.", group=MANY)
 SHARD = flag(
-    str | None, "Do every n-th file from the i-th on, such as 2/8: for several machines or a queue's array.", group=MANY
+    str | None,
+    "Do every n-th file from the i-th on, such as 2/8: for several machines or a queue's array.",
+    group=MANY,
 )
-PATTERN = flag(str, "Which images of a folder, such as `*_raw.tif`; `day1/*.tif` asks for the folder too.", group=MANY)
-RECURSIVE = Annotated[bool, Parameter(help="Whether the folders in a folder are searched too.", group=MANY)]
+PATTERN = flag(
+    str,
+    "Which images of a folder, such as `*_raw.tif`; `day1/*.tif` asks for the folder too.",
+    group=MANY,
+)
+RECURSIVE = Annotated[
+    bool, Parameter(help="Whether the folders in a folder are searched too.", group=MANY)
+]
 WORKERS = flag(
     int | None,
     "Do so many files at once, or pieces of a large stack, each in a process of its own here; needs the extra "
@@ -76,8 +94,12 @@ SAVE_CONFIG = flag(
     Path | None,
     "Write this call's settings as such a file (.toml), unless with --dry-run; the dock Batch loads it.",
 )
-DEVICE = flag(str, "auto, cpu, cuda:0 (or another number) or mps; auto takes the first GPU, else the CPU.")
-JSON = flag(bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json", group=TOLD)
+DEVICE = flag(
+    str, "auto, cpu, cuda:0 (or another number) or mps; auto takes the first GPU, else the CPU."
+)
+JSON = flag(
+    bool, "Print one JSON object last on stdout; other text goes to stderr.", "--json", group=TOLD
+)
 QUIET = flag(bool, "Show no progress.", "--quiet", "-q", group=TOLD)
 DEMO_OUT = flag(Path, "Folder for the TIFF and the picture.", "--out", "-o", group=FILES)
 CLEAN = flag(Path, "The ground truth, or the best there is.", group=FILES)
@@ -88,7 +110,10 @@ DATA_RANGE = flag(
 )
 AFFINE = flag(bool, "First match gain and offset to the clean image by least squares.")
 FILE = flag(Path, "An image file, or a model.", group=FILES)
-MODEL = flag(Path | None, "A trained model (.safetensors) to apply instead of a fit; it brings its own settings.")
+MODEL = flag(
+    Path | None,
+    "A trained model (.safetensors) to apply instead of a fit; it brings its own settings.",
+)
 
 
 def settings_of(method: type[Chosen], preset: str, given: Chosen | None) -> Chosen:
@@ -109,7 +134,9 @@ def settings_of(method: type[Chosen], preset: str, given: Chosen | None) -> Chos
 def common(method: type[Settings]) -> dict[str, Any]:
     """Return the flags that the verbs which fit share: preset, device, every setting of the method."""
     optional: Any = method | None
-    settings = Annotated[optional, Parameter(name="*", group=Group(f"Settings of {method.title}", sort_key=SETTINGS))]
+    settings = Annotated[
+        optional, Parameter(name="*", group=Group(f"Settings of {method.title}", sort_key=SETTINGS))
+    ]
     preset = flag(choice(method.presets), _presets_help(method))
     return {"preset": preset, "device": DEVICE, "json": JSON, "how": settings}
 
@@ -135,7 +162,9 @@ def choice(names: Any) -> Any:
 
 
 def methods_help() -> str:
-    return "What denoises: " + "; ".join(f"{name}: {cls.title}" for name, cls in METHODS.items()) + "."
+    return (
+        "What denoises: " + "; ".join(f"{name}: {cls.title}" for name, cls in METHODS.items()) + "."
+    )
 
 
 def _presets_help(method: type[Settings]) -> str:

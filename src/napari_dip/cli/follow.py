@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_dip.batch.task import Begin
+    from napari_dip.cli.output import Talk
     from napari_dip.cli.picture import Point
-    from napari_dip.cli.talk import Talk
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot

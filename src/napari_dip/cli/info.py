@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.cli.talk import DONE, Talk
+from napari_dip.cli.output import DONE, Talk
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,8 @@ def run(path: Path, talk: Talk) -> int:
     ValueError, OSError
         With a sentence, when the file can't be read.
     """
-    from napari_dip.images.files import read
-    from napari_dip.model import SUFFIX
+    from napari_dip.files.formats import read
+    from napari_dip.models.model import SUFFIX
 
     if path.suffix.lower() == SUFFIX:
         return _model(path, talk)
@@ -57,7 +57,7 @@ def run(path: Path, talk: Talk) -> int:
 
 def _model(path: Path, talk: Talk) -> int:
     """Print all but the weights of a trained model."""
-    from napari_dip.model import read_model_record
+    from napari_dip.models.model import read_model_record
 
     record, weights = read_model_record(path)
     count = sum(tensor.numel() for tensor in weights.values())
@@ -72,7 +72,9 @@ def _model(path: Path, talk: Talk) -> int:
 def sizes(image: Image) -> str:
     """Say how far a step along each axis is; an axis of 1 pixel is one that nothing is known of."""
     steps = zip(image.axes, image.scale, image.units, strict=True)
-    known = {a: "not given" if (s, u) == (1, "pixel") else f"{s:g} {u}" for a, s, u in steps if a != "C"}
+    known = {
+        a: "not given" if (s, u) == (1, "pixel") else f"{s:g} {u}" for a, s, u in steps if a != "C"
+    }
     if set(known.values()) == {"not given"}:
         return "not given"
     return ", ".join(f"{axis} {size}" for axis, size in known.items())
@@ -82,7 +84,11 @@ def _lines(record: dict[str, Any], depth: int) -> list[str]:
     """Write a nested record as indented lines, escaped: text out of a file may hold control codes."""
     lines = []
     for key, value in record.items():
-        shown = "variance at intensity 0, as fitted" if key == "variance" and "gain" in record else ascii(key)[1:-1]
+        shown = (
+            "variance at intensity 0, as fitted"
+            if key == "variance" and "gain" in record
+            else ascii(key)[1:-1]
+        )
         name = "  " * depth + shown
         if key == "noise" and value:
             models = value if isinstance(value, list) else [value]

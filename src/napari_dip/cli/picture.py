@@ -75,7 +75,9 @@ def figure_of(
     panels = [figure.add_subplot(grid[0, column]) for column in range(4)]
     shown: Any = None
     for axes, (name, plane) in zip(panels, planes.items(), strict=False):
-        shown = _panel(axes, plane, f"{name.capitalize()}\n{titles[name]}", cmap="gray", vmin=0, vmax=white)
+        shown = _panel(
+            axes, plane, f"{name.capitalize()}\n{titles[name]}", cmap="gray", vmin=0, vmax=white
+        )
     figure.colorbar(shown, ax=panels[:3], **BAR, label="gray levels, one scale for the three")
     residual = planes["noisy"] - planes["denoised"]
     bound = float(np.percentile(np.abs(residual), 99)) or 1.0
@@ -95,19 +97,30 @@ def _panel(axes: Any, plane: Any, title: str, **look: Any) -> Any:
 
 def labels_of(how: Settings) -> tuple[str, str]:
     """Say what the loss and the stopping criterion of these settings are, as an axis needs it."""
-    criteria = {"held-out": "squared error on\nhidden pixels, with noise", "variance": "variance of the\nlast outputs"}
-    loss = "loss:\nnegative log likelihood" if getattr(how, "net", "") == "blind-spot" else "loss:\nsquared error"
+    criteria = {
+        "held-out": "squared error on\nhidden pixels, with noise",
+        "variance": "variance of the\nlast outputs",
+    }
+    loss = (
+        "loss:\nnegative log likelihood"
+        if getattr(how, "net", "") == "blind-spot"
+        else "loss:\nsquared error"
+    )
     return loss, criteria.get(getattr(how, "stop", ""), "stopping criterion")
 
 
 def _curve(axes: Any, curve: Sequence[Point], chosen: int, labels: tuple[str, str]) -> None:
     """Draw loss and criterion over the steps, each on an axis of its own: their units differ, and their span."""
     loss = [(step, value) for step, value, _ in curve if np.isfinite(value)]
-    criterion = [(step, value) for step, _, value in curve if value is not None and np.isfinite(value)]
+    criterion = [
+        (step, value) for step, _, value in curve if value is not None and np.isfinite(value)
+    ]
     if loss:
         steps, values = np.array(loss).T
         _line(axes, steps, values, "0.6", labels[0], lw=0.5, alpha=0.6)
-        width = max(1, len(values) // 40)  # the loss of random crops jumps: what matters is its mean
+        width = max(
+            1, len(values) // 40
+        )  # the loss of random crops jumps: what matters is its mean
         mean = np.convolve(values, np.full(width, 1 / width), mode="valid")
         axes.plot(steps[width - 1 :], mean, color="0.35", lw=1.4)
     if criterion:

@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Protocol
 
-from napari_dip.cli.talk import Talk, minutes, print_line
+from napari_dip.cli.output import Talk, minutes, print_line
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -21,7 +21,10 @@ class Progress(Protocol):
 
     def __enter__(self) -> Progress: ...
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None: ...
     def show(self, snapshot: Snapshot) -> None:
         """Show where the work stands."""
@@ -109,7 +112,9 @@ class Clock:
         if done < 1 or seconds <= 0:
             return "starting"
         rate = done / seconds
-        return f"{rate:.3g} steps/s, at most {minutes((snapshot.total - snapshot.step) / rate)} left"
+        return (
+            f"{rate:.3g} steps/s, at most {minutes((snapshot.total - snapshot.step) / rate)} left"
+        )
 
 
 def files_progress(count: int, talk: Talk) -> Files:
@@ -140,7 +145,9 @@ class Files:
         done = sum(self.shares.values())
         pace = self._pace(done)
         if self.bar is not None:
-            self.bar.bar.update(self.bar.task, completed=round(done, 1), total=self.count, pace=pace)
+            self.bar.bar.update(
+                self.bar.task, completed=round(done, 1), total=self.count, pace=pace
+            )
         elif self.shown and time.monotonic() >= self.next:
             self.next = time.monotonic() + LINE_EVERY
             print_line(f"{done:.1f} of {self.count} files, {pace}", sys.stderr)

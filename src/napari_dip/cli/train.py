@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from napari_dip.batch.checks import check_axes, check_device, check_found, check_writable
 from napari_dip.cli.follow import ask_to_stop
+from napari_dip.cli.output import DONE, FAILED, Talk, minutes
 from napari_dip.cli.progress import progress
-from napari_dip.cli.talk import DONE, FAILED, Talk, minutes
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from napari_dip.engine.ranks import Ranks
     from napari_dip.settings import Trained
     from napari_dip.snapshot import Snapshot
+    from napari_dip.training.processes import Ranks
 
 
 @dataclass(frozen=True)
@@ -38,33 +38,25 @@ class Training:
     licence: str = ""
 
 
-def run(task: Training, out: Path, talk: Talk, *, overwrite: bool = False) -> int:
-    """Train, write the model, and return the exit code.
-
-    Started by ``torchrun``, all processes train together, and the first one speaks and writes the files.
-
-    Raises
-    ------
-    UsageError
-        Before any work, when the call itself is wrong.
-    """
-    from napari_dip.cli import together
-
-    if together.started():
-        return together.run(task, out, talk, overwrite)
-    return train(task, out, talk, checked(task, out, overwrite), overwrite)
-
-
 def checked(task: Training, out: Path, overwrite: bool) -> Path:
     """Return the checkpoint's name, after every check that needs no data."""
     check_device(task.device)
     check_axes(task.axes)
     if not task.checkpoint_every >= 0:  # no number (nan) is not either
-        raise UsageError(f"--checkpoint-every is {task.checkpoint_every:g}; give seconds, 0 or more.")
+        raise UsageError(
+            f"--checkpoint-every is {task.checkpoint_every:g}; give seconds, 0 or more."
+        )
     return _places(out, task.resume, overwrite)
 
 
-def train(task: Training, out: Path, talk: Talk, checkpoint: Path, overwrite: bool, ranks: Ranks | None = None) -> int:
+def train(
+    task: Training,
+    out: Path,
+    talk: Talk,
+    checkpoint: Path,
+    overwrite: bool,
+    ranks: Ranks | None = None,
+) -> int:
     """Train, alone or as one of several processes; only the first of them writes files."""
     if ranks is None:
         check_found(task.device)
@@ -76,7 +68,9 @@ def train(task: Training, out: Path, talk: Talk, checkpoint: Path, overwrite: bo
             checkpoint.unlink(missing_ok=True)
     how = "stopped" if stopped else "done"
     more = f"; go on with --resume ({checkpoint.name})" if stopped else ""
-    talk.say(f"{how}, step {final.step} of {final.total}, {minutes(time.monotonic() - started)} -> {out}{more}")
+    talk.say(
+        f"{how}, step {final.step} of {final.total}, {minutes(time.monotonic() - started)} -> {out}{more}"
+    )
     talk.result(
         {
             "output": str(out),
@@ -94,7 +88,7 @@ def train(task: Training, out: Path, talk: Talk, checkpoint: Path, overwrite: bo
 
 def _places(out: Path, resume: bool, overwrite: bool) -> Path:
     """Return the checkpoint's name, after refusing places that cannot be."""
-    from napari_dip.model import SUFFIX
+    from napari_dip.models.model import SUFFIX
 
     if out.suffix.lower() != SUFFIX:
         raise UsageError(f"OUT is {out}, but a model is written as {SUFFIX}: give it that ending.")
@@ -102,7 +96,9 @@ def _places(out: Path, resume: bool, overwrite: bool) -> Path:
         raise UsageError(f"OUT is the folder {out}: give the name of a file in it.")
     checkpoint = out.with_name(f"{out.stem}.checkpoint{SUFFIX}")
     if resume and not checkpoint.exists():
-        raise UsageError(f"There is no checkpoint {checkpoint} to resume from: leave out --resume to start anew.")
+        raise UsageError(
+            f"There is no checkpoint {checkpoint} to resume from: leave out --resume to start anew."
+        )
     if checkpoint.exists() and not (overwrite or resume):
         raise UsageError(
             f"{checkpoint} is left of a training that was stopped: say --resume, or --overwrite to start anew."
@@ -113,9 +109,11 @@ def _places(out: Path, resume: bool, overwrite: bool) -> Path:
     return checkpoint
 
 
-def _follow(task: Training, out: Path, checkpoint: Path, talk: Talk, ranks: Ranks | None) -> tuple[Snapshot, bool]:
+def _follow(
+    task: Training, out: Path, checkpoint: Path, talk: Talk, ranks: Ranks | None
+) -> tuple[Snapshot, bool]:
     """Follow the training to its end or to Ctrl-C, in any process; what it remarks on the way is said at once."""
-    from napari_dip.training.run import iter_train
+    from napari_dip.training.train import iter_train
 
     final: Snapshot | None = None
     stop = False

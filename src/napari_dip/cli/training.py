@@ -22,23 +22,35 @@ from napari_dip.cli.flags import (
     flagged,
     settings_of,
 )
-from napari_dip.cli.talk import Talk
+from napari_dip.cli.output import Talk
 from napari_dip.settings import TRAINED, Trained
 
-DATA = flag(list[Path], "Noisy images, folders of them, or patterns; the FMD data set is read by name.", group=FILES)
+DATA = flag(
+    list[Path],
+    "Noisy images, folders of them, or patterns; the FMD data set is read by name.",
+    group=FILES,
+)
 MODEL_OUT = flag(Path, "The model to write, a .safetensors file.", "--out", "-o", group=FILES)
 TARGETS = flag(
-    list[Path], "Second captures (n2n) or clean images (supervised), as many as images, sorted alike.", group=FILES
+    list[Path],
+    "Second captures (n2n) or clean images (supervised), as many as images, sorted alike.",
+    group=FILES,
 )
 SAMPLES = flag(
-    list[str], "For FMD: beginnings of the samples' names, or all; see the docs for what is left out.", group=FILES
+    list[str],
+    "For FMD: beginnings of the samples' names, or all; see the docs for what is left out.",
+    group=FILES,
 )
 PREVIEW = flag(
-    Path | None, "An image to judge by while it trains; by default the middle of the first one.", group=FILES
+    Path | None,
+    "An image to judge by while it trains; by default the middle of the first one.",
+    group=FILES,
 )
 CHECKPOINT_EVERY = flag(float, "Seconds between two checkpoints.")
 RESUME = flag(bool, "Go on from the checkpoint beside OUT.")
-DESCRIPTION = flag(str, "A text for the model file: microscope, stain, who trained it.", group=FILES)
+DESCRIPTION = flag(
+    str, "A text for the model file: microscope, stain, who trained it.", group=FILES
+)
 REPLACE = flag(bool, "Replace the model that is there, if there is one.", group=FILES)
 LICENCE = flag(str, "Under which terms the model may be used.", group=FILES)
 
@@ -94,9 +106,14 @@ def command(method: type[Trained]) -> Callable[..., int]:
 
         Ctrl-C stops and keeps: the model so far is written, and a checkpoint that --resume goes on from.
         """
-        from napari_dip.cli.train import Training, run
+        from napari_dip.cli.torchrun import run
+        from napari_dip.cli.train import Training
 
-        given = {name: getattr(call, name) for name in Training.__dataclass_fields__ if hasattr(call, name)}
+        given = {
+            name: getattr(call, name)
+            for name in Training.__dataclass_fields__
+            if hasattr(call, name)
+        }
         task = Training(settings_of(method, preset, how), data, **given)
         return run(task, call.out, Talk(call.json, call.quiet), overwrite=call.overwrite)
 

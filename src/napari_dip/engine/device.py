@@ -27,11 +27,17 @@ def pick_device(name: str = "auto") -> torch.device:
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     kind, _, index = name.partition(":")
-    found = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
+    found = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+    }
     if kind not in found or (index and not index.isdigit()):
         raise ValueError(f"There is no device {name!r}; give auto, cpu, cuda, cuda:N or mps.")
     if int(index or 0) >= found[kind]:
-        raise ValueError(f"Device {name!r} was asked for, but {why_missing(kind)} Give auto or cpu instead.")
+        raise ValueError(
+            f"Device {name!r} was asked for, but {why_missing(kind)} Give auto or cpu instead."
+        )
     return torch.device(name)
 
 

@@ -56,7 +56,9 @@ def spread(steps: Iterable[Step], weight: float) -> Iterator[Step]:
         yield step if variance is None else replace(step, std=variance.sqrt())
 
 
-def running_mean(weight: float, image: Callable[[Step], Tensor] = attrgetter("output")) -> Callable[[Step], Tensor]:
+def running_mean(
+    weight: float, image: Callable[[Step], Tensor] = attrgetter("output")
+) -> Callable[[Step], Tensor]:
     """Return a function that takes Steps in turn and returns the exponential average of their images so far."""
     mean: Tensor | None = None
     seen = 0
@@ -71,7 +73,9 @@ def running_mean(weight: float, image: Callable[[Step], Tensor] = attrgetter("ou
     return update
 
 
-def backtracked(steps: Iterable[Step], net: nn.Module, *, every: int = 50, jump: float = 3.16) -> Iterator[Step]:
+def backtracked(
+    steps: Iterable[Step], net: nn.Module, *, every: int = 50, jump: float = 3.16
+) -> Iterator[Step]:
     """Put the network back to its last good state when the fit gets suddenly worse.
 
     Adam on an untrained network now and then throws the fit away. As in the published code, a fall of 5 dB of the fit
@@ -89,14 +93,19 @@ def backtracked(steps: Iterable[Step], net: nn.Module, *, every: int = 50, jump:
             loss = step.loss.item()
             if saved and loss > jump * good:
                 net.load_state_dict(saved)
-                step = replace(step, note=f"The fit got worse at step {step.index}; it went back {every} steps.")
+                step = replace(
+                    step,
+                    note=f"The fit got worse at step {step.index}; it went back {every} steps.",
+                )
             elif math.isfinite(loss):
                 good = loss
                 saved = {name: value.detach().clone() for name, value in net.state_dict().items()}
         yield step
 
 
-def early_stopped(steps: Iterable[Step], criterion: Criterion, patience: int, *, every: int = 1) -> Iterator[Step]:
+def early_stopped(
+    steps: Iterable[Step], criterion: Criterion, patience: int, *, every: int = 1
+) -> Iterator[Step]:
     """Keep the answer of the step with the lowest criterion, and end when it has not improved for long.
 
     Parameters
@@ -118,7 +127,9 @@ def early_stopped(steps: Iterable[Step], criterion: Criterion, patience: int, *,
             outputs += 1
             if outputs % every == 0 or kept is None:
                 value, asked = criterion(step), step.index
-                if value < best or kept is None or value == best == math.inf:  # no judgement yet: the newest
+                if (
+                    value < best or kept is None or value == best == math.inf
+                ):  # no judgement yet: the newest
                     best, kept, std, chosen = value, step.answer, step.std, step.index
         if kept is not None:
             step = replace(step, answer=kept, std=std, chosen=chosen, criterion=value)
@@ -195,6 +206,8 @@ def moving_variance(memory: float = 0.9) -> Criterion:
         change = (output - mean).square().mean().item()
         variance = memory * (variance + (1 - memory) * change)
         mean = torch.lerp(output, mean, memory)
-        return variance if asked > 10 / (1 - memory) else math.inf  # before that the variance is still filling up
+        return (
+            variance if asked > 10 / (1 - memory) else math.inf
+        )  # before that the variance is still filling up
 
     return criterion

@@ -117,7 +117,9 @@ def optimize(
         yield Step(index, loss.detach(), output, answer, chosen, std=std, planned=steps)
 
 
-def adam_for(parameters: Iterable[torch.nn.Parameter], learning_rate: float, beta2: float = 0.999) -> torch.optim.Adam:
+def adam_for(
+    parameters: Iterable[torch.nn.Parameter], learning_rate: float, beta2: float = 0.999
+) -> torch.optim.Adam:
     """Make the optimiser that `optimize` uses.
 
     Parameters
@@ -146,4 +148,7 @@ def linear(steps: int) -> Callable[[int], float]:
     return lambda index: min(1.0, index / WARM_UP, 2 * (1 - (index - 1) / steps) + 0.02)
 
 
-SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {"constant": constant, "linear": linear}
+SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {
+    "constant": constant,
+    "linear": linear,
+}

@@ -131,7 +131,9 @@ class Features:
     Mahendran and Vedaldi, Understanding deep image representations by inverting them, CVPR 2015, arXiv:1412.0035.
     """
 
-    def __init__(self, module: nn.Module, layer: str, shape: tuple[int, int, int], repeat: int = 1) -> None:
+    def __init__(
+        self, module: nn.Module, layer: str, shape: tuple[int, int, int], repeat: int = 1
+    ) -> None:
         self.module, self.layer, self.shape, self.repeat = module, layer, shape, repeat
         self.unit = 1.0  # what the features are divided by
 
@@ -141,7 +143,9 @@ class Features:
 
         def catch(module: nn.Module, inputs: object, output: object) -> None:
             if not isinstance(output, Tensor):
-                raise DenoiseError(f"The layer {self.layer!r} gives a {type(output).__name__}; take one with a tensor.")
+                raise DenoiseError(
+                    f"The layer {self.layer!r} gives a {type(output).__name__}; take one with a tensor."
+                )
             seen.append(output)
             raise _Reached  # later layers need not run
 
@@ -153,7 +157,9 @@ class Features:
         finally:
             hook.remove()
         if not seen:
-            raise DenoiseError(f"The layer {self.layer!r} is not used when the module looks at an image; take another.")
+            raise DenoiseError(
+                f"The layer {self.layer!r} is not used when the module looks at an image; take another."
+            )
         return seen[0] / self.unit
 
     def canvas(self, measured: Tensor) -> tuple[int, int, int]:

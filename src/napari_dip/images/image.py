@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-
-from napari_dip.images.channels import cleaned
-from napari_dip.images.mapped import forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,6 +16,7 @@ if TYPE_CHECKING:
 
 LETTERS = "TZCYX"  # time, depth, channel, height, width
 RGB_SIZES = (3, 4)
+LONGEST_NAME = 100  # characters of a channel's name
 PlaneIndex = tuple[int | slice, ...]
 
 
@@ -76,16 +75,26 @@ class Image:
         for name, blank in (("scale", 1.0), ("units", "pixel")):
             values = tuple(getattr(self, name)) or (blank,) * len(shape)
             if len(values) != len(shape):
-                raise ValueError(f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one an axis.")
+                raise ValueError(
+                    f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one an axis."
+                )
             object.__setattr__(self, name, values)
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
-            raise ValueError(f"scale must be positive and finite on every axis; given was {self.scale}.")
-        if isinstance(self.channels, str) or not all(isinstance(name, str) for name in self.channels):
-            raise ValueError(f"channels is {self.channels!r}; give a name for each channel, such as ('DAPI', 'GFP').")
-        object.__setattr__(self, "channels", tuple(cleaned(name) for name in self.channels))
+            raise ValueError(
+                f"scale must be positive and finite on every axis; given was {self.scale}."
+            )
+        if isinstance(self.channels, str) or not all(
+            isinstance(name, str) for name in self.channels
+        ):
+            raise ValueError(
+                f"channels is {self.channels!r}; give a name for each channel, such as ('DAPI', 'GFP')."
+            )
+        object.__setattr__(self, "channels", tuple(printable_name(name) for name in self.channels))
         count = 0 if self.is_rgb else shape[axes.index("C")] if "C" in axes else 1
         if self.channels and len(self.channels) != count:
-            raise ValueError(f"channels names {len(self.channels)} channels; an image {axes} of {shape} has {count}.")
+            raise ValueError(
+                f"channels names {len(self.channels)} channels; an image {axes} of {shape} has {count}."
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -114,7 +123,10 @@ class Image:
     def plane_indices(self) -> list[PlaneIndex]:
         """Return the index of each plane, in the order of storage: Y and X whole, colour with them."""
         whole = {"Y", "X"} | ({"C"} if self.is_rgb else set())
-        choices = [[slice(None)] if a in whole else range(n) for a, n in zip(self.axes, self.shape, strict=True)]
+        choices = [
+            [slice(None)] if a in whole else range(n)
+            for a, n in zip(self.axes, self.shape, strict=True)
+        ]
         return list(product(*choices))
 
     def plane(self, index: PlaneIndex) -> NDArray[np.float64]:
@@ -126,7 +138,7 @@ class Image:
             C is 1, or the number of colours of an RGB image.
         """
         plane = np.array(self.pixels[index], dtype=np.float64)
-        forget(self.pixels)
+        release_pages(self.pixels)
         plane_axes = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
         if "C" not in plane_axes:
             plane, plane_axes = plane[None], ["C", *plane_axes]
@@ -159,7 +171,12 @@ def guess_axes(shape: tuple[int, ...], dtype: DTypeLike) -> str:
         raise ValueError(
             f"An image has 2 to 5 axes out of TZCYX; given was the shape {shape}. Drop or split axes first."
         )
-    colour = np.dtype(dtype).kind == "u" and shape[-1] in RGB_SIZES and len(shape) > 2 and min(shape[-3:-1]) > 4
+    colour = (
+        np.dtype(dtype).kind == "u"
+        and shape[-1] in RGB_SIZES
+        and len(shape) > 2
+        and min(shape[-3:-1]) > 4
+    )
     if colour:
         return {3: "YXC", 4: "ZYXC", 5: "TZYXC"}[len(shape)]
     return {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}[len(shape)]
@@ -179,12 +196,37 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
         )
     strangers = sorted(set(axes) - set(LETTERS))
     if strangers:
-        raise ValueError(f"axes {axes!r} hold {', '.join(strangers)}; use the letters T, Z, C, Y and X.")
+        raise ValueError(
+            f"axes {axes!r} hold {', '.join(strangers)}; use the letters T, Z, C, Y and X."
+        )
     if len(set(axes)) != len(axes):
-        raise ValueError(f"axes {axes!r} use a letter twice; each of T, Z, C, Y and X may stand once.")
+        raise ValueError(
+            f"axes {axes!r} use a letter twice; each of T, Z, C, Y and X may stand once."
+        )
     if not {"Y", "X"} <= set(axes):
         raise ValueError(f"axes {axes!r} lack Y or X; both are needed.")
     if axes.endswith("C") and shape[-1] not in RGB_SIZES:
-        raise ValueError(f"axes {axes!r} end with C, which means RGB; that axis has {shape[-1]} entries, not 3 or 4.")
+        raise ValueError(
+            f"axes {axes!r} end with C, which means RGB; that axis has {shape[-1]} entries, not 3 or 4."
+        )
     if 0 in shape:
         raise ValueError(f"The image has no pixels: its shape is {shape}.")
+
+
+def printable_name(name: str) -> str:
+    """Return what of a channel's name can be printed, at most 100 characters: XML holds no others."""
+    return "".join(c for c in name if c.isprintable())[:LONGEST_NAME].strip()
+
+
+def release_pages(pixels: Any) -> None:
+    """Release the pages of a memory-mapped array that were read or written: they stay in the file.
+
+    So memory does not grow with the file.
+    """
+    while pixels is not None and not isinstance(pixels, mmap.mmap):
+        if isinstance(pixels, memoryview):
+            pixels = pixels.obj
+        else:
+            pixels = getattr(pixels, "base", None)
+    if pixels is not None and hasattr(pixels, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+        pixels.madvise(mmap.MADV_DONTNEED)

@@ -84,10 +84,13 @@ def ssim(
     first, second = Image(reference, axes), Image(other, axes)
     height, width = (reference.shape[axes.index(a)] for a in "YX")
     if min(height, width) < _WINDOW:
-        raise ValueError(f"SSIM needs planes of at least {_WINDOW} x {_WINDOW} pixels; these have {height} x {width}.")
+        raise ValueError(
+            f"SSIM needs planes of at least {_WINDOW} x {_WINDOW} pixels; these have {height} x {width}."
+        )
     score: Any = metrics.structural_similarity  # untyped
     scores = [
-        score(a, b, data_range=peak, channel_axis=0) for a, b in zip(first.planes(), second.planes(), strict=True)
+        score(a, b, data_range=peak, channel_axis=0)
+        for a, b in zip(first.planes(), second.planes(), strict=True)
     ]
     return float(np.mean(scores))
 
@@ -102,13 +105,17 @@ def data_range_of(clean: ArrayLike | Image, given: float | None = None) -> float
     """
     if given is not None:
         if not 1e-30 <= given <= 1e30:
-            raise ValueError(f"The data range must be a positive number, 1e-30 to 1e30; given was {given}.")
+            raise ValueError(
+                f"The data range must be a positive number, 1e-30 to 1e30; given was {given}."
+            )
         return float(given)
     dtype = clean.dtype if isinstance(clean, Image) else np.asarray(clean).dtype
     if dtype.kind == "b":
         return 1.0
     if dtype.kind not in "ui":
-        raise ValueError(f"The clean image is of type {dtype}, which has no range of its own: give data_range (255?).")
+        raise ValueError(
+            f"The clean image is of type {dtype}, which has no range of its own: give data_range (255?)."
+        )
     limits = np.iinfo(dtype)
     return float(int(limits.max) - int(limits.min))
 
@@ -128,16 +135,24 @@ def _pair(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     reference, other = np.asarray(clean), np.asarray(image)
     if reference.shape != other.shape:
-        raise ValueError(f"The images differ in shape: {reference.shape} and {other.shape}; give two of one shape.")
+        raise ValueError(
+            f"The images differ in shape: {reference.shape} and {other.shape}; give two of one shape."
+        )
     if isinstance(clean, Image) and isinstance(image, Image) and clean.axes != image.axes:
-        raise ValueError(f"The images differ in axes: {clean.axes} and {image.axes}; read both with the same axes.")
+        raise ValueError(
+            f"The images differ in axes: {clean.axes} and {image.axes}; read both with the same axes."
+        )
     if reference.size == 0:
         raise ValueError(f"The images have no pixels: their shape is {reference.shape}.")
     for name, pixels in (("clean image", reference), ("image to score", other)):
         if pixels.dtype.kind not in "buif":
-            raise ValueError(f"The {name} has pixels of type {pixels.dtype}; real numbers are wanted.")
+            raise ValueError(
+                f"The {name} has pixels of type {pixels.dtype}; real numbers are wanted."
+            )
         if not np.all(np.isfinite(pixels)):
-            raise ValueError(f"The {name} holds NaN or infinite pixels, so no score can be given; replace them first.")
+            raise ValueError(
+                f"The {name} holds NaN or infinite pixels, so no score can be given; replace them first."
+            )
     reference, other = reference.astype(np.float64), other.astype(np.float64)
     return reference, match_affine(reference, other) if affine else other
 
@@ -145,5 +160,7 @@ def _pair(
 def _axes_of(shape: tuple[int, ...]) -> str:
     """Name axes by shape alone; by then the type, by which `guess_axes` tells colour, is float."""
     colour = len(shape) >= 3 and shape[-1] in RGB_SIZES and min(shape[-3:-1]) >= _WINDOW
-    names = {3: "YXC", 4: "ZYXC", 5: "TZYXC"} if colour else {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
+    names = (
+        {3: "YXC", 4: "ZYXC", 5: "TZYXC"} if colour else {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
+    )
     return names.get(len(shape), "")  # "" lets Image refuse it, with the reason

@@ -25,11 +25,18 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import averaged, backtracked, early_stopped, held_out_error, moving_variance, spread
+from napari_dip.engine.filters import (
+    averaged,
+    backtracked,
+    early_stopped,
+    held_out_error,
+    moving_variance,
+    spread,
+)
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.operators import Identity, Operator
+from napari_dip.nets.base import AMPLITUDE, PriorNet
 from napari_dip.nets.build import build_net
-from napari_dip.nets.prior import AMPLITUDE, PriorNet
 from napari_dip.nets.resunet import masks_of
 from napari_dip.settings import PriorSettings
 
@@ -41,7 +48,11 @@ LOOK_EVERY = 10  # steps between looks in evaluation mode, each a forward pass m
 
 
 def fit(
-    y: Tensor, s: PriorSettings, generator: torch.Generator, z: Tensor | int, operator: Operator | None = None
+    y: Tensor,
+    s: PriorSettings,
+    generator: torch.Generator,
+    z: Tensor | int,
+    operator: Operator | None = None,
 ) -> Iterator[Step]:
     """Fit a network of z to a noisy plane.
 
@@ -71,14 +82,18 @@ def fit(
     size = net.input_size(height, width)
     z = (_noise(net.inputs, size, generator) if isinstance(z, int) else _padded(z, size)).to(device)
     counted = operator.counted(y)
-    hidden = (torch.rand(counted.shape, generator=generator).to(device) < s.held_out_share) & counted
+    hidden = (
+        torch.rand(counted.shape, generator=generator).to(device) < s.held_out_share
+    ) & counted
     seen = (counted & ~hidden).float()
     weight = 1 / (seen.sum() * (y.numel() // seen.numel())).clamp(min=1)
     shake = torch.Generator(device).manual_seed(s.seed)
     look_every = LOOK_EVERY if s.net == "resunet" and s.dropout else 1
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        shaken = z if net.still else z + s.jitter * torch.randn(z.shape, generator=shake, device=device)
+        shaken = (
+            z if net.still else z + s.jitter * torch.randn(z.shape, generator=shake, device=device)
+        )
         output = net.image(shaken, height, width)[0]  # (C, Y, X)
         loss = ((operator(output) - y).square() * seen).sum() * weight
         if look_every > 1:
@@ -89,8 +104,12 @@ def fit(
                 return loss, (output, output, dropped_apart(net, z, height, width))
         return loss, (output, output)
 
-    first = torch.zeros(colours, height, width, device=device)  # is never shown: every step has an output
-    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule)
+    first = torch.zeros(
+        colours, height, width, device=device
+    )  # is never shown: every step has an output
+    steps = optimize(
+        objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule
+    )
     if s.backtrack:
         steps = backtracked(steps, net)
     steps = averaged(steps, s.averaging**look_every)
@@ -109,7 +128,10 @@ def fit(
 
 def _off(measured: Tensor, y: Tensor, counted: Tensor) -> str:
     """Say where a fit ended before it came to the image's brightness, which starts at a middle grey."""
-    off = float(((measured - y) * counted).sum() / (counted.sum() * (y.numel() // counted.numel())).clamp(min=1))
+    off = float(
+        ((measured - y) * counted).sum()
+        / (counted.sum() * (y.numel() // counted.numel())).clamp(min=1)
+    )
     if abs(off) <= MOST_OFF:
         return ""
     return f"The answer is too {'bright' if off > 0 else 'dark'}, by {abs(off):.0%} of the range: give it more steps."

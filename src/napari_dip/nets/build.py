@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from napari_dip.nets.base import PriorNet
 from napari_dip.nets.decoder import DeepDecoder
-from napari_dip.nets.prior import PriorNet
 from napari_dip.nets.resnet import ResNet
 from napari_dip.nets.resunet import ResUNet
 from napari_dip.nets.skip import SkipNet
@@ -56,5 +56,9 @@ def build_net(s: NetSettings, outputs: int, inputs: int) -> PriorNet:
         case "decoder":
             return DeepDecoder(outputs, s.channels, s.scales)
         case "unet":
-            return UNet(inputs, outputs, s.channels, s.scales, sigmoid=True, widest=WIDEST * s.channels)
-    raise ValueError(f"There is no network {s.net!r} of z; there are skip, resnet, resunet, decoder and unet.")
+            return UNet(
+                inputs, outputs, s.channels, s.scales, sigmoid=True, widest=WIDEST * s.channels
+            )
+    raise ValueError(
+        f"There is no network {s.net!r} of z; there are skip, resnet, resunet, decoder and unet."
+    )

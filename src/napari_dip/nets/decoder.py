@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from napari_dip.nets.prior import PriorNet
+from napari_dip.nets.base import PriorNet
 
 
 class DeepDecoder(PriorNet):
@@ -34,8 +34,14 @@ class DeepDecoder(PriorNet):
         super().__init__()
         self.inputs = channels
         self.multiple = self.growth = 2**scales
-        layers = [layer for scale in range(scales + 1) for layer in _layer(channels, doubled=scale < scales)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(channels, outputs, 1, bias=False), nn.Sigmoid())
+        layers = [
+            layer
+            for scale in range(scales + 1)
+            for layer in _layer(channels, doubled=scale < scales)
+        ]
+        self.layers = nn.Sequential(
+            *layers, nn.Conv2d(channels, outputs, 1, bias=False), nn.Sigmoid()
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (B, channels, Y / growth, X / growth) to an image (B, outputs, Y, X) in (0, 1)."""

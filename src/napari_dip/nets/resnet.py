@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_dip.nets.prior import PriorNet, convolution
+from napari_dip.nets.base import PriorNet, convolution
 
 
 class ResNet(PriorNet):
@@ -30,7 +30,9 @@ class ResNet(PriorNet):
         Residual blocks.
     """
 
-    def __init__(self, inputs: int = 32, outputs: int = 1, channels: int = 128, blocks: int = 5) -> None:
+    def __init__(
+        self, inputs: int = 32, outputs: int = 1, channels: int = 128, blocks: int = 5
+    ) -> None:
         super().__init__()
         self.inputs = inputs
         self.first = nn.Sequential(convolution(inputs, channels, 3), nn.LeakyReLU(0.2))

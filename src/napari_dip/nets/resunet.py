@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.prior import PriorNet, convolution
+from napari_dip.nets.base import PriorNet, convolution
 
 
 class ResUNet(PriorNet):
@@ -57,7 +57,8 @@ class ResUNet(PriorNet):
         widths = [inputs] + [channels] * (scales - 1)
         self.down = nn.ModuleList(_Block(width, channels, stride=2) for width in widths)
         self.skip = nn.ModuleList(
-            nn.Sequential(convolution(width, skips, 1), nn.BatchNorm2d(skips), nn.LeakyReLU(0.2)) for width in widths
+            nn.Sequential(convolution(width, skips, 1), nn.BatchNorm2d(skips), nn.LeakyReLU(0.2))
+            for width in widths
         )
         self.up = nn.ModuleList(_Block(channels + skips, channels) for _ in widths)
         self.drop = Dropout(dropout)

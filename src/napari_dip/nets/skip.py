@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.prior import PriorNet, convolution
+from napari_dip.nets.base import PriorNet, convolution
 
 
 class SkipNet(PriorNet):
@@ -32,7 +32,12 @@ class SkipNet(PriorNet):
     """
 
     def __init__(
-        self, inputs: int = 32, outputs: int = 1, channels: int = 128, scales: int = 5, skips: int = 4
+        self,
+        inputs: int = 32,
+        outputs: int = 1,
+        channels: int = 128,
+        scales: int = 5,
+        skips: int = 4,
     ) -> None:
         super().__init__()
         self.inputs = inputs
@@ -42,11 +47,17 @@ class SkipNet(PriorNet):
         self.up = nn.ModuleList()
         for scale in range(scales):
             width = inputs if scale == 0 else channels
-            self.down.append(nn.Sequential(_block(width, channels, 3, stride=2), _block(channels, channels, 3)))
+            self.down.append(
+                nn.Sequential(_block(width, channels, 3, stride=2), _block(channels, channels, 3))
+            )
             self.skip.append(_block(width, skips, 1))
             joined = channels + skips
             self.up.append(
-                nn.Sequential(nn.BatchNorm2d(joined), _block(joined, channels, 3), _block(channels, channels, 1))
+                nn.Sequential(
+                    nn.BatchNorm2d(joined),
+                    _block(joined, channels, 3),
+                    _block(channels, channels, 1),
+                )
             )
         self.last = nn.Conv2d(channels, outputs, 1)
 
@@ -58,7 +69,9 @@ class SkipNet(PriorNet):
         deep = self.down[scale](x)  # (B, channels, Y/2, X/2)
         if scale + 1 < len(self.down):
             deep = self._scale(deep, scale + 1)
-        deep = functional.interpolate(deep, size=x.shape[-2:], mode="bilinear")  # (B, channels, Y, X)
+        deep = functional.interpolate(
+            deep, size=x.shape[-2:], mode="bilinear"
+        )  # (B, channels, Y, X)
         joined: Tensor = self.up[scale](torch.cat([deep, self.skip[scale](x)], dim=1))
         return joined
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.prior import PriorNet
+from napari_dip.nets.base import PriorNet
 
 
 class UNet(PriorNet):
@@ -57,9 +57,12 @@ class UNet(PriorNet):
         self.inputs = inputs
         widths = [min(channels * 2**level, widest or 2**30) for level in range(depth + 1)]
         self.down = nn.ModuleList(
-            _level(narrow, wide, norm) for narrow, wide in zip([inputs, *widths], widths, strict=False)
+            _level(narrow, wide, norm)
+            for narrow, wide in zip([inputs, *widths], widths, strict=False)
         )
-        self.up = nn.ModuleList(_level(wide + narrow, narrow, norm) for narrow, wide in pairwise(widths))
+        self.up = nn.ModuleList(
+            _level(wide + narrow, narrow, norm) for narrow, wide in pairwise(widths)
+        )
         self.last = nn.Conv2d(channels, outputs, 1)
         self.sigmoid = sigmoid
         self.multiple = 2**depth
@@ -67,10 +70,14 @@ class UNet(PriorNet):
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, inputs, Y, X) to (B, outputs, Y, X), for any Y and X from 1."""
         height, width = x.shape[-2:]
-        h = functional.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate")
+        h = functional.pad(
+            x, (0, -width % self.multiple, 0, -height % self.multiple), mode="replicate"
+        )
         levels: list[Tensor] = []
         for number, level in enumerate(self.down):
-            h = level(functional.max_pool2d(h, 2) if number else h)  # (B, channels * 2^n, Y / 2^n, X / 2^n)
+            h = level(
+                functional.max_pool2d(h, 2) if number else h
+            )  # (B, channels * 2^n, Y / 2^n, X / 2^n)
             levels.append(h)
         levels.pop()
         for level in reversed(self.up):
@@ -81,7 +88,9 @@ class UNet(PriorNet):
 
 
 def _level(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
-    return nn.Sequential(*_convolution(inputs, outputs, norm), *_convolution(outputs, outputs, norm))
+    return nn.Sequential(
+        *_convolution(inputs, outputs, norm), *_convolution(outputs, outputs, norm)
+    )
 
 
 def _convolution(inputs: int, outputs: int, norm: bool) -> list[nn.Module]:

@@ -29,11 +29,15 @@ def checked(how: Chosen | None, task: type[Chosen]) -> Chosen:
         return task.preset("fast")
     if not isinstance(how, task):
         name = task.__name__
-        raise ValueError(f"how is {how!r}; give settings of {task.title}, such as {name}() or {name}(steps=400).")
+        raise ValueError(
+            f"how is {how!r}; give settings of {task.title}, such as {name}() or {name}(steps=400)."
+        )
     return how
 
 
-def answered(image: Image | ArrayLike, snapshots: Iterator[Snapshot]) -> Image | NDArray[np.float32]:
+def answered(
+    image: Image | ArrayLike, snapshots: Iterator[Snapshot]
+) -> Image | NDArray[np.float32]:
     """Run a stream to its end and return its answer as what was given: an Image or an array."""
     answer = finished(snapshots, stacklevel=4).image
     return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)

@@ -15,8 +15,8 @@ import numpy as np
 
 from napari_dip.api import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.images.survey import Survey, survey
-from napari_dip.planes import NO_NOISE, Work, translated, walk
+from napari_dip.planes.survey import Survey, survey
+from napari_dip.planes.walk import NO_NOISE, Work, translated, walk
 from napari_dip.restore.common import answered, checked
 from napari_dip.settings import Guided
 from napari_dip.snapshot import Snapshot
@@ -26,16 +26,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.images.stabilise import UnitRange
+    from napari_dip.noise.anscombe import UnitRange
 
 
 @overload
 def restore_guided(
-    image: Image, guide: Image | ArrayLike, how: Guided | None = ..., *, axes: str | None = ..., device: str = ...
+    image: Image,
+    guide: Image | ArrayLike,
+    how: Guided | None = ...,
+    *,
+    axes: str | None = ...,
+    device: str = ...,
 ) -> Image: ...
 @overload
 def restore_guided(
-    image: ArrayLike, guide: Image | ArrayLike, how: Guided | None = ..., *, axes: str | None = ..., device: str = ...
+    image: ArrayLike,
+    guide: Image | ArrayLike,
+    how: Guided | None = ...,
+    *,
+    axes: str | None = ...,
+    device: str = ...,
 ) -> NDArray[np.float32]: ...
 def restore_guided(
     image: Image | ArrayLike,
@@ -119,7 +129,9 @@ def iter_restore_guided(
             raise ValueError("It has planes without any number (all NaN).")
     except ValueError as error:
         raise ValueError(f"The guide cannot be used. {error}") from None
-    work = Work(partial(_restore, how, aid, map_of_guide), record={"task": "guided", "guide": aid.name})
+    work = Work(
+        partial(_restore, how, aid, map_of_guide), record={"task": "guided", "guide": aid.name}
+    )
     return translated(walk(source, how, work, chosen, survey(source, stabilise=how.stabilise)))
 
 
@@ -138,7 +150,10 @@ def lay_beside(image: Image, guide: Image | ArrayLike) -> Image:
     if (aid.axes, aid.shape) == (image.axes, image.shape) or (aid.axes, aid.shape) == (flat, whole):
         return aid
     size = tuple(n for a, n in zip(image.axes, image.shape, strict=True) if a in "YX")
-    if (aid.axes.removesuffix("C"), aid.shape[:2]) == (plane, size) and aid.plane_indices() == aid.plane_indices()[:1]:
+    if (aid.axes.removesuffix("C"), aid.shape[:2]) == (
+        plane,
+        size,
+    ) and aid.plane_indices() == aid.plane_indices()[:1]:
         return aid
     raise ValueError(
         f"The guide has the shape {aid.shape} ({aid.axes}); the image's is {image.shape} ({image.axes}): give a guide "
@@ -152,12 +167,15 @@ def _axes_of(image: Image, guide: ArrayLike) -> str | None:
     return image.axes if ndim == len(image.axes) else None
 
 
-def _restore(how: Guided, aid: Image, found: Survey, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _restore(
+    how: Guided, aid: Image, found: Survey, y: Tensor, unit: UnitRange, index: PlaneIndex
+) -> Iterator[Step]:
     """Fit one plane with the guide's plane as z."""
     import torch
 
     from napari_dip.engine.loop import Step
-    from napari_dip.methods import blindspot, dip
+    from napari_dip.methods import blind_spot as blindspot
+    from napari_dip.methods import dip
 
     if unit.noise == 0 or float(y.max() - y.min()) == 0:
         zero = torch.zeros((), device=y.device)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from napari_dip.api import as_image
-from napari_dip.images.gaps import FIND, Gaps, find_gaps
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.images.survey import survey
-from napari_dip.planes import Work, translated, walk
+from napari_dip.planes.survey import survey
+from napari_dip.planes.walk import Work, translated, walk
 from napari_dip.restore.common import answered, checked
+from napari_dip.restore.find_gaps import FIND, Gaps, find_gaps
 from napari_dip.settings import Inpaint
 from napari_dip.snapshot import Snapshot
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.images.stabilise import UnitRange
+    from napari_dip.noise.anscombe import UnitRange
 
 
 NO_GAPS = "No missing pixel was found; the image is left as it is."
@@ -99,7 +99,9 @@ def inpaint(
     >>> bool(np.isfinite(filled).all()), bool((filled[10:] == image[10:]).all())
     (True, True)
     """
-    return answered(image, iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device))
+    return answered(
+        image, iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device)
+    )
 
 
 def iter_inpaint(
@@ -153,14 +155,16 @@ def _note(gaps: Gaps, keep_known: bool) -> str:
     return " ".join(remarks)
 
 
-def _fill(how: Inpaint, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _fill(
+    how: Inpaint, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, index: PlaneIndex
+) -> Iterator[Step]:
     """Fit one plane to its known pixels; one without any, or without gaps where they are kept, is left alone."""
     import torch
 
     from napari_dip.engine.loop import Step
     from napari_dip.engine.operators import Masked
     from napari_dip.methods import dip
-    from napari_dip.methods import gaps as gaps_method
+    from napari_dip.methods import inpaint as gaps_method
 
     missing = gaps.missing(index)
     if index in gaps.full or (keep_known and not missing.any()):

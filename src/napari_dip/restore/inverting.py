@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_dip.api import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.images.survey import survey
-from napari_dip.planes import Work, translated, walk
+from napari_dip.planes.survey import survey
+from napari_dip.planes.walk import Work, translated, walk
 from napari_dip.restore.common import answered, checked
 from napari_dip.settings import Invert
 from napari_dip.snapshot import Snapshot
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor, device, nn
 
     from napari_dip.engine.loop import Step
-    from napari_dip.images.stabilise import UnitRange
+    from napari_dip.noise.anscombe import UnitRange
 
 
 MOST_NAMED = 20  # layers in an error's sentence
@@ -29,7 +29,13 @@ MOST_NAMED = 20  # layers in an error's sentence
 
 @overload
 def invert_features(
-    image: Image, module: nn.Module, layer: str, how: Invert | None = ..., *, axes: str | None = ..., device: str = ...
+    image: Image,
+    module: nn.Module,
+    layer: str,
+    how: Invert | None = ...,
+    *,
+    axes: str | None = ...,
+    device: str = ...,
 ) -> Image: ...
 @overload
 def invert_features(
@@ -94,7 +100,9 @@ def invert_features(
     >>> invert_features(np.random.default_rng(0).random((32, 32)), net, "1", Invert(steps=2)).shape
     (32, 32)
     """
-    return answered(image, iter_invert_features(image, module, layer, how, axes=axes, device=device))
+    return answered(
+        image, iter_invert_features(image, module, layer, how, axes=axes, device=device)
+    )
 
 
 def iter_invert_features(
@@ -131,7 +139,9 @@ def iter_invert_features(
     found = survey(source, stabilise=False)
     net = _copied(module, chosen)
     repeat = _colours_taken(net, layer, source, chosen)
-    work = Work(partial(_invert, how, net, layer, repeat), record={"task": "invert", "layer": layer})
+    work = Work(
+        partial(_invert, how, net, layer, repeat), record={"task": "invert", "layer": layer}
+    )
     return translated(walk(source, how, work, chosen, found))
 
 
@@ -147,7 +157,9 @@ def check_layer(module: nn.Module, layer: str) -> None:
         raise ValueError(f"module is a {type(module).__name__}; give a torch.nn.Module.")
     names = [name for name, _ in module.named_modules()]
     if layer not in names:
-        raise ValueError(f"The module has no layer {layer!r}; {_named(layer, [name for name in names if name])}.")
+        raise ValueError(
+            f"The module has no layer {layer!r}; {_named(layer, [name for name in names if name])}."
+        )
 
 
 def _named(wanted: str, names: list[str]) -> str:
@@ -193,11 +205,19 @@ def _colours_taken(net: nn.Module, layer: str, source: Image, chosen: device) ->
             return repeat
         except (RuntimeError, ValueError, TypeError, DenoiseError) as error:
             reason = reason or str(error).strip().splitlines()[0]
-    raise ValueError(f"The module cannot take an image of {colours} x {height} x {width} (C, Y, X): {reason}")
+    raise ValueError(
+        f"The module cannot take an image of {colours} x {height} x {width} (C, Y, X): {reason}"
+    )
 
 
 def _invert(
-    how: Invert, net: nn.Module, layer: str, repeat: int, y: Tensor, unit: UnitRange, index: PlaneIndex
+    how: Invert,
+    net: nn.Module,
+    layer: str,
+    repeat: int,
+    y: Tensor,
+    unit: UnitRange,
+    index: PlaneIndex,
 ) -> Iterator[Step]:
     import torch
 
@@ -211,7 +231,9 @@ def _invert(
         features = operator(y)
     if not torch.isfinite(features).all():
         what = f"The layer {layer!r}" if layer else "The module"
-        raise DenoiseError(f"{what} gives NaN or infinite features of this image; take another layer or module.")
+        raise DenoiseError(
+            f"{what} gives NaN or infinite features of this image; take another layer or module."
+        )
     operator.unit = float(features.std()) or 1.0  # so that one learning rate suits all layers
     generator = torch.Generator().manual_seed(how.seed)
     return dip.fit(features / operator.unit, how, generator, how.input_channels, operator)

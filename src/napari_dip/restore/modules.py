@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_dip.model import SUFFIX, load_model
+from napari_dip.models.model import SUFFIX, load_model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +51,9 @@ def load_script(path: Path) -> nn.Module:
         If there is no such file, or it is none.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"There is no file {path} with a module: check the name and the folder.")
+        raise FileNotFoundError(
+            f"There is no file {path} with a module: check the name and the folder."
+        )
     import torch
 
     try:

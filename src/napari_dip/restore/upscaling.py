@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from napari_dip.api import as_image
-from napari_dip.images.enlarge import enlarged, enlarged_plane, enlarged_size
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.images.survey import survey
-from napari_dip.planes import Work, translated, walk
+from napari_dip.planes.survey import survey
+from napari_dip.planes.walk import Work, translated, walk
 from napari_dip.restore.common import answered, checked
+from napari_dip.restore.enlarge import enlarged, enlarged_plane, enlarged_size
 from napari_dip.settings import Upscale
 from napari_dip.snapshot import Snapshot
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.images.stabilise import UnitRange
+    from napari_dip.noise.anscombe import UnitRange
 
 FACTORS = (2, 3, 4, 8)
 DOWN = ("lanczos", "binning")
@@ -149,7 +149,9 @@ def check_factor(factor: Any, down: Any = DOWN[0]) -> None:
         With those that there are.
     """
     if not isinstance(factor, int) or isinstance(factor, bool) or factor not in FACTORS:
-        raise ValueError(f"factor is {factor!r}; give {', '.join(map(str, FACTORS[:-1]))} or {FACTORS[-1]}.")
+        raise ValueError(
+            f"factor is {factor!r}; give {', '.join(map(str, FACTORS[:-1]))} or {FACTORS[-1]}."
+        )
     if down not in DOWN:
         raise ValueError(f"down is {down!r}; give {' or '.join(map(repr, DOWN))}.")
 
@@ -160,17 +162,21 @@ def outline(image: Image, factor: int) -> Image:
     return image.with_pixels(np.broadcast_to(np.float32(0), shape), scale=scale)
 
 
-def _enlarge(how: Upscale, factor: int, down: str, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+def _enlarge(
+    how: Upscale, factor: int, down: str, y: Tensor, unit: UnitRange, index: PlaneIndex
+) -> Iterator[Step]:
     import torch
 
     from napari_dip.engine.operators import Downsampled
     from napari_dip.methods import dip
-    from napari_dip.nets.prior import AMPLITUDE
+    from napari_dip.nets.base import AMPLITUDE
 
     generator = torch.Generator().manual_seed(how.seed)
     z: Tensor | int = how.input_channels
     if how.z == "enlarged":
-        large = torch.as_tensor(enlarged_plane(y.double().cpu().numpy(), factor), dtype=torch.float32)
+        large = torch.as_tensor(
+            enlarged_plane(y.double().cpu().numpy(), factor), dtype=torch.float32
+        )
         noise = AMPLITUDE * torch.rand((how.input_channels, *large.shape[1:]), generator=generator)
         z = torch.cat([large, noise]).to(y.device)
     return dip.fit(y, how, generator, z, Downsampled(factor, down))

@@ -13,7 +13,9 @@ from napari_dip.settings.prior import BlindSpotSettings, PriorSettings
 from napari_dip.settings.restore import Guided, Inpaint, Invert, Upscale
 from napari_dip.settings.trained import IDDP, N2N, N2V, Nb2Nb, Supervised, Trained
 
-METHODS: dict[str, type[Settings]] = {cls.method: cls for cls in (DIP, PatchDIP)}  # fitted to the image
+METHODS: dict[str, type[Settings]] = {
+    cls.method: cls for cls in (DIP, PatchDIP)
+}  # fitted to the image
 TRAINED: dict[str, type[Trained]] = {cls.method: cls for cls in (IDDP, N2V, Nb2Nb, N2N, Supervised)}
 
 RESTORATIONS: dict[str, type[PriorSettings]] = {

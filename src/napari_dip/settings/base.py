@@ -9,9 +9,13 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 
-def knob(default: Any, help_text: str, *, unit: str = "", basic: bool = False, **bounds: Any) -> Any:
+def knob(
+    default: Any, help_text: str, *, unit: str = "", basic: bool = False, **bounds: Any
+) -> Any:
     """Declare one setting: default, help, unit, whether it shows unfolded, and pydantic's bounds."""
-    return Field(default, description=help_text, json_schema_extra={"unit": unit, "basic": basic}, **bounds)
+    return Field(
+        default, description=help_text, json_schema_extra={"unit": unit, "basic": basic}, **bounds
+    )
 
 
 class Settings(BaseModel):
@@ -24,7 +28,13 @@ class Settings(BaseModel):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
 
     steps: int
-    seed: int = knob(0, "Seed of every random draw: same seed and device, same pixels.", ge=0, le=2**31 - 1, basic=True)
+    seed: int = knob(
+        0,
+        "Seed of every random draw: same seed and device, same pixels.",
+        ge=0,
+        le=2**31 - 1,
+        basic=True,
+    )
 
     def __init__(self, **values: Any) -> None:
         """Check all values; what is wrong with them comes as one sentence, not as pydantic's report.
@@ -49,7 +59,9 @@ class Settings(BaseModel):
             If there is no preset of that name, or a change is out of bounds.
         """
         if name not in cls.presets:
-            raise ValueError(f"{cls.title} has no preset {name!r}; there are {', '.join(cls.presets)}.")
+            raise ValueError(
+                f"{cls.title} has no preset {name!r}; there are {', '.join(cls.presets)}."
+            )
         return cls(**{**cls.presets[name], **changes})
 
     @property
@@ -65,7 +77,9 @@ class Settings(BaseModel):
         ValueError
             If the method has none.
         """
-        raise ValueError(f"{self.title} gives no standard deviation; take DIP or PatchDIP, or leave it out.")
+        raise ValueError(
+            f"{self.title} gives no standard deviation; take DIP or PatchDIP, or leave it out."
+        )
 
     def described(self) -> dict[str, object]:
         """Return method and every setting, ready for JSON."""
@@ -90,7 +104,12 @@ def knobs(settings: type[Settings]) -> list[Knob]:
     out = []
     for name, info in settings.model_fields.items():
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
-        bounds = {k: getattr(m, k) for m in info.metadata for k in ("ge", "gt", "le", "lt") if hasattr(m, k)}
+        bounds = {
+            k: getattr(m, k)
+            for m in info.metadata
+            for k in ("ge", "gt", "le", "lt")
+            if hasattr(m, k)
+        }
         out.append(
             Knob(
                 name=name,
@@ -111,5 +130,7 @@ def explain(error: ValidationError) -> str:
     for problem in error.errors():
         words = problem["msg"].removeprefix("Value error, ")
         where = ".".join(str(p) for p in problem["loc"])
-        parts.append(f"{where} = {problem['input']!r}: {words[0].lower()}{words[1:]}" if where else words)
+        parts.append(
+            f"{where} = {problem['input']!r}: {words[0].lower()}{words[1:]}" if where else words
+        )
     return "; ".join(parts).rstrip(".") + "."

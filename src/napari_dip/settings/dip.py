@@ -62,7 +62,9 @@ class DIP(BlindSpotSettings, RandomInput):
         "Planes of a stack: warm starts a plane from the network of the one before, with a quarter of the steps, where "
         "that network predicts it better than a blur; apart fits each by itself (blind-spot).",
     )
-    restarts: int = knob(1, "Fits from other random weights, side by side; the answer is their average.", ge=1, le=64)
+    restarts: int = knob(
+        1, "Fits from other random weights, side by side; the answer is their average.", ge=1, le=64
+    )
     uncertainty: Literal["none", "predicted", "restarts", "iterates", "dropout"] = knob(
         "none",
         "A standard deviation for every pixel: as the blind-spot network predicts it, or the spread over restarts, "
@@ -73,7 +75,13 @@ class DIP(BlindSpotSettings, RandomInput):
         """Return these settings with the source of uncertainty that suits them, where they name none."""
         if self.uncertainty != "none":
             return self
-        source = "predicted" if self.net == "blind-spot" else "restarts" if self.restarts > 1 else "iterates"
+        source = (
+            "predicted"
+            if self.net == "blind-spot"
+            else "restarts"
+            if self.restarts > 1
+            else "iterates"
+        )
         return self.model_copy(update={"uncertainty": source})
 
     @model_validator(mode="after")
@@ -81,9 +89,14 @@ class DIP(BlindSpotSettings, RandomInput):
         needs = {
             "predicted": (self.net == "blind-spot", "net 'blind-spot'"),
             "restarts": (self.restarts > 1, "2 or more restarts"),
-            "dropout": (self.net == "resunet" and self.dropout > 0, "net 'resunet' with a dropout above 0"),
+            "dropout": (
+                self.net == "resunet" and self.dropout > 0,
+                "net 'resunet' with a dropout above 0",
+            ),
         }
         fits, wanted = needs.get(self.uncertainty, (True, ""))
         if not fits:
-            raise ValueError(f"uncertainty {self.uncertainty!r} needs {wanted}; take that, or uncertainty 'iterates'")
+            raise ValueError(
+                f"uncertainty {self.uncertainty!r} needs {wanted}; take that, or uncertainty 'iterates'"
+            )
         return self

@@ -25,21 +25,33 @@ class PriorSettings(Settings):
     schedule: Literal["constant", "linear"] = knob(
         "linear", "Learning rate over the steps: constant, or flat to the half and then down to 0."
     )
-    averaging: float = knob(0.98, "Weight of the past in the exponential average of outputs.", ge=0, lt=1)
+    averaging: float = knob(
+        0.98, "Weight of the past in the exponential average of outputs.", ge=0, lt=1
+    )
     channels: int = knob(32, "Width of the network.", unit="channels", ge=1, le=1024)
     scales: int = knob(5, "Halvings of skip, resunet and unet, doublings of decoder.", ge=1, le=8)
     skip_channels: int = knob(4, "Channels of each skip connection (skip, resunet).", ge=1, le=1024)
     dropout: float = knob(
-        0.1, "Share of values dropped between the blocks of resunet while it is fitted; 0 for none.", ge=0, lt=1
+        0.1,
+        "Share of values dropped between the blocks of resunet while it is fitted; 0 for none.",
+        ge=0,
+        lt=1,
     )
     jitter: float = knob(
-        1 / 30, "Standard deviation of the noise that shakes z in every step (not for decoder).", ge=0, le=10
+        1 / 30,
+        "Standard deviation of the noise that shakes z in every step (not for decoder).",
+        ge=0,
+        le=10,
     )
-    backtrack: bool = knob(True, "Go back 50 steps when the fit gets suddenly worse (not for blind-spot).")
+    backtrack: bool = knob(
+        True, "Go back 50 steps when the fit gets suddenly worse (not for blind-spot)."
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.stop == "variance" and (self.net == "blind-spot" or (self.net == "resunet" and self.dropout)):
+        if self.stop == "variance" and (
+            self.net == "blind-spot" or (self.net == "resunet" and self.dropout)
+        ):
             raise ValueError(
                 "stop 'variance' watches every output, which the blind-spot network and dropout do not give; "
                 "take net 'skip' or stop 'held-out'"
@@ -54,7 +66,9 @@ class PriorSettings(Settings):
 class BlindSpotSettings(PriorSettings):
     """What a fit that can also look at the image itself, around a blind spot, asks for beside."""
 
-    stabilise: bool = knob(True, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias.")
+    stabilise: bool = knob(
+        True, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias."
+    )
     learning_rate: float = knob(0.004, "Learning rate of Adam.", gt=0, le=1)
     averaging: float = knob(
         0.98,
@@ -62,12 +76,24 @@ class BlindSpotSettings(PriorSettings):
         ge=0,
         lt=1,
     )
-    layers: int = knob(4, "Dilated layers of the blind-spot network: it sees 1 + 2 x layers pixels far.", ge=0, le=64)
-    crop: int = knob(32, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
+    layers: int = knob(
+        4,
+        "Dilated layers of the blind-spot network: it sees 1 + 2 x layers pixels far.",
+        ge=0,
+        le=64,
+    )
+    crop: int = knob(
+        32,
+        "Side of the square crops that the blind-spot network is fitted to.",
+        unit="pixels",
+        ge=8,
+    )
     batch: int = knob(4, "Crops a step for the blind-spot network.", ge=1, le=1024)
 
 
 class RandomInput(Settings):
     """What a fit whose z can be random asks for beside."""
 
-    input_channels: int = knob(32, "Channels of the random input z (skip, resnet, resunet, unet).", ge=1, le=1024)
+    input_channels: int = knob(
+        32, "Channels of the random input z (skip, resnet, resunet, unet).", ge=1, le=1024
+    )

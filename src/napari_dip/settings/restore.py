@@ -44,17 +44,29 @@ class Inpaint(BlindSpotSettings, RandomInput):
         "What chooses the step: known pixels held out, the moving variance of outputs (both not for blind-spot), or "
         "nothing.",
     )
-    stabilise: bool = knob(False, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias.")
+    stabilise: bool = knob(
+        False, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias."
+    )
     averaging: float = knob(
-        0.99, "Weight of the past in the average of weights (blind-spot) or outputs (other nets).", ge=0, lt=1
+        0.99,
+        "Weight of the past in the average of weights (blind-spot) or outputs (other nets).",
+        ge=0,
+        lt=1,
     )
     layers: int = knob(6, "Residual blocks of the blind-spot network.", ge=0, le=64)
-    crop: int = knob(48, "Side of the square crops that the blind-spot network is fitted to.", unit="pixels", ge=8)
+    crop: int = knob(
+        48,
+        "Side of the square crops that the blind-spot network is fitted to.",
+        unit="pixels",
+        ge=8,
+    )
 
     @model_validator(mode="after")
     def _has_a_rule(self) -> Self:
         if self.net == "blind-spot" and self.stop != "never":
-            raise ValueError(f"stop {self.stop!r} needs a network of z; take net 'skip', or stop 'never'")
+            raise ValueError(
+                f"stop {self.stop!r} needs a network of z; take net 'skip', or stop 'never'"
+            )
         return self
 
 
@@ -77,21 +89,31 @@ class Upscale(PriorSettings, RandomInput):
 
     steps: int = knob(250, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
     z: Literal["enlarged", "noise"] = knob(
-        "enlarged", "The network's input: random numbers as published, or beside them the image enlarged by splines."
+        "enlarged",
+        "The network's input: random numbers as published, or beside them the image enlarged by splines.",
     )
     net: PriorNets = knob("skip", "Network that turns z into an image; skip is the published one.")
     stop: Literal["held-out", "variance", "never"] = knob(
-        "never", "What chooses the step: pixels held out, the moving variance of outputs, nothing.", basic=True
+        "never",
+        "What chooses the step: pixels held out, the moving variance of outputs, nothing.",
+        basic=True,
     )
     jitter: float = knob(
-        0.01, "Standard deviation of the noise that shakes z in every step (not for decoder).", ge=0, le=10
+        0.01,
+        "Standard deviation of the noise that shakes z in every step (not for decoder).",
+        ge=0,
+        le=10,
     )
-    input_channels: int = knob(16, "Random channels of the input z (not for decoder).", ge=1, le=1024)
+    input_channels: int = knob(
+        16, "Random channels of the input z (not for decoder).", ge=1, le=1024
+    )
 
     @model_validator(mode="after")
     def _takes_its_z(self) -> Self:
         if self.net == "decoder" and self.z == "enlarged":
-            raise ValueError("net 'decoder' starts from random numbers only; take z 'noise' or net 'skip'")
+            raise ValueError(
+                "net 'decoder' starts from random numbers only; take z 'noise' or net 'skip'"
+            )
         return self
 
 
@@ -106,7 +128,13 @@ class Guided(BlindSpotSettings):
     title: ClassVar[str] = "Guided restoration"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
-        "flash": {"net": "skip", "steps": 300, "learning_rate": 0.01, "stabilise": False, "stop": "never"},
+        "flash": {
+            "net": "skip",
+            "steps": 300,
+            "learning_rate": 0.01,
+            "stabilise": False,
+            "stop": "never",
+        },
         "paper": {
             "net": "skip",
             "steps": 600,
@@ -129,7 +157,8 @@ class Guided(BlindSpotSettings):
         basic=True,
     )
     net: Literal["blind-spot", "skip", "resnet", "resunet", "unet"] = knob(
-        "blind-spot", "Network: blind-spot sees the image around each pixel and the guide; the others the guide only."
+        "blind-spot",
+        "Network: blind-spot sees the image around each pixel and the guide; the others the guide only.",
     )
     stop: Literal["held-out", "variance", "never"] = knob(
         "held-out",
@@ -137,7 +166,9 @@ class Guided(BlindSpotSettings):
         basic=True,
     )
     scales: int = knob(5, "Halvings of skip, resunet and unet.", ge=1, le=8)
-    jitter: float = knob(1 / 30, "Standard deviation of the noise that shakes the guide in every step.", ge=0, le=10)
+    jitter: float = knob(
+        1 / 30, "Standard deviation of the noise that shakes the guide in every step.", ge=0, le=10
+    )
 
 
 class Invert(PriorSettings, RandomInput):
@@ -152,5 +183,6 @@ class Invert(PriorSettings, RandomInput):
     steps: int = knob(600, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
     net: PriorNets = knob("skip", "Network that turns z into an image; skip is the published one.")
     stop: Literal["held-out", "variance", "never"] = knob(
-        "never", "What chooses the step: features held out, the moving variance of outputs, nothing."
+        "never",
+        "What chooses the step: features held out, the moving variance of outputs, nothing.",
     )

@@ -29,25 +29,45 @@ class Trained(Settings):
         ge=0,
         lt=1,
     )
-    clip: float = knob(1.0, "The longest gradient that is believed; longer ones are shortened to it.", gt=0)
-    channels: int = knob(32, "Width of the U-Net at full size.", unit="channels", ge=1, le=1024, basic=True)
+    clip: float = knob(
+        1.0, "The longest gradient that is believed; longer ones are shortened to it.", gt=0
+    )
+    channels: int = knob(
+        32, "Width of the U-Net at full size.", unit="channels", ge=1, le=1024, basic=True
+    )
     depth: int = knob(3, "How many times the U-Net halves the image.", ge=0, le=6)
     start: Literal["learned", "blur", "zero"] = knob(
         "learned",
         "What the U-Net corrects: an averaging filter that is learned first, a Gaussian blur, or nothing (zero).",
     )
-    blur: float = knob(1.0, "Standard deviation of the Gaussian blur.", unit="pixels", ge=0.3, le=16)
-    filter_share: float = knob(0.9, "Share of the steps in which the averaging filter is learned.", gt=0, lt=1)
+    blur: float = knob(
+        1.0, "Standard deviation of the Gaussian blur.", unit="pixels", ge=0.3, le=16
+    )
+    filter_share: float = knob(
+        0.9, "Share of the steps in which the averaging filter is learned.", gt=0, lt=1
+    )
     filter_learning_rate: float = knob(0.003, "Learning rate of the averaging filter.", gt=0, le=1)
-    filter_channels: int = knob(48, "Width of the averaging filter's network.", unit="channels", ge=1, le=1024)
-    filter_layers: int = knob(4, "Dilated layers of the averaging filter: it sees 17 pixels far or more.", ge=0, le=64)
-    stabilise: bool = knob(True, "Make Poisson-Gaussian noise even first; measured on every image for itself.")
-    averaging: float = knob(0.99, "Weight of the past in the exponential average of the weights.", ge=0, lt=1)
-    held_out_share: float = knob(0.05, "Share of the pixels kept for the validation curve.", ge=0, le=0.5)
+    filter_channels: int = knob(
+        48, "Width of the averaging filter's network.", unit="channels", ge=1, le=1024
+    )
+    filter_layers: int = knob(
+        4, "Dilated layers of the averaging filter: it sees 17 pixels far or more.", ge=0, le=64
+    )
+    stabilise: bool = knob(
+        True, "Make Poisson-Gaussian noise even first; measured on every image for itself."
+    )
+    averaging: float = knob(
+        0.99, "Weight of the past in the exponential average of the weights.", ge=0, lt=1
+    )
+    held_out_share: float = knob(
+        0.05, "Share of the pixels kept for the validation curve.", ge=0, le=0.5
+    )
     colours: Literal["apart", "together"] = knob(
         "apart", "The colours of RGB one by one, for a model that fits any image, or together."
     )
-    orientations: Literal[1, 2, 4, 8] = knob(8, "Flips and quarter turns averaged when the model is applied.")
+    orientations: Literal[1, 2, 4, 8] = knob(
+        8, "Flips and quarter turns averaged when the model is applied."
+    )
 
     @field_validator("orientations", mode="before")
     @classmethod
@@ -104,15 +124,25 @@ class IDDP(Trained):
     }
 
     alpha: float = knob(
-        0.15, "Weight of the blur term; above 1/8 the network cannot fall to passing noise through.", ge=0, le=100
+        0.15,
+        "Weight of the blur term; above 1/8 the network cannot fall to passing noise through.",
+        ge=0,
+        le=100,
     )
     gain: float = knob(1.0, "Factor on the noise that is drawn again.", gt=0, le=10)
-    known_level: bool = knob(True, "Bring the noise that is drawn again up to the level that was measured.")
-    block: int = knob(1, "Side of the squares whose noise is flipped together, for correlated noise.", ge=1, le=64)
-    target: Literal["blur", "image"] = knob(
-        "blur", "What alpha draws the answer to: the blurred image (Eq. 11) or the noisy one (Eq. 4)."
+    known_level: bool = knob(
+        True, "Bring the noise that is drawn again up to the level that was measured."
     )
-    stop_gradient: bool = knob(True, "Take the network's answer as given where the noise is drawn again.")
+    block: int = knob(
+        1, "Side of the squares whose noise is flipped together, for correlated noise.", ge=1, le=64
+    )
+    target: Literal["blur", "image"] = knob(
+        "blur",
+        "What alpha draws the answer to: the blurred image (Eq. 11) or the noisy one (Eq. 4).",
+    )
+    stop_gradient: bool = knob(
+        True, "Take the network's answer as given where the noise is drawn again."
+    )
 
 
 class N2V(Trained):
@@ -127,7 +157,9 @@ class N2V(Trained):
     title: ClassVar[str] = "Noise2Void"
 
     hidden_share: float = knob(0.02, "Share of the pixels hidden in a crop.", gt=0, le=0.5)
-    radius: int = knob(2, "How far a hidden pixel's replacement is taken from.", unit="pixels", ge=1, le=32)
+    radius: int = knob(
+        2, "How far a hidden pixel's replacement is taken from.", unit="pixels", ge=1, le=32
+    )
 
 
 class Nb2Nb(Trained):

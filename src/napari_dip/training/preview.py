@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.images.dataset import Dataset
-from napari_dip.images.gather import gather
+from napari_dip.data_sets.collect import gather
+from napari_dip.data_sets.dataset import Dataset
 from napari_dip.images.image import Image
-from napari_dip.images.standard import Standard, measure
+from napari_dip.noise.normalise import Standard, measure
 from napari_dip.settings import Trained
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ class Preview:
         """
         data = _gathered(image, how.colours == "together", axes)
         if data.channels != channels:
-            raise ValueError(f"The preview has {data.channels} channels, the training data {channels}; choose another.")
+            raise ValueError(
+                f"The preview has {data.channels} channels, the training data {channels}; choose another."
+            )
         plane = data.planes[0]
         crop = plane.read(data.shelf, 0, 0, *plane.size)
         return cls(_image(crop, plane.source.name), measure([crop], how.stabilise, "The preview"))
@@ -70,11 +72,13 @@ class Preview:
         """Denoise it in one orientation."""
         import torch
 
-        from napari_dip.engine.patches import UNIT
+        from napari_dip.noise.units import UNIT
 
         device = next(net.parameters()).device
         noisy = np.asarray(self.noisy.pixels, dtype=np.float64)
-        x = torch.from_numpy(self.standard.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT))
+        x = torch.from_numpy(
+            self.standard.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT)
+        )
         with torch.no_grad():
             answer = net(x[None].to(device))[0].double().cpu().numpy() * UNIT
         pixels = self.standard.undo(answer).astype(np.float32)
@@ -83,7 +87,9 @@ class Preview:
 
 def _gathered(image: Any, together: bool, axes: str | None) -> Dataset:
     if axes is not None:
-        with suppress(ValueError):  # of other axes than the training data, such as a plane beside stacks
+        with suppress(
+            ValueError
+        ):  # of other axes than the training data, such as a plane beside stacks
             return gather(image, together=together, axes=axes)
     return gather(image, together=together)
 

@@ -14,11 +14,16 @@ from torch import Tensor, nn
 
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import adam_for
-from napari_dip.engine.tensors import check_tensors, read_record, read_tensors, write_tensors
-from napari_dip.model import build
-from napari_dip.nets.blurred import BlurredUNet
+from napari_dip.models.model import build
+from napari_dip.models.safetensors_file import (
+    check_tensors,
+    read_record,
+    read_tensors,
+    write_tensors,
+)
+from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.settings import Trained
-from napari_dip.training.watch import Watch
+from napari_dip.training.collapse import Watch
 
 KEY = "napari-dip-checkpoint"
 FORMAT = 1
@@ -55,7 +60,9 @@ class State:
         parts = {name: value.to(device) for name, value in self.weights().items()}
         self.good = {name: value.to(device) for name, value in self.good.items()}
         self.device, self.net, self.mean = device, self.net.to(device), self.mean.to(device)
-        self.adam = adam_for(self.net.parameters(), self.settings.learning_rate, self.settings.beta2)
+        self.adam = adam_for(
+            self.net.parameters(), self.settings.learning_rate, self.settings.beta2
+        )
         self.put_back(parts)
 
     def settle_filter(self) -> None:
@@ -87,7 +94,9 @@ class State:
     def put_back(self, parts: Mapping[str, Tensor]) -> None:
         """Set weights, averages and moments to what `weights` returned."""
         for prefix, net in (("net.", self.net), ("mean.", self.mean)):
-            net.load_state_dict({n.removeprefix(prefix): v for n, v in parts.items() if n.startswith(prefix)})
+            net.load_state_dict(
+                {n.removeprefix(prefix): v for n, v in parts.items() if n.startswith(prefix)}
+            )
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in parts.items():
             if name.startswith("adam."):
@@ -110,7 +119,10 @@ class State:
             "settings": self.settings.described(),
             "channels": self.channels,
             "data": mark,
-            "watch": {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self.watch).items()},
+            "watch": {
+                k: None if isinstance(v, float) and math.isnan(v) else v
+                for k, v in asdict(self.watch).items()
+            },
         }
         write_tensors(path, tensors, KEY, record)
 
@@ -127,15 +139,23 @@ class State:
         record, found = read_record(path, KEY, WHAT)
         self._check(record, path, mark)
         plain = {name: value.to("meta") for name, value in _shapes(self.net).items()}
-        kinds = [kind for kind in ("now", "good") if any(name.startswith(f"{kind}.") for name in found)]
+        kinds = [
+            kind for kind in ("now", "good") if any(name.startswith(f"{kind}.") for name in found)
+        ]
         wanted = {f"{kind}.{name}": value for kind in kinds for name, value in plain.items()}
-        begun = {name.rpartition(".")[0] for name in found}  # weights that had no step yet have no moments
-        wanted = {n: v for n, v in wanted.items() if ".adam." not in n or n.rpartition(".")[0] in begun}
+        begun = {
+            name.rpartition(".")[0] for name in found
+        }  # weights that had no step yet have no moments
+        wanted = {
+            n: v for n, v in wanted.items() if ".adam." not in n or n.rpartition(".")[0] in begun
+        }
         check_tensors(found, {**wanted, "generator": self.generator.get_state().to("meta")}, path)
         tensors = read_tensors(path)
         try:
             self.generator.set_state(tensors.pop("generator"))
-            figures: dict[str, Any] = {k: math.nan if v is None else v for k, v in record["watch"].items()}
+            figures: dict[str, Any] = {
+                k: math.nan if v is None else v for k, v in record["watch"].items()
+            }
             self.watch = Watch(**figures)
         except (RuntimeError, TypeError, AttributeError, KeyError):
             raise ValueError(f"{path.name} is damaged; start the training anew.") from None
@@ -148,16 +168,24 @@ class State:
 
     def _check(self, record: Mapping[str, Any], path: Path, mark: str) -> None:
         if record.get("format") != FORMAT:
-            raise ValueError(f"{path.name} was written by another version of napari-dip; start the training anew.")
+            raise ValueError(
+                f"{path.name} was written by another version of napari-dip; start the training anew."
+            )
         mine = self.settings.described()
         theirs = record.get("settings")
         if not isinstance(theirs, dict) or record.get("channels") != self.channels:
-            raise ValueError(f"{path.name} belongs to images with other channels; start the training anew.")
+            raise ValueError(
+                f"{path.name} belongs to images with other channels; start the training anew."
+            )
         differ = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
         if differ:
-            raise ValueError(f"{path.name} belongs to other settings ({', '.join(differ)}); give those, or start anew.")
+            raise ValueError(
+                f"{path.name} belongs to other settings ({', '.join(differ)}); give those, or start anew."
+            )
         if record.get("data") != mark:
-            raise ValueError(f"{path.name} belongs to other training data, or a file has changed; start anew.")
+            raise ValueError(
+                f"{path.name} belongs to other training data, or a file has changed; start anew."
+            )
         step = record.get("step")
         if not isinstance(step, int) or not 0 < step <= self.settings.steps:
             raise ValueError(f"{path.name} is damaged: it stands at step {step}.")

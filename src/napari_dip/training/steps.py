@@ -9,15 +9,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from napari_dip.engine.ladder import Plan, laddered
 from napari_dip.engine.loop import SCHEDULES, Step, optimize
-from napari_dip.engine.patches import UNIT, Batch, Crops
-from napari_dip.engine.ranks import ALONE, Ranks
-from napari_dip.methods import iddp, n2n, n2v, nb2nb, supervised
-from napari_dip.nets.blurred import BlurredUNet
+from napari_dip.engine.out_of_memory import Plan, laddered
+from napari_dip.nets.filter_unet import BlurredUNet
+from napari_dip.noise.units import UNIT
 from napari_dip.settings import IDDP, N2N, N2V, Nb2Nb, Supervised, Trained
+from napari_dip.training.collapse import CALM, KEEP_EVERY
+from napari_dip.training.crops import Batch, Crops
+from napari_dip.training.losses import iddp, n2n, n2v, nb2nb, supervised
+from napari_dip.training.processes import ALONE, Ranks
 from napari_dip.training.state import State
-from napari_dip.training.watch import CALM, KEEP_EVERY
 
 LOOKS = 50  # how often the validation error is measured in a training
 HIDDEN_SHARE = 0.02  # of the pixels of a validation crop
@@ -61,7 +62,9 @@ def training_steps(
     for step in work.steps():
         figures.add(step, work.seen)
         look = bool(held) and (step.index % look_every == 0 or step.index == s.steps)
-        read = figures.read(ranks) if look or step.index % every == 0 or step.index == s.steps else []
+        read = (
+            figures.read(ranks) if look or step.index % every == 0 or step.index == s.steps else []
+        )
         note = _judged(state, read)
         if not note:
             state.average(step.index - (s.filter_steps if step.index > s.filter_steps else 0))
@@ -69,7 +72,10 @@ def training_steps(
                 state.good = state.weights()
         state.step = step.index
         if read:
-            progress.measures = {**read[-1].measures, "learning_rate": s.learning_rate * work.factor(step.index)}
+            progress.measures = {
+                **read[-1].measures,
+                "learning_rate": s.learning_rate * work.factor(step.index),
+            }
             if look:
                 progress.measures["validation"] = validation(state.mean, held, s.seed)
             step = replace(step, loss=torch.tensor(read[-1].loss))
@@ -153,7 +159,10 @@ class _Figures:
         """Wait for the device, and return a step's figures after the other; of several processes, their means."""
         tensors = [value for _, loss, seen in self.unread for value in (loss, *seen.values())]
         values = iter(ranks.mean(torch.stack(tensors)).tolist())
-        read = [_Read(index, next(values), {name: next(values) for name in seen}) for index, _, seen in self.unread]
+        read = [
+            _Read(index, next(values), {name: next(values) for name in seen})
+            for index, _, seen in self.unread
+        ]
         self.unread = []
         return read
 
@@ -186,7 +195,9 @@ def recipe(
         case Supervised():
             return supervised.loss(net, batch, s, generator, done)
         case _:
-            raise ValueError(f"{type(s).__name__} settings cannot train a network; give IDDP settings.")
+            raise ValueError(
+                f"{type(s).__name__} settings cannot train a network; give IDDP settings."
+            )
 
 
 def validation(net: nn.Module, held: list[Batch], seed: int) -> float:

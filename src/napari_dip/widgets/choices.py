@@ -45,12 +45,16 @@ class Choices(QWidget):
     ) -> None:
         super().__init__(parent)
         self._methods = methods
-        self.maps = self.keeps = True  # whether there is a layer of uncertainty, and one of iterates
+        self.maps = self.keeps = (
+            True  # whether there is a layer of uncertainty, and one of iterates
+        )
         self._neighbours = neighbours
         self.method, self.preset, self.device = QComboBox(), QComboBox(), DeviceCombo(device)
         narrow(self.preset, self.device)
         self.keep = QCheckBox("Keep iterates")
-        self.keep.setToolTip("A slider then shows how the fit went, and any iterate can be made the answer.")
+        self.keep.setToolTip(
+            "A slider then shows how the fit went, and any iterate can be made the answer."
+        )
         self.uncertainty = QCheckBox("Uncertainty layer")
         self.uncertainty.setToolTip(
             "A second layer, hidden at first, says for every pixel how far off the answer may be."
@@ -109,7 +113,9 @@ class Choices(QWidget):
         """
         self.method.setCurrentIndex(max(self.method.findData(values.get("method")), 0))
         self.preset.setCurrentIndex(max(self.preset.findText(values.get("preset", "")), 0))
-        own = {key: value for key, value in values.items() if key in self.settings_class.model_fields}
+        own = {
+            key: value for key, value in values.items() if key in self.settings_class.model_fields
+        }
         self.form.show_preset(self.preset.currentText(), own)
         self.uncertainty.setChecked(bool(values.get("std", False)))
         if "device" in values:

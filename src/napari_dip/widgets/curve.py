@@ -10,7 +10,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.pace import Beat, Point
+    from napari_dip.widgets.runs.pace import Beat, Point
 
 MOST_POINTS = 4000
 LOSS, CRITERION = "#4da3ff", "#ffb454"  # both legible on napari's dark and light themes
@@ -28,7 +28,9 @@ class Curve(QWidget):
         Colours of the theme.
     """
 
-    def __init__(self, background: str = "#262930", text: str = "#f0f1f2", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, background: str = "#262930", text: str = "#f0f1f2", parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setMinimumHeight(HEIGHT)
         self.setMaximumHeight(2 * HEIGHT)
@@ -58,7 +60,9 @@ class Curve(QWidget):
     @property
     def chosen(self) -> float | None:
         """The step marked, if one is."""
-        return float(self._mark.value()) if self._plot is not None and self._mark.isVisible() else None
+        return (
+            float(self._mark.value()) if self._plot is not None and self._mark.isVisible() else None
+        )
 
     def clear(self, shown: bool = True) -> None:
         """Forget the points; not shown where a run has no loss."""
@@ -123,11 +127,20 @@ class Curve(QWidget):
         self._loss = item.plot(pen=pyqtgraph.mkPen(LOSS + "38", width=1))  # of one batch: it jumps
         self._mean = item.plot(pen=pyqtgraph.mkPen(LOSS, width=1.5))
         self._criterion = pyqtgraph.PlotDataItem(
-            pen=pyqtgraph.mkPen(CRITERION, width=1.5), symbolSize=4, symbolBrush=CRITERION, symbolPen=None
+            pen=pyqtgraph.mkPen(CRITERION, width=1.5),
+            symbolSize=4,
+            symbolBrush=CRITERION,
+            symbolPen=None,
         )
         self._right.addItem(self._criterion)
         pen = pyqtgraph.mkPen(text, style=pyqtgraph.QtCore.Qt.PenStyle.DashLine)
-        options = {"position": 0.92, "color": text, "fill": background, "movable": False, "anchors": [(1, 0), (1, 0)]}
+        options = {
+            "position": 0.92,
+            "color": text,
+            "fill": background,
+            "movable": False,
+            "anchors": [(1, 0), (1, 0)],
+        }
         self._mark = pyqtgraph.InfiniteLine(angle=90, pen=pen, label="", labelOpts=options)
         self._mark.hide()
         item.addItem(self._mark, ignoreBounds=True)
@@ -140,14 +153,18 @@ class Curve(QWidget):
             return
         self._item.getAxis("bottom").setStyle(showValues=bool(self._points))
         for line, side, column in ((self._loss, "left", 1), (self._criterion, "right", 2)):
-            good = [(p[0], y) for p in self._points if (y := p[column]) is not None and math.isfinite(y)]
+            good = [
+                (p[0], y) for p in self._points if (y := p[column]) is not None and math.isfinite(y)
+            ]
             log = _wide([y for _, y in good])
             self._item.getAxis(side).setLogMode(x=False, y=log)
             self._item.getAxis(side).setStyle(showValues=len(good) > 1)
             line.setLogMode(False, log)
             line.setData([x for x, _ in good], [y for _, y in good])
             if line is self._criterion:
-                self._item.showAxis(side, bool(good))  # most restorations have no rule, hence nothing to show
+                self._item.showAxis(
+                    side, bool(good)
+                )  # most restorations have no rule, hence nothing to show
                 line.setSymbol("o" if len(good) < FEW else None)
             else:
                 self._mean.setLogMode(False, log)

@@ -53,7 +53,9 @@ class DeviceCombo(QComboBox):
         if self._worker is None:
             from napari.qt.threading import create_worker
 
-            self._worker = create_worker(find_devices, _connect={"returned": self._add}, _ignore_errors=True)
+            self._worker = create_worker(
+                find_devices, _connect={"returned": self._add}, _ignore_errors=True
+            )
         super().showPopup()
 
     def _add(self, devices: list[tuple[str, str]]) -> None:

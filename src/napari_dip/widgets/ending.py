@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from napari_dip.snapshot import unchanged
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.run import Run
+    from napari_dip.widgets.runs.fit_run import Run
 
 
 def ending(run: Run) -> str:
@@ -27,5 +27,10 @@ def ending(run: Run) -> str:
         what = f"{last.planes} planes, each the answer of its best step."
     else:
         what = f"the answer of step {last.chosen:,} of {last.step:,}."
-    sentences = (f"{'Stopped' if stopped else 'Done'}: {what}", run.answer.remark, last.note, run.answer.warning)
+    sentences = (
+        f"{'Stopped' if stopped else 'Done'}: {what}",
+        run.answer.remark,
+        last.note,
+        run.answer.warning,
+    )
     return " ".join(sentence for sentence in sentences if sentence)

@@ -21,10 +21,14 @@ class FilesBox(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
-        self.images = PathRow("folder", "Folder of images", hint='choose a folder, or files separated by ";"')
+        self.images = PathRow(
+            "folder", "Folder of images", hint='choose a folder, or files separated by ";"'
+        )
         self.pattern, self.axes = QLineEdit(), QLineEdit()
         self.pattern.setPlaceholderText("all, or such as *_raw.tif")
-        self.pattern.setToolTip("Which images of a folder, such as *_raw.tif; day1/*.tif asks for the folder too.")
+        self.pattern.setToolTip(
+            "Which images of a folder, such as *_raw.tif; day1/*.tif asks for the folder too."
+        )
         self.axes.setPlaceholderText("as in the files")
         self.axes.setToolTip("A letter of TZCYX for each axis, such as ZYX.")
         self.recursive = QCheckBox("Folders in the folder too")
@@ -34,7 +38,9 @@ class FilesBox(QWidget):
         for key, text in VALUES.items():
             self.values.addItem(text, key)
         self.replace = QCheckBox("Replace files that exist")
-        self.replace.setToolTip("Without it what an earlier run has done with the same settings is left as done.")
+        self.replace.setToolTip(
+            "Without it what an earlier run has done with the same settings is left as done."
+        )
         self.rows = Rows()
         for label, field in (
             ("Images", self.images),

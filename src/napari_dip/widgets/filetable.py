@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from napari_dip.batch.records import BEFORE, FAILED, INTERRUPTED, TO_DO
+from napari_dip.batch.report import BEFORE, FAILED, INTERRUPTED, TO_DO
 from napari_dip.widgets.panel import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_dip.batch.plan import Job
+    from napari_dip.batch.jobs import Job
 
 COLUMNS = {
     "File": "The image, without the folder that holds them all; double-click opens it and its result as layers.",
@@ -27,9 +27,20 @@ COLUMNS = {
     "Remark": "Why it failed, or what was noticed; all of it is said above where the row is clicked.",
 }
 FILE, STATE, MEAN, ALONG_X, ALONG_Y, TIME, REMARK = range(len(COLUMNS))
-ROW, WIDE, MARGIN = 22, 200, 8  # pixels: height of a row, width of the remark's column, left around a text
-NAMES, STATES = (80, 110), 52  # pixels: least and largest width of the files' column, least width of the states'
-HINTS = ((MEAN, "mean", ".2g"), (ALONG_X, "autocorrelation_x", ".2f"), (ALONG_Y, "autocorrelation_y", ".2f"))
+ROW, WIDE, MARGIN = (
+    22,
+    200,
+    8,
+)  # pixels: height of a row, width of the remark's column, left around a text
+NAMES, STATES = (
+    (80, 110),
+    52,
+)  # pixels: least and largest width of the files' column, least width of the states'
+HINTS = (
+    (MEAN, "mean", ".2g"),
+    (ALONG_X, "autocorrelation_x", ".2f"),
+    (ALONG_Y, "autocorrelation_y", ".2f"),
+)
 
 
 class FileTable(QTableWidget):
@@ -60,11 +71,15 @@ class FileTable(QTableWidget):
         rows: Any = self.verticalHeader()
         rows.hide()
         rows.setDefaultSectionSize(ROW)
-        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # of a long path both folder and name are seen
+        self.setTextElideMode(
+            Qt.TextElideMode.ElideMiddle
+        )  # of a long path both folder and name are seen
         for column, width in enumerate((NAMES[0], STATES, 54, 42, 42, 38, WIDE)):
             self.setColumnWidth(column, width)
         self.cellClicked.connect(self._tell)
-        self.cellDoubleClicked.connect(lambda row, _: self.opened.emit(self.jobs[row], self._failed.get(row, "")))
+        self.cellDoubleClicked.connect(
+            lambda row, _: self.opened.emit(self.jobs[row], self._failed.get(row, ""))
+        )
 
     def show_jobs(self, jobs: Sequence[Job]) -> None:
         """Begin anew with these jobs."""
@@ -100,7 +115,11 @@ class FileTable(QTableWidget):
                 self._put(row, column, f"{residual[key]:{form}}", f"{residual[key]:.6g}")
         if "seconds" in record:
             self._put(row, TIME, clock(round(record["seconds"])))
-        size = f"{record['axes']} {tuple(record['shape'])}, {record['bytes']:,} bytes" if "axes" in record else ""
+        size = (
+            f"{record['axes']} {tuple(record['shape'])}, {record['bytes']:,} bytes"
+            if "axes" in record
+            else ""
+        )
         self._remark(row, error or record.get("note", "") or size, in_view=not residual)
         if status in (FAILED, INTERRUPTED):
             for column in (FILE, STATE, REMARK):

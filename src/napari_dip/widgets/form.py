@@ -38,7 +38,9 @@ class Form(QWidget):
 
     changed = Signal()
 
-    def __init__(self, settings: type[Settings], preset: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self, settings: type[Settings], preset: str = "", parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self._settings = settings
         self._preset = preset or next(iter(settings.presets))
@@ -74,7 +76,9 @@ class Form(QWidget):
         ValueError
             If an edit is out of bounds or cannot be read, in a sentence.
         """
-        return self._settings.preset(self._preset, **{k: _from_box(v) for k, v in self._edited.items()})
+        return self._settings.preset(
+            self._preset, **{k: _from_box(v) for k, v in self._edited.items()}
+        )
 
     @property
     def edited(self) -> dict[str, Any]:
@@ -91,7 +95,10 @@ class Form(QWidget):
         return self._boxes[name]
 
     def _add(self, knob: Knob, rows: Rows) -> None:
-        box = _box(knob, [getattr(self._settings.preset(name), knob.name) for name in self._settings.presets])
+        box = _box(
+            knob,
+            [getattr(self._settings.preset(name), knob.name) for name in self._settings.presets],
+        )
         box.changed.connect(lambda value, name=knob.name: self._edit(name, value))
         box.tooltip = knob.help
         self._boxes[knob.name] = box
@@ -130,13 +137,17 @@ def _box(knob: Knob, values: list[Any]) -> Any:
     """
     kind = knob.annotation
     if get_origin(kind) is Literal:
-        box = create_widget(name=knob.name, widget_type="ComboBox", options={"choices": list(get_args(kind))})
+        box = create_widget(
+            name=knob.name, widget_type="ComboBox", options={"choices": list(get_args(kind))}
+        )
     elif kind is bool:
         box = create_widget(name=knob.name, widget_type="CheckBox")
     elif kind is int:
         box = create_widget(name=knob.name, widget_type="SpinBox", options=_int_bounds(knob))
     elif kind is float:
-        digit = min((math.floor(math.log10(abs(v))) for v in values if v), default=0)  # of the first digit
+        digit = min(
+            (math.floor(math.log10(abs(v))) for v in values if v), default=0
+        )  # of the first digit
         decimals = max(2 - digit, 4)
         options = {**_float_bounds(knob, decimals), "step": 10.0 ** min(digit - 1, -1)}
         box = create_widget(name=knob.name, widget_type="FloatSpinBox", options=options)

@@ -34,7 +34,12 @@ class LayerCombo(QComboBox):
     chosen = Signal()
 
     def __init__(
-        self, viewer: Any, kind: str, parent: QWidget | None = None, *, beside: LayerCombo | None = None
+        self,
+        viewer: Any,
+        kind: str,
+        parent: QWidget | None = None,
+        *,
+        beside: LayerCombo | None = None,
     ) -> None:
         super().__init__(parent)
         import napari.layers
@@ -110,7 +115,9 @@ class InputBox(QWidget):
         self.level.currentIndexChanged.connect(self._on_change)
         self.region.currentIndexChanged.connect(self._on_change)
         viewer.dims.events.point.connect(self._on_move)
-        self._camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera  # scene: since 0.9
+        self._camera = (
+            viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera
+        )  # scene: since 0.9
         self._drawn = QTimer(self)  # what is in view is known only after napari has drawn it
         self._drawn.setSingleShot(True)
         self._drawn.setInterval(SETTLED)
@@ -128,12 +135,16 @@ class InputBox(QWidget):
         """
         layer = self.layers.layer
         if layer is None:
-            raise ValueError("There is no image layer: open an image, or take one from File > Open Sample.")
+            raise ValueError(
+                "There is no image layer: open an image, or take one from File > Open Sample."
+            )
         axes_of(layer)  # refuses too many axes
         axes = "".join(combo.currentText() for combo in self.axes)
         level = max(self.level.currentIndex(), 0)
         check_axes(axes + ("C" if layer.rgb else ""), tuple(levels(layer)[level].shape))
-        index = regions.region(self.region.currentText(), layer, axes, level, self.viewer, self.shapes.layer)
+        index = regions.region(
+            self.region.currentText(), layer, axes, level, self.viewer, self.shapes.layer
+        )
         return source_of(layer, axes, index, level)
 
     def leave(self) -> None:
@@ -171,7 +182,9 @@ class InputBox(QWidget):
         ):
             self.rows.addRow(label, field)
         axes_box.setToolTip("What each axis of the layer is: time, depth, channel, height, width.")
-        self.region.setToolTip("Try the settings on a part first; it is fitted much faster than the whole.")
+        self.region.setToolTip(
+            "Try the settings on a part first; it is fitted much faster than the whole."
+        )
 
     def _on_layer(self) -> None:
         layer = self.layers.layer

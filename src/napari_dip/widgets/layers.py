@@ -60,7 +60,9 @@ class Source:
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the crop, with colour."""
-        lengths = [len(range(*s.indices(n))) for s, n in zip(self.index, self.data.shape, strict=False)]
+        lengths = [
+            len(range(*s.indices(n))) for s, n in zip(self.index, self.data.shape, strict=False)
+        ]
         return (*lengths, *self.data.shape[len(lengths) :])
 
     def image(self) -> Image:
@@ -101,7 +103,9 @@ class Source:
         return {key: value for key, value in self.look.items() if key not in of_looks}
 
     def _crop(self) -> Any:
-        whole = all(s.indices(n) == (0, n, 1) for s, n in zip(self.index, self.data.shape, strict=False))
+        whole = all(
+            s.indices(n) == (0, n, 1) for s, n in zip(self.index, self.data.shape, strict=False)
+        )
         return self.data if whole else self.data[self.index]
 
 
@@ -120,7 +124,9 @@ def good_level(layer: Any) -> int:
 def factors(layer: Any, level: int) -> NDArray[np.float64]:
     """Say how many pixels of the finest level one pixel of a level spans, along each axis of the layer."""
     all_levels = levels(layer)
-    finest, chosen = (np.asarray(all_levels[i].shape[: layer.ndim], dtype=float) for i in (0, level))
+    finest, chosen = (
+        np.asarray(all_levels[i].shape[: layer.ndim], dtype=float) for i in (0, level)
+    )
     return finest / np.maximum(chosen, 1)
 
 
@@ -134,7 +140,9 @@ def axes_of(layer: Any) -> str:
     ValueError
         If the layer has fewer than two or more than five axes.
     """
-    guessed = guess_axes(tuple(layer.data.shape[: layer.ndim]), "float32")  # float: never taken for colour
+    guessed = guess_axes(
+        tuple(layer.data.shape[: layer.ndim]), "float32"
+    )  # float: never taken for colour
     known = [_letter(label) for label in layer.axis_labels]
     known = [letter if known.count(letter) == 1 else "" for letter in known]
     # Taken from the end, the last axis first, so that a lone label in front leaves Y and X where they are.
@@ -144,7 +152,9 @@ def axes_of(layer: Any) -> str:
 
 
 def _letter(label: str) -> str:
-    return next((letter for letter, names in NAMES.items() if str(label).strip().lower() in names), "")
+    return next(
+        (letter for letter, names in NAMES.items() if str(label).strip().lower() in names), ""
+    )
 
 
 def source_of(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
@@ -176,7 +186,9 @@ def source_of(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
     )
 
 
-def _look(layer: Any, index: Index, scale: NDArray[np.float64], step: NDArray[np.float64]) -> dict[str, Any]:
+def _look(
+    layer: Any, index: Index, scale: NDArray[np.float64], step: NDArray[np.float64]
+) -> dict[str, Any]:
     look = {
         "scale": scale.tolist(),
         "translate": _corner(layer, index, step).tolist(),
@@ -203,22 +215,30 @@ def _look(layer: Any, index: Index, scale: NDArray[np.float64], step: NDArray[np
 def finer_look(layer: Any, source: Source, level: int, factor: int) -> dict[str, Any]:
     """Return the look of an answer that covers the source with `factor` times as many pixels along Y and X."""
     step = factors(layer, level)
-    finer = np.array([factor if letter in "YX" else 1 for letter in source.axes[: layer.ndim]], dtype=float)
+    finer = np.array(
+        [factor if letter in "YX" else 1 for letter in source.axes[: layer.ndim]], dtype=float
+    )
     scale = np.asarray(source.look["scale"], dtype=float) / finer
     corner = _corner(layer, source.index, step, (1 / finer - 1) / 2)
     return {**source.look, "scale": scale.tolist(), "translate": corner.tolist()}
 
 
-def _corner(layer: Any, index: Index, step: NDArray[np.float64], shift_by: Any = 0) -> NDArray[np.float64]:
+def _corner(
+    layer: Any, index: Index, step: NDArray[np.float64], shift_by: Any = 0
+) -> NDArray[np.float64]:
     """Return the `translate` that puts a crop of a level where it lies in the layer, `shift_by` pixels of it further.
 
     napari draws the levels with their outer edges aligned, so pixel 0 of a level lies (step - 1) / 2
     finest pixels further in. Differences of world positions leave out the offset that grid mode adds.
     """
-    start = (np.array([s.start or 0 for s in index], dtype=float) + shift_by) * step + (step - 1) / 2
+    start = (np.array([s.start or 0 for s in index], dtype=float) + shift_by) * step + (
+        step - 1
+    ) / 2
     origin = np.zeros_like(start)
     shift = np.asarray(layer.data_to_world(start)) - np.asarray(layer.data_to_world(origin))
-    return np.asarray(layer.translate, dtype=float) + np.linalg.solve(np.asarray(layer.affine.linear_matrix), shift)
+    return np.asarray(layer.translate, dtype=float) + np.linalg.solve(
+        np.asarray(layer.affine.linear_matrix), shift
+    )
 
 
 def image_of(data: Any, meta: Mapping[str, Any]) -> Image:

@@ -61,10 +61,14 @@ def drawn(shapes: Any, layer: Any, source: Source, level: int = 0) -> NDArray[np
     mask = np.zeros(size, dtype=bool)
     for corners, kind in zip(shapes.data, shapes.shape_type, strict=True):
         outline = _round(np.asarray(corners)) if kind == "ellipse" else np.asarray(corners)
-        points = np.array([layer.world_to_data(shapes.data_to_world(point)) for point in outline])[:, flat]
+        points = np.array([layer.world_to_data(shapes.data_to_world(point)) for point in outline])[
+            :, flat
+        ]
         mask |= polygon2mask(size, (points - (step - 1) / 2) / step - start)
     if not mask.any():
-        raise ValueError(f"No shape of {shapes.name!r} lies on what is run: draw around what is missing.")
+        raise ValueError(
+            f"No shape of {shapes.name!r} lies on what is run: draw around what is missing."
+        )
     return mask
 
 

@@ -9,12 +9,15 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.pace import Beat
+    from napari_dip.widgets.runs.pace import Beat
 
 HEIGHT = 96
 MOST_POINTS = 4000
 ALARM = 0.5  # share of noise let through, above which a training is collapsing
-LINES = {"passed": ("noise let through", "#ff6b6b"), "learning_rate": ("learning rate, of its largest", "#9be564")}
+LINES = {
+    "passed": ("noise let through", "#ff6b6b"),
+    "learning_rate": ("learning rate, of its largest", "#9be564"),
+}
 
 
 class Measures(QWidget):
@@ -43,7 +46,9 @@ class Measures(QWidget):
         item.setMenuEnabled(False)
         item.hideButtons()
         item.setYRange(0, 1)
-        titles = (f'<span style="color: {colour}">{title}</span>' for title, colour in LINES.values())
+        titles = (
+            f'<span style="color: {colour}">{title}</span>' for title, colour in LINES.values()
+        )
         item.setTitle("; ".join(titles), size="8pt")  # a legend would stand on the lines
         item.getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
         for side in ("bottom", "left"):
@@ -68,7 +73,11 @@ class Measures(QWidget):
 
     def show_beat(self, beat: Beat) -> None:
         """Add what a beat measured."""
-        new = {name: beat.measures[name] for name in LINES if math.isfinite(beat.measures.get(name, math.nan))}
+        new = {
+            name: beat.measures[name]
+            for name in LINES
+            if math.isfinite(beat.measures.get(name, math.nan))
+        }
         if self._plot is None or not new:
             return
         self.show()
@@ -77,4 +86,6 @@ class Measures(QWidget):
             if len(points) > MOST_POINTS:
                 points = self.points[name] = points[::2]
             largest = max(y for _, y in points) if name == "learning_rate" else 1.0
-            self._lines[name].setData([x for x, _ in points], [y / (largest or 1.0) for _, y in points])
+            self._lines[name].setData(
+                [x for x, _ in points], [y / (largest or 1.0) for _, y in points]
+            )

@@ -47,7 +47,7 @@ class ModelBox(QWidget):
 
     def settings(self) -> Trained:
         """Return the settings of the model named; a ValueError says why it is none."""
-        from napari_dip.model import peek
+        from napari_dip.models.model import peek
 
         path = self.row.path
         assert path is not None
@@ -57,7 +57,11 @@ class ModelBox(QWidget):
         except OSError as error:
             raise ValueError(f"{error} Or empty the line to fit this image.") from error
         steps = record["training"].get("steps", 0)
-        parts = (settings.title, f"{steps:,} steps" if isinstance(steps, int) else "", str(record["description"])[:200])
+        parts = (
+            settings.title,
+            f"{steps:,} steps" if isinstance(steps, int) else "",
+            str(record["description"])[:200],
+        )
         self.about.setText(", ".join(part for part in parts if part) + ".")
         self.about.show()
         return settings
@@ -72,6 +76,6 @@ class ModelBox(QWidget):
 def _apply(path: Path, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:
     """Load the model and apply it; in the worker, since this loads torch."""
     from napari_dip.api import iter_denoise
-    from napari_dip.model import load_model
+    from napari_dip.models.model import load_model
 
     return iter_denoise(image, load_model(path), device=device)

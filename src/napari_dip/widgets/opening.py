@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_dip.batch.plan import Job
+    from napari_dip.batch.jobs import Job
 
 MOST = 2**26  # pixels that are looked at for their range; of larger stacks one plane is
 
@@ -30,7 +30,9 @@ def open_job(viewer: Any, job: Job) -> str:
     return f"Opened {job.source.name} and its result."
 
 
-def open_file(viewer: Any, path: Path, name: str = "", limits: Any = None, colours: Any = None) -> Any:
+def open_file(
+    viewer: Any, path: Path, name: str = "", limits: Any = None, colours: Any = None
+) -> Any:
     """Add an image file as a layer and return that.
 
     Parameters
@@ -40,8 +42,8 @@ def open_file(viewer: Any, path: Path, name: str = "", limits: Any = None, colou
     colours : dtype, optional
         The type that RGB is shown in: napari takes float colours to lie in [0, 1].
     """
-    from napari_dip.images.cast import cast_pixels
-    from napari_dip.images.files import read
+    from napari_dip.files.dtypes import cast_pixels
+    from napari_dip.files.formats import read
 
     image = read(path)
     end = -1 if image.is_rgb else None
@@ -67,6 +69,8 @@ def _limits(pixels: Any) -> tuple[float, float] | None:
     """Return the range of 8-bit values, for which napari takes 0 to 255 whatever they are; None leaves it to napari."""
     if pixels.dtype != np.uint8:
         return None
-    shown = np.asarray(pixels if pixels.size <= MOST else pixels[tuple(n // 2 for n in pixels.shape[:-2])])
+    shown = np.asarray(
+        pixels if pixels.size <= MOST else pixels[tuple(n // 2 for n in pixels.shape[:-2])]
+    )
     low, high = float(shown.min()), float(shown.max())
     return (low, high) if low < high else None

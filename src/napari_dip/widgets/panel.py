@@ -6,13 +6,21 @@ import time
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_dip.widgets.curve import Curve
 from napari_dip.widgets.measures import Measures
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.pace import Beat
+    from napari_dip.widgets.runs.pace import Beat
 
 RATE_WINDOW = 5.0  # seconds over which the rate is averaged
 HELP = {
@@ -44,7 +52,9 @@ class Panel(QWidget):
         self._times: list[tuple[float, int]] = []
         self.judging = True  # whether the criterion chooses among the steps
         self._judged = False  # whether it has spoken
-        self._stepped = self._ending = False  # whether a step was seen, and whether the run was told to end
+        self._stepped = self._ending = (
+            False  # whether a step was seen, and whether the run was told to end
+        )
         self._lay_out()
         for name, signal in (
             ("Run", self.run),
@@ -54,7 +64,9 @@ class Panel(QWidget):
         ):
             self.buttons[name].setToolTip(HELP[name])
             self.buttons[name].clicked.connect(signal)
-        self.use_button.setToolTip("Make the iterate that the slider shows the answer, on the denoised layer.")
+        self.use_button.setToolTip(
+            "Make the iterate that the slider shows the answer, on the denoised layer."
+        )
         self.use_button.clicked.connect(self.use)
         self.use_button.hide()
         self.set_running(False)
@@ -93,14 +105,20 @@ class Panel(QWidget):
         self.bar.setRange(0, beat.total)
         self.bar.setValue(beat.step)
         self.bar.setFormat("%p%" + self._pace(beat))
-        self._judged |= self.judging and any(criterion is not None for _, _, criterion in beat.points)
+        self._judged |= self.judging and any(
+            criterion is not None for _, _, criterion in beat.points
+        )
         if not self._ending:
             self.say(f"{where(beat, self._judged)} {beat.note}".strip())
 
     def show_order(self, order: str) -> None:
         """Say that Stop or Discard was heard, and when it will be obeyed; the answer may take its time."""
         self._ending = True
-        when = "after the step at hand" if self._stepped else "before the first step, when all is prepared"
+        when = (
+            "after the step at hand"
+            if self._stepped
+            else "before the first step, when all is prepared"
+        )
         self.say(f"{order} {when} ...")
         self.buttons["Pause"].setEnabled(False)
         self.buttons["Stop"].setEnabled(False)
@@ -161,7 +179,9 @@ def where(beat: Beat, judged: bool) -> str:
     """
     plane = f"Plane {beat.plane + 1} of {beat.planes}, step" if beat.planes > 1 else "Step"
     what = "best so far" if judged else "in view"
-    return f"{plane} {beat.step:,} of {beat.total:,}" + (f", {what} {beat.chosen:,}." if beat.chosen else ".")
+    return f"{plane} {beat.step:,} of {beat.total:,}" + (
+        f", {what} {beat.chosen:,}." if beat.chosen else "."
+    )
 
 
 def clock(seconds: int) -> str:

@@ -35,7 +35,14 @@ class PathRow(QWidget):
 
     changed = Signal()
 
-    def __init__(self, kind: str, title: str, pattern: str = "", hint: str = "", parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        title: str,
+        pattern: str = "",
+        hint: str = "",
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._kind, self._title, self._pattern = kind, title, pattern
         self.line, self.button = QLineEdit(), QPushButton("...")

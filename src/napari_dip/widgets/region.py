@@ -53,7 +53,10 @@ def region(kind: str, layer: Any, axes: str, level: int, viewer: Any, shapes: An
         return _clipped(axes, shape, low, high, step, None)
     here = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
     if kind == PLANE:
-        low, high = np.zeros(layer.ndim), np.asarray(levels(layer)[0].shape[: layer.ndim], dtype=float)
+        low, high = (
+            np.zeros(layer.ndim),
+            np.asarray(levels(layer)[0].shape[: layer.ndim], dtype=float),
+        )
     else:
         low, high = _view(layer, axes, viewer)
     return _clipped(axes, shape, low, high, step, here)
@@ -72,7 +75,9 @@ def _clipped(axes: str, shape: Any, low: Any, high: Any, step: Any, here: Any) -
             at = min(max(round(here[i] / step[i]), 0), n - 1)
             out.append(slice(at, at + 1))
     if any(s.stop <= s.start for s in out):
-        raise ValueError("The region lies outside the layer: move it onto the layer, or choose another region.")
+        raise ValueError(
+            "The region lies outside the layer: move it onto the layer, or choose another region."
+        )
     return tuple(out)
 
 
@@ -80,19 +85,27 @@ def _rectangle(layer: Any, shapes: Any) -> tuple[Any, Any]:
     if shapes is None:
         raise ValueError("There is no Shapes layer: add one and draw a rectangle on the image.")
     if not len(shapes.data):
-        raise ValueError(f"The Shapes layer {shapes.name!r} is empty: draw a rectangle on the image.")
+        raise ValueError(
+            f"The Shapes layer {shapes.name!r} is empty: draw a rectangle on the image."
+        )
     chosen = max(shapes.selected_data, default=len(shapes.data) - 1)
-    corners = np.array([layer.world_to_data(shapes.data_to_world(corner)) for corner in shapes.data[chosen]])
+    corners = np.array(
+        [layer.world_to_data(shapes.data_to_world(corner)) for corner in shapes.data[chosen]]
+    )
     # A shape lies between pixel centres; pixel i spans [i - 1/2, i + 1/2].
     return corners.min(axis=0) + 0.5, corners.max(axis=0) + 0.5
 
 
 def _view(layer: Any, axes: str, viewer: Any) -> tuple[Any, Any]:
     if viewer.dims.ndisplay != 2:
-        raise ValueError("What is in view needs the 2D view: press the 2D/3D button of the viewer first.")
+        raise ValueError(
+            "What is in view needs the 2D view: press the 2D/3D button of the viewer first."
+        )
     hidden = [i - viewer.dims.ndim for i in viewer.dims.not_displayed]  # counted from the last axis
     if any(axes[i] in "YX" for i in hidden if i >= -layer.ndim):
-        raise ValueError("The viewer shows another plane than Y and X: put the axes back in order first.")
+        raise ValueError(
+            "The viewer shows another plane than Y and X: put the axes back in order first."
+        )
     if not layer.visible:
         raise ValueError("The layer is not in view: show it, or choose another region.")
     corners = np.asarray(layer.corner_pixels, dtype=float)

@@ -27,7 +27,11 @@ class Rows(QFormLayout):
     def labels(self) -> list[QLabel]:
         """The labels, from top to bottom."""
         cells = (self.itemAt(i, QFormLayout.ItemRole.LabelRole) for i in range(self.rowCount()))
-        return [label for cell in cells if cell is not None and isinstance(label := cell.widget(), QLabel)]
+        return [
+            label
+            for cell in cells
+            if cell is not None and isinstance(label := cell.widget(), QLabel)
+        ]
 
 
 def narrow(*fields: QWidget) -> None:

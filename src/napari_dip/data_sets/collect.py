@@ -1,0 +1,225 @@
+"""Make a data set out of files, folders, patterns, arrays and Images; pairs and repeats are found here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
+from napari_dip.data_sets.fmd import is_fmd, read_tree
+from napari_dip.data_sets.sources import Plane, Source
+from napari_dip.files.formats import READABLE
+from napari_dip.files.ome_zarr import is_zarr
+from napari_dip.images.image import Image
+
+COMPARED = 16  # pairs whose pixels are compared, to find images that are their own targets
+
+
+def gather(
+    data: Any,
+    targets: Any = None,
+    *,
+    second: str = "",
+    together: bool = False,
+    axes: str | None = None,
+    samples: Sequence[str] | None = None,
+) -> Dataset:
+    """Make a data set out of files, folders, patterns, arrays and Images, or lists of them.
+
+    Parameters
+    ----------
+    data : path-like, array-like, Image or sequence of these
+        A folder is searched to the bottom; the FMD data set is read by name. A pattern such as ``"*.tif"`` is
+        resolved. Planes along T, Z and further axes are samples of their own.
+    targets : like `data`, optional
+        The second capture or the clean image of each one, in the same order and of the same shapes.
+    second : {"", "capture", "clean"}
+        What a method needs beside each noisy image: another capture, which may be another plane along T or another
+        capture of FMD's field, or a clean image.
+    together : bool
+        Whether the colours of RGB images belong together; else each is a plane of its own, as other channels are.
+    axes : str, optional
+        Letters for arrays and files that do not say.
+    samples : sequence of str, optional
+        For FMD, see `napari_dip.data_sets.fmd.read_tree`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to train on, or pairs do not match or are the same image.
+    FileNotFoundError
+        If a file or folder is not there.
+    """
+    repeats, items = second == "capture", _items(data, axes)
+    if samples is not None and not any(map(_is_tree, items)):
+        raise ValueError(
+            f"Samples ({', '.join(samples)}) are chosen of the FMD data set, and none was found here: leave them "
+            "out, or give the data set's folder."
+        )
+    scenes = [scene for item in items for scene in _scenes(item, repeats, together, axes, samples)]
+    if targets is not None:
+        others = [
+            scene
+            for item in _items(targets, axes)
+            for scene in _scenes(item, False, together, axes, samples)
+        ]
+        scenes = _paired(_singles(scenes), _singles(others), second == "clean")
+    scenes = [scene for scene in scenes if min(min(p.size) for p in scene.captures) >= SMALLEST]
+    if not scenes:
+        raise ValueError(
+            f"There is nothing to train on: no plane of at least {SMALLEST} x {SMALLEST} pixels was found."
+        )
+    counts = {_channels(plane) for scene in scenes for plane in scene.captures}
+    if len(counts) > 1:
+        raise ValueError(
+            f"The images have {' and '.join(map(str, sorted(counts)))} colours; to train one model on them, take the "
+            "colours apart."
+        )
+    found = Dataset(tuple(scenes), counts.pop())
+    if targets is not None:
+        _check_differ(found)
+    return found
+
+
+def _items(data: Any, axes: str | None) -> list[Path | Image]:
+    """Resolve folders and patterns; leave Images and arrays as they are."""
+    if isinstance(data, Image):
+        return [data]
+    if isinstance(data, str | PathLike):
+        return _paths(Path(data))
+    if hasattr(data, "shape") and hasattr(data, "dtype"):
+        return [Image(data, axes or "")]
+    if isinstance(data, Sequence) and len(data):
+        return [item for part in data for item in _items(part, axes)]
+    raise ValueError(
+        f"Training data are given as {type(data).__name__}; give files, folders, arrays or Images."
+    )
+
+
+def _paths(path: Path) -> list[Path | Image]:
+    if path.is_dir() and not is_zarr(path) and not is_fmd(path):
+        return _images_under(path)
+    if path.exists():
+        return [path]
+    if any(letter in str(path) for letter in "*?["):
+        root = Path(path.anchor) if path.is_absolute() else Path()
+        found = sorted(
+            root.glob(str(path.relative_to(path.anchor)) if path.is_absolute() else str(path))
+        )
+        if found:
+            return [item for one in found for item in _paths(one)]
+        raise FileNotFoundError(f"No file fits the pattern {path}.")
+    raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
+
+
+def _images_under(folder: Path) -> list[Path | Image]:
+    found: list[Path | Image] = []
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        inside = bool(found) and found[-1] in path.parents  # of a Zarr folder
+        is_image = path.suffix.lower() in READABLE and (path.is_file() or is_zarr(path))
+        if is_image and not hidden and not inside:
+            found.append(path)
+    if not found:
+        raise ValueError(
+            f"There is no image in the folder {folder}: {', '.join(READABLE)} are read."
+        )
+    return found
+
+
+def _is_tree(item: Path | Image) -> bool:
+    """Say whether an item is the folder of the FMD data set; `_items` lists the images of all others."""
+    return isinstance(item, Path) and item.is_dir() and not is_zarr(item)
+
+
+def _scenes(
+    item: Path | Image,
+    repeats: bool,
+    together: bool,
+    axes: str | None,
+    samples: Sequence[str] | None,
+) -> list[Scene]:
+    if isinstance(item, Path) and _is_tree(item):
+        return _fmd_scenes(item, together, samples)
+    source = Source(item, axes)
+    groups: dict[tuple[Any, ...], list[Plane]] = {}
+    for number, plane in enumerate(_planes(source, together)):
+        key = tuple(
+            "all" if a == "T" else str(i) for a, i in zip(source.letters, plane.index, strict=True)
+        )
+        groups.setdefault(key if repeats else (number,), []).append(plane)
+    return [Scene(tuple(planes)) for planes in groups.values()]
+
+
+def _fmd_scenes(folder: Path, together: bool, samples: Sequence[str] | None) -> list[Scene]:
+    fields: dict[tuple[str, str], list[Plane]] = {}
+    clean: dict[tuple[str, str], Plane] = {}
+    for capture in read_tree(folder, samples=samples):
+        key = capture.sample, capture.field
+        fields.setdefault(key, []).extend(_planes(Source(capture.noisy), together))
+        if capture.clean is not None and key not in clean:
+            clean[key] = _planes(Source(capture.clean), together)[0]
+    return [Scene(tuple(planes), clean.get(key)) for key, planes in fields.items()]
+
+
+def _planes(source: Source, together: bool) -> list[Plane]:
+    """List the planes in the order of storage; with the channels apart each is a plane of its own."""
+    together = together and source.is_rgb
+    whole = "YXC" if together else "YX"
+    lengths = [1 if a in whole else n for a, n in zip(source.letters, source.shape, strict=True)]
+    at = source.letters.find("C")
+    planes = []
+    for places in np.ndindex(*lengths):
+        index = tuple(
+            slice(None) if a in whole else i for a, i in zip(source.letters, places, strict=True)
+        )
+        planes.append(Plane(source, index, None if together or at < 0 else places[at]))
+    return planes
+
+
+def _channels(plane: Plane) -> int:
+    at = plane.source.letters.find("C")
+    return plane.source.shape[at] if at >= 0 and isinstance(plane.index[at], slice) else 1
+
+
+def _singles(scenes: list[Scene]) -> list[Plane]:
+    return [plane for scene in scenes for plane in scene.captures]
+
+
+def _check_differ(data: Dataset) -> None:
+    """Refuse images that are their own targets: a network would learn to pass the noise on.
+
+    Names are compared for all pairs, pixels for a few that are evenly spread.
+    """
+    looked_at = set(range(0, len(data.scenes), -(-len(data.scenes) // COMPARED)))
+    for number, scene in enumerate(data.scenes):
+        noisy, target = scene.captures[0], scene.clean or scene.captures[-1]
+        pixels = noisy.middle(data.shelf) if number in looked_at else None
+        same = _place_of(noisy) == _place_of(target)
+        same = same or (pixels is not None and np.array_equal(pixels, target.middle(data.shelf)))
+        if same and (
+            pixels is None or np.ptp(pixels) > 0
+        ):  # blank images are alike, and left out later
+            raise ValueError(
+                f"{noisy.source.name} is its own target ({target.source.name} holds the same pixels): give another "
+                "capture of the same view, or its clean image."
+            )
+
+
+def _place_of(plane: Plane) -> tuple[object, ...]:
+    image = plane.source.image
+    return image.resolve() if isinstance(image, Path) else id(image.pixels), *map(str, plane.index)
+
+
+def _paired(noisy: list[Plane], others: list[Plane], clean: bool) -> list[Scene]:
+    if [p.size for p in noisy] != [p.size for p in others]:
+        raise ValueError(
+            f"The {len(noisy)} planes and their {len(others)} targets do not match in number or size; give one target "
+            "for each image, sorted the same way."
+        )
+    pairs = zip(noisy, others, strict=True)
+    return [Scene((a,), b) if clean else Scene((a, b)) for a, b in pairs]

@@ -1,0 +1,139 @@
+"""Images that training reads a crop at a time: opened when wanted, closed when too much of them has been read."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dip.files.formats import read
+from napari_dip.images.image import Image
+from napari_dip.noise.hot_pixels import repair
+from napari_dip.noise.normalise import Standard
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_dip.images.image import PlaneIndex
+
+BUDGET = 256 << 20  # bytes of files that are kept open or mapped
+AROUND = (
+    1 << 16
+)  # bytes that the system maps around each line of a crop, where they are in its cache
+LOOK = 512  # side of the square that an image's noise is measured on
+
+
+class Source:
+    """One image: a file, opened when needed, or an Image in hand."""
+
+    def __init__(self, image: Image | Path, axes: str | None = None) -> None:
+        self.image = image
+        self.axes = axes
+        self.standards: dict[tuple[int | None, bool], Standard] = {}  # measured when first wanted
+        shape_of = self.open()
+        self.shape, self.letters, self.dtype = shape_of.shape, shape_of.axes, shape_of.dtype
+        self.is_rgb = shape_of.is_rgb
+        self.name = shape_of.name or "array"
+        if self.dtype.kind not in "buif":
+            raise ValueError(
+                f"{self.name} has pixels of type {self.dtype}; give integers or floats."
+            )
+
+    def open(self) -> Image:
+        """Return the image; a file is read, or mapped where it is large."""
+        return self.image if isinstance(self.image, Image) else read(self.image, axes=self.axes)
+
+    def mark(self) -> str:
+        """Return what tells this source from another: name, size and age of a file, shape and type of an array."""
+        if isinstance(self.image, Image):
+            return f"{self.name} {self.shape} {self.dtype}"
+        facts = self.image.stat()
+        return f"{self.image.name} {facts.st_size} {facts.st_mtime_ns}"
+
+
+class Shelf:
+    """Open images; the one used longest ago is closed first when more than `BUDGET` bytes have been read."""
+
+    def __init__(self, budget: int = BUDGET) -> None:
+        self.budget = budget
+        self.open: OrderedDict[int, tuple[Image, int]] = OrderedDict()
+
+    def read(self, source: Source, index: PlaneIndex) -> NDArray[np.float64]:
+        """Read a part of an image."""
+        if isinstance(source.image, Image):
+            return np.asarray(source.image.pixels[index], dtype=np.float64)
+        image, used = self.open.pop(id(source), (None, 0))
+        if image is None:
+            image = source.open()
+            loaded = isinstance(image.pixels, np.ndarray) and not isinstance(
+                image.pixels, np.memmap
+            )
+            used = prod(image.shape) * image.dtype.itemsize if loaded else 0
+        part = np.asarray(image.pixels[index], dtype=np.float64)
+        if isinstance(
+            image.pixels, np.memmap
+        ):  # what was touched stays in memory until the map is closed
+            used += _mapped(part.shape, index, image)
+        self.open[id(source)] = image, used
+        while sum(bytes_ for _, bytes_ in self.open.values()) > self.budget and self.open:
+            self.open.popitem(last=False)
+        return part
+
+
+def _mapped(shape: tuple[int, ...], index: PlaneIndex, image: Image) -> int:
+    """Return how many bytes of a map reading a part keeps in memory, at most."""
+    colours = image.is_rgb and isinstance(index[-1], slice)
+    line = prod(shape[-2:] if colours else shape[-1:]) * image.dtype.itemsize
+    lines = prod(shape) * image.dtype.itemsize // max(line, 1)
+    apart = abs(int(image.pixels.strides[image.axes.index("Y")]))  # type: ignore[attr-defined]
+    return lines * min(apart, AROUND + line) + AROUND
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane of a source: Y and X whole, and one channel or all of them."""
+
+    source: Source
+    index: PlaneIndex
+    channel: int | None  # None: all channels together
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        shape = dict(zip(self.source.letters, self.source.shape, strict=True))
+        return shape["Y"], shape["X"]
+
+    def read(
+        self, shelf: Shelf, top: int, left: int, height: int, width: int
+    ) -> NDArray[np.float64]:
+        """Read a part as (C, Y, X) intensities, hot pixels repaired.
+
+        Raises
+        ------
+        ValueError
+            If it holds NaN or infinite pixels.
+        """
+        parts = {"Y": slice(top, top + height), "X": slice(left, left + width)}
+        index = tuple(parts.get(a, i) for a, i in zip(self.source.letters, self.index, strict=True))
+        pixels = shelf.read(self.source, index)
+        letters = [
+            a for a, i in zip(self.source.letters, index, strict=True) if isinstance(i, slice)
+        ]
+        if "C" not in letters:
+            pixels, letters = pixels[None], ["C", *letters]
+        pixels = pixels.transpose([letters.index(a) for a in "CYX"])
+        if not np.isfinite(pixels).all():
+            raise ValueError(
+                f"{self.source.name} has non-finite pixels (NaN or infinite); replace them first."
+            )
+        return repair(pixels)[0]
+
+    def middle(self, shelf: Shelf) -> NDArray[np.float64]:
+        """Read the middle, at most `LOOK` pixels wide."""
+        height, width = self.size
+        tall, wide = min(LOOK, height), min(LOOK, width)
+        return self.read(shelf, (height - tall) // 2, (width - wide) // 2, tall, wide)

@@ -1,0 +1,137 @@
+"""Running out of memory is no error: the work goes on with a cheaper plan.
+
+First the pieces of an image that are worked on at a time are halved, then a trained network computes in half precision
+where the device is made for it, then the CPU takes over. Each step down is said once, holds for the rest of the run,
+and is told in the record of the answer.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from math import isqrt
+from typing import Literal
+
+import torch
+
+from napari_dip.engine.loop import Step
+from napari_dip.errors import lack_of_memory
+
+LEAST = 128 * 128  # pixels; smaller pieces would be mostly overlap
+
+
+@dataclass(eq=False)
+class Plan:
+    """How a run copes with the memory there is.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where it computes.
+    may_reduce : bool
+        Whether half precision is safe: a trained network is applied, nothing is fitted.
+    limit : int or None
+        The most pixels of a piece, learned by running out of memory.
+    reduced : bool
+        Whether half precision is used.
+    changes : list of str
+        What was changed, a sentence each.
+    used : int
+        Pixels of the pieces of the work at hand; 0 where it has none.
+    remarks : list of str
+        What else was decided for lack of memory, a sentence each.
+    """
+
+    device: torch.device
+    may_reduce: bool = False
+    limit: int | None = None
+    reduced: bool = False
+    changes: list[str] = field(default_factory=list)
+    used: int = 0
+    remarks: list[str] = field(default_factory=list)
+
+    def pixels(self, wanted: int) -> int:
+        """Return how many pixels a piece may have where `wanted` would be taken."""
+        self.used = wanted if self.limit is None else min(wanted, self.limit)
+        return self.used
+
+    def side(self, wanted: int) -> int:
+        """Return the side of a square piece where `wanted` would be taken."""
+        return isqrt(self.pixels(wanted * wanted))
+
+    def remark(self, text: str) -> str:
+        """Keep a sentence for the record; return it where it is to be said: once."""
+        if text in self.remarks:
+            return ""
+        self.remarks.append(text)
+        return text
+
+    def told(self) -> dict[str, object]:
+        """Return what the record of an answer tells of it, ready for JSON; nothing where all went as planned."""
+        told: dict[str, object] = {}
+        if self.changes:
+            told |= {"device": str(self.device), "out_of_memory": list(self.changes)}
+        return told | ({"for_lack_of_memory": list(self.remarks)} if self.remarks else {})
+
+    def step_down(self, whose: Literal["computer", "GPU"]) -> str:
+        """Take the next cheaper plan; return what changed, empty where nothing is left that spares `whose` memory."""
+        if self.used > LEAST:
+            self.limit = max(LEAST, self.used // 2)
+            said = f"in pieces of at most {isqrt(self.limit)} x {isqrt(self.limit)} pixels"
+        elif whose == "computer":  # the GPU's precision spares none of it, and the CPU takes more
+            return ""
+        elif self.used and self.may_reduce and not self.reduced and self.device.type == "cuda":
+            self.reduced = True
+            said = "in half precision"
+        elif self.device.type != "cpu":
+            self.device, self.limit, self.reduced = torch.device("cpu"), None, False
+            said = "on the CPU, which is slower"
+        else:
+            return ""
+        self.changes.append(f"The {whose} ran out of memory; the work goes on {said}.")
+        return self.changes[-1]
+
+
+def laddered(begin: Callable[[], Iterator[Step]], plan: Plan) -> Iterator[Step]:
+    """Begin the work, and again with a cheaper plan each time that memory runs out.
+
+    Parameters
+    ----------
+    begin : callable
+        Starts the work on one plane as `plan` says.
+    plan : Plan
+        Of the run; it is changed.
+
+    Yields
+    ------
+    Step
+        The note of the first step after a change says it.
+
+    Raises
+    ------
+    MemoryError, RuntimeError
+        As it came, where nothing cheaper is left; and all other errors.
+    """
+    said: list[str] = []
+    while True:
+        plan.used = 0
+        try:
+            for step in begin():
+                if said:
+                    step = replace(step, note=" ".join([*said, step.note]).strip())
+                    said = []
+                yield step
+            return
+        except (RuntimeError, MemoryError) as error:
+            whose = lack_of_memory(error)
+            change = (
+                plan.step_down("computer" if plan.device.type == "cpu" else whose) if whose else ""
+            )
+            if not change:
+                raise
+            said.append(change)
+        step = None  # type: ignore[assignment]  # it holds images
+        gc.collect()  # so do the frames of the error
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,125 @@
+"""Read PNG and JPEG, write PNG.
+
+Of a palette PNG the data ARE the indices: its colours are only how it was shown.
+"""
+
+from __future__ import annotations
+
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
+
+from napari_dip.files.dtypes import cast_pixels
+from napari_dip.files.provenance import KEY, Record, pack, restore, unpack
+from napari_dip.images.image import Image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
+
+
+def read_picture(path: Path, axes: str | None = None) -> Image:
+    """Read a PNG or JPEG file; see `napari_dip.files.formats.read`.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, no picture, or a colour PNG with 16 bits (which Pillow would cut to 8).
+    """
+    if _is_deep_colour(path):
+        raise ValueError(
+            f"{path.name} is a colour PNG with 16 bits a channel, which cannot be read whole: give a TIFF."
+        )
+    try:
+        with PIL.Image.open(path, formats=("PNG", "JPEG")) as picture:
+            pixels = _pixels(picture)
+            record = unpack([picture.info.get(KEY)])
+    except _UNREADABLE:
+        raise ValueError(_unreadable(path)) from None
+    letters = "YX" if pixels.ndim == 2 else "YXC"
+    if record is not None and axes is None:
+        image = restore(record, pixels, letters, {}, path.stem)
+        if image is not None:
+            return image
+    return Image(
+        pixels, axes or letters, name=path.stem, provenance=record.provenance if record else {}
+    )
+
+
+def read_picture_record(path: Path) -> Record | None:
+    """Read only our record of a PNG file, None where it has none."""
+    try:
+        with PIL.Image.open(path, formats=("PNG", "JPEG")) as picture:
+            picture.load()  # texts may stand after the pixels
+            return unpack([picture.info.get(KEY)])
+    except _UNREADABLE:
+        raise ValueError(_unreadable(path)) from None
+
+
+def write_png(file: IO[bytes], image: Image, dtype: np.dtype[Any]) -> int:
+    """Write one plane, gray or colour, to an open file and return the number of clipped values."""
+    check_png(image, dtype)
+    index = tuple(
+        slice(None) if a in "YX" or (a == "C" and image.is_rgb) else 0 for a in image.axes
+    )
+    left = [a for a in image.axes if a in "YX" or (a == "C" and image.is_rgb)]
+    plane = np.asarray(image.pixels[index]).transpose([left.index(a) for a in "YXC"[: len(left)]])
+    pixels, clipped = cast_pixels(plane, dtype)
+    texts = PIL.PngImagePlugin.PngInfo()
+    texts.add_text(KEY, pack(image, {}))
+    PIL.Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG", pnginfo=texts)
+    return clipped
+
+
+def check_png(image: Image, dtype: np.dtype[Any]) -> None:
+    """Refuse what a PNG cannot hold.
+
+    Raises
+    ------
+    ValueError
+        For more than one plane, other types than uint8 and uint16, or 16-bit colour.
+    """
+    if len(image.plane_indices()) > 1:
+        raise ValueError(
+            f"A PNG holds one plane, but the image has shape {image.shape} ({image.axes}): write a TIFF."
+        )
+    if dtype.name not in ("uint8", "uint16"):
+        raise ValueError(
+            f"A PNG holds uint8 or uint16, not {dtype.name}: give dtype uint8 or uint16, or write a TIFF."
+        )
+    if image.is_rgb and dtype.name != "uint8":
+        raise ValueError(
+            "A colour PNG is written with 8 bits a channel only: give dtype uint8, or write a TIFF."
+        )
+
+
+def _pixels(picture: PIL.Image.Image) -> NDArray[Any]:
+    """Return the stored numbers: gray, palette indices, RGB or RGBA."""
+    if picture.mode in ("L", "P", "RGB", "RGBA"):
+        return np.array(picture)
+    if picture.mode.startswith("I"):  # 16-bit gray; older versions of Pillow open it with 32 bits
+        return np.array(picture).astype(np.uint16)
+    if picture.mode in ("1", "LA", "PA"):
+        return np.array(picture.convert("L") if picture.mode != "PA" else picture.getchannel("P"))
+    return np.array(picture.convert("RGB"))  # CMYK and the like, of JPEG
+
+
+def _is_deep_colour(path: Path) -> bool:
+    """Whether a PNG's header says 16 bits and more than one channel."""
+    with path.open("rb") as file:
+        start = file.read(26)
+    return (
+        start[:8] == b"\x89PNG\r\n\x1a\n"
+        and len(start) == 26
+        and start[24] == 16
+        and start[25] in (2, 4, 6)
+    )
+
+
+def _unreadable(path: Path) -> str:
+    return f"{path.name} cannot be read as PNG or JPEG: it is damaged, cut short, too large or something else."

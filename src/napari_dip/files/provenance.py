@@ -1,0 +1,147 @@
+"""The record that a written file carries: axes, scale, units and what made the image, as one line of JSON.
+
+TIFF tags hold sizes as rounded rationals and no singleton axes; the record holds both exactly. Where a file
+was edited afterwards (another pixel size given in Fiji, slices turned into frames), the tags win.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from napari_dip.files.channel_names import named
+from napari_dip.files.pixel_sizes import Calibration, agree, clean_unit, positive
+from napari_dip.images.image import Image
+
+KEY = "napari-dip"
+_PREFIX = f"{KEY} = "
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a file of ours says about itself; `written` is the calibration its tags got."""
+
+    axes: str
+    shape: tuple[int, ...]
+    scale: tuple[float, ...]
+    units: tuple[str, ...]
+    written: Calibration = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+
+def pack(image: Image, written: Calibration) -> str:
+    """Return the record of an image as one line of ASCII.
+
+    Raises
+    ------
+    ValueError
+        If the provenance cannot be JSON.
+    """
+    content = {
+        "axes": image.axes,
+        "shape": image.shape,
+        "scale": image.scale,
+        "units": image.units,
+        "written": written,
+        "provenance": dict(image.provenance),
+    }
+    try:
+        return _PREFIX + json.dumps(content, default=_plain)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "The image's provenance cannot be stored: it may hold text, numbers, lists and dicts only."
+        ) from None
+
+
+def unpack(texts: Iterable[object]) -> Record | None:
+    """Find and read the record among a file's texts; None where there is none or it is damaged.
+
+    Nothing in a text is trusted: it is parsed as JSON, and every field is checked for its type.
+    """
+    for text in texts:
+        for line in str(text).splitlines():
+            if line.startswith(_PREFIX):
+                try:
+                    return _checked(json.loads(line.removeprefix(_PREFIX)))
+                except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                    return None
+    return None
+
+
+def restore(
+    record: Record,
+    pixels: Any,
+    letters: str,
+    found: Calibration,
+    name: str,
+    channels: tuple[str, ...] = (),
+) -> Image | None:
+    """Lay pixels out as the record says: order of axes, singletons, exact sizes.
+
+    Parameters
+    ----------
+    record : Record
+        What the file says about itself.
+    pixels, letters : array and str
+        What the file holds, without singleton axes other than Y and X.
+    found : Calibration
+        What its tags say now; it wins where it is not what was written.
+    name : str
+        The new image's name.
+    channels : tuple of str
+        The names of its channels.
+
+    Returns
+    -------
+    Image or None
+        None where the file's axes are no longer those of the record; a crop still fits.
+    """
+    long_axes = {a for a, n in zip(record.axes, record.shape, strict=True) if n > 1} | {"Y", "X"}
+    if set(letters) != long_axes or len(letters) != len(long_axes):
+        return None
+    order = [a for a in record.axes if a in letters]
+    pixels = pixels.transpose([letters.index(a) for a in order])
+    pixels = pixels.reshape(
+        [pixels.shape[order.index(a)] if a in order else 1 for a in record.axes]
+    )
+    untouched = agree(record.written, found, "".join(order))
+    sizes = [found.get(a, (1.0, "pixel")) for a in record.axes]
+    try:
+        return Image(
+            pixels,
+            record.axes,
+            scale=record.scale if untouched else tuple(size for size, _ in sizes),
+            units=record.units if untouched else tuple(unit for _, unit in sizes),
+            name=name,
+            provenance=record.provenance,
+            channels=named(channels, record.axes, pixels.shape),
+        )
+    except ValueError:
+        return None
+
+
+def _checked(content: Any) -> Record:
+    axes = content["axes"]
+    shape = tuple(int(n) for n in content["shape"])
+    scale = tuple(positive(s) or 1.0 for s in content["scale"])
+    units = tuple(clean_unit(u) for u in content["units"])
+    if not isinstance(axes, str) or not len(axes) == len(shape) == len(scale) == len(units):
+        raise ValueError("not a record")
+    written = {
+        str(a): (float(size), clean_unit(unit)) for a, (size, unit) in content["written"].items()
+    }
+    return Record(axes, shape, scale, units, written, dict(content["provenance"]))
+
+
+def _plain(value: object) -> object:
+    """Turn what JSON does not know into what it does: numpy numbers and arrays, paths, other mappings."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, PurePath):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,80 @@
+"""The header of a safetensors file, read without torch: eight bytes of length, JSON, and then the tensors' bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+LONGEST_HEADER = 16 << 20  # bytes
+CHECKPOINT = "-checkpoint"  # what the key of a training's checkpoint ends with
+
+
+def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[str, Any], int]:
+    """Read the record and the table of tensors.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    key : str
+        Under which the record stands.
+    what : str
+        What the file should be, for the sentence that refuses it: "model of napari-dip".
+
+    Returns
+    -------
+    record, tensors : dict
+        What the file says of itself, and what it says of each tensor; nothing in them is checked.
+    space : int
+        How many bytes follow.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no such file.
+    ValueError
+        If it is none of ours, or damaged.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; give a {what} (.safetensors).")
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}; check the name and the folder.")
+    stranger = ValueError(
+        f"{path.name} is no {what}; give a .safetensors file that it has written."
+    )
+    header, space = _header(path, stranger)
+    texts = header.pop("__metadata__", None)
+    if not isinstance(texts, dict) or not isinstance(texts.get(key), str):
+        if isinstance(texts, dict) and f"{key}{CHECKPOINT}" in texts:
+            raise ValueError(
+                f"{path.name} is the checkpoint of a training, no {what}: `napari-dip train --resume` goes on from it."
+            )
+        raise stranger
+    try:
+        record = json.loads(texts[key])
+    except (ValueError, RecursionError):
+        raise ValueError(
+            f"{path.name} has a damaged record; copy it again from its source."
+        ) from None
+    if not isinstance(record, dict):
+        raise stranger
+    return record, header, space
+
+
+def _header(path: Path, stranger: ValueError) -> tuple[dict[str, Any], int]:
+    """Return the JSON header and how many bytes follow it."""
+    total = path.stat().st_size
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if total < 10 or not 2 <= length <= LONGEST_HEADER:
+            raise stranger
+        if length > total - 8:
+            raise ValueError(f"{path.name} is cut short; copy it again from its source.")
+        try:
+            header = json.loads(file.read(length).decode("utf-8"))
+        except (ValueError, RecursionError):
+            raise stranger from None
+    if not isinstance(header, dict):
+        raise stranger
+    return header, total - 8 - length

@@ -1,0 +1,147 @@
+"""The overlapping patches of one image, as a network makes them from a fixed z of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_dip.engine.tiles import Tiles
+from napari_dip.methods.patchdip.bands import BANDS, REACH, rings_and_bands
+from napari_dip.nets.base import AMPLITUDE, PriorNet
+from napari_dip.nets.blind_spot import RING_WIDTHS, mirror
+from napari_dip.noise.units import UNIT
+
+SLOPE = 4.0  # of a sigmoid's inverse at its middle: weights of bands lie within 2 around 0
+RIDGE = 1e-6  # of the calibration, in units of the averaged image's variance
+
+
+class Patchwork:
+    """Patches that are the network's own output.
+
+    Parameters
+    ----------
+    y : Tensor
+        Shape (C, Y, X), the noisy image.
+    tiles : Tiles
+        Where the patches lie.
+    seed : int
+        Of the z's.
+
+    Attributes
+    ----------
+    outputs : int
+        Channels that the network has to have.
+    unit : float
+        What the loss is measured in.
+    """
+
+    unit = 1.0
+
+    def __init__(self, y: Tensor, tiles: Tiles, seed: int) -> None:
+        self.y, self.tiles, self.seed = y, tiles, seed
+        self.outputs = len(y)
+        self.shape = tiles.shape  # of the network's output
+
+    def prepare(self, net: PriorNet) -> None:
+        """Bring a new network to where the fit is to start."""
+
+    def inputs(self, net: PriorNet, numbers: Sequence[int]) -> Tensor:
+        """Draw the fixed z of some patches, each from a seed of its own; (B, inputs, ...)."""
+        size = net.input_size(*self.shape)
+        draws = (
+            torch.Generator().manual_seed(self.seed * 1_000_003 + number) for number in numbers
+        )
+        z = torch.stack([torch.rand((net.inputs, *size), generator=draw) for draw in draws])
+        return (AMPLITUDE * z).to(self.y.device)
+
+    def patches(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
+        """Make some patches, (B, C, Y', X')."""
+        return net.image(z, *self.shape)
+
+
+class Averages(Patchwork):
+    """Patches that are local averages of the noisy image, the network's output being the weights.
+
+    Parameters
+    ----------
+    noise : float
+        Standard deviation of the noise in `y`, above 0.
+    spacing : int
+        Pixels from one place where the network sets the weights to the next; between them they change linearly.
+    """
+
+    def __init__(self, y: Tensor, tiles: Tiles, seed: int, noise: float, spacing: int) -> None:
+        super().__init__(y, tiles, seed)
+        self.centre, self.unit = y.mean(), UNIT * noise
+        self.padded = mirror((y - self.centre) / self.unit, REACH)
+        self.outputs = BANDS * len(y)
+        height, width = tiles.shape
+        self.shape = -(-height // spacing), -(-width // spacing)
+        self.mixture = self._calibrated()
+
+    def prepare(self, net: PriorNet) -> None:
+        """Zero the last convolution: every weight of a band is then 0, and the patches are the calibrated blur."""
+        *_, last = (module for module in net.modules() if isinstance(module, nn.Conv2d))
+        nn.init.zeros_(last.weight)
+        if last.bias is not None:
+            nn.init.zeros_(last.bias)
+
+    def patches(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
+        """Make some patches, (B, C, Y', X')."""
+        rings, bands = self._around(numbers)
+        maps = SLOPE * (
+            net.image(z, *self.shape) - 0.5
+        )  # (B, BANDS * C, Y' / spacing, X' / spacing)
+        maps = functional.interpolate(
+            maps, size=self.tiles.shape, mode="bilinear", align_corners=False
+        )
+        patches: Tensor = (
+            torch.einsum("brcyx,rc->bcyx", rings, self.mixture[:-1])
+            + self.mixture[-1][:, None, None]
+        )
+        patches = patches + (maps.reshape(bands.shape) * bands).sum(1)
+        patches = patches * self.unit
+        return patches + self.centre
+
+    def _around(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return rings and bands of some patches, (B, rings, C, Y', X') and (B, BANDS, C, Y', X')."""
+        places = (self.tiles.places[number] for number in numbers)
+        crops = [
+            self.padded[:, y.start : y.stop + 2 * REACH, x.start : x.stop + 2 * REACH]
+            for y, x in places
+        ]
+        with torch.no_grad():
+            return rings_and_bands(torch.stack(crops))
+
+    def _calibrated(self) -> Tensor:
+        """Mix the rings linearly, the same everywhere, so that they predict the image best; (rings + 1, C).
+
+        No ring holds its own pixel, so the noisy image itself is the target. Patch by patch, as everything here.
+        """
+        size = len(RING_WIDTHS) + 1
+        gram = torch.zeros(len(self.y), size, size, dtype=torch.float64)
+        right = torch.zeros(len(self.y), size, dtype=torch.float64)
+        for number, (rows, columns) in enumerate(self.tiles.places):
+            rings = (
+                self._around([number])[0][0].transpose(0, 1).flatten(2).cpu().double()
+            )  # (C, rings, pixels)
+            seen = torch.cat([rings, torch.ones_like(rings[:, :1])], dim=1)
+            target = (
+                ((self.y[:, rows, columns] - self.centre) / self.unit).flatten(1).cpu().double()
+            )
+            weight = (
+                torch.as_tensor(self.tiles.weight(number)).flatten() / self.y[0].numel()
+            )  # sums up to 1 in all
+            gram += (seen * weight) @ seen.mT
+            right += ((seen * weight) @ target[..., None])[..., 0]
+        gram += RIDGE * torch.eye(size, dtype=torch.float64)
+        mixture: Tensor = torch.linalg.solve(gram, right[..., None])[..., 0]
+        return mixture.T.to(self.y)
+
+
+def cut(image: Tensor, tiles: Tiles, numbers: Sequence[int]) -> Tensor:
+    """Cut patches out of (C, Y, X), as (B, C, Y', X')."""
+    return torch.stack([image[(slice(None), *tiles.places[number])] for number in numbers])

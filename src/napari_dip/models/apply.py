@@ -1,0 +1,125 @@
+"""Apply a trained model to an image, plane by plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.models.model import Model
+from napari_dip.planes.survey import Survey, is_blank, survey
+from napari_dip.planes.walk import NO_NOISE, Work, translated, walk
+from napari_dip.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.engine.out_of_memory import Plan
+    from napari_dip.models.precision import Quickened
+    from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.planes.part_of_stack import Part
+
+FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
+
+
+def iter_apply(
+    image: Image, model: Model, device: str = "auto", part: Part | None = None
+) -> Iterator[Snapshot]:
+    """Denoise with a trained model; one Snapshot for each orientation of each plane.
+
+    Parameters
+    ----------
+    image : Image
+        With the model's number of channels as its colours; a model of one channel takes any image.
+    model : Model
+        What was trained.
+    device : str
+        As for `napari_dip.api.denoise`.
+    part : Part, optional
+        Of `image`, where only that is wanted.
+
+    Raises
+    ------
+    ValueError
+        At the call, for an image that cannot be denoised or has other channels.
+    """
+    from copy import deepcopy
+
+    from napari_dip.engine.device import pick_device
+    from napari_dip.engine.out_of_memory import Plan
+    from napari_dip.models.precision import Quickened
+
+    colours = image.shape[-1] if image.is_rgb else 1
+    if model.channels not in (1, colours):
+        raise ValueError(
+            f"The model is for images of {model.channels} colours, axes ending with C; this one has {colours} "
+            f"(axes {image.axes}). Take a model trained with colours apart, or another image."
+        )
+    chosen = pick_device(device)
+    found = part.found if part else survey(image, stabilise=model.settings.stabilise)
+    plan = Plan(chosen, may_reduce=True)
+    net = Quickened(deepcopy(model.net).eval())
+    work = Work(
+        partial(_steps, net, model, plan),
+        plan=plan,
+        steps=model.settings.orientations,
+        note=far_from_training(image, model.statistics, found),
+        record={"model": model.told()},
+        found=net.described,
+    )
+    return translated(walk(part.of(image) if part else image, model.settings, work, chosen, found))
+
+
+def _steps(
+    net: Quickened, model: Model, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex
+) -> Iterator[Step]:
+    import torch
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.models.tiled_apply import apply
+
+    if unit.noise == 0 or float(y.max() - y.min()) == 0:
+        return iter([Step(1, torch.zeros((), device=y.device), y, y, 0, note=NO_NOISE)])
+    net.to(y.device)
+    denoiser = (
+        net.net if plan.reduced else net
+    )  # short of memory it computes in half precision anyway
+    return apply(
+        denoiser, y, unit.noise, model.settings.orientations, apart=model.channels == 1, plan=plan
+    )
+
+
+def far_from_training(image: Image, known: Any, found: Survey) -> str:
+    """Say where an image's range or noise is far from what the model has seen; mostly nothing."""
+    remarks = []
+    unit = found.units[0]
+    try:
+        (least, most), (low, high) = (map(float, known[name]) for name in ("contrast", "gain"))
+        correlated = bool(known["noise_is_correlated"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    planes = (plane for plane in image.planes() if not is_blank(plane))
+    plane = unit.to_unit(next(planes))
+    contrast = float(np.ptp(np.quantile(plane, (0.001, 0.999)))) / unit.noise if unit.noise else 0.0
+    if contrast and not least / FAR <= contrast <= most * FAR:
+        remarks.append(
+            f"its contrast is {contrast:.0f} times its noise, that of the training images {least:.0f} to {most:.0f}"
+        )
+    gain = unit.model.gain if unit.model else 0.0
+    if gain > 0 < low and not low / FAR**2 <= gain <= high * FAR**2:
+        remarks.append(
+            f"its noise has a gain of {gain:.3g}, that of the training images {low:.3g} to {high:.3g}"
+        )
+    if found.noise_is_smooth and not correlated:
+        remarks.append(
+            "the noise of its neighbouring pixels is correlated, that of the training images was not"
+        )
+    return (
+        f"The image differs from what the model was trained on: {'; '.join(remarks)}."
+        if remarks
+        else ""
+    )

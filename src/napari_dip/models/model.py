@@ -1,0 +1,264 @@
+"""`Model`: a trained network with all that is needed to apply it, in one file that rebuilds itself."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.settings import TRAINED, Trained
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_dip.nets.filter_unet import BlurredUNet
+
+KEY = "napari-dip"  # under which the record stands in the file
+FORMAT = 1  # the newest that is read
+SUFFIX = ".safetensors"
+MOST_WEIGHTS = 1 << 30  # of a network that a file may ask for
+WHAT = "model of napari-dip"
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network trained once, to be applied often: ``denoise(image, model)``.
+
+    Attributes
+    ----------
+    net : torch.nn.Module
+        Maps (B, channels, Y, X) in units of three times the noise to its denoised self.
+    settings : Settings
+        What it was trained with.
+    channels : int
+        Channels of the images it takes; 1 takes any image, channel by channel.
+    statistics : mapping
+        Intensities and noise of the training data: ``intensity`` (least, mean, greatest), ``contrast`` (of the images,
+        in units of the noise), ``gain`` and ``variance`` of the noise, each least and greatest over the images, and
+        ``noise_is_correlated``.
+    training : mapping
+        Steps done, the training data in brief with a SHA-256, device, versions.
+    description, licence : str
+        Free texts of whoever trained it.
+    """
+
+    net: BlurredUNet
+    settings: Trained
+    channels: int
+    statistics: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+    licence: str = ""
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the model as one ``.safetensors`` file, whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+            With the suffix ``.safetensors``.
+        overwrite : bool
+            Whether a file of that name may be replaced.
+
+        Raises
+        ------
+        ValueError
+            If the name has another suffix.
+        FileExistsError, FileNotFoundError, OSError
+            If the file is there, its folder is not, or the disk is full.
+        """
+        from napari_dip.models.safetensors_file import write_tensors
+
+        target = check_place(path, overwrite)
+        write_tensors(target, self.net.state_dict(), KEY, self.described())
+        return target
+
+    def told(self) -> dict[str, Any]:
+        """Return what an image denoised by the model tells of it, beside its settings; ready for JSON."""
+        kept = ("network", "training", "description", "licence")
+        return {name: value for name, value in self.described().items() if name in kept}
+
+    def described(self) -> dict[str, Any]:
+        """Return all but the weights, ready for JSON."""
+        return {
+            "format": FORMAT,
+            "network": network(self.settings, self.channels),
+            "settings": self.settings.described(),
+            "axes": "YX" if self.channels == 1 else "CYX",
+            "channels": self.channels,
+            "statistics": dict(self.statistics),
+            "training": dict(self.training),
+            "description": self.description,
+            "licence": self.licence,
+            "versions": versions(),
+        }
+
+
+def load_model(path: str | PathLike[str]) -> Model:
+    """Read a trained model; no code of the file runs, and nothing of it is unpickled.
+
+    Parameters
+    ----------
+    path : path-like
+        A file that `Model.save` or ``napari-dip train`` has written.
+
+    Returns
+    -------
+    Model
+        On the CPU.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no such file.
+    ValueError
+        If it is none of ours, cut short, damaged, or of a newer format.
+    """
+    from napari_dip.models.safetensors_file import check_tensors, read_tensors
+
+    file = Path(path)
+    record, found = read_model_record(file)
+    settings, channels = settings_of(record, file), record["channels"]
+    try:
+        wanted = build(settings, channels, "meta").state_dict()
+    except (RuntimeError, OverflowError, MemoryError):
+        raise ValueError(
+            f"{file.name} asks for a network that can't be built; it is no {WHAT}."
+        ) from None
+    check_tensors(found, wanted, file)
+    net = build(settings, channels, "cpu")
+    net.load_state_dict(read_tensors(file))
+    texts = {name: str(record.get(name, ""))[:10_000] for name in ("description", "licence")}
+    return Model(net.eval(), settings, channels, record["statistics"], record["training"], **texts)
+
+
+def read_model_record(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read all but the weights, checked.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, ValueError
+        As `load_model`.
+    """
+    from napari_dip.models.safetensors_file import read_record
+
+    record, found = read_record(path, KEY, WHAT)
+    return _checked(record, path), found
+
+
+def peek(path: Path) -> tuple[dict[str, Any], Trained]:
+    """Read what a model file says of itself, and its settings; loads neither weights nor torch.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, ValueError
+        As `load_model`.
+    """
+    from napari_dip.files.safetensors_header import read_header
+
+    record = _checked(read_header(path, KEY, WHAT)[0], path)
+    return record, settings_of(record, path)
+
+
+def _checked(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    number = record.get("format")
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise ValueError(f"{path.name} is no {WHAT}: its record names no format.")
+    if number > FORMAT:
+        raise ValueError(
+            f"{path.name} has format {number}, newer than {FORMAT}: update napari-dip (pip install -U)."
+        )
+    channels = record.get("channels")
+    if not isinstance(channels, int) or isinstance(channels, bool) or not 1 <= channels <= 64:
+        raise ValueError(f"{path.name} is for {str(channels)[:20]} channels; 1 to 64 can be.")
+    for name in ("settings", "statistics", "training", "network"):
+        if not isinstance(record.get(name), dict):
+            raise ValueError(f"{path.name} has a damaged record: {name} is missing.")
+    return record
+
+
+def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
+    """Rebuild the settings of a record and check them against the network that it names.
+
+    Raises
+    ------
+    ValueError
+        If they are none of ours, out of bounds, or ask for a huge network.
+    """
+    values = dict(record["settings"])
+    method = values.pop("method", None)
+    if not isinstance(method, str) or method not in TRAINED:
+        raise ValueError(
+            f"{path.name} was trained by {str(method)[:40]!a}, which this version does not know."
+        )
+    try:
+        settings = TRAINED[method](**values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path.name} has settings that can't be: {str(error)[:200]}") from None
+    weights = (
+        100 * settings.channels**2 * 4**settings.depth
+        + 9 * settings.filter_channels**2 * settings.filter_layers
+    )
+    if weights > MOST_WEIGHTS:
+        raise ValueError(
+            f"{path.name} asks for a network of {settings.channels} channels and depth {settings.depth}, too large."
+        )
+    if record["network"] != network(settings, record["channels"]):
+        raise ValueError(
+            f"{path.name} names another network than its settings do; it can't be used."
+        )
+    return settings
+
+
+def network(settings: Trained, channels: int) -> dict[str, Any]:
+    """Name the network and its sizes."""
+    names = ("channels", "depth", "start", "blur", "filter_channels", "filter_layers")
+    return {
+        "name": "blurred-unet",
+        "colours": channels,
+        **{name: getattr(settings, name) for name in names},
+    }
+
+
+def build(settings: Trained, channels: int, device: str = "cpu") -> BlurredUNet:
+    """Build the network that the settings name, its weights random."""
+    import torch
+
+    from napari_dip.nets.filter_unet import BlurredUNet
+
+    sizes = network(settings, channels)
+    del sizes["name"]
+    with torch.device(device):
+        return BlurredUNet(**sizes)
+
+
+def check_place(path: str | PathLike[str], overwrite: bool) -> Path:
+    """Refuse a name under which no model can or may be written.
+
+    Raises
+    ------
+    ValueError, OSError
+        With the reason.
+    """
+    target = Path(path)
+    if target.suffix.lower() != SUFFIX:
+        raise ValueError(f"{target.name} must end with {SUFFIX}, the format of a model file.")
+    if target.is_dir():
+        raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
+    if not target.absolute().parent.is_dir():
+        raise FileNotFoundError(
+            f"The folder {target.parent} does not exist; create it or choose another one."
+        )
+    return target
+
+
+def versions() -> dict[str, str]:
+    """Return the versions that a record names."""
+    names = ("napari-dip", "torch", "numpy", "safetensors")
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -1,0 +1,56 @@
+"""The level of an answer: noise has mean zero, so what is removed must have it too.
+
+Plain functions of tensors that TorchScript compiles as well, for `napari_dip.models.torchscript`.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional
+
+from napari_dip.noise.anscombe import FLAT
+
+NOISE_REACHES = 3.0  # standard deviations: what is further off may be a structure or a cosmic ray
+
+
+def in_flat(x: Tensor, side: int = FLAT) -> Tensor:
+    """Say of each pixel of (B, C, Y, X) whether the square around it has one single value."""
+    return functional.max_pool2d(x, side, 1, side // 2) == -functional.max_pool2d(
+        -x, side, 1, side // 2
+    )
+
+
+def holds_noise(x: Tensor, side: int = FLAT) -> Tensor:
+    """Say of each pixel of (B, C, Y, X) whether it lies outside of all squares of one single value.
+
+    Such squares are padding, saturation, or a mask.
+    """
+    return functional.max_pool2d(in_flat(x, side).to(x.dtype), side, 1, side // 2) == 0
+
+
+def without_offset(
+    answer: Tensor, x: Tensor, noisy: Tensor, limit: float, looks: int = 1 << 20
+) -> Tensor:
+    """Shift an answer so that what it removes has mean zero, each channel for itself.
+
+    Parameters
+    ----------
+    answer, x : Tensor
+        Shape (B, C, Y, X): denoised, and before.
+    noisy : Tensor
+        Of the same shape: which pixels count, see `holds_noise`.
+    limit : float
+        Pixels whose change is further than that from the median change are left out: a cosmic ray must not lift the
+        background.
+    looks : int
+        Pixels that the median is taken of, at most about so many.
+    """
+    removed = x - answer
+    shifted = answer.clone()
+    for b in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            change = removed[b, c][noisy[b, c]]
+            if len(change) > 0:
+                middle = change[:: (len(change) - 1) // looks + 1].median()
+                shifted[b, c] += change[(change - middle).abs() <= limit].mean()
+    return shifted

@@ -1,0 +1,141 @@
+"""Apply a trained network to a plane of any size: in tiles that overlap, in several orientations, averaged.
+
+A network of convolutions sees only so far. Tiles that overlap by as much give each pixel the very answer it has in the
+whole plane, so nothing is blended and no seam can be. The price is the overlap: a tile is at least 15 times as wide as
+what the network sees, which is at most (1 + 2/15)^2 = 1.29 times the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isqrt
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from napari_dip.engine.free_memory import side_that_fits
+from napari_dip.engine.loop import Step
+from napari_dip.engine.orientations import turn, turn_back
+from napari_dip.engine.out_of_memory import LEAST, Plan
+from napari_dip.models.offset import NOISE_REACHES, holds_noise, without_offset
+from napari_dip.noise.units import UNIT
+
+TILE = 768  # pixels; the side of the tiles of a larger plane, on a CPU: larger ones are no faster
+TILE_ON_GPU = 2048
+LEAST_MARGINS = 15  # a tile is wider than so many margins, where memory allows
+
+
+class Denoiser(Protocol):
+    """What is asked of a trained network."""
+
+    reach: int
+    multiple: int
+    bytes_a_pixel: float
+
+    def __call__(self, y: Tensor) -> Tensor:
+        """Map (B, C, Y, X) to its denoised self."""
+
+
+def apply(
+    net: Denoiser,
+    y: Tensor,
+    noise: float,
+    orientations: int,
+    *,
+    apart: bool = False,
+    plan: Plan | None = None,
+) -> Iterator[Step]:
+    """Denoise a plane, one orientation a step.
+
+    Parameters
+    ----------
+    net : Module
+        With the attributes of a `Denoiser`.
+    y : Tensor
+        Shape (C, Y, X).
+    noise : float
+        Standard deviation of the noise in `y`, positive.
+    orientations : int
+        How many of the eight are averaged.
+    apart : bool
+        Whether the network takes the channels one by one.
+    plan : Plan, optional
+        Of the run: it may ask for smaller tiles and half precision.
+
+    Yields
+    ------
+    Step
+        Its answer is the mean over the orientations so far, with no offset left (see `without_offset`); its loss is
+        the mean square of what was removed, in units of the noise's variance: near 1 where all noise and nothing
+        else goes.
+    """
+    centre, unit = y.mean(dim=(-2, -1), keepdim=True) if apart else y.mean(), UNIT * noise
+    x = ((y - centre) / unit)[:, None] if apart else ((y - centre) / unit)[None]  # (B, C, Y, X)
+    plan = plan or Plan(y.device)
+    tile = plan.side(tile_side(net, y.device, len(x), max(y.shape[-2:])))
+    mean, noisy = torch.zeros_like(x), holds_noise(x)
+    for number in range(orientations):
+        with torch.no_grad():
+            answer = turn_back(tiled(net, turn(x, number), tile, reduced=plan.reduced), number)
+            mean = mean + (answer - mean) / (number + 1)
+            level = without_offset(mean, x, noisy, NOISE_REACHES / UNIT)
+            removed = (level - x).square().mean() * UNIT**2
+        image = level.reshape(y.shape) * unit + centre
+        yield Step(number + 1, removed, image, image, number + 1)
+
+
+def tile_side(net: Denoiser, device: torch.device, count: int, longest: int) -> int:
+    """Choose the side of the tiles: as the free memory allows, but none larger than is of use.
+
+    Parameters
+    ----------
+    count : int
+        Images that the network takes together.
+    longest : int
+        The longer side of the plane.
+    """
+    margin = _margin(net)
+    most = max(TILE_ON_GPU if device.type == "cuda" else TILE, LEAST_MARGINS * margin)
+    fits = side_that_fits(device, net.bytes_a_pixel * count) - 2 * margin
+    return min(max(isqrt(LEAST), min(most, fits)), longest)
+
+
+def tiled(net: Denoiser, x: Tensor, tile: int = TILE, *, reduced: bool = False) -> Tensor:
+    """Denoise (B, C, Y, X) tile by tile; the tiles overlap by the network's reach, so that no seam can be.
+
+    Each tile starts at a multiple of what the network halves by: a pixel gets the same answer in any tile.
+    """
+    margin = _margin(net)
+    height, width = x.shape[-2:]
+    tall, wide = (_even(n, tile, margin, net.multiple) for n in (height, width))
+    if tall >= height and wide >= width:
+        return _at_precision(net, x, reduced)
+    out = torch.empty_like(x)
+    for top in range(0, height, tall):
+        for left in range(0, width, wide):
+            up, far_left = max(0, top - margin), max(0, left - margin)
+            part = x[..., up : top + tall + margin, far_left : left + wide + margin]
+            inner = slice(top - up, top - up + tall), slice(left - far_left, left - far_left + wide)
+            out[..., top : top + tall, left : left + wide] = _at_precision(net, part, reduced)[
+                ..., *inner
+            ]
+    return out
+
+
+def _margin(net: Denoiser) -> int:
+    return -(-net.reach // net.multiple) * net.multiple
+
+
+def _even(length: int, tile: int, margin: int, multiple: int) -> int:
+    """Return the side of tiles as equal as can be: a narrow last one would be mostly overlap."""
+    count = 1 if length <= tile + 2 * margin else -(-length // tile)
+    return -(-length // (count * multiple)) * multiple
+
+
+def _at_precision(net: Denoiser, x: Tensor, reduced: bool) -> Tensor:
+    """Compute in half precision where asked: 10 bits are finer than what is left of the noise."""
+    if not reduced:
+        return net(x)
+    with torch.autocast(x.device.type, torch.float16):
+        return net(x).float()

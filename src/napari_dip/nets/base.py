@@ -1,0 +1,50 @@
+"""What every network that turns z into an image shares: how large its z has to be."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
+
+
+class PriorNet(nn.Module):
+    """A network that maps z to an image in (0, 1).
+
+    Attributes
+    ----------
+    inputs : int
+        Channels of z.
+    multiple : int
+        The image's sides are multiples of it; smaller images are cut out of the next larger.
+    growth : int
+        How many times larger the image's sides are than those of z.
+    still : bool
+        Whether z must not be shaken: a network that looks at no neighbours cannot average the shaking out.
+    """
+
+    inputs: int
+    multiple: int = 1
+    growth: int = 1
+    still: bool = False
+
+    def input_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the sides of the z whose image covers height x width.
+
+        At the deepest scale it has two pixels a side, so that reflection and batch norm have something to work with.
+        """
+        sides = (
+            max(2, -(-n // self.multiple)) * self.multiple // self.growth for n in (height, width)
+        )
+        return next(sides), next(sides)
+
+    def image(self, z: Tensor, height: int, width: int) -> Tensor:
+        """Map z (B, inputs, ...) of `input_size` to an image (B, outputs, height, width)."""
+        out: Tensor = self(z)
+        return out[..., :height, :width]
+
+
+def convolution(
+    inputs: int, outputs: int, size: int, *, stride: int = 1, bias: bool = True
+) -> nn.Conv2d:
+    """Convolve with reflected borders, so that sides stay as they are (or are halved by a stride of 2)."""
+    return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=bias, padding_mode="reflect")

@@ -1,0 +1,188 @@
+"""A network that cannot see the pixel it predicts.
+
+The first convolution has no weight at its centre; all later 3x3 convolutions are dilated by 2. A pixel reaches itself
+only through offsets that are even, and the first layer moves by an odd one, so no path leads back: each output is a
+function of the other pixels alone, and the pixel's own noise cannot be copied into it. Wider rings around the pixel
+come in as extra channels (`ring_means`) just before the 1x1 convolutions, and the fit starts at their best linear
+mixture (`best_mixture`), which is a calibrated blur.
+
+References
+----------
+Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
+Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019, arXiv:1901.10277.
+Wu, Liu, Cao, Ren and Zuo, Unpaired Learning of Deep Image Denoising (dilated blind-spot network), ECCV 2020,
+arXiv:2008.13711.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+SUMMED = 1 << 22  # pixels that are summed up at a time
+RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
+
+
+class BlindSpotNet(nn.Module):
+    """Predict each pixel, and how far off the prediction may be, from the pixels around it.
+
+    Parameters
+    ----------
+    colours : int
+        Channels of the image; a pixel is blind to all of its own.
+    channels : int
+        Width of the network.
+    layers : int
+        Dilated convolutions; the network sees ``1 + 2 * layers`` pixels far.
+    guides : int
+        Channels of another image of the same place, all of whose pixels it sees.
+    """
+
+    def __init__(
+        self, colours: int = 1, channels: int = 48, layers: int = 4, guides: int = 0
+    ) -> None:
+        super().__init__()
+        self.colours, self.guides = colours, guides
+        self.reach = 1 + 2 * layers
+        self.first = nn.Conv2d(colours, channels, 3)
+        blind = torch.ones(1, 1, 3, 3)
+        blind[..., 1, 1] = 0
+        self.blind: Tensor
+        self.register_buffer("blind", blind, persistent=False)
+        self.around = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, dilation=2) for _ in range(layers)
+        )
+        aside = channels if guides else 0
+        self.join = nn.Conv2d(channels + colours * (1 + len(RING_WIDTHS)) + aside, channels, 1)
+        self.mix = nn.Conv2d(channels, channels, 1)
+        self.last = nn.Conv2d(channels, 2 * colours, 1, bias=False)
+        self.offset = nn.Parameter(torch.zeros(1, 2 * colours, 1, 1))
+        if guides:
+            self.aside = nn.ModuleList(
+                [nn.Conv2d(guides, channels, 3), nn.Conv2d(channels, channels, 3)]
+            )
+        nn.init.zeros_(self.last.weight)  # the fit starts at the mixture of rings
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict the middle of a padded image.
+
+        Parameters
+        ----------
+        x : Tensor
+            Shape (B, colours * (2 + rings) + guides, Y + 2 reach, X + 2 reach): the image, the mixture of its ring
+            means, the ring means, and the guide.
+
+        Returns
+        -------
+        mean, spread : Tensor
+            Shape (B, colours, Y, X) each. `spread` is the logarithm of the variance of the error of `mean`.
+        """
+        act = functional.leaky_relu
+        end = x.shape[1] - self.guides
+        image, rings, guide = x[:, : self.colours], x[:, self.colours : end], x[:, end:]
+        h = functional.conv2d(image, self.first.weight * self.blind, self.first.bias)
+        for conv in self.around:  # (B, channels, ...), two pixels less on each side every time
+            h = h[..., 2:-2, 2:-2] + conv(act(h, 0.1))
+        r = self.reach
+        rings = rings[..., r:-r, r:-r]
+        parts = [h, rings]
+        if self.guides:
+            spare = r - 2  # of the margin: its two convolutions take a pixel each
+            inner = slice(max(spare, 0), -spare if spare > 0 else None)
+            near = mirror(guide[..., inner, inner], max(-spare, 0))
+            first, second = self.aside
+            parts.append(second(act(first(near), 0.1)))
+        h = act(self.join(act(torch.cat(parts, dim=1), 0.1)), 0.1)
+        h = self.last(act(self.mix(h), 0.1)) + self.offset
+        return h[:, : self.colours] + rings[:, : self.colours], h[:, self.colours :]
+
+
+def ring_means(image: Tensor) -> Tensor:
+    """Average around each pixel without it.
+
+    Parameters
+    ----------
+    image : Tensor
+        Shape (B, C, Y, X).
+
+    Returns
+    -------
+    Tensor
+        Shape (B, C * rings, Y, X): Gaussian means of growing width whose centre has no weight; borders are mirrored.
+    """
+    colours = image.shape[1]
+    means = []
+    for sigma in RING_WIDTHS:
+        radius = int(4 * sigma) + 1
+        kernel = gaussian_line(sigma, radius, image).expand(colours, 1, 1, -1)
+        padded = mirror(image, radius)
+        blurred = functional.conv2d(
+            functional.conv2d(padded, kernel, groups=colours), kernel.mT, groups=colours
+        )
+        centre = kernel[0, 0, 0, radius] ** 2
+        means.append((blurred - centre * image) / (1 - centre))
+    return torch.cat(means, dim=1)
+
+
+def tracing() -> bool:
+    """Say whether TorchScript is recording."""
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
+def gaussian_line(sigma: float, radius: int, like: Tensor) -> Tensor:
+    """Return the weights of a Gaussian along a line, on the device and of the type of `like`."""
+    if tracing():  # the device of a trace's constants can't be changed later
+        t = torch.arange(-radius, radius + 1).to(like)
+    else:
+        t = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
+    line = torch.exp(-(t**2) / (2 * sigma**2))
+    return line / line.sum()
+
+
+def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
+    """Mix the ring means linearly so that they predict the image best.
+
+    No ring mean holds the noise of its own pixel, so the noisy image itself is the target (Batson and Royer,
+    Noise2Self, ICML 2019, arXiv:1901.11365). The mixture predicts at least as well as any one of the rings.
+
+    Parameters
+    ----------
+    image, rings : Tensor
+        Shape (1, C, Y, X) and (1, C * rings, Y, X).
+
+    Returns
+    -------
+    Tensor
+        Shape (1, C, Y, X).
+    """
+    colours = image.shape[1]
+    mixtures = []
+    for colour in range(colours):
+        own = rings[0, colour::colours].flatten(1)  # (rings, Y * X)
+        target = image[0, colour].flatten()
+        gram, moments = (
+            torch.zeros(len(own) + 1, len(own) + 1).double(),
+            torch.zeros(len(own) + 1).double(),
+        )
+        for at in range(0, len(target), SUMMED):  # in double precision, a part at a time: memory
+            part = slice(at, at + SUMMED)
+            columns = torch.cat([own[:, part], torch.ones_like(own[:1, part])]).double().cpu()
+            gram += columns @ columns.T
+            moments += columns @ target[part].double().cpu()
+        gram += 1e-6 * len(target) * torch.eye(len(gram), dtype=torch.float64)
+        weights = torch.linalg.solve(gram, moments).to(own)
+        mixtures.append((weights[:-1] @ own + weights[-1]).reshape(image.shape[-2:]))
+    return torch.stack(mixtures)[None]
+
+
+def mirror(image: Tensor, margin: int) -> Tensor:
+    """Pad (..., Y, X) by reflection, also where the margin is longer than the image."""
+    if tracing():  # for other devices and sizes, see `napari_dip.models.torchscript`
+        return functional.pad(image, (margin,) * 4, mode="reflect")
+    for dim in (-2, -1):
+        size = image.shape[dim]
+        period = max(2 * size - 2, 1)
+        index = torch.arange(-margin, size + margin, device=image.device).remainder(period)
+        image = image.index_select(dim, torch.where(index < size, index, period - index))
+    return image

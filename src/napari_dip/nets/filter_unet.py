@@ -1,0 +1,102 @@
+"""The network of the trained methods: an averaging filter and a U-Net that corrects it, F(y) = blur(y) + U(y, blur(y)).
+
+The U-Net's last convolution starts at zero, so training starts at the blur: a mild denoiser, on the right side for
+noise and for detail. A method that fits a network to its own answers (IDDP) falls to the identity or to a constant from
+most other starts. The blur is a Gaussian, or an averaging filter that was learned first (`napari_dip.nets.blind_spot_filter`).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_dip.nets.blind_spot import gaussian_line, mirror
+from napari_dip.nets.blind_spot_filter import AdaptiveBlur
+from napari_dip.nets.unet import UNet
+
+MAPS_ALIVE = (
+    14  # feature maps of full size and width alive at once: 11.8 to 13.5 measured, 4 to 64 channels
+)
+
+
+class BlurredUNet(nn.Module):
+    """Denoise images of any size.
+
+    Parameters
+    ----------
+    colours : int
+        Channels of the image.
+    channels, depth : int
+        Of the U-Net.
+    start : {"learned", "blur", "zero"}
+        What the U-Net's output is added to: the learned filter, the Gaussian, or nothing.
+    blur : float
+        Standard deviation of the Gaussian in pixels.
+    filter_channels, filter_layers : int
+        Of the learned filter.
+
+    Attributes
+    ----------
+    reach : int
+        How many pixels an output may depend on in each direction, at most.
+    multiple : int
+        A tile that starts at a multiple of it is denoised as it is inside the whole image.
+    bytes_a_pixel : float
+        Of memory that it takes while it is applied, for each pixel of the image.
+    """
+
+    def __init__(
+        self,
+        colours: int = 1,
+        channels: int = 32,
+        depth: int = 2,
+        start: str = "blur",
+        blur: float = 1.0,
+        filter_channels: int = 32,
+        filter_layers: int = 4,
+    ) -> None:
+        super().__init__()
+        self.filter = (
+            AdaptiveBlur(colours, filter_channels, filter_layers) if start == "learned" else None
+        )
+        self.unet = UNet(
+            colours * (1 if self.filter is None else 2), colours, channels, depth, norm=False
+        )
+        self.start, self.sigma = start, blur
+        if start != "zero":
+            nn.init.zeros_(self.unet.last.weight)
+            assert self.unet.last.bias is not None
+            nn.init.zeros_(self.unet.last.bias)
+        self.multiple = self.unet.multiple
+        # Two convolutions a level on both ways, each at its level's pixel size; pooling sees all of a coarse pixel,
+        # the bilinear step up also its neighbour.
+        reach = 8 * 2**depth - 6
+        self.reach = (
+            max(reach, int(4 * blur) + 2) if self.filter is None else reach + self.filter.reach
+        )
+        width = channels if self.filter is None else max(channels, filter_channels)
+        self.bytes_a_pixel = MAPS_ALIVE * 4.0 * width
+
+    def smooth(self, y: Tensor) -> Tensor:
+        """Blur (B, colours, Y, X) by the filter that the U-Net corrects; it gets no gradient."""
+        with torch.no_grad():
+            return blurred(y, self.sigma) if self.filter is None else self.filter(y)
+
+    def forward(self, y: Tensor, smooth: Tensor | None = None) -> Tensor:
+        """Map (B, colours, Y, X) to its denoised self; `smooth` is the blurred `y` where it is known already."""
+        smooth = self.smooth(y) if smooth is None and self.start != "zero" else smooth
+        if self.start == "zero" or smooth is None:
+            return self.unet(y)  # type: ignore[no-any-return]
+        seen = y if self.filter is None else torch.cat([y, smooth], dim=1)
+        return smooth + self.unet(seen)  # type: ignore[no-any-return]
+
+
+def blurred(image: Tensor, sigma: float) -> Tensor:
+    """Blur (B, C, Y, X) by a Gaussian of `sigma` pixels; borders are mirrored."""
+    radius = int(4 * sigma) + 1
+    kernel = gaussian_line(sigma, radius, image).expand(image.shape[1], 1, 1, -1)
+    padded = mirror(image, radius)
+    return functional.conv2d(
+        functional.conv2d(padded, kernel, groups=image.shape[1]), kernel.mT, groups=image.shape[1]
+    )

@@ -1,0 +1,117 @@
+"""A network that fills gaps: it sees the known pixels, where they are, and a smooth first fill, and corrects the fill.
+
+Residual blocks of two 3x3 convolutions, the first one dilated, as wide as the image everywhere: nothing is sampled
+down, so that fine structure stays. The last layer starts at zero, so that the fit starts at the smooth fill.
+
+References
+----------
+He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385 (residual blocks).
+Gortler, Grzeszczuk, Szeliski and Cohen, The Lumigraph, SIGGRAPH 1996, doi:10.1145/237170.237200 (the smooth fill).
+"""
+
+from __future__ import annotations
+
+from itertools import cycle, islice
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_dip.nets.blind_spot import mirror
+
+DILATIONS = (1, 2, 4, 2, 1, 1)
+CONTRAST = (
+    4.0  # times the unit range: what the convolutions see has a standard deviation of about 1
+)
+WIDTHS = (1.5, 0.7)  # standard deviations in pixels of the blurs that refine the smooth fill
+ENOUGH = 0.02  # share of known pixels under a blur from which it is believed
+
+
+class GapNet(nn.Module):
+    """Fill the unknown pixels of an image.
+
+    Parameters
+    ----------
+    colours : int
+        Channels of the image.
+    channels : int
+        Width of the network.
+    blocks : int
+        Residual blocks.
+    """
+
+    def __init__(self, colours: int = 1, channels: int = 32, blocks: int = 6) -> None:
+        super().__init__()
+        self.first = _conv(2 * colours + 1, channels)
+        dilations = list(islice(cycle(DILATIONS), blocks))
+        self.wide = nn.ModuleList(_conv(channels, channels, d) for d in dilations)
+        self.narrow = nn.ModuleList(_conv(channels, channels) for _ in dilations)
+        self.last = _conv(channels, colours)
+        nn.init.zeros_(self.last.weight)
+        assert self.last.bias is not None
+        nn.init.zeros_(self.last.bias)
+
+    def forward(self, image: Tensor, known: Tensor) -> Tensor:
+        """Fill (B, C, Y, X), given where it is known (B, 1, Y, X), as 0 and 1; unknown values do not matter."""
+        act = functional.leaky_relu
+        fill = smooth_fill(image, known)
+        middle = fill.mean((-2, -1), keepdim=True)
+        seen = torch.cat(
+            [(fill - middle) * CONTRAST, (image - middle) * known * CONTRAST, known - 0.5], dim=1
+        )
+        h = self.first(seen)
+        for wide, narrow in zip(self.wide, self.narrow, strict=True):
+            h = h + narrow(act(wide(act(h, 0.1)), 0.1))
+        filled: Tensor = fill + self.last(act(h, 0.1)) / CONTRAST
+        return filled
+
+
+def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(
+        inputs, outputs, 3, padding=dilation, dilation=dilation, padding_mode="replicate"
+    )
+
+
+def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
+    """Fill the unknown pixels by weighted means of the known ones, near ones where there are some, else far ones.
+
+    Parameters
+    ----------
+    image, known : Tensor
+        Shape (B, C, Y, X) and (B, 1, Y, X), `known` as 0 and 1.
+
+    Returns
+    -------
+    Tensor
+        Shape (B, C, Y, X); known pixels as they are, 0 where nothing is known at all.
+    """
+    image = image * known
+    fill = _pyramid_fill(image, known)
+    for width in WIDTHS:
+        weight = _blur(known, width)
+        trust = weight / (weight + ENOUGH)
+        fill = torch.lerp(fill, _blur(image, width) / (weight + 1e-6), trust)
+    return torch.where(known > 0, image, fill)
+
+
+def _pyramid_fill(image: Tensor, weight: Tensor) -> Tensor:
+    """Fill from ever coarser versions: means of 2 x 2 pixels weighted by how much is known of each."""
+    height, width = image.shape[-2:]
+    if max(height, width) <= 1:
+        return image
+    pad = (0, width % 2, 0, height % 2)
+    total = functional.avg_pool2d(functional.pad(image * weight, pad), 2)
+    share = functional.avg_pool2d(functional.pad(weight, pad), 2)
+    coarse = _pyramid_fill(total / share.clamp(min=1e-6), (4 * share).clamp(max=1))
+    up = functional.interpolate(coarse, scale_factor=2, mode="bilinear")[..., :height, :width]
+    return torch.lerp(up, image, weight)
+
+
+def _blur(image: Tensor, sigma: float) -> Tensor:
+    radius = int(3 * sigma) + 1
+    t = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
+    line = torch.exp(-(t**2) / (2 * sigma**2))
+    kernel = (line / line.sum()).expand(image.shape[1], 1, 1, -1)
+    colours = image.shape[1]
+    blurred = functional.conv2d(mirror(image, radius), kernel, groups=colours)
+    return functional.conv2d(blurred, kernel.mT, groups=colours)

@@ -1,0 +1,128 @@
+"""Noise models, to make noisy images out of clean ones, each with a generator seeded by `seed`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+
+from napari_dip.images.image import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ImageOrArray = TypeVar("ImageOrArray")
+Limits = tuple[float, float] | None
+
+
+def add_gaussian(
+    image: ImageOrArray, sigma: float, *, seed: int = 0, clip: Limits = None
+) -> ImageOrArray:
+    """Add white Gaussian noise: ``y = x + n``, n of standard deviation `sigma`.
+
+    Parameters
+    ----------
+    image : array-like or Image
+        Clean, in any range.
+    sigma : float
+        In the image's gray levels; 25 is the usual test on pictures of 8 bits.
+    seed : int
+        Same seed, same noise.
+    clip : (float, float), optional
+        Least and greatest value of the result; by default nothing is clipped.
+
+    Returns
+    -------
+    float32 array or Image
+        What was given, noisy, in the image's range.
+
+    Raises
+    ------
+    ValueError
+        If `sigma` is negative or not finite.
+    """
+    x = _clean(image, "sigma", sigma)
+    y = x + np.random.default_rng(seed).normal(0.0, 1.0, x.shape) * sigma
+    return _like(image, y, clip)
+
+
+def add_poisson(
+    image: ImageOrArray, peak: float, *, white: float = 255.0, seed: int = 0, clip: Limits = None
+) -> ImageOrArray:
+    """Count photons: ``y = Poisson(x / white * peak) / peak * white``.
+
+    Parameters
+    ----------
+    image : array-like or Image
+        Clean, not negative.
+    peak : float
+        Photons expected in a pixel of value `white`; fewer are noisier.
+    white : float
+        The value that stands for `peak` photons; 255 suits pictures of 8 bits.
+    seed, clip
+        As in `add_gaussian`.
+
+    Returns
+    -------
+    float32 array or Image
+        What was given, noisy, with the same mean.
+
+    Raises
+    ------
+    ValueError
+        If a pixel is negative, or `peak` or `white` is not positive.
+    """
+    x = _clean(image, "peak", peak, positive=True)
+    if not (np.isfinite(white) and white > 0):
+        raise ValueError(f"white must be positive; given was {white}.")
+    if x.size and x.min() < 0:
+        raise ValueError(
+            f"Poisson noise needs pixels from 0 up, but the least is {x.min():g}: subtract the offset first."
+        )
+    y = np.random.default_rng(seed).poisson(x / white * peak) / peak * white
+    return _like(image, y, clip)
+
+
+def add_speckle(
+    image: ImageOrArray, variance: float, *, seed: int = 0, clip: Limits = None
+) -> ImageOrArray:
+    """Multiply by Gaussian noise: ``y = x + x n``, n of the given variance.
+
+    Parameters
+    ----------
+    image : array-like or Image
+        Clean, in any range.
+    variance : float
+        Of the factor, hence free of the image's range.
+    seed, clip
+        As in `add_gaussian`.
+
+    Returns
+    -------
+    float32 array or Image
+        What was given, noisy, with the same mean.
+
+    Raises
+    ------
+    ValueError
+        If `variance` is negative or not finite.
+    """
+    x = _clean(image, "variance", variance)
+    y = x + x * np.random.default_rng(seed).normal(0.0, 1.0, x.shape) * np.sqrt(variance)
+    return _like(image, y, clip)
+
+
+def _clean(image: Any, name: str, amount: float, *, positive: bool = False) -> NDArray[np.float64]:
+    if not np.isfinite(amount) or amount < 0 or (positive and amount == 0):
+        raise ValueError(
+            f"{name} must be {'positive' if positive else 'at least 0'} and finite; given was {amount}."
+        )
+    return np.asarray(image, dtype=np.float64)
+
+
+def _like(image: ImageOrArray, noisy: NDArray[np.float64], clip: Limits) -> ImageOrArray:
+    """Give back an Image for an Image, an array for all else."""
+    if clip is not None:
+        noisy = np.clip(noisy, *clip)
+    pixels = noisy.astype(np.float32)
+    return cast("ImageOrArray", image.with_pixels(pixels) if isinstance(image, Image) else pixels)

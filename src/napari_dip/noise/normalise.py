@@ -1,0 +1,64 @@
+"""The map that makes the noise of one image even and of standard deviation 1, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dip.noise.anscombe import PoissonGaussian, estimate_noise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class NoNoise(ValueError):
+    """An image without noise: nothing can be learnt from it."""
+
+
+@dataclass(frozen=True)
+class Standard:
+    """The map that makes the noise of one image even, of standard deviation 1, around a mean of 0."""
+
+    noise: PoissonGaussian
+    mean: float
+    stabilised: bool
+
+    def apply(self, y: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Map intensities to units of the noise."""
+        z = self.noise.stabilise(y) if self.stabilised else y / self._sigma
+        return np.asarray(z - self.mean, dtype=np.float32)
+
+    def apply_to_clean(self, x: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Map clean intensities to where `apply` brings noisy ones on average, so that the way back has no bias."""
+        if not self.stabilised:
+            return self.apply(x)
+        grid = np.linspace(0.5, 2 + float(self.noise.stabilise(np.asarray(x.max()))) * 1.05, 4096)
+        return np.asarray(
+            np.interp(x, self.noise.restore(grid), grid) - self.mean, dtype=np.float32
+        )
+
+    def undo(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Bring a denoised image back to intensities, without bias."""
+        z = z + self.mean
+        return self.noise.restore(z) if self.stabilised else z * self._sigma
+
+    @property
+    def _sigma(self) -> float:
+        return self.noise.std(0.0)
+
+
+def measure(samples: list[NDArray[np.float64]], stabilise: bool, name: str) -> Standard:
+    """Measure noise and mean on samples of one image."""
+    noise = estimate_noise(samples)
+    mean = float(np.mean([sample.mean() for sample in samples]))
+    if noise.std(mean) <= 0:
+        raise NoNoise(
+            f"{name} has no noise that could be measured, so nothing can be learnt from it; leave it out."
+        )
+    if not stabilise or noise.gain <= 0:
+        flat = PoissonGaussian(0.0, noise.std(mean) ** 2)
+        return Standard(flat, mean / flat.std(0.0), stabilised=False)
+    middle = float(np.mean([noise.stabilise(sample).mean() for sample in samples]))
+    return Standard(noise, middle, stabilised=True)

@@ -1,0 +1,77 @@
+"""Hints on a result where no clean image exists, read off the residual ``noisy - denoised``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_dip.images.image import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def residual_check(noisy: ArrayLike | Image, denoised: ArrayLike | Image) -> dict[str, float]:
+    """Say what was taken away: it should be noise, hence of mean 0 and, in most cameras, uncorrelated.
+
+    Parameters
+    ----------
+    noisy, denoised : array-like or Image
+        Of one shape. Arrays are taken as (..., Y, X).
+
+    Returns
+    -------
+    dict
+        ``mean`` and ``std`` of the residual, in gray levels; ``autocorrelation_x`` and ``autocorrelation_y``,
+        its correlation with its right and its lower neighbour, in [-1, 1] (0 where there is none). Pixels that are NaN
+        or infinite in `noisy` are left out.
+        Values well above 0 mean that structure was removed, or that the noise itself was correlated.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or have fewer than two axes.
+    """
+    one, two = (image if isinstance(image, Image) else _image(image) for image in (noisy, denoised))
+    if one.shape != two.shape:
+        raise ValueError(
+            f"Two images of one shape are wanted; given were {one.shape} and {two.shape}."
+        )
+    count, sums = 0, np.zeros(2)
+    pairs = {"X": np.zeros(3), "Y": np.zeros(3)}
+    for index in one.plane_indices():
+        known = np.isfinite(
+            noisy := one.plane(index)
+        )  # where a pixel was missing nothing was taken away
+        residual = np.where(known, noisy, 0.0) - np.where(known, two.plane(index), 0.0)  # (C, Y, X)
+        count += int(known.sum())
+        sums += residual.sum(), np.square(residual).sum()
+        residual[known] -= residual[known].mean() if known.any() else 0.0
+        pairs["X"] += _products(residual[..., :-1], residual[..., 1:])
+        pairs["Y"] += _products(residual[..., :-1, :], residual[..., 1:, :])
+    mean, square = sums / max(count, 1)
+    return {
+        "mean": float(mean),
+        "std": float(np.sqrt(max(square - mean**2, 0.0))),
+        "autocorrelation_x": _correlation(pairs["X"]),
+        "autocorrelation_y": _correlation(pairs["Y"]),
+    }
+
+
+def _image(pixels: ArrayLike) -> Image:
+    array = np.asarray(pixels)
+    if not 2 <= array.ndim <= 5:
+        raise ValueError(f"An image of 2 to 5 axes is wanted; given was the shape {array.shape}.")
+    return Image(array, "TZCYX"[-array.ndim :])
+
+
+def _products(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sums that a correlation is made of; both sides have about the residual's mean, 0."""
+    return np.array([(first * second).sum(), np.square(first).sum(), np.square(second).sum()])
+
+
+def _correlation(sums: NDArray[np.float64]) -> float:
+    both, first, second = sums
+    energy = float(np.sqrt(first * second))
+    return float(both) / energy if energy > 0 else 0.0

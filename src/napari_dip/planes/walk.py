@@ -1,0 +1,265 @@
+"""Walk the planes of an image: fit each, and put the answers into one stack, Snapshot by Snapshot."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dip.errors import DenoiseError, lack_of_memory
+from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.noise.hot_pixels import repair
+from napari_dip.planes.canvas import Canvas
+from napari_dip.planes.survey import Survey, is_blank
+from napari_dip.settings import Settings
+from napari_dip.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from napari_dip.engine.loop import Step
+    from napari_dip.engine.out_of_memory import Plan
+    from napari_dip.noise.anscombe import UnitRange
+
+    Fit = Callable[
+        [Tensor, UnitRange, PlaneIndex], Iterator[Step]
+    ]  # fits one plane (C, Y, X), in the unit range
+    Finish = Callable[[NDArray[np.float64], PlaneIndex], NDArray[np.float64]]
+
+SHORT = {
+    "computer": "The computer ran out of memory; crop the image, take fewer channels, or close other programs.",
+    "GPU": "The GPU ran out of memory; crop the image, take fewer channels, or take device cpu.",
+}
+NO_NOISE = "A plane that has no noise that could be measured is left as it is."
+READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done to every plane.
+
+    Attributes
+    ----------
+    fit : callable
+        Takes a plane (C, Y, X) on the device, in the unit range, its `UnitRange` and its index; returns the steps of
+        its fit.
+    canvas : Image, optional
+        What the answer starts as, where it is not the source: with as many planes, in the same order.
+    finish : callable, optional
+        Takes an answer (C, Y, X) in intensities and its index; returns what is shown.
+    steps : int or sequence of int, optional
+        Steps a plane, or of each plane in turn, where not those of the settings. A fit may plan others when it begins,
+        see `napari_dip.engine.loop.Step`; the total then follows.
+    note : str
+        What a user should know before, beside what the survey says.
+    record : mapping
+        What is told of it in the provenance, ready for JSON.
+    plan : Plan, optional
+        How the run copes with the memory there is; the fit may ask it how large its pieces may be.
+    found : callable
+        Returns what turned out on the way, told there too.
+    """
+
+    fit: Fit
+    canvas: Image | None = None
+    finish: Finish | None = None
+    steps: int | Sequence[int] | None = None
+    note: str = ""
+    record: Mapping[str, object] = field(default_factory=dict)
+    plan: Plan | None = None
+    found: Callable[[], Mapping[str, object]] = dict
+
+
+def walk(
+    source: Image, how: Settings, work: Work, device: torch.device, found: Survey
+) -> Iterator[Snapshot]:
+    """Fit plane by plane; the answers land in one float32 stack that starts as the input.
+
+    A stack too large to be held in memory lies in a temporary file; its Snapshots' pixels are then read from there by
+    the plane (see `napari_dip.planes.canvas.Picture`).
+
+    Parameters
+    ----------
+    source : Image
+        The noisy image.
+    how : Settings
+        For the number of steps and the record.
+    work : Work
+        What is done to every plane.
+    device : torch.device
+        Where the planes are put.
+    found : Survey
+        What `survey` found in `source`.
+
+    Yields
+    ------
+    Snapshot
+        One a step.
+    """
+    from napari_dip.engine.filters import thinned
+    from napari_dip.engine.malloc import kept_memory
+    from napari_dip.engine.out_of_memory import Plan, laddered
+
+    plan = work.plan or Plan(device)
+    indices, canvas = source.plane_indices(), Canvas(work.canvas or source)
+    stds = Canvas(_unknown(canvas.start)) if how.std_from != "none" else None
+    warning = " ".join(text for text in (found.note, work.note) if text)
+    record = {**_record(how, device, found), **work.record}
+    chosen: list[int] = []
+    steps = work.steps or how.steps
+    planned = [steps] * len(indices) if isinstance(steps, int) else list(steps)
+    done, total = 0, sum(planned)
+    with kept_memory(device):
+        for number, index in enumerate(indices):
+            unit = found.unit(source, index)
+            begin, restore = _plane(source, index, work, plan, unit)
+            answer, std = partial(_answer, canvas, restore), partial(_std, canvas, unit)
+            for step in thinned(laddered(begin, plan), 1 if device.type == "cpu" else READ_EVERY):
+                total += (step.planned or planned[number]) - planned[number]
+                planned[number] = step.planned or planned[number]
+                counts = {
+                    "steps_planned": planned[: number + 1],
+                    "steps_chosen": [*chosen, step.chosen],
+                }
+                made = {**record, **plan.told(), **work.found(), **counts}
+                yield Snapshot(
+                    step=done + step.index,
+                    total=total,
+                    loss=float(step.loss),
+                    criterion=step.criterion,
+                    chosen=done + step.chosen,
+                    plane=number,
+                    planes=len(indices),
+                    note=step.note or warning,
+                    provenance=made,
+                    make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
+                    make_std=None
+                    if stds is None
+                    else partial(_picture, stds, number, partial(std, step=step), made),
+                )
+                warning = ""  # once is enough
+            canvas.put(answer(step=step))
+            if stds is not None:
+                stds.put(std(step=step))
+            chosen.append(step.chosen)
+            done += planned[number]
+
+
+def _plane(
+    source: Image, index: PlaneIndex, work: Work, plan: Plan, unit: UnitRange
+) -> tuple[Callable[[], Iterator[Step]], Callable[[Step], NDArray[np.float64]]]:
+    """Read a plane; return what begins its fit, and what makes intensities of a step's answer."""
+    import torch
+
+    plane = source.plane(index)
+    blank = is_blank(plane)
+    noisy = plane if blank else repair(plane)[0]
+    y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32)
+    finish = _at(work.finish, index) if work.finish else None
+    begin = partial(_begin, _left if blank else work.fit, plan, y, unit, index)
+    return begin, partial(_restored, unit, noisy, unit.padding(noisy), finish)
+
+
+def _begin(fit: Fit, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    """Start on a plane, on the device that the plan has come to."""
+    return fit(y.to(plan.device), unit, index)
+
+
+def _left(y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    """Return the one step that leaves a plane without any number as it is; nothing is known of its error either."""
+    from napari_dip.engine.loop import Step
+
+    return iter([Step(1, y.new_zeros(()), y, y, 0, std=y)])
+
+
+def _at(finish: Finish, index: PlaneIndex) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    return lambda answer: finish(answer, index)
+
+
+def _answer(
+    canvas: Canvas, restore: Callable[[Step], NDArray[np.float64]], step: Step
+) -> NDArray[np.floating[Any]] | None:
+    """Return the answer of one plane in the stack's layout; None where it is the input, which stands there exactly."""
+    return canvas.start.plane_like(restore(step)) if step.chosen else None
+
+
+def _unknown(image: Image) -> Image:
+    """Return an image of NaN that takes no memory."""
+    return image.with_pixels(np.broadcast_to(np.float32(np.nan), image.shape))
+
+
+def _std(canvas: Canvas, unit: UnitRange, step: Step) -> NDArray[np.floating[Any]] | None:
+    """Return the standard deviation of one plane in intensities, in the stack's layout; None where nothing says so.
+
+    The map back to intensities is curved: a deviation grows by its slope at the answer.
+    """
+    if step.std is None:  # a plane without noise is as sure as it gets
+        return (
+            None
+            if step.chosen
+            else np.zeros_like(canvas.start.plane_like(step.answer.cpu().numpy()))
+        )
+    middle, half = (image.double().cpu().numpy() for image in (step.answer, step.std))
+    return canvas.start.plane_like(
+        (unit.from_unit(middle + half) - unit.from_unit(middle - half)) / 2
+    )
+
+
+def _picture(
+    canvas: Canvas,
+    done: int,
+    answer: Callable[[], NDArray[np.floating[Any]] | None],
+    made: dict[str, object],
+) -> Image:
+    """Show the stack with the answer of the plane under work; a copy where that is held in memory anyway."""
+    picture = canvas.picture(done, answer())
+    pixels = picture if canvas.in_file else np.asarray(picture)
+    return canvas.start.with_pixels(pixels, provenance={**canvas.start.provenance, **made})
+
+
+def _restored(
+    unit: UnitRange,
+    noisy: NDArray[np.float64],
+    padding: NDArray[np.bool_] | None,
+    finish: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None,
+    step: Step,
+) -> NDArray[np.float64]:
+    """Return the answer in intensities: from a tensor in the unit range to numpy, (C, Y, X)."""
+    answer = unit.from_unit(step.answer.double().cpu().numpy())
+    answer = answer if padding is None else np.where(padding, noisy, answer)
+    return answer if finish is None else finish(answer)
+
+
+def _record(how: Settings, device: torch.device, found: Survey) -> dict[str, object]:
+    """Return what made the answer, ready for JSON; the noise is a list where there are several channels."""
+    models = [unit.model for unit in found.units]
+    noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
+    names = ("napari-dip", "torch", "numpy")
+    return {
+        "settings": how.described(),
+        "device": str(device),
+        "noise": noise if len(noise) > 1 else noise[0],
+        "noise_is_correlated": found.noise_is_smooth,
+        "hot_pixels": found.hot_pixels,
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in names},
+        },
+    }
+
+
+def translated(snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
+    """Turn torch's errors into ours: napari swallows a RuntimeError, and running out of memory is one."""
+    try:
+        yield from snapshots
+    except (MemoryError, RuntimeError) as error:
+        raise DenoiseError(
+            SHORT.get(lack_of_memory(error), f"The computation failed: {error}")
+        ) from error

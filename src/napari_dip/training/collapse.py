@@ -1,0 +1,97 @@
+"""Watch a training for collapse, go back to the last good state, and give up with the reason."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from napari_dip.errors import DenoiseError
+
+MEMORY = 0.95  # of the running means
+FIRST = 100  # steps before which nothing is alarming
+PASSED_ALARM = 0.5  # share of the redrawn noise let through; healthy runs have 0.03 to 0.11
+CONTRAST_ALARM = 0.2  # contrast of the answer by that of the blurred image, once it was above
+CONTRAST_MOST = (
+    4.0  # the same, where the answer runs away: 60 was seen in one of three full trainings
+)
+KEEP_EVERY = 50  # steps between good states
+RETURNS = 3  # how often a training may go back
+CALM = 0.5  # factor on the learning rate at each return
+
+
+@dataclass
+class Watch:
+    """Running means of what tells a collapse.
+
+    Attributes
+    ----------
+    passed, contrast : float
+        Running means; NaN where the method has no such measure.
+    grown : bool
+        Whether the answer had contrast before; a network that starts at zero has none yet.
+    returns : int
+        How often the training went back.
+    """
+
+    passed: float = math.nan
+    contrast: float = math.nan
+    grown: bool = False
+    returns: int = 0
+
+    def see(self, index: int, loss: float, measures: Mapping[str, float]) -> str:
+        """Take a step's figures; return what is wrong, mostly nothing."""
+        for name, value in measures.items():
+            old = getattr(self, name)
+            setattr(self, name, value if math.isnan(old) else MEMORY * old + (1 - MEMORY) * value)
+        self.grown = self.grown or self.contrast > 2 * CONTRAST_ALARM
+        if not math.isfinite(loss):
+            return "the loss is no number any more"
+        if index <= FIRST:
+            return ""
+        if self.passed > PASSED_ALARM:
+            return f"the network lets {self.passed:.0%} of the noise through"
+        if self.grown and self.contrast < CONTRAST_ALARM:
+            return "the network's answer has lost its contrast"
+        if self.contrast > CONTRAST_MOST:
+            return f"the network's answer has {self.contrast:.1f} times the contrast of the image"
+        return ""
+
+    def healthy(self) -> bool:
+        """Say whether this state is worth going back to."""
+        flat = self.grown and self.contrast < 2 * CONTRAST_ALARM
+        return not (self.passed > PASSED_ALARM / 2 or flat or self.contrast > CONTRAST_MOST / 2)
+
+    def go_back(self, what: str, index: int) -> str:
+        """Count a return and say it.
+
+        Raises
+        ------
+        DenoiseError
+            When it went back too often.
+        """
+        self.returns += 1
+        if self.returns > RETURNS:
+            raise DenoiseError(
+                f"Training failed at step {index}: {what}, and going back {RETURNS} times did not help. Take a larger "
+                "alpha (above 0.125), a smaller learning rate, or the start 'blur'."
+            )
+        self.passed = self.contrast = math.nan
+        return (
+            f"At step {index} {what}; training went back to its last good state and goes on at "
+            f"{CALM**self.returns:g} of the learning rate."
+        )
+
+    def at_the_end(self, steps: int) -> None:
+        """Refuse to hand out a network that has collapsed or never learned.
+
+        Raises
+        ------
+        DenoiseError
+            With the reason.
+        """
+        if steps > FIRST and (self.passed > PASSED_ALARM or self.contrast < CONTRAST_ALARM):
+            raise DenoiseError(
+                f"Training ended without a denoiser: {self.passed:.0%} of the noise is let through and the contrast is "
+                f"{self.contrast:.0%} of the blurred image's. Take more steps, or the preset 'fast'."
+            )

@@ -1,0 +1,169 @@
+"""Endless random crops, drawn on the fly from data that may be larger than the memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
+from napari_dip.engine.device import put
+from napari_dip.engine.orientations import turn
+from napari_dip.noise.units import UNIT
+from napari_dip.training.processes import ALONE, Ranks
+
+HELD_CROPS = 16  # crops of the validation set, at most
+TRIES = 16  # draws that may fall on a held-out crop before one is taken all the same
+
+
+@dataclass(frozen=True)
+class Place:
+    """A square of a scene."""
+
+    scene: int
+    capture: int
+    top: int
+    left: int
+    size: int
+
+    def meets(self, other: Place) -> bool:
+        """Say whether two squares show some of the same pixels."""
+        down, right = other.top - self.top, other.left - self.left
+        near = (-other.size < shift < self.size for shift in (down, right))
+        return self.scene == other.scene and all(near)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops in units of three times the noise.
+
+    Attributes
+    ----------
+    noisy : Tensor
+        Shape (B, C, Y, X).
+    target : Tensor or None
+        The second capture or the clean image of the same places, where there is one.
+    ranks : Ranks
+        The processes that share the whole batch, of which these are one's crops.
+    """
+
+    noisy: Tensor
+    target: Tensor | None = None
+    ranks: Ranks = ALONE
+
+    def on(self, device: torch.device) -> Batch:
+        """Bring it to a device."""
+        target = None if self.target is None else put(self.target, device)
+        return replace(self, noisy=put(self.noisy, device), target=target)
+
+
+class Crops:
+    """Draw crops of a data set.
+
+    Parameters
+    ----------
+    data : Dataset
+        What to draw from; a scene is drawn as often as its share of all pixels.
+    size : int
+        Side of the squares; less where a plane is smaller.
+    stabilise : bool
+        Whether Poisson-Gaussian noise is made even.
+    second : {"", "capture", "clean"}
+        Whether each crop comes with another capture, or the clean image, of its place.
+    held_out_share : float
+        Share of the pixels that is kept for validation and not drawn.
+    generator : Generator
+        For the held-out places.
+    """
+
+    def __init__(
+        self,
+        data: Dataset,
+        size: int,
+        *,
+        stabilise: bool,
+        second: str = "",
+        held_out_share: float = 0.0,
+        generator: torch.Generator,
+    ) -> None:
+        self.data, self.stabilise, self.second = data, stabilise, second
+        _check(data, second)
+        smallest = min(min(plane.size) for plane in data.planes)
+        self.size = min(size, smallest)
+        areas = [
+            float(np.prod(scene.captures[0].size)) * len(scene.captures) for scene in data.scenes
+        ]
+        self.shares = torch.tensor(areas, dtype=torch.float64).cumsum(0) / sum(areas)
+        self.held: list[Place] = []
+        self._hold_out(held_out_share * sum(areas), generator)
+
+    def _hold_out(self, pixels: float, generator: torch.Generator) -> None:
+        size = min(self.size, int(pixels**0.5))
+        if size < SMALLEST:  # too few pixels to learn anything from
+            return
+        for _ in range(min(HELD_CROPS, int(pixels / size**2))):
+            place = self._place(size, generator)
+            if not any(place.meets(other) for other in self.held):
+                self.held.append(place)
+
+    def draw(self, count: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Batch:
+        """Cut `count` random squares, each in a random one of the eight orientations.
+
+        Of several processes each draws all of them, and cuts and returns those of its share.
+        """
+        parts, share = [], range(count)[ranks.share(count)]
+        for number in range(count):
+            for _ in range(TRIES):
+                place = self._place(self.size, generator)
+                if not any(place.meets(held) for held in self.held):
+                    break
+            orientation = int(torch.randint(8, (1,), generator=generator))
+            other = int(torch.randint(1 << 30, (1,), generator=generator))
+            if number in share:
+                parts.append(turn(self.cut(place, other), orientation))
+        return _batch(torch.stack(parts), ranks)
+
+    def held_out(self) -> list[Batch]:
+        """Cut the validation crops."""
+        return [_batch(self.cut(place)[None]) for place in self.held]
+
+    def cut(self, place: Place, other: int = 0) -> Tensor:
+        """Cut one square: (1 or 2, C, Y, X), its noisy pixels and those of the other capture or the clean image."""
+        scene = self.data.scenes[place.scene]
+        plane = scene.captures[place.capture]
+        standard = self.data.standard(plane, self.stabilise)
+        where = place.top, place.left, place.size, place.size
+        parts = [standard.apply(plane.read(self.data.shelf, *where))]
+        if self.second == "capture":
+            others = [c for c in scene.captures if c is not plane]
+            parts.append(standard.apply(others[other % len(others)].read(self.data.shelf, *where)))
+        elif scene.clean is not None and self.second == "clean":
+            parts.append(standard.apply_to_clean(scene.clean.read(self.data.shelf, *where)))
+        return torch.from_numpy(np.stack(parts)) / UNIT
+
+    def _place(self, size: int, generator: torch.Generator) -> Place:
+        draw = torch.rand(4, generator=generator, dtype=torch.float64)
+        number = min(int(torch.searchsorted(self.shares, draw[0])), len(self.data.scenes) - 1)
+        scene = self.data.scenes[number]
+        height, width = scene.captures[0].size
+        top, left = int(draw[1] * (height - size + 1)), int(draw[2] * (width - size + 1))
+        return Place(number, int(draw[3] * len(scene.captures)), top, left, size)
+
+
+def _check(data: Dataset, second: str) -> None:
+    def lacks(scene: Scene) -> bool:
+        return {"": False, "capture": len(scene.captures) < 2, "clean": scene.clean is None}[second]
+
+    if any(lacks(scene) for scene in data.scenes):
+        wanted = {
+            "capture": "two captures or more of every scene: repeats along T, or a second folder as targets",
+            "clean": "a clean image for every noisy one: give them as targets",
+        }[second]
+        raise ValueError(f"This method needs {wanted}.")
+
+
+def _batch(crops: Tensor, ranks: Ranks = ALONE) -> Batch:
+    """Turn (B, 1 or 2, C, Y, X) into a batch."""
+    return Batch(crops[:, 0], crops[:, 1] if crops.shape[1] > 1 else None, ranks)
