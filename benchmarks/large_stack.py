@@ -24,7 +24,7 @@ from common import machine, save
 from scipy import ndimage
 
 from napari_dip import IDDP, Image, denoise, load_model, read, train
-from napari_dip.planes.survey import survey
+from napari_dip.planes.image_statistics import measure_image
 
 PLANE = 1024
 DEPTH, CHANNELS = 5, 2  # of a volume; as many volumes as make up the size
@@ -137,7 +137,7 @@ def alone_with(noisy: Image, one: tuple[slice, ...], model: Path) -> np.ndarray:
     """Denoise one plane of a stack by itself, at the intensity map of the stack."""
     from napari_dip import applied
 
-    found = survey(noisy, stabilise=True)
+    found = measure_image(noisy, stabilise=True)
     channel = one[2].start
     original = applied.survey
     applied.survey = lambda image, *, stabilise: type(found)(

@@ -33,7 +33,7 @@ from napari_dip.engine.loop import Step
 from napari_dip.engine.malloc import kept_memory
 from napari_dip.methods import dip
 from napari_dip.methods.patchdip import fit as patchdip
-from napari_dip.planes.survey import survey
+from napari_dip.planes.image_statistics import measure_image
 
 IMAGES = ",".join(
     [
@@ -75,7 +75,7 @@ def fitted(
     noisy: np.ndarray, clean: np.ndarray, how: DIP | PatchDIP, device: str
 ) -> dict[str, float]:
     """Return the best PSNR that the averaged answer has on the way, its step, and the PSNR of the answer taken."""
-    unit = survey(Image(noisy), stabilise=how.stabilise).units[0]
+    unit = measure_image(Image(noisy), stabilise=how.stabilise).units[0]
     y = torch.as_tensor(unit.to_unit(noisy[None].astype(np.float64)), dtype=torch.float32).to(
         device
     )

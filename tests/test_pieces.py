@@ -26,8 +26,8 @@ from napari_dip.files.formats import read, read_provenance, write
 from napari_dip.images.image import Image
 from napari_dip.models.model import Model, build
 from napari_dip.planes.canvas import full_key
+from napari_dip.planes.image_statistics import measure_image
 from napari_dip.planes.part_of_stack import Joined, Part, View
-from napari_dip.planes.survey import survey
 from napari_dip.settings import DIP, IDDP, PatchDIP
 
 pytestmark = pytest.mark.timeout(300)
@@ -293,7 +293,7 @@ def test_a_part_reads_no_other_plane(tmp_path: Path) -> None:
             return image.pixels[key]
 
     task = Task(APART)
-    division = Division(tmp_path, 0, (0, 2, 4, 7), survey(image, stabilise=True), {})
+    division = Division(tmp_path, 0, (0, 2, 4, 7), measure_image(image, stabilise=True), {})
     task = narrowed(task, division, 1)
     final, _ = follow(task)(image.with_pixels(Watched()), [])
     assert final.image.shape == (2, 24, 25) and np.asarray(final.image).any()

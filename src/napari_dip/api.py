@@ -12,7 +12,7 @@ from napari_dip.denoising import fitted
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.models.apply import iter_apply
 from napari_dip.models.model import Model
-from napari_dip.planes.survey import survey
+from napari_dip.planes.image_statistics import measure_image
 from napari_dip.planes.walk import translated, walk
 from napari_dip.settings import DIP, PatchDIP, Settings, Trained
 from napari_dip.snapshot import Snapshot, finished
@@ -186,9 +186,9 @@ def iter_part(
 
     # Bad input is refused at the call, not at the first step.
     chosen = pick_device(device)
-    found = part.found if part else survey(source, stabilise=how.stabilise)
+    stats = part.stats if part else measure_image(source, stabilise=how.stabilise)
     source = part.of(source) if part else source
-    return translated(walk(source, how, fitted(source, how, chosen), chosen, found))
+    return translated(walk(source, how, fitted(source, how, chosen), chosen, stats))
 
 
 def as_image(image: Image | ArrayLike, axes: str | None) -> Image:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.planes.survey import channel_of
+from napari_dip.planes.image_statistics import channel_of
 from napari_dip.planes.walk import NO_NOISE, Work
 from napari_dip.settings import DIP, PatchDIP, Settings
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.models.model import Model
-from napari_dip.planes.survey import Survey, is_blank, survey
+from napari_dip.planes.image_statistics import ImageStatistics, is_blank, measure_image
 from napari_dip.planes.walk import NO_NOISE, Work, translated, walk
 from napari_dip.snapshot import Snapshot
 
@@ -60,18 +60,18 @@ def iter_apply(
             f"(axes {image.axes}). Take a model trained with colours apart, or another image."
         )
     chosen = pick_device(device)
-    found = part.found if part else survey(image, stabilise=model.settings.stabilise)
+    stats = part.stats if part else measure_image(image, stabilise=model.settings.stabilise)
     plan = Plan(chosen, may_reduce=True)
     net = Quickened(deepcopy(model.net).eval())
     work = Work(
         partial(_steps, net, model, plan),
         plan=plan,
         steps=model.settings.orientations,
-        note=far_from_training(image, model.statistics, found),
+        note=far_from_training(image, model.statistics, stats),
         record={"model": model.told()},
         found=net.described,
     )
-    return translated(walk(part.of(image) if part else image, model.settings, work, chosen, found))
+    return translated(walk(part.of(image) if part else image, model.settings, work, chosen, stats))
 
 
 def _steps(
@@ -93,10 +93,10 @@ def _steps(
     )
 
 
-def far_from_training(image: Image, known: Any, found: Survey) -> str:
+def far_from_training(image: Image, known: Any, stats: ImageStatistics) -> str:
     """Say where an image's range or noise is far from what the model has seen; mostly nothing."""
     remarks = []
-    unit = found.units[0]
+    unit = stats.units[0]
     try:
         (least, most), (low, high) = (map(float, known[name]) for name in ("contrast", "gain"))
         correlated = bool(known["noise_is_correlated"])
@@ -114,7 +114,7 @@ def far_from_training(image: Image, known: Any, found: Survey) -> str:
         remarks.append(
             f"its noise has a gain of {gain:.3g}, that of the training images {low:.3g} to {high:.3g}"
         )
-    if found.noise_is_smooth and not correlated:
+    if stats.noise_is_smooth and not correlated:
         remarks.append(
             "the noise of its neighbouring pixels is correlated, that of the training images was not"
         )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from napari_dip.images.image import ArrayLike, Image
-    from napari_dip.planes.survey import Survey
+    from napari_dip.planes.image_statistics import ImageStatistics
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Part:
     axis: int
     start: int
     stop: int
-    found: Survey
+    stats: ImageStatistics
 
     def of(self, image: Image) -> Image:
         """Return the part of a whole stack."""

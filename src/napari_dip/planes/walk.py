@@ -15,7 +15,7 @@ from napari_dip.errors import DenoiseError, lack_of_memory
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.noise.hot_pixels import repair
 from napari_dip.planes.canvas import Canvas
-from napari_dip.planes.survey import Survey, is_blank
+from napari_dip.planes.image_statistics import ImageStatistics, is_blank
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
 
@@ -78,7 +78,7 @@ class Work:
 
 
 def walk(
-    source: Image, how: Settings, work: Work, device: torch.device, found: Survey
+    source: Image, how: Settings, work: Work, device: torch.device, stats: ImageStatistics
 ) -> Iterator[Snapshot]:
     """Fit plane by plane; the answers land in one float32 stack that starts as the input.
 
@@ -95,8 +95,8 @@ def walk(
         What is done to every plane.
     device : torch.device
         Where the planes are put.
-    found : Survey
-        What `survey` found in `source`.
+    stats : ImageStatistics
+        What `measure_image` found in `source`.
 
     Yields
     ------
@@ -110,15 +110,15 @@ def walk(
     plan = work.plan or Plan(device)
     indices, canvas = source.plane_indices(), Canvas(work.canvas or source)
     stds = Canvas(_unknown(canvas.start)) if how.std_from != "none" else None
-    warning = " ".join(text for text in (found.note, work.note) if text)
-    record = {**_record(how, device, found), **work.record}
+    warning = " ".join(text for text in (stats.note, work.note) if text)
+    record = {**_record(how, device, stats), **work.record}
     chosen: list[int] = []
     steps = work.steps or how.steps
     planned = [steps] * len(indices) if isinstance(steps, int) else list(steps)
     done, total = 0, sum(planned)
     with kept_memory(device):
         for number, index in enumerate(indices):
-            unit = found.unit(source, index)
+            unit = stats.unit(source, index)
             begin, restore = _plane(source, index, work, plan, unit)
             answer, std = partial(_answer, canvas, restore), partial(_std, canvas, unit)
             for step in thinned(laddered(begin, plan), 1 if device.type == "cpu" else READ_EVERY):
@@ -237,17 +237,17 @@ def _restored(
     return answer if finish is None else finish(answer)
 
 
-def _record(how: Settings, device: torch.device, found: Survey) -> dict[str, object]:
+def _record(how: Settings, device: torch.device, stats: ImageStatistics) -> dict[str, object]:
     """Return what made the answer, ready for JSON; the noise is a list where there are several channels."""
-    models = [unit.model for unit in found.units]
+    models = [unit.model for unit in stats.units]
     noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
     names = ("napari-dip", "torch", "numpy")
     return {
         "settings": how.described(),
         "device": str(device),
         "noise": noise if len(noise) > 1 else noise[0],
-        "noise_is_correlated": found.noise_is_smooth,
-        "hot_pixels": found.hot_pixels,
+        "noise_is_correlated": stats.noise_is_smooth,
+        "hot_pixels": stats.hot_pixels,
         "versions": {
             "python": platform.python_version(),
             **{name: version(name) for name in names},

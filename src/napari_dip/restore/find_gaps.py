@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.noise.hot_pixels import repair
-from napari_dip.planes.survey import is_blank
+from napari_dip.planes.image_statistics import is_blank
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

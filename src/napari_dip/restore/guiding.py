@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_dip.api import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.planes.survey import Survey, survey
+from napari_dip.planes.image_statistics import ImageStatistics, measure_image
 from napari_dip.planes.walk import NO_NOISE, Work, translated, walk
 from napari_dip.restore.common import answered, checked
 from napari_dip.settings import Guided
@@ -124,7 +124,7 @@ def iter_restore_guided(
     source, chosen = as_image(image, axes), pick_device(device)
     aid = lay_beside(source, guide)
     try:
-        map_of_guide = survey(aid, stabilise=how.stabilise)
+        map_of_guide = measure_image(aid, stabilise=how.stabilise)
         if map_of_guide.blank_planes:
             raise ValueError("It has planes without any number (all NaN).")
     except ValueError as error:
@@ -132,7 +132,9 @@ def iter_restore_guided(
     work = Work(
         partial(_restore, how, aid, map_of_guide), record={"task": "guided", "guide": aid.name}
     )
-    return translated(walk(source, how, work, chosen, survey(source, stabilise=how.stabilise)))
+    return translated(
+        walk(source, how, work, chosen, measure_image(source, stabilise=how.stabilise))
+    )
 
 
 def lay_beside(image: Image, guide: Image | ArrayLike) -> Image:
@@ -168,7 +170,7 @@ def _axes_of(image: Image, guide: ArrayLike) -> str | None:
 
 
 def _restore(
-    how: Guided, aid: Image, found: Survey, y: Tensor, unit: UnitRange, index: PlaneIndex
+    how: Guided, aid: Image, stats: ImageStatistics, y: Tensor, unit: UnitRange, index: PlaneIndex
 ) -> Iterator[Step]:
     """Fit one plane with the guide's plane as z."""
     import torch
@@ -182,7 +184,7 @@ def _restore(
         return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
     indices = aid.plane_indices()
     place = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
-    z = found.unit(aid, place).to_unit(aid.plane(place))
+    z = stats.unit(aid, place).to_unit(aid.plane(place))
     guide = torch.as_tensor(np.ascontiguousarray(z), dtype=torch.float32).to(y.device)
     generator = torch.Generator().manual_seed(how.seed)
     if how.net == "blind-spot":

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_dip.api import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.planes.survey import survey
+from napari_dip.planes.image_statistics import measure_image
 from napari_dip.planes.walk import Work, translated, walk
 from napari_dip.restore.common import answered, checked
 from napari_dip.restore.find_gaps import FIND, Gaps, find_gaps
@@ -135,16 +135,16 @@ def iter_inpaint(
     from napari_dip.engine.device import pick_device
 
     chosen, gaps = pick_device(device), find_gaps(as_image(image, axes), mask)
-    found = survey(gaps.image, stabilise=how.stabilise, without=gaps.full)
+    stats = measure_image(gaps.image, stabilise=how.stabilise, without=gaps.full)
     # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are kept are not replaced.
-    found = replace(found, noise_is_smooth=False, hot_pixels=0 if keep_known else found.hot_pixels)
+    stats = replace(stats, noise_is_smooth=False, hot_pixels=0 if keep_known else stats.hot_pixels)
     work = Work(
         partial(_fill, how, gaps, keep_known),
         finish=partial(_with_known, gaps) if keep_known else None,
         note=_note(gaps, keep_known),
         record={"task": "inpaint", "missing_pixels": gaps.count, "keep_known": keep_known},
     )
-    return translated(walk(gaps.image, how, work, chosen, found))
+    return translated(walk(gaps.image, how, work, chosen, stats))
 
 
 def _note(gaps: Gaps, keep_known: bool) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_dip.api import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.planes.survey import survey
+from napari_dip.planes.image_statistics import measure_image
 from napari_dip.planes.walk import Work, translated, walk
 from napari_dip.restore.common import answered, checked
 from napari_dip.settings import Invert
@@ -136,13 +136,13 @@ def iter_invert_features(
     from napari_dip.engine.device import pick_device
 
     source, chosen = as_image(image, axes), pick_device(device)
-    found = survey(source, stabilise=False)
+    stats = measure_image(source, stabilise=False)
     net = _copied(module, chosen)
     repeat = _colours_taken(net, layer, source, chosen)
     work = Work(
         partial(_invert, how, net, layer, repeat), record={"task": "invert", "layer": layer}
     )
-    return translated(walk(source, how, work, chosen, found))
+    return translated(walk(source, how, work, chosen, stats))
 
 
 def check_layer(module: nn.Module, layer: str) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_dip.api import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.planes.survey import survey
+from napari_dip.planes.image_statistics import measure_image
 from napari_dip.planes.walk import Work, translated, walk
 from napari_dip.restore.common import answered, checked
 from napari_dip.restore.enlarge import enlarged, enlarged_plane, enlarged_size
@@ -131,13 +131,15 @@ def iter_upscale(
     from napari_dip.engine.device import pick_device
 
     source, chosen = as_image(image, axes), pick_device(device)
-    found = survey(source, stabilise=False)  # the transform and the mean over pixels do not commute
+    stats = measure_image(
+        source, stabilise=False
+    )  # the transform and the mean over pixels do not commute
     work = Work(
         partial(_enlarge, how, factor, down),
         canvas=enlarged(source, factor),
         record={"task": "upscale", "factor": factor, "down": down},
     )
-    return translated(walk(source, how, work, chosen, found))
+    return translated(walk(source, how, work, chosen, stats))
 
 
 def check_factor(factor: Any, down: Any = DOWN[0]) -> None:

@@ -15,8 +15,8 @@ from typing import Any, Self
 from napari_dip.batch.pieces_folder import delete_folder
 from napari_dip.files.checksum import sha256
 from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
+from napari_dip.planes.image_statistics import ImageStatistics
 from napari_dip.planes.part_of_stack import Part
-from napari_dip.planes.survey import Survey
 
 DIVISION = "division.json"
 
@@ -33,7 +33,7 @@ class Division:
         Along which they do.
     bounds : tuple of int
         Where each begins, and the end of the last.
-    found : Survey
+    stats : ImageStatistics
         What the whole stack says.
     source : mapping
         Name and hash of the file.
@@ -46,7 +46,7 @@ class Division:
     folder: Path
     axis: int
     bounds: tuple[int, ...]
-    found: Survey
+    stats: ImageStatistics
     source: dict[str, str]
     begun: float = field(default_factory=time.time, compare=False)
     stamp: tuple[int, ...] = field(default=(), compare=False)
@@ -73,7 +73,7 @@ class Division:
 
     def part(self, number: int) -> Part:
         """Return which part of the stack a piece is."""
-        return Part(self.axis, self.bounds[number], self.bounds[number + 1], self.found)
+        return Part(self.axis, self.bounds[number], self.bounds[number + 1], self.stats)
 
     def share(self, number: int) -> float:
         """Return which share of the stack a piece is."""
@@ -88,11 +88,11 @@ class Division:
         """Return the division that was told."""
         units = tuple(
             UnitRange(**{**unit, "model": unit["model"] and PoissonGaussian(**unit["model"])})
-            for unit in told["found"]["units"]
+            for unit in told["stats"]["units"]
         )
-        found = Survey(**{**told["found"], "units": units})
+        stats = ImageStatistics(**{**told["stats"], "units": units})
         tuples = {name: tuple(told[name]) for name in ("bounds", "stamp")}
-        return cls(**{**told, **tuples, "folder": Path(told["folder"]), "found": found})
+        return cls(**{**told, **tuples, "folder": Path(told["folder"]), "stats": stats})
 
     def drop(self) -> None:
         """Delete the pieces; one at work elsewhere then finds no place for its answer."""

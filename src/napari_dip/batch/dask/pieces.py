@@ -31,8 +31,8 @@ from napari_dip.denoising import goes_on
 from napari_dip.errors import DenoiseError
 from napari_dip.files.formats import read, read_provenance, write
 from napari_dip.files.writing import check_place, check_room
+from napari_dip.planes.image_statistics import measure_image
 from napari_dip.planes.part_of_stack import Joined
-from napari_dip.planes.survey import survey
 from napari_dip.settings import DIP, PatchDIP, Trained
 from napari_dip.snapshot import Snapshot
 
@@ -81,7 +81,7 @@ def divided(
         count = min(length, wanted)
         bounds = tuple(length * number // count for number in range(count + 1))
         division = Division(
-            folder, axis, bounds, survey(image, stabilise=how.stabilise), source, stamp=stamp
+            folder, axis, bounds, measure_image(image, stabilise=how.stabilise), source, stamp=stamp
         )
         division.keep()
     return division

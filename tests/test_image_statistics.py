@@ -12,7 +12,7 @@ from scipy import ndimage
 from napari_dip import DIP, Image, denoise, iter_denoise, last, psnr, read
 from napari_dip.noise.anscombe import estimate_noise, noise_is_smooth
 from napari_dip.noise.hot_pixels import repair
-from napari_dip.planes.survey import survey
+from napari_dip.planes.image_statistics import measure_image
 
 QUICK = DIP(steps=3, channels=4, crop=16)
 
@@ -122,7 +122,7 @@ def test_every_channel_has_a_noise_of_its_own(axes: str) -> None:
     (dim, clean), (bright, _) = counts(0), counts(1)
     channels = np.stack([dim, 3000 + 100 * bright, dim])
     pixels = {"CYX": channels, "YXC": np.moveaxis(channels, 0, -1), "ZCYX": channels[None]}[axes]
-    found = survey(Image(pixels, axes), stabilise=True)
+    found = measure_image(Image(pixels, axes), stabilise=True)
     if axes == "YXC":  # one picture, one map
         assert len(found.units) == 1
         return

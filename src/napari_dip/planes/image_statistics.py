@@ -25,7 +25,7 @@ NOISE_PLANES = 8  # planes of a channel, evenly spread, that the noise is measur
 
 
 @dataclass(frozen=True)
-class Survey:
+class ImageStatistics:
     """What the pixels say.
 
     Attributes
@@ -67,7 +67,9 @@ class Survey:
         return self.units[channel_of(image, index)]
 
 
-def survey(image: Image, *, stabilise: bool, without: Sequence[PlaneIndex] = ()) -> Survey:
+def measure_image(
+    image: Image, *, stabilise: bool, without: Sequence[PlaneIndex] = ()
+) -> ImageStatistics:
     """Read every plane once, and some twice to measure their noise.
 
     Parameters
@@ -94,9 +96,9 @@ def survey(image: Image, *, stabilise: bool, without: Sequence[PlaneIndex] = ())
     telling = [
         [index for index in group if index not in without] or group for group in groups.values()
     ]
-    maps = [_survey_channel(image, indices, stabilise) for indices in telling]
+    maps = [_measure_channel(image, indices, stabilise) for indices in telling]
     units, smooth, hot, blank = zip(*maps, strict=True)
-    return Survey(units, any(smooth), sum(hot), sum(blank))
+    return ImageStatistics(units, any(smooth), sum(hot), sum(blank))
 
 
 def is_blank(plane: NDArray[np.float64]) -> bool:
@@ -104,7 +106,7 @@ def is_blank(plane: NDArray[np.float64]) -> bool:
     return not np.isfinite(plane).any()
 
 
-def _survey_channel(
+def _measure_channel(
     image: Image, indices: list[PlaneIndex], stabilise: bool
 ) -> tuple[UnitRange, bool, int, int]:
     low, high, total, hot = np.inf, -np.inf, 0.0, 0
