@@ -144,7 +144,7 @@ def test_a_later_run_does_only_what_is_missing(
     for number in (1, 2):
         one(division, number, job, task)
     monkeypatch.setattr(
-        pieces, "survey", lambda *_, **__: pytest.fail("the survey is kept with the pieces")
+        pieces, "measure_image", lambda *_, **__: pytest.fail("the survey is kept with the pieces")
     )
     later = division_of(job, task, workers=16)
     assert later == division, "divided as by the first run"
