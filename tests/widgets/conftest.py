@@ -14,7 +14,7 @@ pytest.importorskip("pytestqt", reason="pytest-qt is not installed")
 
 from napari_dip import api
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.preferences import Preferences
+from napari_dip.widgets.napari_hooks.preferences import Preferences
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,7 +15,7 @@ from napari_dip.batch.config import read_config
 from napari_dip.files.formats import read, write
 from napari_dip.images.image import Image
 from napari_dip.widgets.docks.batch import BatchWidget
-from napari_dip.widgets.filetable import FILE, MEAN, REMARK, STATE
+from napari_dip.widgets.parts.file_table import FILE, MEAN, REMARK, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,8 +8,8 @@ import pytest
 
 pytest.importorskip("pyqtgraph")
 
-from napari_dip.widgets.curve import MOST_POINTS, Curve
-from napari_dip.widgets.runs.pace import Beat
+from napari_dip.widgets.parts.plots import MOST_POINTS, Curve
+from napari_dip.widgets.runs.progress import Beat
 
 pytestmark = pytest.mark.timeout(120)
 

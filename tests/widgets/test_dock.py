@@ -11,7 +11,7 @@ import zarr
 
 from napari_dip.api import iter_denoise
 from napari_dip.planes import canvas
-from napari_dip.widgets.region import PLANE, RECTANGLE
+from napari_dip.widgets.layers.region import PLANE, RECTANGLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +183,7 @@ def test_the_layer_list_is_followed(make_dock: Callable[..., Any], viewer: Any) 
 def test_devices_are_looked_for_when_the_list_is_opened(
     make_dock: Callable[..., Any], qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from napari_dip.widgets import devices
+    from napari_dip.widgets.parts import device_combo as devices
 
     monkeypatch.setattr(devices, "find_devices", lambda: [("cuda:0", "A GPU")])
     combo = make_dock().choices.device

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 from napari_dip.widgets.runs.fit_run import Order, Run
-from napari_dip.widgets.runs.pace import Beat
+from napari_dip.widgets.runs.progress import Beat
 
 pytestmark = pytest.mark.timeout(120)
 WAIT = 40_000

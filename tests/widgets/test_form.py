@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from napari_dip.settings import METHODS, Settings, knob
-from napari_dip.widgets.form import Form
+from napari_dip.widgets.parts.settings_form import Form
 
 pytestmark = pytest.mark.timeout(120)
 

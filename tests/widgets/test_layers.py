@@ -13,8 +13,8 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Shapes
 
 from napari_dip.images.image import Image
-from napari_dip.widgets.layers import axes_of, good_level, image_of, source_of
-from napari_dip.widgets.region import PLANE, RECTANGLE, VIEW, WHOLE, region
+from napari_dip.widgets.layers.region import PLANE, RECTANGLE, VIEW, WHOLE, region
+from napari_dip.widgets.layers.source import axes_of, good_level, image_of, source_of
 
 pytestmark = pytest.mark.timeout(120)
 UM = ("um", "um", "um")

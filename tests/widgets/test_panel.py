@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from napari_dip.widgets.panel import Panel, clock
-from napari_dip.widgets.runs.pace import Beat
+from napari_dip.widgets.parts.run_panel import Panel, clock
+from napari_dip.widgets.runs.progress import Beat
 
 
 @pytest.fixture

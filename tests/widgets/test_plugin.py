@@ -12,16 +12,16 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QOpenGLContext
 
 from napari_dip.files.formats import read
-from napari_dip.widgets import preferences as preferences_module
+from napari_dip.widgets.layers.region import VIEW
+from napari_dip.widgets.napari_hooks import preferences as preferences_module
+from napari_dip.widgets.napari_hooks.preferences import Preferences, preferences
 from napari_dip.widgets.napari_hooks.samples import (
     STACK_SCALE,
     fish_pair,
     noisy_stack,
     synthetic_stack,
 )
-from napari_dip.widgets.napari_hooks.write import write_layer
-from napari_dip.widgets.preferences import Preferences, preferences
-from napari_dip.widgets.region import VIEW
+from napari_dip.widgets.napari_hooks.writer import write_layer
 
 if TYPE_CHECKING:
     from pathlib import Path

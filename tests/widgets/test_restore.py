@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_dip.widgets.docks.restore import FOUND, LABELS, SHAPES, RestoreWidget
-from napari_dip.widgets.region import RECTANGLE
+from napari_dip.widgets.layers.region import RECTANGLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -90,7 +90,7 @@ def test_an_ellipse_on_a_crop_is_round(make_restore: Any, viewer: Any, finish: A
     source = dock.input.source()
     shapes.selected_data = {1}
     assert source.shape == (31, 31)
-    from napari_dip.widgets.marks import drawn
+    from napari_dip.widgets.layers.masks import drawn
 
     shapes.selected_data = {1}
     shapes.remove_selected()

@@ -15,9 +15,9 @@ from napari_dip.errors import DenoiseError
 from napari_dip.files.formats import read
 from napari_dip.settings import DIP
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.layers import Source
-from napari_dip.widgets.runs.iterate_store import Kept
-from napari_dip.widgets.runs.pace import Beat
+from napari_dip.widgets.layers.iterate_store import Kept
+from napari_dip.widgets.layers.source import Source
+from napari_dip.widgets.runs.progress import Beat
 from napari_dip.widgets.runs.worker import Answer, Control, watched
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 
 from napari_dip import api
 from napari_dip.widgets.docks.restore import RestoreWidget
-from napari_dip.widgets.runs.result_layers import contrast
+from napari_dip.widgets.layers.result_layers import contrast
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_dip.widgets.choices import Choices
-from napari_dip.widgets.ending import ending
-from napari_dip.widgets.input import InputBox
-from napari_dip.widgets.leaving import Leaving
-from napari_dip.widgets.panel import Panel
-from napari_dip.widgets.preferences import preferences
-from napari_dip.widgets.rows import Rows, scrolled
+from napari_dip.widgets.docks.leaving import Leaving
+from napari_dip.widgets.layers.iterate_layer import add_iterates, shown_iterate
+from napari_dip.widgets.napari_hooks.preferences import preferences
+from napari_dip.widgets.parts.input_box import InputBox
+from napari_dip.widgets.parts.layouts import Rows, scrolled
+from napari_dip.widgets.parts.method_box import Choices
+from napari_dip.widgets.parts.run_panel import Panel
+from napari_dip.widgets.runs.ending import ending
 from napari_dip.widgets.runs.fit_run import Order, Run
-from napari_dip.widgets.runs.iterate_layer import add_iterates, shown_iterate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_dip.settings import Settings
-    from napari_dip.widgets.layers import Source
+    from napari_dip.widgets.layers.source import Source
 
 WIDTH = 330
 SCROLL_BAR = 24

@@ -22,15 +22,15 @@ from napari_dip.batch.config import read_config, saved, write_config
 from napari_dip.batch.report import TO_DO
 from napari_dip.batch.task import Task
 from napari_dip.errors import UsageError
-from napari_dip.widgets.choices import Choices
 from napari_dip.widgets.docks.base import SCROLL_BAR, WIDTH
-from napari_dip.widgets.filesbox import FilesBox
-from napari_dip.widgets.filetable import FileTable
-from napari_dip.widgets.leaving import Leaving
-from napari_dip.widgets.modelbox import ModelBox
-from napari_dip.widgets.opening import open_job
-from napari_dip.widgets.preferences import preferences
-from napari_dip.widgets.rows import scrolled
+from napari_dip.widgets.docks.leaving import Leaving
+from napari_dip.widgets.layers.open_files import open_job
+from napari_dip.widgets.napari_hooks.preferences import preferences
+from napari_dip.widgets.parts.file_table import FileTable
+from napari_dip.widgets.parts.files_box import FilesBox
+from napari_dip.widgets.parts.layouts import scrolled
+from napari_dip.widgets.parts.method_box import Choices
+from napari_dip.widgets.parts.model_box import ModelBox
 from napari_dip.widgets.runs.batch_run import BatchRun, ordered
 
 if TYPE_CHECKING:

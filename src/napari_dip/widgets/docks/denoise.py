@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from napari_dip.settings import METHODS
 from napari_dip.widgets.docks.base import FitDock
-from napari_dip.widgets.modelbox import ModelBox
+from napari_dip.widgets.parts.model_box import ModelBox
 from napari_dip.widgets.runs.fit_run import Order
 
 if TYPE_CHECKING:
     from napari_dip.settings import Settings
-    from napari_dip.widgets.layers import Source
+    from napari_dip.widgets.layers.source import Source
 
 
 class DenoiseWidget(FitDock):

@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QStackedWidget, QWid
 
 from napari_dip.settings import RESTORATIONS
 from napari_dip.widgets.docks.base import FitDock
-from napari_dip.widgets.input import LayerCombo
-from napari_dip.widgets.layers import finer_look, source_of
-from napari_dip.widgets.marks import drawn, labelled
-from napari_dip.widgets.paths import PathRow
-from napari_dip.widgets.rows import Rows, narrow, show_row
+from napari_dip.widgets.layers.masks import drawn, labelled
+from napari_dip.widgets.layers.source import finer_look, source_of
+from napari_dip.widgets.parts.input_box import LayerCombo
+from napari_dip.widgets.parts.layouts import Rows, narrow, show_row
+from napari_dip.widgets.parts.path_row import PathRow
 from napari_dip.widgets.runs.fit_run import Order
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
-    from napari_dip.widgets.layers import Source
+    from napari_dip.widgets.layers.source import Source
 
 FOUND, LABELS, SHAPES = "Found pixels", "Labels layer", "Shapes layer"
 WHERE = {

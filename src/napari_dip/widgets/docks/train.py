@@ -11,17 +11,17 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
 from napari_dip.settings import N2N, TRAINED, Supervised
 from napari_dip.widgets.docks.base import FitDock
-from napari_dip.widgets.input import LayerCombo
-from napari_dip.widgets.layers import axes_of, source_of
-from napari_dip.widgets.paths import PathRow, is_file, is_folder
-from napari_dip.widgets.rows import Rows, narrow, show_row
+from napari_dip.widgets.layers.source import axes_of, source_of
+from napari_dip.widgets.parts.input_box import LayerCombo
+from napari_dip.widgets.parts.layouts import Rows, narrow, show_row
+from napari_dip.widgets.parts.path_row import PathRow, is_file, is_folder
 from napari_dip.widgets.runs.fit_run import Order
 from napari_dip.widgets.runs.train_run import SUFFIX, Training, checkpoint_of
 
 if TYPE_CHECKING:
     from napari_dip.images.image import Image
     from napari_dip.settings import Settings
-    from napari_dip.widgets.layers import Source
+    from napari_dip.widgets.layers.source import Source
     from napari_dip.widgets.runs.fit_run import Run
 
 LAYER, LAYERS, FILES = "This layer", "All image layers", "Files or a folder"

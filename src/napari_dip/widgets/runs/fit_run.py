@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_dip.widgets.runs.iterate_store import Kept
-from napari_dip.widgets.runs.result_layers import Shown
+from napari_dip.widgets.layers.iterate_store import Kept
+from napari_dip.widgets.layers.result_layers import Shown
 from napari_dip.widgets.runs.worker import Control, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_dip.settings import Settings
-    from napari_dip.widgets.layers import Source
-    from napari_dip.widgets.runs.pace import Beat
+    from napari_dip.widgets.layers.source import Source
+    from napari_dip.widgets.runs.progress import Beat
     from napari_dip.widgets.runs.worker import Answer
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import DenoiseError, lack_of_memory
-from napari_dip.widgets.napari_hooks.write import write_beside
-from napari_dip.widgets.runs.pace import Beat, Pace
+from napari_dip.widgets.napari_hooks.writer import write_beside
+from napari_dip.widgets.runs.progress import Beat, Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
-    from napari_dip.widgets.layers import Source
-    from napari_dip.widgets.runs.iterate_store import Kept
+    from napari_dip.widgets.layers.iterate_store import Kept
+    from napari_dip.widgets.layers.source import Source
 
 
 class Control:

@@ -34,7 +34,7 @@ def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
         If the file cannot be written; then no half file stands under `path`.
     """
     from napari_dip.files.formats import write
-    from napari_dip.widgets.layers import image_of
+    from napari_dip.widgets.layers.source import image_of
 
     write(path, image_of(data, meta), overwrite=True)
     return [path]

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 from superqt import QCollapsible
 
 from napari_dip.settings import Knob, Settings, knobs
-from napari_dip.widgets.rows import SPACING, Rows, narrow
+from napari_dip.widgets.parts.layouts import SPACING, Rows, narrow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

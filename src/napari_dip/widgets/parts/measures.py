@@ -9,7 +9,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.runs.pace import Beat
+    from napari_dip.widgets.runs.progress import Beat
 
 HEIGHT = 96
 MOST_POINTS = 4000

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_dip.widgets.paths import PathRow
-from napari_dip.widgets.rows import Rows, narrow
+from napari_dip.widgets.parts.layouts import Rows, narrow
+from napari_dip.widgets.parts.path_row import PathRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,11 +16,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_dip.widgets.curve import Curve
-from napari_dip.widgets.measures import Measures
+from napari_dip.widgets.parts.measures import Measures
+from napari_dip.widgets.parts.plots import Curve
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.runs.pace import Beat
+    from napari_dip.widgets.runs.progress import Beat
 
 RATE_WINDOW = 5.0  # seconds over which the rate is averaged
 HELP = {

@@ -8,9 +8,9 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_dip.images.image import LETTERS, check_axes
-from napari_dip.widgets import region as regions
-from napari_dip.widgets.layers import Source, axes_of, good_level, levels, source_of
-from napari_dip.widgets.rows import Rows, narrow, show_row
+from napari_dip.widgets.layers import region as regions
+from napari_dip.widgets.layers.source import Source, axes_of, good_level, levels, source_of
+from napari_dip.widgets.parts.layouts import Rows, narrow, show_row
 
 SETTLED = 150  # milliseconds after the last move of the camera
 # Five in a row: napari's own padding and arrow take 44 pixels, which leave no room for the letter.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.layers import Source
+    from napari_dip.widgets.layers.source import Source
 
 
 class Shown:

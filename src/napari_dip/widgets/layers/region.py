@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_dip.widgets.layers import Index, factors, levels
+from napari_dip.widgets.layers.source import Index, factors, levels
 
 WHOLE, PLANE, RECTANGLE, VIEW = "Whole layer", "This plane", "Shapes rectangle", "What is in view"
 HELP = {

@@ -8,9 +8,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 
 from napari_dip.settings import METHODS, Settings
-from napari_dip.widgets.devices import DeviceCombo
-from napari_dip.widgets.form import Form
-from napari_dip.widgets.rows import Rows, align, narrow, show_row
+from napari_dip.widgets.parts.device_combo import DeviceCombo
+from napari_dip.widgets.parts.layouts import Rows, align, narrow, show_row
+from napari_dip.widgets.parts.settings_form import Form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
-    from napari_dip.widgets.runs.pace import Beat, Point
+    from napari_dip.widgets.runs.progress import Beat, Point
 
 MOST_POINTS = 4000
 LOSS, CRITERION = "#4da3ff", "#ffb454"  # both legible on napari's dark and light themes

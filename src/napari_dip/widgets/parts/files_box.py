@@ -8,8 +8,8 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
 
-from napari_dip.widgets.paths import PathRow
-from napari_dip.widgets.rows import Rows, narrow
+from napari_dip.widgets.parts.layouts import Rows, narrow
+from napari_dip.widgets.parts.path_row import PathRow
 
 VALUES = {"float32": "float32", "same": "as in the file (rounded, clipped)"}
 

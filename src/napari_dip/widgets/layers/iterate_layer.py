@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_dip.widgets.runs.iterate_store import Iterate, Kept
+    from napari_dip.widgets.layers.iterate_store import Iterate, Kept
 
 
 def add_iterates(viewer: Any, kept: Kept, look: Mapping[str, Any], name: str) -> Any:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.widgets.layers import factors
+from napari_dip.widgets.layers.source import factors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dip.widgets.layers import Source
+    from napari_dip.widgets.layers.source import Source
 
 ROUND = 64  # corners that an ellipse is drawn with
 

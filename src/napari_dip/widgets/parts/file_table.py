@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 from napari_dip.batch.report import BEFORE, FAILED, INTERRUPTED, TO_DO
-from napari_dip.widgets.panel import clock
+from napari_dip.widgets.parts.run_panel import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
