@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from markdown_it import MarkdownIt
 
 import napari_dip
 from napari_dip.files.formats import read, write
@@ -17,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 README = (ROOT / "README.md").read_text("utf-8")
+IN_REPOSITORY = re.compile(
+    r"https://(github.com|raw.githubusercontent.com)/napari-dip/napari-dip/(blob/)?main/"
+)
 QT = ("napari", "qtpy", "pyqt", "pyside", "magicgui", "superqt", "pyqtgraph", "npe2", "vispy")
 
 
@@ -114,9 +118,19 @@ def test_the_python_examples_run(
     assert read("cells_denoised.tif").shape == (48, 40)
 
 
-def test_relative_links_of_the_readme_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+def links(html: str) -> list[str]:
+    return re.findall(r'(?:href|src)="([^"]*)"', html)
+
+
+def test_links_of_the_readme_work_on_a_package_index_and_lead_somewhere() -> None:
+    html = MarkdownIt().enable("table").render(README)
+    text = re.sub(r"<code.*?</code>", "", html, flags=re.DOTALL)
+    assert not re.findall(r"\[.*?\]", text), "links without an address"
+    assert not [link for link in links(html) if not link.startswith(("https://", "#"))]
+    inside = [re.sub(IN_REPOSITORY, "", link) for link in links(html) if IN_REPOSITORY.match(link)]
+    assert len(inside) > 5
+    for target in inside:
+        assert (ROOT / target.split("#")[0]).is_file(), target
 
 
 @pytest.mark.parametrize(
