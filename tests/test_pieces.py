@@ -13,7 +13,7 @@ import pytest
 import torch
 from cli_help import leftovers
 
-from napari_dip.api import iter_part
+from napari_dip.api import iter_chunk
 from napari_dip.batch.dask import pieces
 from napari_dip.batch.dask.division import Division
 from napari_dip.batch.dask.pieces import divided, narrowed, one_piece, put_together
@@ -26,8 +26,8 @@ from napari_dip.files.formats import read, read_provenance, write
 from napari_dip.images.image import Image
 from napari_dip.models.model import Model, build
 from napari_dip.planes.canvas import full_key
+from napari_dip.planes.chunk import Chunk, ChunkedStack, ChunkView
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.planes.part_of_stack import Joined, Part, View
 from napari_dip.settings import DIP, IDDP, PatchDIP
 
 pytestmark = pytest.mark.timeout(300)
@@ -149,11 +149,11 @@ def test_a_later_run_does_only_what_is_missing(
     later = division_of(job, task, workers=16)
     assert later == division, "divided as by the first run"
 
-    def counted(image: Image, how: DIP, device: str, part: Part) -> Any:
-        begun.append(part.start)
-        return iter_part(image, how, device, part)
+    def counted(image: Image, how: DIP, device: str, chunk: Chunk) -> Any:
+        begun.append(chunk.start)
+        return iter_chunk(image, how, device, chunk)
 
-    monkeypatch.setattr(pieces, "iter_part", counted)
+    monkeypatch.setattr(pieces, "iter_chunk", counted)
     for number in range(4):
         assert one(later, number, job, task)
     assert begun == [0, 5]
@@ -260,7 +260,7 @@ def test_views_and_joins_read_as_numpy_does() -> None:
         opened_now.append(number)
         return whole[:, bounds[number] : bounds[number + 1]]
 
-    joined, view = Joined(whole.shape, 1, bounds, piece), View(whole, 1, 2, 6)
+    joined, view = ChunkedStack(whole.shape, 1, bounds, piece), ChunkView(whole, 1, 2, 6)
     for key in [
         (),
         0,

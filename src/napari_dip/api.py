@@ -20,7 +20,7 @@ from napari_dip.snapshot import Snapshot, finished
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dip.planes.part_of_stack import Part
+    from napari_dip.planes.chunk import Chunk
 
 
 @overload
@@ -152,11 +152,11 @@ def iter_denoise(
     DenoiseError
         During the work, if it breaks.
     """
-    return iter_part(as_image(image, axes), DIP() if how is None else how, device)
+    return iter_chunk(as_image(image, axes), DIP() if how is None else how, device)
 
 
-def iter_part(
-    source: Image, how: Settings | Model, device: str, part: Part | None = None
+def iter_chunk(
+    source: Image, how: Settings | Model, device: str, chunk: Chunk | None = None
 ) -> Iterator[Snapshot]:
     """Denoise as `iter_denoise` does; of a stack too large for one process only a part, as it would be in the whole.
 
@@ -164,11 +164,11 @@ def iter_part(
     ----------
     source : Image
         The whole.
-    part : Part, optional
+    chunk : Chunk, optional
         Of `source`; the snapshots' images are of its shape.
     """
     if isinstance(how, Model):
-        return iter_apply(source, how, device, part)
+        return iter_apply(source, how, device, chunk)
     if not isinstance(how, Settings):
         raise ValueError(
             f"how is {how!r}; give settings such as DIP(), DIP(steps=400) or DIP.preset('paper'), or a trained model: "
@@ -186,8 +186,8 @@ def iter_part(
 
     # Bad input is refused at the call, not at the first step.
     chosen = pick_device(device)
-    stats = part.stats if part else measure_image(source, stabilise=how.stabilise)
-    source = part.of(source) if part else source
+    stats = chunk.stats if chunk else measure_image(source, stabilise=how.stabilise)
+    source = chunk.view(source) if chunk else source
     return translated(walk(source, how, fitted(source, how, chosen), chosen, stats))
 
 

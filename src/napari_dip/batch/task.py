@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from napari_dip.images.image import Image
-    from napari_dip.planes.part_of_stack import Part
+    from napari_dip.planes.chunk import Chunk
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
@@ -78,11 +78,11 @@ def with_model(task: Task, path: Path) -> Task:
         raise UsageError(str(error)) from error
 
     def begin(
-        image: Image, how: Settings, device: str, part: Part | None = None
+        image: Image, how: Settings, device: str, chunk: Chunk | None = None
     ) -> Iterator[Snapshot]:
-        from napari_dip.api import iter_part
+        from napari_dip.api import iter_chunk
 
-        return iter_part(image, model, device, part)
+        return iter_chunk(image, model, device, chunk)
 
     made: dict[str, object] = {"settings": model.settings.described(), "model": model.told()}
     return replace(task, settings=model.settings, begin=begin, made=made, model=path)

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from napari_dip.engine.out_of_memory import Plan
     from napari_dip.models.precision import Quickened
     from napari_dip.noise.anscombe import UnitRange
-    from napari_dip.planes.part_of_stack import Part
+    from napari_dip.planes.chunk import Chunk
 
 FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
 
 
 def iter_apply(
-    image: Image, model: Model, device: str = "auto", part: Part | None = None
+    image: Image, model: Model, device: str = "auto", chunk: Chunk | None = None
 ) -> Iterator[Snapshot]:
     """Denoise with a trained model; one Snapshot for each orientation of each plane.
 
@@ -39,7 +39,7 @@ def iter_apply(
         What was trained.
     device : str
         As for `napari_dip.api.denoise`.
-    part : Part, optional
+    chunk : Chunk, optional
         Of `image`, where only that is wanted.
 
     Raises
@@ -60,7 +60,7 @@ def iter_apply(
             f"(axes {image.axes}). Take a model trained with colours apart, or another image."
         )
     chosen = pick_device(device)
-    stats = part.stats if part else measure_image(image, stabilise=model.settings.stabilise)
+    stats = chunk.stats if chunk else measure_image(image, stabilise=model.settings.stabilise)
     plan = Plan(chosen, may_reduce=True)
     net = Quickened(deepcopy(model.net).eval())
     work = Work(
@@ -71,7 +71,7 @@ def iter_apply(
         record={"model": model.told()},
         found=net.described,
     )
-    return translated(walk(part.of(image) if part else image, model.settings, work, chosen, stats))
+    return translated(walk(chunk.view(image) if chunk else image, model.settings, work, chosen, stats))
 
 
 def _steps(

@@ -16,7 +16,7 @@ from napari_dip.batch.pieces_folder import delete_folder
 from napari_dip.files.checksum import sha256
 from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
 from napari_dip.planes.image_statistics import ImageStatistics
-from napari_dip.planes.part_of_stack import Part
+from napari_dip.planes.chunk import Chunk
 
 DIVISION = "division.json"
 
@@ -71,9 +71,9 @@ class Division:
             "sha256"
         ]
 
-    def part(self, number: int) -> Part:
+    def chunk(self, number: int) -> Chunk:
         """Return which part of the stack a piece is."""
-        return Part(self.axis, self.bounds[number], self.bounds[number + 1], self.stats)
+        return Chunk(self.axis, self.bounds[number], self.bounds[number + 1], self.stats)
 
     def share(self, number: int) -> float:
         """Return which share of the stack a piece is."""

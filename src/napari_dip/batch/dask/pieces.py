@@ -20,7 +20,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.api import iter_part
+from napari_dip.api import iter_chunk
 from napari_dip.batch.dask.division import Division, stamp_of
 from napari_dip.batch.jobs import DONE_BEFORE, outputs
 from napari_dip.batch.one_file import done_before, worked
@@ -32,7 +32,7 @@ from napari_dip.errors import DenoiseError
 from napari_dip.files.formats import read, read_provenance, write
 from napari_dip.files.writing import check_place, check_room
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.planes.part_of_stack import Joined
+from napari_dip.planes.chunk import ChunkedStack
 from napari_dip.settings import DIP, PatchDIP, Trained
 from napari_dip.snapshot import Snapshot
 
@@ -169,7 +169,7 @@ def _sound(file: Path) -> bool:
 
 def narrowed(task: Task, division: Division, number: int) -> Task:
     """Return what is done to one piece: the same, to a part of the image."""
-    return replace(task, begin=partial(task.begin or iter_part, part=division.part(number)))
+    return replace(task, begin=partial(task.begin or iter_chunk, chunk=division.chunk(number)))
 
 
 def put_together(division: Division, job: Job, task: Task) -> Outcome:
@@ -251,7 +251,7 @@ def _joined(division: Division, image: Image, notes: list[str], std: bool) -> Sn
         def opened(number: int) -> ArrayLike:
             return read(division.files(number)[kind]).pixels
 
-        pixels = Joined(image.shape, division.axis, division.bounds, opened)
+        pixels = ChunkedStack(image.shape, division.axis, division.bounds, opened)
         return image.with_pixels(pixels, provenance={**image.provenance, **made})
 
     return Snapshot(

@@ -1,4 +1,4 @@
-"""A range of a stack as a stack of its own, and such ranges as one stack again; both read only what is asked for."""
+"""A range of a stack as an image of its own, and such ranges as one stack again; read lazily."""
 
 from __future__ import annotations
 
@@ -20,21 +20,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
-    """Which places along one axis, and what the whole stack says: its intensity map and noise hold for every part."""
+class Chunk:
+    """The range from `start` to `stop` along an axis, with the statistics of the whole stack.
+
+    All chunks share its intensity map and noise model, so that they fit together again.
+    """
 
     axis: int
     start: int
     stop: int
     stats: ImageStatistics
 
-    def of(self, image: Image) -> Image:
-        """Return the part of a whole stack."""
-        return image.with_pixels(View(image.pixels, self.axis, self.start, self.stop))
+    def view(self, image: Image) -> Image:
+        """Return this range of the whole stack `image`."""
+        return image.with_pixels(ChunkView(image.pixels, self.axis, self.start, self.stop))
 
 
 class _Lazy:
-    """What numpy asks of an array-like, from `_read`, which is given a whole number or a slice an axis."""
+    """An array-like that calls `_read` with a whole number or a slice an axis."""
 
     shape: tuple[int, ...]
 
@@ -52,38 +55,38 @@ class _Lazy:
         raise NotImplementedError
 
 
-class View(_Lazy):
-    """The places from `start` to `stop` along an axis of an array-like."""
+class ChunkView(_Lazy):
+    """The range from `start` to `stop` along an axis of an array-like."""
 
     def __init__(self, pixels: ArrayLike, axis: int, start: int, stop: int) -> None:
         self.base = pixels  # by this name `release_pages` finds a memory map
         self.shape = (*pixels.shape[:axis], stop - start, *pixels.shape[axis + 1 :])
         self.dtype = pixels.dtype
-        self._axis, self._places = axis, range(start, stop)
+        self._axis, self._range = axis, range(start, stop)
 
     def _read(self, keys: list[Any]) -> NDArray[Any]:
-        at = self._places[keys[self._axis]]
-        keys[self._axis] = (
-            at
-            if isinstance(at, int)
-            else slice(at.start, at.stop if at.stop >= 0 else None, at.step)
-        )
+        at = self._range[keys[self._axis]]
+        if isinstance(at, range):
+            stop = at.stop if at.stop >= 0 else None
+            keys[self._axis] = slice(at.start, stop, at.step)
+        else:
+            keys[self._axis] = at
         return np.asarray(self.base[tuple(keys)])
 
 
-class Joined(_Lazy):
-    """Pieces along an axis as one array-like; only the piece that was read last is kept open.
+class ChunkedStack(_Lazy):
+    """Chunks along an axis as one float32 array-like; only the one read last is kept open.
 
     Parameters
     ----------
     shape : tuple of int
         Of the whole.
     axis : int
-        Along which the pieces lie.
+        Along which the chunks lie.
     bounds : sequence of int
         Where each begins, and the end of the last.
-    opened : callable
-        Is given the number of a piece and returns its pixels, float32.
+    open_chunk : callable
+        Is given the number of a chunk and returns its pixels.
     """
 
     def __init__(
@@ -91,20 +94,20 @@ class Joined(_Lazy):
         shape: tuple[int, ...],
         axis: int,
         bounds: Sequence[int],
-        opened: Callable[[int], ArrayLike],
+        open_chunk: Callable[[int], ArrayLike],
     ) -> None:
         self.shape, self.dtype = shape, np.dtype(np.float32)
-        self._axis, self._bounds, self._opened = axis, bounds, opened
+        self._axis, self._bounds, self._open_chunk = axis, bounds, open_chunk
         self._number = -1
-        self.base: ArrayLike | None = None  # the piece that is open
+        self.base: ArrayLike | None = None  # the chunk that is open
 
     def _read(self, keys: list[Any]) -> NDArray[Any]:
         axis, at = self._axis, range(self.shape[self._axis])[keys[self._axis]]
         if isinstance(at, range):
-            places = [self._read([*keys[:axis], place, *keys[axis + 1 :]]) for place in at]
-            return np.stack(places, axis=sum(isinstance(key, slice) for key in keys[:axis]))
+            planes = [self._read([*keys[:axis], i, *keys[axis + 1 :]]) for i in at]
+            return np.stack(planes, axis=sum(isinstance(key, slice) for key in keys[:axis]))
         number = bisect_right(self._bounds, at) - 1
         if number != self._number:
-            self.base, self._number = self._opened(number), number
+            self.base, self._number = self._open_chunk(number), number
         assert self.base is not None
         return np.asarray(self.base[(*keys[:axis], at - self._bounds[number], *keys[axis + 1 :])])
