@@ -71,7 +71,9 @@ def iter_apply(
         record={"model": model.told()},
         found=net.described,
     )
-    return translated(walk(chunk.view(image) if chunk else image, model.settings, work, chosen, stats))
+    return translated(
+        walk(chunk.view(image) if chunk else image, model.settings, work, chosen, stats)
+    )
 
 
 def _steps(
