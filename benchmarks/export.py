@@ -61,7 +61,7 @@ def main() -> None:
         "four_tiles": score(clean, tiles),
     }
     print(json.dumps(found, indent=1))
-    save("export", {"machine": machine(), "settings": model.settings.described(), **found})
+    save("export", {"machine": machine(), "settings": model.settings.to_json(), **found})
 
 
 if __name__ == "__main__":

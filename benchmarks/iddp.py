@@ -158,7 +158,7 @@ def trained(
     run = {
         "train_seconds": seconds,
         "apply_seconds": time.perf_counter() - started,
-        "settings": how.described(),
+        "settings": how.to_json(),
     }
     return rows, run | {"validation": final.criterion, "measures": dict(final.measures)}
 

@@ -95,7 +95,7 @@ def figure_4(how: IDDP) -> dict[str, object]:
             f"figure 4, {how.start}: step {snap.step}, {rows[-1]['psnr']:.2f} dB, apart {apart}",
             flush=True,
         )
-    return {"settings": how.described(), "true": [round(float(v), 4) for v in true], "looks": rows}
+    return {"settings": how.to_json(), "true": [round(float(v), 4) for v in true], "looks": rows}
 
 
 def redrawn(removed: np.ndarray, how: IDDP) -> np.ndarray:
@@ -128,7 +128,7 @@ def figure_7(how: IDDP) -> dict[str, object]:
         f"figure 7, {how.start}, {how.target}, stop {how.stop_gradient}: {curve[-1][2]:.2f} dB at last",
         flush=True,
     )
-    return {"settings": how.described(), "raw": score(clean[0], noisy[0]), "curve": curve}
+    return {"settings": how.to_json(), "raw": score(clean[0], noisy[0]), "curve": curve}
 
 
 def plot_4(result: dict) -> None:

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from common import RESULTS, gat_blur, gaussian_j, machine, pair, save, score, vst_bm3d, vst_nlm
 
-from napari_dip import DIP, Image, PatchDIP, denoise
+from napari_dip import DIP, BlindSpot, Image, PatchDIP, denoise
 from napari_dip.engine.filters import early_stopped
 from napari_dip.engine.loop import Step
 from napari_dip.engine.malloc import kept_memory
@@ -114,7 +114,7 @@ def denoisers(args: argparse.Namespace) -> dict[str, object]:
     columns = {"Gaussian J": gaussian_j, "GAT+blur": gat_blur, "VST+NLM": vst_nlm}
     if find_spec("bm3d"):
         columns["VST+BM3D"] = vst_bm3d
-    columns["default DIP"] = partial(denoise, how=DIP(), device=args.device)
+    columns["default DIP"] = partial(denoise, how=BlindSpot(), device=args.device)
     columns = {
         name: partial(lambda f, y, x: {"stopped": score(x, f(y))}, f) for name, f in columns.items()
     }

@@ -29,7 +29,7 @@ from common import (
     vst_nlm,
 )
 
-from napari_dip import DIP, denoise, ssim
+from napari_dip import DIP, BlindSpot, denoise, ssim
 
 
 def columns(seeds: list[int], how: dict[str, object]) -> dict[str, callable]:
@@ -82,7 +82,7 @@ def main() -> None:
             + " |",
             flush=True,
         )
-        settings = {"default": DIP().described(), "changed": how}
+        settings = {"default": BlindSpot().to_json(), "changed": how}
         save(
             args.name,
             {

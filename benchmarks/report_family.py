@@ -330,7 +330,7 @@ def _changed(used: dict) -> list[str]:
     """Return the settings of a run that are not the method's default now, as key=value."""
     how = TRAINED[used["method"]]
     used = {"beta2": 0.999, **used}  # before it was a setting
-    defaults = {**how().described(), "learning_rate": RATES[used["method"]]}
+    defaults = {**how().to_json(), "learning_rate": RATES[used["method"]]}
     changed = {k: v for k, v in used.items() if k not in ("method", "seed") and v != defaults[k]}
     return [f'{k}="{v!r}"' if isinstance(v, str) else f"{k}={v!r}" for k, v in changed.items()]
 

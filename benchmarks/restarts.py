@@ -20,7 +20,7 @@ import torch
 from common import RESULTS, machine, pair, save, score
 from scipy.stats import spearmanr
 
-from napari_dip import DIP, denoise
+from napari_dip import DIP, BlindSpot, denoise
 
 # Networks of z are fitted at the published rate; their spread does not need the best answer.
 OF_Z = {"steps": 600, "learning_rate": 0.01, "averaging": 0.97, "scales": 4, "patience": 600}
@@ -29,9 +29,9 @@ OF_Z = {"steps": 600, "learning_rate": 0.01, "averaging": 0.97, "scales": 4, "pa
 def sources(restarts: int) -> dict[str, DIP]:
     """Return the settings for each source of uncertainty."""
     return {
-        "predicted": DIP(uncertainty="predicted"),
-        "iterates": DIP(uncertainty="iterates"),
-        "restarts": DIP(restarts=restarts, uncertainty="restarts"),
+        "predicted": BlindSpot(uncertainty="predicted"),
+        "iterates": BlindSpot(uncertainty="iterates"),
+        "restarts": BlindSpot(restarts=restarts, uncertainty="restarts"),
         "iterates (skip)": DIP(net="skip", uncertainty="iterates", **OF_Z),
         "dropout (resunet)": DIP(net="resunet", uncertainty="dropout", **OF_Z),
     }
@@ -41,11 +41,11 @@ def average(args: argparse.Namespace, noisy: np.ndarray, clean: np.ndarray) -> d
     """Return the PSNR of single runs and of their average in one call."""
     started = time.perf_counter()
     single = [
-        score(clean, denoise(noisy, DIP(seed=seed), device=args.device))
+        score(clean, denoise(noisy, BlindSpot(seed=seed), device=args.device))
         for seed in range(args.restarts)
     ]
     between = time.perf_counter()
-    together = score(clean, denoise(noisy, DIP(restarts=args.restarts), device=args.device))
+    together = score(clean, denoise(noisy, BlindSpot(restarts=args.restarts), device=args.device))
     seconds = [round(between - started), round(time.perf_counter() - between)]
     return {
         "single": single,

@@ -103,7 +103,7 @@ def run_inpaint(args: argparse.Namespace) -> dict[str, Any]:
         print(rows[-1], flush=True)
         if name == "set12/09":
             picture("inpaint", [np.where(mask, 0, clean), other, answer, clean], crop=128)
-    return {"settings": how.described(), "missing": 0.5, "images": rows}
+    return {"settings": how.to_json(), "missing": 0.5, "images": rows}
 
 
 def run_upscale(args: argparse.Namespace) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def run_upscale(args: argparse.Namespace) -> dict[str, Any]:
         print(rows[-1], flush=True)
         if "zebra" in name:
             picture("upscale", [bicubic, answer, clean], crop=160)
-    return {"settings": how.described(), "factor": 4, "images": rows}
+    return {"settings": how.to_json(), "factor": 4, "images": rows}
 
 
 def run_guided(args: argparse.Namespace) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def run_guided(args: argparse.Namespace) -> dict[str, Any]:
             ]
             picture("guided", [bright, *shown], crop=128)
     if args.images and "cave" not in args.images:
-        return {"settings": how.described(), "images": rows}
+        return {"settings": how.to_json(), "images": rows}
     noflash, flash = (
         np.asarray(Picture.open(TASKS / f"cave01_0{i}_{kind}.jpg").convert("RGB"), np.float32)
         for i, kind in ((1, "noflash"), (0, "flash"))
@@ -198,7 +198,7 @@ def run_guided(args: argparse.Namespace) -> dict[str, Any]:
     )  # neighbouring pixels of a JPEG share their noise
     restored = restore_guided(noflash, flash, how_flash, axes="YXC", device=args.device)
     picture("cave", [flash, noflash, restored], crop=192)
-    return {"settings": how.described(), "images": rows}
+    return {"settings": how.to_json(), "images": rows}
 
 
 def run_holes(args: argparse.Namespace) -> dict[str, Any]:
@@ -213,7 +213,7 @@ def run_holes(args: argparse.Namespace) -> dict[str, Any]:
             colour, mask = colour[::2, ::2], mask[::2, ::2]
         answer = inpaint(colour, mask, how, axes="YXC", device=args.device)
         picture(name, [np.where(mask[..., None], 0, colour), answer], crop=400)
-    return {"settings": how.described()}
+    return {"settings": how.to_json()}
 
 
 def steps_of(args: argparse.Namespace) -> dict[str, int]:

@@ -27,7 +27,7 @@ import torch
 from common import DATA, RESULTS, machine, pair, save
 from scipy.ndimage import gaussian_filter
 
-from napari_dip import DIP, iter_denoise, last, psnr, read
+from napari_dip import DIP, BlindSpot, iter_denoise, last, psnr, read
 from napari_dip.noise.anscombe import estimate_noise
 
 SIZE = 128
@@ -149,7 +149,7 @@ def main() -> None:
     result |= {
         "size": SIZE,
         "machine": machine(),
-        "settings": {"default": DIP().described(), "changed": how},
+        "settings": {"default": BlindSpot().to_json(), "changed": how},
     }
     for name in args.data.split(","):
         measure(args, name, result["rows"], how)

@@ -80,7 +80,7 @@ def main() -> None:
         )
         save(
             args.name,
-            {"size": args.size, "machine": machine(), "settings": how.described(), "rows": rows},
+            {"size": args.size, "machine": machine(), "settings": how.to_json(), "rows": rows},
         )
     gaps = [row["gap"] for row in rows.values()]
     print(

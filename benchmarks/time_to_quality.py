@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from common import RESULTS, machine, pair, save, score
 
-from napari_dip import DIP, iter_denoise
+from napari_dip import DIP, BlindSpot, iter_denoise
 
 IMAGES = "fish,set12/01+gaussian25,mice,BPAE_G"
 
@@ -77,7 +77,7 @@ def main() -> None:
             "noisy": score(clean, noisy),
         }
         runs = {
-            "fast": (DIP(seed=args.seed), 25),
+            "fast": (BlindSpot(seed=args.seed), 25),
             "paper": (
                 DIP.preset("paper", seed=args.seed, stop="never", steps=args.paper_steps),
                 10,

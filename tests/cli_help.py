@@ -29,7 +29,7 @@ def quick(image: Image, how: Settings, *, device: str = "auto") -> Iterator[Snap
                 np.asarray(image.pixels, dtype=np.float32) + 0.25 * (step == 3)
             )
 
-        record = {"method": "dip", "settings": how.described(), "device": device}
+        record = {"method": "dip", "settings": how.to_json(), "device": device}
         yield Snapshot(step, 3, 1 / step, 1 / step, step, 0, 1, "", record, make)
 
 

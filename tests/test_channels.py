@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_dip import DIP, Image, denoise, read, write
+from napari_dip import BlindSpot, Image, denoise, read, write
 
 NAMES = ("DAPI", "GFP <Ex 488>", "µ-tubulin")
 STACK = np.arange(2 * 3 * 16 * 16, dtype=np.uint16).reshape(2, 3, 16, 16)
@@ -65,7 +65,9 @@ def test_a_strangers_name_is_cut_and_cleaned(tmp_path: Path) -> None:
 
 def test_the_answer_has_the_names() -> None:
     noisy = np.random.default_rng(0).poisson(20, (2, 24, 24)).astype(np.uint16)
-    answer = denoise(Image(noisy, "CYX", channels=("DAPI", "GFP")), DIP(steps=2), device="cpu")
+    answer = denoise(
+        Image(noisy, "CYX", channels=("DAPI", "GFP")), BlindSpot(steps=2), device="cpu"
+    )
     assert answer.channels == ("DAPI", "GFP")
 
 

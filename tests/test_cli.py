@@ -21,7 +21,7 @@ from napari_dip.cli.output import Talk
 from napari_dip.errors import DenoiseError
 from napari_dip.files.formats import read, read_provenance, sha256, write
 from napari_dip.images.image import Image
-from napari_dip.settings import DIP, Settings
+from napari_dip.settings import BlindSpot, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def test_denoise_writes_the_answer_with_what_made_it(noisy: Path, tmp_path: Path
     np.testing.assert_allclose(np.asarray(answer.pixels), np.asarray(read(noisy).pixels) + 0.25)
     made_by = read_provenance(out)
     assert made_by["source"] == {"name": "cells.tif", "sha256": sha256(noisy)}
-    assert made_by["settings"] == DIP(seed=5, steps=3).described()
+    assert made_by["settings"] == BlindSpot(seed=5, steps=3).to_json()
     assert made_by["device"] == "cpu"
     assert str(tmp_path) not in json.dumps(made_by), "a folder's name is nobody's business"
 
@@ -243,7 +243,7 @@ def test_the_first_signal_lets_the_step_at_hand_end(
 
     monkeypatch.setattr("napari_dip.api.iter_denoise", signalled)
     before = signal.getsignal(number)
-    final, interrupted = fit(Image(np.zeros((4, 4))), DIP(), "cpu", "a", Talk(quiet=True))
+    final, interrupted = fit(Image(np.zeros((4, 4))), BlindSpot(), "cpu", "a", Talk(quiet=True))
     assert (final.step, interrupted, finished) == (2, True, [1, 2])
     assert signal.getsignal(number) is before
 

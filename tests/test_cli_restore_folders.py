@@ -16,7 +16,7 @@ from napari_dip.batch.dask.task_json import task_to_json
 from napari_dip.batch.task import Task
 from napari_dip.cli import main
 from napari_dip.files.formats import read_provenance
-from napari_dip.settings import DIP, Inpaint
+from napari_dip.settings import BlindSpot, Inpaint
 
 FEW = ["--steps", "2", "--channels", "4", "--scales", "2", "--device", "cpu", "--json"]
 RNG = np.random.default_rng(0)
@@ -179,12 +179,14 @@ def stack_with_a_lost_frame() -> np.ndarray:
 def test_a_frame_without_any_number_costs_no_other_frame() -> None:
     stack = stack_with_a_lost_frame()
     answer, std = denoise(
-        stack, DIP(steps=4, channels=4, crop=16), axes="TYX", device="cpu", return_std=True
+        stack, BlindSpot(steps=4, channels=4, crop=16), axes="TYX", device="cpu", return_std=True
     )
     for image in (answer, std):
         assert np.isnan(image[1]).all() and np.isfinite(image[[0, 2]]).all()
     assert not np.array_equal(answer[0], stack[0])
-    alone = denoise(stack[[0, 2]], DIP(steps=4, channels=4, crop=16), axes="TYX", device="cpu")
+    alone = denoise(
+        stack[[0, 2]], BlindSpot(steps=4, channels=4, crop=16), axes="TYX", device="cpu"
+    )
     assert np.array_equal(answer[[0, 2]], alone)
     stack[2, 3:5, 3:5] = np.nan
     final = last(

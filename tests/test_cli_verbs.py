@@ -17,7 +17,7 @@ from napari_dip.cli.progress import Bar, Lines
 from napari_dip.errors import DenoiseError
 from napari_dip.files.formats import read, write
 from napari_dip.images.image import Image
-from napari_dip.settings import DIP
+from napari_dip.settings import DIP, BlindSpot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,7 +193,7 @@ def test_progress_has_rate_and_time_left(
     clock = iter(range(100))
     monkeypatch.setattr("napari_dip.cli.progress.time.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr("napari_dip.cli.progress.LINE_EVERY", 0.0)
-    steps = [replace(s, total=600) for s in quick(Image(np.zeros((4, 4))), DIP())]
+    steps = [replace(s, total=600) for s in quick(Image(np.zeros((4, 4))), BlindSpot())]
     with Lines("cells.tif") as lines:
         for snapshot in steps:
             lines.show(snapshot)
@@ -211,7 +211,7 @@ def test_progress_has_rate_and_time_left(
 
 def test_the_bar_shows_and_goes_on_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="stop"), Bar("cells.tif") as bar:
-        for snapshot in quick(Image(np.zeros((4, 4))), DIP()):
+        for snapshot in quick(Image(np.zeros((4, 4))), BlindSpot()):
             bar.show(snapshot)
         raise ValueError("stop")
     assert bar.bar.tasks[0].completed == 3 and not bar.bar.live.is_started

@@ -25,10 +25,10 @@ from napari_dip.batch.one_file import Outcome
 from napari_dip.batch.task import Task
 from napari_dip.cli import main
 from napari_dip.errors import UsageError
-from napari_dip.settings import DIP, PatchDIP
+from napari_dip.settings import BlindSpot, PatchDIP
 
 pytestmark = pytest.mark.timeout(600)
-HOW = DIP(steps=60, channels=8, seed=3)
+HOW = BlindSpot(steps=60, channels=8, seed=3)
 FLAGS = ["--steps", "60", "--channels", "8", "--seed", "3"]
 
 
@@ -152,7 +152,9 @@ def test_the_workers_of_a_scheduler_do_a_folder_and_what_a_lost_one_wrote_is_tak
         before = (folder / "out" / "0.tif").stat().st_mtime_ns
         jobs = [Job(folder / "in" / "0.tif", folder / "out" / "0.tif")]
         with cluster(None, local.scheduler_address) as client:
-            ((_, outcome),) = spread(client, jobs, Task(DIP(steps=3, channels=4)), lambda *_: None)
+            ((_, outcome),) = spread(
+                client, jobs, Task(BlindSpot(steps=3, channels=4)), lambda *_: None
+            )
     assert outcome.record["status"] == "done" and outcome.record["residual"]
     assert (folder / "out" / "0.tif").stat().st_mtime_ns == before
 
@@ -182,7 +184,7 @@ def test_a_missing_extra_is_one_sentence(
 
 
 def test_a_task_travels_as_plain_values() -> None:
-    for how in (DIP(seed=4), PatchDIP(seed=4)):
+    for how in (BlindSpot(seed=4), PatchDIP(seed=4)):
         task = Task(how, "cpu", "ZYX", "same", overwrite=True)
         assert task_from_json(json.loads(json.dumps(task_to_json(task)))) == task
 

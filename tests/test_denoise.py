@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_dip import DIP, DenoiseError, Image, denoise, iter_denoise, last, psnr, read
+from napari_dip import DIP, BlindSpot, DenoiseError, Image, denoise, iter_denoise, last, psnr, read
 from napari_dip.settings import METHODS, PatchDIP, Settings
 
 QUICK = {"steps": 3, "channels": 4, "crop": 16}
@@ -141,7 +141,7 @@ def test_the_input_is_not_written_to(how: Settings) -> None:
 def test_provenance_says_what_was_done(how: Settings) -> None:
     snapshot = last(iter_denoise(noisy_scene(0, 32)[0], how, device="cpu"))
     made = snapshot.image.provenance
-    assert made["settings"] == how.described()
+    assert made["settings"] == how.to_json()
     assert made["device"] == "cpu"
     assert made["steps_chosen"] == [snapshot.chosen]
     assert {"napari-dip", "torch", "numpy", "python"} <= set(made["versions"])
@@ -228,7 +228,7 @@ def test_closing_early_frees_the_network(monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_default_gains_seven_decibels_and_beats_a_blur(seed: int) -> None:
     noisy, clean = noisy_scene(seed)
-    answer = denoise(noisy, DIP(seed=seed, steps=200, channels=24), device="cpu")
+    answer = denoise(noisy, BlindSpot(seed=seed, steps=200, channels=24), device="cpu")
     gain = psnr(clean, answer, data_range=200) - psnr(clean, noisy, data_range=200)
     blurs = (ndimage.gaussian_filter(noisy, s) for s in np.arange(0.6, 3, 0.2))
     best_blur = max(psnr(clean, blur, data_range=200) for blur in blurs)
@@ -271,7 +271,7 @@ def test_the_shipped_capture_gains_seven_decibels() -> None:
     noisy, clean = (
         np.asarray(read(folder / f"fish_{kind}.tif").pixels)[cut] for kind in ("raw", "gt")
     )
-    answer = denoise(noisy, DIP(steps=200), device="cpu")
+    answer = denoise(noisy, BlindSpot(steps=200), device="cpu")
     assert psnr(clean, answer, data_range=255) > psnr(clean, noisy, data_range=255) + 7
 
 
@@ -279,5 +279,5 @@ def test_remarks_are_warnings_in_python() -> None:
     noise = np.random.default_rng(0).normal(size=(64, 64))
     smeared = 100 + 20 * ndimage.uniform_filter(noise, 3)
     with pytest.warns(UserWarning, match="neighbouring pixels is correlated") as seen:
-        denoise(smeared, DIP(steps=2, channels=4, crop=16), device="cpu")
+        denoise(smeared, BlindSpot(steps=2, channels=4, crop=16), device="cpu")
     assert [Path(one.filename).name for one in seen] == [Path(__file__).name]  # the caller's line

@@ -10,7 +10,7 @@ from operator import attrgetter
 import pytest
 import torch
 
-from napari_dip import DIP, iter_denoise
+from napari_dip import DIP, BlindSpot, iter_denoise
 from napari_dip.engine.device import pick_device, seeded
 from napari_dip.engine.filters import (
     averaged,
@@ -170,7 +170,7 @@ def test_auto_finds_a_device() -> None:
 
 def test_no_context_leaks_between_yields() -> None:
     noisy = torch.rand(24, 24, generator=torch.Generator().manual_seed(0)).numpy()
-    for how in (DIP(steps=3, channels=4, crop=16), DIP.preset("paper", steps=3, channels=4)):
+    for how in (BlindSpot(steps=3, channels=4, crop=16), DIP.preset("paper", steps=3, channels=4)):
         for _ in iter_denoise(noisy, how, device="cpu"):
             assert torch.is_grad_enabled()
             assert not torch.is_inference_mode_enabled()

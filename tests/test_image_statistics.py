@@ -9,12 +9,12 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_dip import DIP, Image, denoise, iter_denoise, last, psnr, read
+from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, psnr, read
 from napari_dip.noise.anscombe import estimate_noise, noise_is_smooth
 from napari_dip.noise.hot_pixels import repair
 from napari_dip.planes.image_statistics import measure_image
 
-QUICK = DIP(steps=3, channels=4, crop=16)
+QUICK = BlindSpot(steps=3, channels=4, crop=16)
 
 
 def counts(seed: int, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -70,7 +70,7 @@ def test_black_padding_under_a_camera_offset_stays_black() -> None:
     noisy, clean = counts(2)
     camera = 100 + noisy
     camera[:, :20] = 0
-    answer = denoise(camera, DIP(steps=60, channels=8), device="cpu")
+    answer = denoise(camera, BlindSpot(steps=60, channels=8), device="cpu")
     assert np.array_equal(answer[:, :20], camera[:, :20])
     inner = (slice(None), slice(24, None))
     assert (

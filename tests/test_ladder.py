@@ -10,7 +10,17 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_dip import DIP, IDDP, Inpaint, Model, denoise, iter_denoise, iter_inpaint, iter_train
+from napari_dip import (
+    DIP,
+    IDDP,
+    BlindSpot,
+    Inpaint,
+    Model,
+    denoise,
+    iter_denoise,
+    iter_inpaint,
+    iter_train,
+)
 from napari_dip.engine import free_memory as room
 from napari_dip.engine import out_of_memory as ladder
 from napari_dip.engine.free_memory import free_memory
@@ -161,7 +171,7 @@ def test_a_model_too_large_for_the_device_goes_to_the_cpu(
 
 
 FITS = [
-    DIP(steps=6, channels=4, layers=1),
+    BlindSpot(steps=6, channels=4, layers=1),
     DIP(net="skip", steps=6, channels=4, scales=2, skip_channels=2, input_channels=2),
 ]
 
@@ -266,7 +276,7 @@ def test_an_image_too_large_for_one_fit_goes_in_pieces(
 def test_an_image_that_fits_goes_at_once_whatever_its_shape(shape: tuple[int, int]) -> None:
     final = None
     for final in iter_denoise(
-        RANDOM.poisson(30, shape).astype(np.float32), DIP(steps=2, channels=4), device="cpu"
+        RANDOM.poisson(30, shape).astype(np.float32), BlindSpot(steps=2, channels=4), device="cpu"
     ):
         assert "pieces" not in final.note
     assert final is not None and "for_lack_of_memory" not in final.image.provenance
@@ -292,7 +302,7 @@ def test_a_fit_in_pieces_keeps_the_brightness_and_shows_no_seam(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     flat = RANDOM.poisson(100, (96, 160)).astype(np.float32)
-    how = DIP(steps=30, channels=8, layers=2)
+    how = BlindSpot(steps=30, channels=8, layers=2)
     whole = denoise(flat, how, device="cpu")
     monkeypatch.setattr("napari_dip.engine.tiled_fit.LEAST", 64 * 64)
     monkeypatch.setattr(room, "free_memory", lambda device: 0)

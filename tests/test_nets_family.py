@@ -8,7 +8,7 @@ import torch
 from napari_dip import DIP
 from napari_dip.engine.device import seeded
 from napari_dip.methods.dip import evaluated
-from napari_dip.nets.build import build_net
+from napari_dip.nets.base import build_net
 from napari_dip.nets.decoder import DeepDecoder
 from napari_dip.nets.resnet import ResNet
 from napari_dip.nets.resunet import ResUNet

@@ -14,9 +14,8 @@ from napari_dip.engine.tiles import Tiles
 from napari_dip.methods.patchdip.bands import REACH, rings_and_bands
 from napari_dip.methods.patchdip.fit import look, measured_in, shuffled
 from napari_dip.methods.patchdip.patches import Averages, Patchwork, cut
-from napari_dip.nets.base import PriorNet
+from napari_dip.nets.base import PriorNet, build_net
 from napari_dip.nets.blind_spot import best_mixture, ring_means
-from napari_dip.nets.build import build_net
 
 SMALL = {"channels": 4, "scales": 2}
 

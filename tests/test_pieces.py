@@ -28,10 +28,10 @@ from napari_dip.models.model import Model, build
 from napari_dip.planes.canvas import full_key
 from napari_dip.planes.chunk import Chunk, ChunkedStack, ChunkView
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.settings import DIP, IDDP, PatchDIP
+from napari_dip.settings import DIP, IDDP, BlindSpot, PatchDIP
 
 pytestmark = pytest.mark.timeout(300)
-APART = DIP(steps=4, channels=4, seed=3, through_stack="apart")
+APART = BlindSpot(steps=4, channels=4, seed=3, through_stack="apart")
 SHAPES = {
     "ZYX": (7, 24, 25),
     "CZYX": (2, 5, 24, 25),
@@ -215,7 +215,7 @@ def test_what_is_not_divided(tmp_path: Path) -> None:
     for how, large, wanted in (
         (APART, size, True),
         (APART, size + 1, False),
-        (DIP(), 1, False),  # each plane starts from the one before
+        (BlindSpot(), 1, False),  # each plane starts from the one before
         (DIP(net="skip"), 1, True),
         (PatchDIP(), 1, True),
     ):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_dip import DIP, iter_denoise, last, psnr
+from napari_dip import DIP, BlindSpot, iter_denoise, last, psnr
 from napari_dip.engine.restarts import APART
 from napari_dip.methods.blind_spot import warm_steps
 from napari_dip.snapshot import Snapshot
 
-HOW = DIP(steps=160, channels=8, layers=2, crop=16, batch=2, learning_rate=0.02)
+HOW = BlindSpot(steps=160, channels=8, layers=2, crop=16, batch=2, learning_rate=0.02)
 SHORT = warm_steps(HOW.steps)
 BRIEF = HOW.model_copy(update={"steps": 60})  # where quality does not matter
 
@@ -141,6 +141,6 @@ def test_bright_pixels_of_an_unlike_plane_are_kept() -> None:
     bright = 40 + 400.0 * (np.random.default_rng(1).random((48, 48)) > 0.97)
     clean = np.stack([smooth, bright])
     noisy = np.random.default_rng(2).poisson(clean).astype(np.float32)
-    answer = pixels(finish(noisy, DIP(steps=40, layers=1, channels=8)))
+    answer = pixels(finish(noisy, BlindSpot(steps=40, layers=1, channels=8)))
     assert rms(answer[1], clean[1]) < 2 * rms(noisy[1], clean[1])
     assert abs(answer[1].mean() - noisy[1].mean()) < 0.02 * noisy[1].mean()

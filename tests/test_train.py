@@ -338,7 +338,7 @@ def test_the_two_halves_are_neighbours() -> None:
 def test_settings_of_every_preset_build(method: str) -> None:
     for preset in TRAINED[method].presets:
         settings = TRAINED[method].preset(preset)
-        assert settings.described()["method"] == method
+        assert settings.to_json()["method"] == method
         assert build(settings, 2, "meta").unet is not None
 
 

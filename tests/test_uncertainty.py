@@ -9,7 +9,7 @@ from cli_help import save
 from some_images import names
 from test_denoise import noisy_scene
 
-from napari_dip import DIP, Image, PatchDIP, denoise, iter_denoise, read
+from napari_dip import DIP, BlindSpot, Image, PatchDIP, denoise, iter_denoise, read
 from napari_dip.cli import main
 from napari_dip.engine.filters import averaged, early_stopped, spread
 from napari_dip.engine.loop import Step
@@ -108,7 +108,7 @@ def test_the_map_is_in_the_units_of_the_image() -> None:
 
 def test_the_predicted_deviation_is_the_error_within_a_factor_of_two() -> None:
     noisy, clean = noisy_scene(0)
-    answer, std = denoise(noisy, DIP(steps=150, channels=16), device="cpu", return_std=True)
+    answer, std = denoise(noisy, BlindSpot(steps=150, channels=16), device="cpu", return_std=True)
     error = np.abs(answer - clean)
     assert 0.5 < np.sqrt((std**2).mean() / (error**2).mean()) < 2
     assert (
@@ -141,10 +141,10 @@ def test_snapshots_carry_the_map_plane_by_plane() -> None:
 
 
 def test_asked_for_without_a_source_the_network_decides() -> None:
-    assert DIP().with_uncertainty().uncertainty == "predicted"
+    assert BlindSpot().with_uncertainty().uncertainty == "predicted"
     assert DIP(net="skip", restarts=3).with_uncertainty().uncertainty == "restarts"
     assert DIP(net="skip").with_uncertainty().uncertainty == "iterates"
-    assert DIP(uncertainty="iterates").with_uncertainty().uncertainty == "iterates"
+    assert BlindSpot(uncertainty="iterates").with_uncertainty().uncertainty == "iterates"
     image, std = denoise(Image(noisy_scene(0, 32)[0]), DIP(**QUICK), device="cpu", return_std=True)
     assert image.axes == std.axes == "YX"
 

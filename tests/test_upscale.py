@@ -65,10 +65,10 @@ def test_other_factors_are_refused_at_the_call(factor: object) -> None:
 def test_other_ways_down_and_networks_are_refused_at_the_call() -> None:
     with pytest.raises(ValueError, match="down is 'nearest'"):
         iter_upscale(np.ones((8, 8)), 2, down="nearest")  # type: ignore[arg-type]
-    from napari_dip import DIP
+    from napari_dip import BlindSpot
 
     with pytest.raises(ValueError, match="settings of Upscaling"):
-        iter_upscale(np.ones((8, 8)), 2, DIP())
+        iter_upscale(np.ones((8, 8)), 2, BlindSpot())
     with pytest.raises(ValueError, match="non-finite"):
         iter_upscale(np.full((8, 8), np.nan), 2)
 

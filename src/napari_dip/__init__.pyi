@@ -24,6 +24,7 @@ from .settings import DIP as DIP
 from .settings import IDDP as IDDP
 from .settings import N2N as N2N
 from .settings import N2V as N2V
+from .settings import BlindSpot as BlindSpot
 from .settings import Guided as Guided
 from .settings import Inpaint as Inpaint
 from .settings import Invert as Invert

@@ -1,115 +1,144 @@
-"""Fit every plane of an image by its own pixels: which method, how often, in what pieces, and from what start."""
+"""Fit every plane of an image by itself: which function, how often, in what tiles, and from what start."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.planes.image_statistics import channel_of
-from napari_dip.planes.walk import NO_NOISE, Work
-from napari_dip.settings import DIP, PatchDIP, Settings
+from napari_dip.methods.registry import Method, record_of
+from napari_dip.planes.image_statistics import ImageStatistics, channel_of, measure_image
+from napari_dip.planes.walk import NO_NOISE, Work, walk_planes
+from napari_dip.settings import Settings
+from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
     from napari_dip.engine.out_of_memory import Plan
+    from napari_dip.engine.plane import Plane
     from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.planes.chunk import Chunk
 
-    Weights = dict[str, Tensor]
+    Inputs = Mapping[str, NDArray[Any]]  # by the names of `Plane`
 
 
-def fitted(source: Image, how: DIP | PatchDIP, device: torch.device) -> Work:
-    """Say what is done to every plane of an image.
+def fit_image(
+    source: Image,
+    how: Settings,
+    device: str,
+    *,
+    stats: ImageStatistics | None = None,
+    chunk: Chunk | None = None,
+    fit: Callable[..., Iterator[Step]] | None = None,
+    inputs: Callable[[PlaneIndex], Inputs | None] = lambda index: {},
+    factor: int = 1,
+    **work: Any,
+) -> Iterator[Snapshot]:
+    """Fit the planes of an image one after the other.
 
     Parameters
     ----------
     source : Image
         The noisy image.
-    how : DIP or PatchDIP
-        Method and settings.
-    device : torch.device
-        Where the work starts.
+    how : Settings
+        Of a method that is fitted, or of a restoration.
+    device : str
+        As for `napari_dip.denoise`.
+    stats : ImageStatistics, optional
+        Of `source`, where they are known already.
+    chunk : Chunk, optional
+        Of `source`, where only that is wanted.
+    fit : callable, optional
+        Fits one plane; by default the function that the method's record names.
+    inputs : callable
+        Takes the index of a plane, returns what the fit is given beside it (`known`, `guide`), each (C, Y, X); None for
+        a plane that is left as it is.
+    factor : int
+        How many times as high and wide the answer is.
+    **work
+        Of `napari_dip.planes.walk.Work`: ``canvas``, ``finish``, ``note``, ``record``.
+
+    Raises
+    ------
+    ValueError
+        At the call, for what cannot be denoised.
     """
-    from napari_dip.engine.out_of_memory import Plan
-    from napari_dip.methods.blind_spot import warm_steps
-
-    plan = Plan(device)
-    if not goes_on(how):
-        return Work(lambda y, unit, index: _steps(how, plan, None, y, unit), plan=plan)
-    networks: dict[tuple[int, int], Weights] = defaultdict(
-        dict
-    )  # by channel and seed, for the time of one stream
-
-    def fit(y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
-        channel = channel_of(source, index)
-        return _steps(how, plan, lambda seed: networks[channel, seed], y, unit)
-
-    channels = [channel_of(source, index) for index in source.plane_indices()]
-    first = {channel: channels.index(channel) for channel in set(channels)}
-    steps = [
-        how.steps if first[c] == number else warm_steps(how.steps)
-        for number, c in enumerate(channels)
-    ]
-    return Work(fit, steps=steps, plan=plan)
-
-
-def goes_on(how: Settings) -> bool:
-    """Say whether the fit of a plane starts from that of the plane before."""
-    return isinstance(how, DIP) and how.net == "blind-spot" and how.through_stack == "warm"
-
-
-def _steps(
-    how: DIP | PatchDIP,
-    plan: Plan,
-    carried: Callable[[int], Weights] | None,
-    y: Tensor,
-    unit: UnitRange,
-) -> Iterator[Step]:
-    """Fit one plane, several times side by side where the settings ask for restarts.
-
-    `carried` takes a seed and returns the network that the fit may start from, empty for the first plane.
-    """
-
-    def fit(one: DIP | PatchDIP) -> Iterator[Step]:
-        return _fit(one, plan, carried and carried(one.seed), y, unit)
-
-    if isinstance(how, DIP) and how.restarts > 1 and unit.noise > 0:
-        from napari_dip.engine.restarts import side_by_side
-
-        return side_by_side(how, fit)
-    return fit(how)
-
-
-def _fit(
-    how: DIP | PatchDIP, plan: Plan, carried: Weights | None, y: Tensor, unit: UnitRange
-) -> Iterator[Step]:
-    """Choose the method by the type of its settings."""
+    import numpy as np
     import torch
 
-    from napari_dip.engine.loop import Step
-    from napari_dip.engine.tiled_fit import in_pieces
-    from napari_dip.methods import blind_spot as blindspot
-    from napari_dip.methods import dip
-    from napari_dip.methods.patchdip import fit as patchdip
+    from napari_dip.engine.device import pick_device
+    from napari_dip.engine.out_of_memory import Plan
+    from napari_dip.engine.plane import Plane
+    from napari_dip.planes.walk import leave_as_it_is
 
-    generator = torch.Generator().manual_seed(how.seed)
-    if unit.noise == 0 or float(y.max() - y.min()) == 0:
-        zero = torch.zeros((), device=y.device)
-        return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
-    match how:
-        case PatchDIP():
-            return patchdip.fit(y, how, generator, unit.noise)
-        case DIP(net="blind-spot"):
-            room = blindspot.BYTES_A_PIXEL * len(y) * how.restarts
-            begin = partial(
-                blindspot.fit, s=how, generator=generator, noise=unit.noise, carried=carried
-            )
-        case DIP():
-            room = dip.MAPS_ALIVE * 4 * how.channels * how.restarts
-            begin = partial(dip.fit, s=how, generator=generator, z=how.input_channels)
-    return in_pieces(begin, y, how.steps, room, plan)
+    method, chosen = record_of(how), pick_device(device)
+    assert isinstance(method, Method)
+    if chunk is not None:
+        stats, source = chunk.stats, chunk.view(source)
+    elif stats is None:
+        stats = measure_image(source, stabilise=getattr(how, "stabilise", False))
+    plan, function = Plan(chosen), fit or method.function()
+    weights: dict[tuple[int, int], dict[str, Tensor]] = defaultdict(dict)  # by channel and seed
+
+    def steps(y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+        given = inputs(index)
+        if given is None:
+            return leave_as_it_is(y)
+        if method.needs_noise and (unit.noise == 0 or float(y.max() - y.min()) == 0):
+            return leave_as_it_is(y, NO_NOISE)
+        beside: dict[str, Any] = {
+            name: torch.as_tensor(
+                np.ascontiguousarray(pixels), dtype=None if pixels.dtype == bool else torch.float32
+            ).to(y.device)
+            for name, pixels in given.items()
+        }
+        plane = Plane(y, unit.noise, **beside)
+        carried = (channel_of(source, index), weights) if method.warm_steps(how) else None
+        return _fit_plane(method, function, plane, how, plan, carried, factor)
+
+    planned = _planned_steps(source, how, method)
+    return walk_planes(source, how, Work(steps, steps=planned, plan=plan, **work), chosen, stats)
+
+
+def _fit_plane(
+    method: Method,
+    function: Callable[..., Iterator[Step]],
+    plane: Plane,
+    how: Settings,
+    plan: Plan,
+    carried: tuple[int, dict[tuple[int, int], dict[str, Tensor]]] | None,
+    factor: int,
+) -> Iterator[Step]:
+    """Fit one plane in tiles that memory allows; several times side by side where settings ask for restarts."""
+    from napari_dip.engine.restarts import side_by_side
+    from napari_dip.engine.tiled_fit import fit_in_tiles
+
+    def fit(one: Settings) -> Iterator[Step]:
+        start = plane
+        if carried is not None:
+            channel, weights = carried
+            before = weights[channel, one.seed]
+            start = replace(plane, previous=before, warm_steps=method.warm_steps(how))
+        if method.bytes_per_pixel is None:
+            return function(start, one)
+        memory = method.bytes_per_pixel(how, len(plane.y)) * factor**2
+        return fit_in_tiles(
+            lambda tile: function(tile, one), start, one.steps, memory, plan, factor
+        )
+
+    return side_by_side(how, getattr(how, "restarts", 1), fit)
+
+
+def _planned_steps(source: Image, how: Settings, method: Method) -> int | list[int]:
+    """Return how many steps the planes take at most: all but the first of a channel may start warm."""
+    warm = method.warm_steps(how)
+    if not warm:
+        return how.steps
+    channels = [channel_of(source, index) for index in source.plane_indices()]
+    first = {channel: channels.index(channel) for channel in set(channels)}
+    return [how.steps if first[c] == number else warm for number, c in enumerate(channels)]

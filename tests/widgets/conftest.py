@@ -56,7 +56,7 @@ class FakeEngine:
                 self.realised.append(step)
                 return image.with_pixels(np.full(image.shape, step, np.float32))
 
-            record = {**how.described(), "settings": how.described(), "step_chosen": step}
+            record = {**how.to_json(), "settings": how.to_json(), "step_chosen": step}
             yield Snapshot(step, how.steps, 1 / step, 2 / step, step, 0, 1, "", record, make)
 
 

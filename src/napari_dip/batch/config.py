@@ -11,7 +11,8 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import UsageError
-from napari_dip.settings import METHODS, Settings
+from napari_dip.methods.registry import METHODS
+from napari_dip.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +24,6 @@ WORDS, SWITCHES = (
     ("std", "recursive"),
 )
 PLAIN = (*WORDS[2:], *SWITCHES)  # go with a fit and with a model alike
-CHOICES = {"method": tuple(METHODS), "dtype": ("float32", "same")}
 
 
 def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -133,14 +133,15 @@ def _check(path: Path, values: Mapping[str, Any], name: str) -> None:
     """Refuse a key that is none, and a value that its key cannot have."""
     for key in (key for key in (*WORDS, *SWITCHES) if key in values):
         kind, wanted = (bool, "true or false") if key in SWITCHES else (str, "a text")
-        choices = CHOICES.get(key, (values[key],))
+        names = {"method": tuple(METHODS), "dtype": ("float32", "same")}.get(key)
+        choices = names or (values[key],)
         if not isinstance(values[key], kind) or values[key] not in choices:
             raise UsageError(
-                f"{path}: {key} is {values[key]!r}; it must be {' or '.join(CHOICES.get(key, (wanted,)))}."
+                f"{path}: {key} is {values[key]!r}; it must be {' or '.join(names or (wanted,))}."
             )
     if name not in METHODS:  # the command line's: refused when its flags are parsed
         return
-    method = METHODS[name]
+    method = METHODS[name].settings
     own = {key: value for key, value in values.items() if key not in WORDS and key not in SWITCHES}
     for key, value in own.items():
         if key not in method.model_fields:

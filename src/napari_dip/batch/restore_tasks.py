@@ -37,7 +37,7 @@ def restoring(task: Task, verb: str, **options: Any) -> Task:
     UsageError
         For a file that cannot be used.
     """
-    made: dict[str, object] = {"settings": task.settings.described(), "task": verb}
+    made: dict[str, object] = {"settings": task.settings.to_json(), "task": verb}
     prepare: dict[str, Callable[..., Task]]
     prepare = {"inpaint": _inpaint, "upscale": _upscale, "guided": _guided, "invert": _invert}
     return prepare[verb](replace(task, made=made, restoration={"verb": verb, **options}), **options)

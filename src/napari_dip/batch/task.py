@@ -84,13 +84,13 @@ def with_model(task: Task, path: Path) -> Task:
 
         return iter_chunk(image, model, device, chunk)
 
-    made: dict[str, object] = {"settings": model.settings.described(), "model": model.told()}
+    made: dict[str, object] = {"settings": model.settings.to_json(), "model": model.told()}
     return replace(task, settings=model.settings, begin=begin, made=made, model=path)
 
 
 def made_by(task: Task) -> dict[str, object]:
     """Return by what an output tells that it was made by a task; empty where it cannot."""
-    made = task.made or ({} if task.begin else {"settings": task.settings.described()})
+    made = task.made or ({} if task.begin else {"settings": task.settings.to_json()})
     return {**made, **asked(task)} if made else {}
 
 

@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cyclopts import App
 
@@ -25,7 +26,6 @@ from napari_dip.cli.flags import (
     RESTORED,
     SAVE_CONFIG,
     STD,
-    Chosen,
     annotated,
     choice,
     common,
@@ -35,7 +35,8 @@ from napari_dip.cli.flags import (
 )
 from napari_dip.cli.output import Talk
 from napari_dip.errors import UsageError
-from napari_dip.settings import METHODS, TRAINED, Settings
+from napari_dip.methods.registry import METHODS, TRAINED, Method, TrainedMethod
+from napari_dip.settings import Settings
 
 HELP = """Denoise microscopy images without clean training data, by Deep Image Prior.
 
@@ -47,7 +48,7 @@ def build(tokens: Sequence[str]) -> App:
     app = App(name="napari-dip", help=HELP, version=_version, suppress_keyboard_interrupt=False)
     method = chosen_method(tokens, METHODS)
     for name, verb in (
-        ("demo", demo_command(next(iter(METHODS.values())))),
+        ("demo", demo_command(next(iter(METHODS.values())).settings)),
         ("denoise", denoise_command(method)),
         ("train", training.command(chosen_method(tokens, TRAINED))),
         ("export", export.command()),
@@ -70,13 +71,16 @@ def build(tokens: Sequence[str]) -> App:
     return app
 
 
-def chosen_method(tokens: Sequence[str], methods: Mapping[str, type[Chosen]]) -> type[Chosen]:
+def chosen_method(
+    tokens: Sequence[str], methods: Mapping[str, Method] | Mapping[str, TrainedMethod]
+) -> Any:
     """Find the Settings class that ``--method`` names; a wrong name is refused when the flags are parsed."""
     for word, following in zip(tokens, [*tokens[1:], ""], strict=False):
         name = following if word == "--method" else word.removeprefix("--method=")
         if name in methods and name != word:
-            return methods[name]
-    return next(iter(methods.values()))
+            return methods[name].settings
+    first: Any = next(iter(methods.values()))
+    return first.settings
 
 
 def denoise_command(method: type[Settings]) -> Callable[..., int]:

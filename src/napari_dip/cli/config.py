@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.settings import METHODS
+from napari_dip.methods.registry import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,7 @@ def with_config(tokens: Sequence[str]) -> list[str]:
         return list(tokens)
     from napari_dip.batch.config import PLAIN, WORDS, read_config
 
-    settings = {key for method in METHODS.values() for key in method.model_fields}
+    settings = {key for method in METHODS.values() for key in method.settings.model_fields}
     given: dict[str, Any] = {}
     for key in {*WORDS, *PLAIN, *settings}:
         if (value := _value(tokens, _flag(key))) is not None or _flag("no_" + key) in tokens:

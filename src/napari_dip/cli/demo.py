@@ -92,7 +92,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
             "seconds": seconds,
             **extra,
             **paths,
-            "settings": how.described(),
+            "settings": how.to_json(),
             "citation": CITATION,
         }
     )

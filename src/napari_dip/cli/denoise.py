@@ -144,7 +144,7 @@ def _ended(
         )
     talk.result(
         {
-            "settings": task.settings.described(),
+            "settings": task.settings.to_json(),
             "device": task.device,
             "files": records,
             "not_begun": left,

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from napari_dip.cli.output import DONE, Talk, minutes
-from napari_dip.settings import DIP
+from napari_dip.settings import BlindSpot
 
 PACKAGES = (
     "napari-dip",
@@ -43,7 +43,7 @@ def run(talk: Talk) -> int:
     for name, version in report["versions"].items():
         talk.say(f"  {name:13} {version or 'not installed'}")
     talk.say(
-        f"Devices, and a short speed test (the default fit of {SIZE} x {SIZE} pixels, {DIP().steps} steps at most):"
+        f"Devices, and a short speed test (the default fit of {SIZE} x {SIZE} pixels, {BlindSpot().steps} steps at most):"
     )
     for device in report["devices"]:
         talk.say(f"  {device['name']:8} {device['is']}: {_said(device)}")
@@ -128,7 +128,7 @@ def speed(device: str) -> dict[str, Any]:
     noisy = np.random.default_rng(0).poisson(20, (SIZE, SIZE)).astype(np.float32)
     started, first = 0.0, 0
     try:
-        for snapshot in iter_denoise(noisy, DIP(), device=device):
+        for snapshot in iter_denoise(noisy, BlindSpot(), device=device):
             if not first and snapshot.step >= WARM:
                 started, first = time.perf_counter(), snapshot.step
             elif first and snapshot.step >= first + TIMED:
@@ -144,4 +144,4 @@ def _said(device: dict[str, Any]) -> str:
     seconds = device["seconds_per_step"]
     if seconds is None:
         return str(device["error"])
-    return f"{seconds * 1000:.3g} ms a step, about {minutes(seconds * DIP().steps)} an image"
+    return f"{seconds * 1000:.3g} ms a step, about {minutes(seconds * BlindSpot().steps)} an image"

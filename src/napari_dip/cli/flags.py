@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from cyclopts import Group, Parameter
 
 from napari_dip.errors import UsageError
-from napari_dip.settings import METHODS, Settings
+from napari_dip.methods.registry import METHODS
+from napari_dip.settings import Settings
 
 Chosen = TypeVar("Chosen", bound=Settings)
 Kind = TypeVar("Kind")
@@ -163,7 +164,9 @@ def choice(names: Any) -> Any:
 
 def methods_help() -> str:
     return (
-        "What denoises: " + "; ".join(f"{name}: {cls.title}" for name, cls in METHODS.items()) + "."
+        "What denoises: "
+        + "; ".join(f"{name}: {method.settings.title}" for name, method in METHODS.items())
+        + "."
     )
 
 

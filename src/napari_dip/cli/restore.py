@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from napari_dip.cli.file_flags import Call
 from napari_dip.cli.flags import FILES, INPUTS, annotated, common, flag, settings_of
-from napari_dip.settings import RESTORATIONS, Settings
+from napari_dip.methods.registry import RESTORATIONS
+from napari_dip.settings import Settings
 
 MASK = flag(
     str,
@@ -107,11 +108,13 @@ def _run(
     from napari_dip.cli.denoise import run
 
     to = call.to
-    task = restoring(call.task(settings_of(RESTORATIONS[verb], preset, how)), verb, **options)
+    task = restoring(
+        call.task(settings_of(RESTORATIONS[verb].settings, preset, how)), verb, **options
+    )
     return run(inputs, call.out, task, call.talk, to)
 
 
 def _verb(verb: Callable[..., int], task: str, **flags: Any) -> Callable[..., int]:
     """Add the flags that all restorations share, beside those of `Call`."""
-    shared = common(RESTORATIONS[task])
+    shared = common(RESTORATIONS[task].settings)
     return annotated(verb, inputs=INPUTS, preset=shared["preset"], how=shared["how"], **flags)

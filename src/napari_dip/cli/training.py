@@ -23,7 +23,8 @@ from napari_dip.cli.flags import (
     settings_of,
 )
 from napari_dip.cli.output import Talk
-from napari_dip.settings import TRAINED, Trained
+from napari_dip.methods.registry import TRAINED
+from napari_dip.settings import Trained
 
 DATA = flag(
     list[Path],
@@ -117,7 +118,7 @@ def command(method: type[Trained]) -> Callable[..., int]:
         task = Training(settings_of(method, preset, how), data, **given)
         return run(task, call.out, Talk(call.json, call.quiet), overwrite=call.overwrite)
 
-    names = "; ".join(f"{name}: {cls.title}" for name, cls in TRAINED.items())
+    names = "; ".join(f"{name}: {method.settings.title}" for name, method in TRAINED.items())
     shared = common(method)
     return annotated(
         train,

@@ -4,44 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol, Self, TypeVar
+from typing import TypeVar
 
 import torch
 
 from napari_dip.engine.loop import Step
+from napari_dip.settings import Settings
 
 APART = 1_000_003  # between the seeds of two restarts
 SEEDS = 2**31  # of a Settings
+S = TypeVar("S", bound=Settings)
 
 
-class Restarted(Protocol):
-    """Settings that know how many restarts they ask for."""
-
-    @property
-    def seed(self) -> int: ...
-    @property
-    def restarts(self) -> int: ...
-    @property
-    def uncertainty(self) -> str: ...
-    def model_copy(self, *, update: dict[str, int]) -> Self: ...
-
-
-S = TypeVar("S", bound=Restarted)
-
-
-def side_by_side(how: S, fit: Callable[[S], Iterator[Step]]) -> Iterator[Step]:
-    """Run the restarts that the settings ask for; the first has the settings' own seed.
+def side_by_side(how: S, restarts: int, fit: Callable[[S], Iterator[Step]]) -> Iterator[Step]:
+    """Run several fits that differ by their seeds; the first has the settings' own seed.
 
     Parameters
     ----------
     how : Settings
-        With `seed`, `restarts` and `uncertainty`.
+        Of the fits.
+    restarts : int
+        How many.
     fit : callable
         Takes settings, returns the steps of one fit.
     """
-    seeds = [(how.seed + number * APART) % SEEDS for number in range(how.restarts)]
+    seeds = [(how.seed + number * APART) % SEEDS for number in range(restarts)]
     fits = [fit(how.model_copy(update={"seed": seed})) for seed in seeds]
-    return fits[0] if len(fits) == 1 else joined(fits, apart=how.uncertainty == "restarts")
+    return fits[0] if len(fits) == 1 else joined(fits, apart=how.std_from == "restarts")
 
 
 def joined(fits: Sequence[Iterator[Step]], *, apart: bool = False) -> Iterator[Step]:

@@ -1,6 +1,6 @@
-"""An image too large for one fit: overlapping pieces, each a fit of its own, blended so that no seam shows.
+"""An image too large for one fit: overlapping tiles, each a fit of its own, blended so that no seam shows.
 
-All pieces lie in the one unit range of the stack, so they agree in brightness; where two of them overlap, their weights
+All tiles lie in the one unit range of the stack, so they agree in brightness; where two of them overlap, their weights
 cross over linearly (`napari_dip.engine.tiles`).
 """
 
@@ -12,51 +12,56 @@ from math import isqrt
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from napari_dip.engine.free_memory import side_that_fits
 from napari_dip.engine.loop import Step
 from napari_dip.engine.out_of_memory import LEAST, Plan
+from napari_dip.engine.plane import Plane
 from napari_dip.engine.tiles import Tiles
 
-OVERLAP = 64  # pixels, at most a quarter of a piece
-IN_PIECES = "The plane is fitted in {} overlapping pieces of {} x {} pixels: all at once it takes more memory than is free."
+OVERLAP = 64  # pixels, at most a quarter of a tile
+IN_TILES = "The plane is fitted in {} overlapping tiles of {} x {} pixels: all at once it takes more memory than is free."
+Fit = Callable[[Plane], Iterator[Step]]
 
 
-def in_pieces(
-    fit: Callable[[Tensor], Iterator[Step]], y: Tensor, steps: int, bytes_a_pixel: float, plan: Plan
+def fit_in_tiles(
+    fit: Fit, plane: Plane, steps: int, bytes_per_pixel: float, plan: Plan, factor: int = 1
 ) -> Iterator[Step]:
-    """Fit a plane at once where memory allows, else piece by piece.
+    """Fit a plane at once where memory allows, else tile by tile.
 
     Parameters
     ----------
     fit : callable
-        Fits a piece (C, Y', X').
-    y : Tensor
-        The plane, (C, Y, X).
+        Fits a plane, or a tile of it.
+    plane : Plane
+        All of it.
     steps : int
         Of one fit at most.
-    bytes_a_pixel : float
+    bytes_per_pixel : float
         Of memory that a fit takes.
     plan : Plan
         Of the run: it may know that less fits than seems free.
+    factor : int
+        How many times as high and wide as the plane its answer is.
 
     Yields
     ------
     Step
-        Counted as those of one fit: with n pieces one in n comes. The answer of a place not reached yet is `y`.
+        Counted as those of one fit: with n tiles one in n comes. Until a place is reached, its answer is `plane.y`.
     """
-    height, width = y.shape[-2:]
-    fits = side_that_fits(y.device, bytes_a_pixel) ** 2
+    height, width = plane.y.shape[-2:]
+    fits = side_that_fits(plane.y.device, bytes_per_pixel) ** 2
     pixels = plan.pixels(min(height * width, max(LEAST, fits)))
-    side = isqrt(pixels)
-    if pixels >= height * width or side >= max(
-        height, width
-    ):  # of few images the number of pixels is a square
-        yield from fit(y)
+    side = isqrt(pixels)  # of a few tiles the number of pixels is a square
+    if pixels >= height * width or side >= max(height, width):
+        yield from fit(plane)
         return
-    tiles = Tiles(height, width, side, side - min(OVERLAP, side // 4))
-    note = plan.remark(IN_PIECES.format(len(tiles.places), *tiles.shape))
-    for step in _blended(fit, y, steps, tiles):
+    stride = side - min(OVERLAP, side // 4)
+    tiles = Tiles(height, width, side, stride)
+    large = Tiles(factor * height, factor * width, factor * side, factor * stride)
+    note = plan.remark(IN_TILES.format(len(tiles.places), *tiles.shape))
+    for step in _blended(fit, plane, steps, tiles, large, factor):
         yield (
             replace(step, note=" ".join(text for text in (note, step.note) if text))
             if note
@@ -66,27 +71,28 @@ def in_pieces(
 
 
 def _blended(
-    fit: Callable[[Tensor], Iterator[Step]], y: Tensor, steps: int, tiles: Tiles
+    fit: Fit, plane: Plane, steps: int, tiles: Tiles, large: Tiles, factor: int
 ) -> Iterator[Step]:
+    """Fit tile after tile; `large` are the tiles of the answer."""
     count, chosen, index = len(tiles.places), 0, 0
-    answer, std = y, None
-    for number, place in enumerate(tiles.places):
-        where = (slice(None), *place)
-        weight = torch.as_tensor(tiles.weight(number)).to(y)
+    first = functional.interpolate(plane.y[None], scale_factor=factor)[0] if factor > 1 else plane.y
+    answer, std = first, None
+    for number, (place, target) in enumerate(zip(tiles.places, large.places, strict=True)):
+        where = (slice(None), *target)
+        weight = torch.as_tensor(large.weight(number)).to(first)
         step: Step | None = None
-        for step in fit(y[where]):
-            planned = step.planned or steps  # a piece that starts from the one before takes fewer
+        for step in fit(plane.cut(*place)):
+            planned = step.planned or steps  # a tile that starts from the one before takes fewer
             now = (number * planned + step.index) * steps // (planned * count)
             step = replace(step, planned=steps)
             if now > index or step.note:
                 index = max(index, now, 1)
-                yield _joined(
-                    step, answer, std, y, where, weight, index, (chosen + step.chosen) // count
-                )
+                done = (chosen + step.chosen) // count
+                yield _joined(step, answer, std, first, where, weight, index, done)
         if step is None:
             continue
         chosen += step.chosen
-        end = _joined(step, answer, std, y, where, weight, max(index, 1), chosen // count)
+        end = _joined(step, answer, std, first, where, weight, max(index, 1), chosen // count)
         answer, std = end.answer, end.std
     if index:
         yield replace(
@@ -98,17 +104,17 @@ def _joined(
     step: Step,
     answer: Tensor,
     std: Tensor | None,
-    y: Tensor,
+    first: Tensor,
     where: tuple[slice, ...],
     weight: Tensor,
     index: int,
     chosen: int,
 ) -> Step:
-    """Put the answer of a piece into the plane's: the weights of all pieces at a pixel sum up to 1."""
+    """Put the answer of a tile into the plane's: the weights of all tiles at a pixel sum up to 1."""
     answer = answer.clone()
-    answer[where] += weight * (step.answer - y[where])
+    answer[where] += weight * (step.answer - first[where])
     if step.std is not None:
-        std = torch.zeros_like(y) if std is None else std.clone()
+        std = torch.zeros_like(first) if std is None else std.clone()
         std[where] += weight * step.std
     output = None if step.output is None else answer
     return replace(step, index=index, output=output, answer=answer, std=std, chosen=chosen)

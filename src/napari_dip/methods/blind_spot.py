@@ -39,13 +39,12 @@ from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import random_crops, turn, turn_back
+from napari_dip.engine.plane import Plane
 from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, mirror, ring_means
 from napari_dip.noise.units import UNIT
-from napari_dip.settings import BlindSpotSettings
+from napari_dip.settings import BlindSpot, BlindSpotOrZ
 
 LOOKS = 24  # how often the whole image is looked at during a fit
-WARM_SHARE = 4  # a fit that starts from the plane before takes a quarter of the steps
-WARM_LEAST = 50  # but not fewer than these: the rate rises over the first 20
 WARM_LOOKS = 8  # one of each orientation
 SPREAD_WEIGHT = 0.9  # of the past in the spread of looks: about the last ten
 LOOK_WEIGHT = (
@@ -55,44 +54,25 @@ SPREAD_UNITS = (
     4.0  # variance of the error at the knee of the softplus, in units of the noise's variance
 )
 FLOOR = 0.06  # of the noise's variance: at least that far off are predictions out of so few noisy pixels, see `look`
-BYTES_A_PIXEL = 180  # of memory for each pixel and channel, beside what a strip takes
 STRIP_PIXELS = (
     1 << 20
 )  # the whole image goes through the network in strips of about this many pixels
 
 
-def fit(
-    y: Tensor,
-    s: BlindSpotSettings,
-    generator: torch.Generator,
-    noise: float,
-    guide: Tensor | None = None,
-    carried: dict[str, Tensor] | None = None,
-) -> Iterator[Step]:
+def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     """Fit the blind-spot network to a noisy plane.
 
-    Parameters
-    ----------
-    y : Tensor
-        Shape (C, Y, X), intensities in [0, 1].
-    s : BlindSpotSettings
-        With ``net="blind-spot"``.
-    generator : Generator
-        Seeded, on the CPU.
-    noise : float
-        Standard deviation of the noise in `y`, the same everywhere.
-    guide : Tensor, optional
-        Another image of the same place, (channels, Y, X), whose noise is its own: the network sees its pixels too.
-    carried : dict, optional
-        The weights of the plane before, empty for the first plane: the fit may start from them, and replaces them by
-        its own at the step that it chooses.
+    The network sees the pixels of the plane's guide too, where there is one. In a stack it may start from the weights
+    of the plane before, and puts its own in their place, those of the step that is chosen.
 
     Yields
     ------
     Step
         One a gradient step; the answer changes at each look at the whole image.
     """
-    centre, unit = y.mean(), UNIT * noise
+    y, guide, carried = plane.y, plane.guide, plane.previous
+    generator = torch.Generator().manual_seed(s.seed)
+    centre, unit = y.mean(), UNIT * plane.noise
     x = ((y - centre) / unit)[None]  # (1, C, Y, X)
     colours = len(y)
     with seeded(s.seed):
@@ -106,8 +86,9 @@ def fit(
         (left_open / variance - 1).clamp(0.01, 100).item()
     )  # of the blur it starts at, in units of the noise
     net.offset.data[:, colours:] = math.log(math.expm1(error / SPREAD_UNITS))
-    warm = bool(carried) and _starts_warm(net, carried or {}, padded[:, :-1])
-    steps, looks = (warm_steps(s.steps), WARM_LOOKS) if warm else (s.steps, LOOKS)
+    steps, looks = s.steps, LOOKS
+    if carried and _starts_warm(net, carried, padded[:, :-1]):
+        steps, looks = plane.warm_steps, WARM_LOOKS
     look_every = max(1, steps // looks)
     mean_net = averaged_weights(net, s.averaging)
     shown = cast("BlindSpotNet", mean_net.module)
@@ -175,11 +156,6 @@ def averaged_weights(net: BlindSpotNet, weight: float) -> AveragedModel:
     return AveragedModel(
         net, avg_fn=lambda old, new, n: torch.lerp(new, old, min(weight, 1 - 1 / (n + 1)))
     )
-
-
-def warm_steps(steps: int) -> int:
-    """Return how many steps a fit takes that starts from the plane before, where one from the start takes `steps`."""
-    return max(steps // WARM_SHARE, min(steps, WARM_LEAST))
 
 
 @torch.no_grad()

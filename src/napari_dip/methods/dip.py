@@ -35,33 +35,43 @@ from napari_dip.engine.filters import (
 )
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.operators import Identity, Operator
-from napari_dip.nets.base import AMPLITUDE, PriorNet
-from napari_dip.nets.build import build_net
+from napari_dip.engine.plane import Plane
+from napari_dip.nets.base import AMPLITUDE, PriorNet, build_net
 from napari_dip.nets.resunet import masks_of
-from napari_dip.settings import PriorSettings
+from napari_dip.settings import DIP, NetworkOfZ
 
 MOST_OFF = 0.02  # of the range, by which an answer may be too bright without a word
 SPREAD_WEIGHT = 0.99  # of the past in the spread of iterates: about the last hundred
 MASKS = 8  # dropout masks that the answer's spread is taken over
-MAPS_ALIVE = 20  # feature maps of full size and width held for the gradient: 13 to 17 measured (skip, resnet, unet)
 LOOK_EVERY = 10  # steps between looks in evaluation mode, each a forward pass more
 
 
-def fit(
+def fit(plane: Plane, s: DIP) -> Iterator[Step]:
+    """Fit a network of random z to a noisy plane.
+
+    Yields
+    ------
+    Step
+        One a gradient step.
+    """
+    return fit_measurement(plane.y, s, torch.Generator().manual_seed(s.seed), s.input_channels)
+
+
+def fit_measurement(
     y: Tensor,
-    s: PriorSettings,
+    s: NetworkOfZ,
     generator: torch.Generator,
     z: Tensor | int,
     operator: Operator | None = None,
 ) -> Iterator[Step]:
-    """Fit a network of z to a noisy plane.
+    """Fit a network of z to what was measured of an image.
 
     Parameters
     ----------
     y : Tensor
         Shape (C, Y, X), intensities in [0, 1]; or whatever `operator` measures.
-    s : PriorSettings
-        With any net but ``"blind-spot"``.
+    s : NetworkOfZ
+        Settings.
     generator : Generator
         Seeded; on the CPU, so that every device draws the same numbers.
     z : Tensor or int
@@ -88,7 +98,7 @@ def fit(
     seen = (counted & ~hidden).float()
     weight = 1 / (seen.sum() * (y.numel() // seen.numel())).clamp(min=1)
     shake = torch.Generator(device).manual_seed(s.seed)
-    look_every = LOOK_EVERY if s.net == "resunet" and s.dropout else 1
+    look_every = LOOK_EVERY if s.drops_values else 1
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         shaken = (

@@ -30,6 +30,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import random_crops, turn, turn_back
+from napari_dip.engine.plane import Plane
 from napari_dip.nets.inpaint import GapNet
 from napari_dip.settings import Inpaint
 
@@ -44,21 +45,15 @@ STRIP_PIXELS = (
 ORIENTATIONS = 8
 
 
-def fit(
-    y: Tensor, known: Tensor, s: Inpaint, generator: torch.Generator, *, blind: bool = False
-) -> Iterator[Step]:
+def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
     """Fit the network to the known pixels of a plane.
 
     Parameters
     ----------
-    y : Tensor
-        Shape (C, Y, X), intensities in [0, 1]; values of unknown pixels do not matter.
-    known : Tensor of bool
-        Shape (1, Y, X).
+    plane : Plane
+        With `known`; values of unknown pixels do not matter.
     s : Inpaint
         Steps, learning rate, schedule, averaging, channels, layers (residual blocks), crop, batch.
-    generator : Generator
-        Seeded, on the CPU.
     blind : bool
         Whether the answer at known pixels, too, is what their neighbours say of them: noisy pixels are denoised.
 
@@ -67,26 +62,28 @@ def fit(
     Step
         One a gradient step; every few steps with an output.
     """
+    assert plane.known is not None
+    y, known, generator = plane.y, plane.known, torch.Generator().manual_seed(s.seed)
     with seeded(s.seed):
         net = GapNet(len(y), s.channels, s.layers).to(y.device)
     ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(s.averaging))  # type: ignore[no-untyped-call]
-    plane = torch.cat([torch.where(known, y, 0), known.float()])[None]  # (1, C + 1, Y, X)
+    views = torch.cat([torch.where(known, y, 0), known.float()])[None]  # (1, C + 1, Y, X)
     large = _has_large_gaps(known)
     every = max(1, s.steps // LOOKS)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         if index > 1:
             ema.update_parameters(net)
-        crops = random_crops(plane, s.crop, s.batch, generator)
+        crops = random_crops(views, s.crop, s.batch, generator)
         image, there = crops[:, :-1], crops[:, -1:]
-        hidden = there * random_gaps(there, plane, generator, large)
+        hidden = there * random_gaps(there, views, generator, large)
         output = net(image, there - hidden)
         error = torch.hypot(output - image, torch.full_like(image, KNEE)) - KNEE
         loss = (error * hidden).sum() / (hidden.sum() * len(y)).clamp(min=1)
         if index % every and index not in (1, s.steps):
             return loss, None
         turns = range(ORIENTATIONS) if index == s.steps else [index // every % ORIENTATIONS]
-        image = look(ema.module, plane, list(turns), generator if blind else None)
+        image = look(ema.module, views, list(turns), generator if blind else None)
         return loss, (image, image)
 
     yield from optimize(

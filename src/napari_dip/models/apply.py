@@ -11,7 +11,7 @@ import numpy as np
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.models.model import Model
 from napari_dip.planes.image_statistics import ImageStatistics, is_blank, measure_image
-from napari_dip.planes.walk import NO_NOISE, Work, translated, walk
+from napari_dip.planes.walk import NO_NOISE, Work, leave_as_it_is, walk_planes
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -69,23 +69,18 @@ def iter_apply(
         steps=model.settings.orientations,
         note=far_from_training(image, model.statistics, stats),
         record={"model": model.told()},
-        found=net.described,
+        late_record=net.described,
     )
-    return translated(
-        walk(chunk.view(image) if chunk else image, model.settings, work, chosen, stats)
-    )
+    return walk_planes(chunk.view(image) if chunk else image, model.settings, work, chosen, stats)
 
 
 def _steps(
     net: Quickened, model: Model, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex
 ) -> Iterator[Step]:
-    import torch
-
-    from napari_dip.engine.loop import Step
     from napari_dip.models.tiled_apply import apply
 
     if unit.noise == 0 or float(y.max() - y.min()) == 0:
-        return iter([Step(1, torch.zeros((), device=y.device), y, y, 0, note=NO_NOISE)])
+        return leave_as_it_is(y, NO_NOISE)
     net.to(y.device)
     denoiser = (
         net.net if plan.reduced else net

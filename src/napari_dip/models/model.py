@@ -10,7 +10,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.settings import TRAINED, Trained
+from napari_dip.methods.registry import TRAINED
+from napari_dip.settings import Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +88,7 @@ class Model:
         return {
             "format": FORMAT,
             "network": network(self.settings, self.channels),
-            "settings": self.settings.described(),
+            "settings": self.settings.to_json(),
             "axes": "YX" if self.channels == 1 else "CYX",
             "channels": self.channels,
             "statistics": dict(self.statistics),
@@ -196,7 +197,7 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
             f"{path.name} was trained by {str(method)[:40]!a}, which this version does not know."
         )
     try:
-        settings = TRAINED[method](**values)
+        settings = TRAINED[method].settings(**values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path.name} has settings that can't be: {str(error)[:200]}") from None
     weights = (

@@ -1,8 +1,13 @@
-"""What every network that turns z into an image shares: how large its z has to be."""
+"""What every network that turns z into an image shares, and how the one that settings name is built."""
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
+from typing import Protocol
+
 from torch import Tensor, nn
+
+from napari_dip.settings.networks import NETWORKS
 
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
 
@@ -48,3 +53,41 @@ def convolution(
 ) -> nn.Conv2d:
     """Convolve with reflected borders, so that sides stay as they are (or are halved by a stride of 2)."""
     return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=bias, padding_mode="reflect")
+
+
+class NetSettings(Protocol):
+    """The settings that a network is built from."""
+
+    @property
+    def net(self) -> str: ...
+    @property
+    def channels(self) -> int: ...
+    @property
+    def scales(self) -> int: ...
+    @property
+    def skip_channels(self) -> int: ...
+    @property
+    def dropout(self) -> float: ...
+
+
+def build_net(s: NetSettings, outputs: int, inputs: int) -> PriorNet:
+    """Build the network that the settings name, with random weights.
+
+    Parameters
+    ----------
+    s : NetSettings
+        Such as ``DIP(net="skip")``.
+    outputs : int
+        Channels of the image.
+    inputs : int
+        Channels of z. The Deep Decoder mixes z as it is, so its z is as wide as itself whatever is said here.
+
+    Raises
+    ------
+    ValueError
+        If no network of that name is registered.
+    """
+    if s.net not in NETWORKS:
+        raise ValueError(f"There is no network {s.net!r} of z; there are {', '.join(NETWORKS)}.")
+    net: PriorNet = resolve_name(NETWORKS[s.net].build)(s, inputs, outputs)
+    return net

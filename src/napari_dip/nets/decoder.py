@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from napari_dip.nets.base import PriorNet
+from napari_dip.nets.base import NetSettings, PriorNet
 
 
 class DeepDecoder(PriorNet):
@@ -52,3 +52,8 @@ class DeepDecoder(PriorNet):
 def _layer(channels: int, *, doubled: bool) -> list[nn.Module]:
     up = [nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)] if doubled else []
     return [nn.Conv2d(channels, channels, 1, bias=False), *up, nn.ReLU(), nn.BatchNorm2d(channels)]
+
+
+def build(s: NetSettings, inputs: int, outputs: int) -> DeepDecoder:
+    """Build it as settings say."""
+    return DeepDecoder(outputs, s.channels, s.scales)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_dip.nets.base import PriorNet, convolution
+from napari_dip.nets.base import NetSettings, PriorNet, convolution
 
 
 class ResNet(PriorNet):
@@ -56,3 +56,8 @@ def _block(channels: int) -> nn.Sequential:
         convolution(channels, channels, 3, bias=False),
         nn.BatchNorm2d(channels),
     )
+
+
+def build(s: NetSettings, inputs: int, outputs: int) -> ResNet:
+    """Build it as settings say."""
+    return ResNet(inputs, outputs, s.channels)

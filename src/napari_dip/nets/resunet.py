@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.base import PriorNet, convolution
+from napari_dip.nets.base import NetSettings, PriorNet, convolution
 
 
 class ResUNet(PriorNet):
@@ -130,3 +130,8 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return functional.leaky_relu(self.through(x) + self.past(x), 0.2)
+
+
+def build(s: NetSettings, inputs: int, outputs: int) -> ResUNet:
+    """Build it as settings say."""
+    return ResUNet(inputs, outputs, s.channels, s.scales, s.skip_channels, s.dropout)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.base import PriorNet, convolution
+from napari_dip.nets.base import NetSettings, PriorNet, convolution
 
 
 class SkipNet(PriorNet):
@@ -82,3 +82,8 @@ def _block(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequenti
         nn.BatchNorm2d(outputs),
         nn.LeakyReLU(0.2),
     )
+
+
+def build(s: NetSettings, inputs: int, outputs: int) -> SkipNet:
+    """Build it as settings say."""
+    return SkipNet(inputs, outputs, s.channels, s.scales, s.skip_channels)

@@ -15,7 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.base import PriorNet
+from napari_dip.nets.base import NetSettings, PriorNet
+
+WIDEST = 8  # of a fit's U-Net, in units of its width at full size
 
 
 class UNet(PriorNet):
@@ -96,3 +98,8 @@ def _level(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
 def _convolution(inputs: int, outputs: int, norm: bool) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate", bias=not norm)
     return [convolution, *([nn.BatchNorm2d(outputs)] if norm else []), nn.LeakyReLU(0.1)]
+
+
+def build(s: NetSettings, inputs: int, outputs: int) -> UNet:
+    """Build it as settings say."""
+    return UNet(inputs, outputs, s.channels, s.scales, sigmoid=True, widest=WIDEST * s.channels)

@@ -1,4 +1,4 @@
-"""Walk the planes of an image: fit each, and put the answers into one stack, Snapshot by Snapshot."""
+"""Process the planes of an image one by one, and put the answers into one stack, Snapshot by Snapshot."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         [Tensor, UnitRange, PlaneIndex], Iterator[Step]
     ]  # fits one plane (C, Y, X), in the unit range
     Finish = Callable[[NDArray[np.float64], PlaneIndex], NDArray[np.float64]]
+    ToPixels = Callable[[Step], NDArray[np.floating[Any]] | None]
 
 SHORT = {
     "computer": "The computer ran out of memory; crop the image, take fewer channels, or close other programs.",
@@ -58,13 +59,13 @@ class Work:
         Steps a plane, or of each plane in turn, where not those of the settings. A fit may plan others when it begins,
         see `napari_dip.engine.loop.Step`; the total then follows.
     note : str
-        What a user should know before, beside what the survey says.
+        What a user should know before, beside what the image's statistics say.
     record : mapping
-        What is told of it in the provenance, ready for JSON.
+        Its part of the provenance, ready for JSON.
     plan : Plan, optional
-        How the run copes with the memory there is; the fit may ask it how large its pieces may be.
-    found : callable
-        Returns what turned out on the way, told there too.
+        How the run copes with the memory there is; the fit may ask it how large its tiles may be.
+    late_record : callable
+        Returns the part of the provenance that is known only on the way.
     """
 
     fit: Fit
@@ -74,13 +75,13 @@ class Work:
     note: str = ""
     record: Mapping[str, object] = field(default_factory=dict)
     plan: Plan | None = None
-    found: Callable[[], Mapping[str, object]] = dict
+    late_record: Callable[[], Mapping[str, object]] = dict
 
 
-def walk(
+def walk_planes(
     source: Image, how: Settings, work: Work, device: torch.device, stats: ImageStatistics
 ) -> Iterator[Snapshot]:
-    """Fit plane by plane; the answers land in one float32 stack that starts as the input.
+    """Process plane by plane; the answers land in one float32 stack that starts as the input.
 
     A stack too large to be held in memory lies in a temporary file; its Snapshots' pixels are then read from there by
     the plane (see `napari_dip.planes.canvas.Picture`).
@@ -90,19 +91,39 @@ def walk(
     source : Image
         The noisy image.
     how : Settings
-        For the number of steps and the record.
+        For the number of steps and the provenance.
     work : Work
         What is done to every plane.
     device : torch.device
         Where the planes are put.
     stats : ImageStatistics
-        What `measure_image` found in `source`.
+        Of `source`, as `measure_image` returns them.
 
     Yields
     ------
     Snapshot
         One a step.
+
+    Raises
+    ------
+    DenoiseError
+        If the computation fails, such as for lack of memory.
     """
+    yield from with_own_errors(_snapshots(source, how, work, device, stats))
+
+
+def with_own_errors(snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
+    """Turn torch's errors into ours: napari swallows a RuntimeError, and running out of memory is one."""
+    try:
+        yield from snapshots
+    except (MemoryError, RuntimeError) as error:
+        sentence = SHORT.get(lack_of_memory(error), f"The computation failed: {error}")
+        raise DenoiseError(sentence) from error
+
+
+def _snapshots(
+    source: Image, how: Settings, work: Work, device: torch.device, stats: ImageStatistics
+) -> Iterator[Snapshot]:
     from napari_dip.engine.filters import thinned
     from napari_dip.engine.malloc import kept_memory
     from napari_dip.engine.out_of_memory import Plan, laddered
@@ -110,25 +131,28 @@ def walk(
     plan = work.plan or Plan(device)
     indices, canvas = source.plane_indices(), Canvas(work.canvas or source)
     stds = Canvas(_unknown(canvas.start)) if how.std_from != "none" else None
-    warning = " ".join(text for text in (stats.note, work.note) if text)
-    record = {**_record(how, device, stats), **work.record}
+    note = " ".join(text for text in (stats.note, work.note) if text)
+    record = {**_provenance(how, device, stats), **work.record}
     chosen: list[int] = []
     steps = work.steps or how.steps
     planned = [steps] * len(indices) if isinstance(steps, int) else list(steps)
     done, total = 0, sum(planned)
+    every = 1 if device.type == "cpu" else READ_EVERY
     with kept_memory(device):
         for number, index in enumerate(indices):
-            unit = stats.unit(source, index)
-            begin, restore = _plane(source, index, work, plan, unit)
-            answer, std = partial(_answer, canvas, restore), partial(_std, canvas, unit)
-            for step in thinned(laddered(begin, plan), 1 if device.type == "cpu" else READ_EVERY):
+            begin, answer, std = _prepare(source, index, work, plan, stats, canvas)
+            for step in thinned(laddered(begin, plan), every):
                 total += (step.planned or planned[number]) - planned[number]
                 planned[number] = step.planned or planned[number]
                 counts = {
                     "steps_planned": planned[: number + 1],
                     "steps_chosen": [*chosen, step.chosen],
                 }
-                made = {**record, **plan.told(), **work.found(), **counts}
+                made = {**record, **plan.told(), **work.late_record(), **counts}
+                show = partial(_picture, canvas, number, partial(answer, step), made)
+                show_std = (
+                    partial(_picture, stds, number, partial(std, step), made) if stds else None
+                )
                 yield Snapshot(
                     step=done + step.index,
                     total=total,
@@ -137,79 +161,73 @@ def walk(
                     chosen=done + step.chosen,
                     plane=number,
                     planes=len(indices),
-                    note=step.note or warning,
+                    note=step.note or note,
                     provenance=made,
-                    make_image=partial(_picture, canvas, number, partial(answer, step=step), made),
-                    make_std=None
-                    if stds is None
-                    else partial(_picture, stds, number, partial(std, step=step), made),
+                    make_image=show,
+                    make_std=show_std,
                 )
-                warning = ""  # once is enough
-            canvas.put(answer(step=step))
+                note = ""  # once is enough
+            canvas.put(answer(step))
             if stds is not None:
-                stds.put(std(step=step))
+                stds.put(std(step))
             chosen.append(step.chosen)
             done += planned[number]
 
 
-def _plane(
-    source: Image, index: PlaneIndex, work: Work, plan: Plan, unit: UnitRange
-) -> tuple[Callable[[], Iterator[Step]], Callable[[Step], NDArray[np.float64]]]:
-    """Read a plane; return what begins its fit, and what makes intensities of a step's answer."""
+def _prepare(
+    source: Image,
+    index: PlaneIndex,
+    work: Work,
+    plan: Plan,
+    stats: ImageStatistics,
+    canvas: Canvas,
+) -> tuple[Callable[[], Iterator[Step]], ToPixels, ToPixels]:
+    """Read a plane; return what begins its fit, and what makes a step's answer and deviation pixels of the stack."""
     import torch
 
-    plane = source.plane(index)
+    unit, plane = stats.unit(source, index), source.plane(index)
     blank = is_blank(plane)
     noisy = plane if blank else repair(plane)[0]
     y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32)
-    finish = _at(work.finish, index) if work.finish else None
-    begin = partial(_begin, _left if blank else work.fit, plan, y, unit, index)
-    return begin, partial(_restored, unit, noisy, unit.padding(noisy), finish)
+    padding = unit.padding(noisy)
+
+    def begin() -> Iterator[Step]:
+        here = y.to(plan.device)  # the device that the plan has come to
+        return leave_as_it_is(here, std=here) if blank else work.fit(here, unit, index)
+
+    def answer(step: Step) -> NDArray[np.floating[Any]] | None:
+        if not step.chosen:  # the input, which stands there exactly
+            return None
+        pixels = unit.from_unit(_to_numpy(step.answer))
+        pixels = pixels if padding is None else np.where(padding, noisy, pixels)
+        return canvas.start.plane_like(work.finish(pixels, index) if work.finish else pixels)
+
+    def std(step: Step) -> NDArray[np.floating[Any]] | None:
+        if step.std is None:  # a plane without noise is as sure as it gets
+            return None if step.chosen else np.zeros_like(canvas.start.plane_like(plane))
+        middle, half = _to_numpy(step.answer), _to_numpy(step.std)
+        # The map back to intensities is curved: a deviation grows by its slope at the answer.
+        slope = unit.from_unit(middle + half) - unit.from_unit(middle - half)
+        return canvas.start.plane_like(slope / 2)
+
+    return begin, answer, std
 
 
-def _begin(fit: Fit, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
-    """Start on a plane, on the device that the plan has come to."""
-    return fit(y.to(plan.device), unit, index)
-
-
-def _left(y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
-    """Return the one step that leaves a plane without any number as it is; nothing is known of its error either."""
+def leave_as_it_is(y: Tensor, note: str = "", std: Tensor | None = None) -> Iterator[Step]:
+    """Return the one step of a plane that is not fitted; `std` is what is known of its error."""
     from napari_dip.engine.loop import Step
 
-    return iter([Step(1, y.new_zeros(()), y, y, 0, std=y)])
+    return iter([Step(1, y.new_zeros(()), y, y, 0, note=note, std=std)])
 
 
-def _at(finish: Finish, index: PlaneIndex) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
-    return lambda answer: finish(answer, index)
-
-
-def _answer(
-    canvas: Canvas, restore: Callable[[Step], NDArray[np.float64]], step: Step
-) -> NDArray[np.floating[Any]] | None:
-    """Return the answer of one plane in the stack's layout; None where it is the input, which stands there exactly."""
-    return canvas.start.plane_like(restore(step)) if step.chosen else None
+def _to_numpy(image: Tensor) -> NDArray[np.float64]:
+    """Return a tensor as float64; to the CPU first, since Apple's GPU has no float64."""
+    return np.asarray(image.cpu().double().numpy())
 
 
 def _unknown(image: Image) -> Image:
     """Return an image of NaN that takes no memory."""
     return image.with_pixels(np.broadcast_to(np.float32(np.nan), image.shape))
-
-
-def _std(canvas: Canvas, unit: UnitRange, step: Step) -> NDArray[np.floating[Any]] | None:
-    """Return the standard deviation of one plane in intensities, in the stack's layout; None where nothing says so.
-
-    The map back to intensities is curved: a deviation grows by its slope at the answer.
-    """
-    if step.std is None:  # a plane without noise is as sure as it gets
-        return (
-            None
-            if step.chosen
-            else np.zeros_like(canvas.start.plane_like(step.answer.cpu().numpy()))
-        )
-    middle, half = (image.double().cpu().numpy() for image in (step.answer, step.std))
-    return canvas.start.plane_like(
-        (unit.from_unit(middle + half) - unit.from_unit(middle - half)) / 2
-    )
 
 
 def _picture(
@@ -224,26 +242,13 @@ def _picture(
     return canvas.start.with_pixels(pixels, provenance={**canvas.start.provenance, **made})
 
 
-def _restored(
-    unit: UnitRange,
-    noisy: NDArray[np.float64],
-    padding: NDArray[np.bool_] | None,
-    finish: Callable[[NDArray[np.float64]], NDArray[np.float64]] | None,
-    step: Step,
-) -> NDArray[np.float64]:
-    """Return the answer in intensities: from a tensor in the unit range to numpy, (C, Y, X)."""
-    answer = unit.from_unit(step.answer.double().cpu().numpy())
-    answer = answer if padding is None else np.where(padding, noisy, answer)
-    return answer if finish is None else finish(answer)
-
-
-def _record(how: Settings, device: torch.device, stats: ImageStatistics) -> dict[str, object]:
+def _provenance(how: Settings, device: torch.device, stats: ImageStatistics) -> dict[str, object]:
     """Return what made the answer, ready for JSON; the noise is a list where there are several channels."""
     models = [unit.model for unit in stats.units]
     noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
     names = ("napari-dip", "torch", "numpy")
     return {
-        "settings": how.described(),
+        "settings": how.to_json(),
         "device": str(device),
         "noise": noise if len(noise) > 1 else noise[0],
         "noise_is_correlated": stats.noise_is_smooth,
@@ -253,13 +258,3 @@ def _record(how: Settings, device: torch.device, stats: ImageStatistics) -> dict
             **{name: version(name) for name in names},
         },
     }
-
-
-def translated(snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
-    """Turn torch's errors into ours: napari swallows a RuntimeError, and running out of memory is one."""
-    try:
-        yield from snapshots
-    except (MemoryError, RuntimeError) as error:
-        raise DenoiseError(
-            SHORT.get(lack_of_memory(error), f"The computation failed: {error}")
-        ) from error

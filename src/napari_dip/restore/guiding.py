@@ -8,45 +8,27 @@ are not in the image find no way into the answer.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dip.api import as_image
+from napari_dip.denoising import fit_image
+from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.planes.image_statistics import ImageStatistics, measure_image
-from napari_dip.planes.walk import NO_NOISE, Work, translated, walk
-from napari_dip.restore.common import answered, checked
+from napari_dip.planes.image_statistics import measure_image
+from napari_dip.restore.common import checked, run, typed_like_input
 from napari_dip.settings import Guided
+from napari_dip.settings.restore import BLIND_SPOT
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.engine.plane import Plane
 
 
-@overload
-def restore_guided(
-    image: Image,
-    guide: Image | ArrayLike,
-    how: Guided | None = ...,
-    *,
-    axes: str | None = ...,
-    device: str = ...,
-) -> Image: ...
-@overload
-def restore_guided(
-    image: ArrayLike,
-    guide: Image | ArrayLike,
-    how: Guided | None = ...,
-    *,
-    axes: str | None = ...,
-    device: str = ...,
-) -> NDArray[np.float32]: ...
+@typed_like_input
 def restore_guided(
     image: Image | ArrayLike,
     guide: Image | ArrayLike,
@@ -90,7 +72,7 @@ def restore_guided(
     >>> restore_guided(dim, bright, Guided(steps=2)).shape
     (32, 32)
     """
-    return answered(image, iter_restore_guided(image, guide, how, axes=axes, device=device))
+    return run(image, iter_restore_guided(image, guide, how, axes=axes, device=device))
 
 
 def iter_restore_guided(
@@ -119,22 +101,22 @@ def iter_restore_guided(
         As for `restore_guided`, a ValueError at the call.
     """
     how = checked(how, Guided)
-    from napari_dip.engine.device import pick_device
-
-    source, chosen = as_image(image, axes), pick_device(device)
+    source = as_image(image, axes)
     aid = lay_beside(source, guide)
     try:
-        map_of_guide = measure_image(aid, stabilise=how.stabilise)
-        if map_of_guide.blank_planes:
+        stats = measure_image(aid, stabilise=how.stabilise)
+        if stats.blank_planes:
             raise ValueError("It has planes without any number (all NaN).")
     except ValueError as error:
         raise ValueError(f"The guide cannot be used. {error}") from None
-    work = Work(
-        partial(_restore, how, aid, map_of_guide), record={"task": "guided", "guide": aid.name}
-    )
-    return translated(
-        walk(source, how, work, chosen, measure_image(source, stabilise=how.stabilise))
-    )
+    indices = aid.plane_indices()
+
+    def inputs(index: PlaneIndex) -> dict[str, NDArray[np.float64]]:
+        place = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
+        return {"guide": stats.unit(aid, place).to_unit(aid.plane(place))}
+
+    record = {"task": "guided", "guide": aid.name}
+    return fit_image(source, how, device, inputs=inputs, record=record)
 
 
 def lay_beside(image: Image, guide: Image | ArrayLike) -> Image:
@@ -169,24 +151,13 @@ def _axes_of(image: Image, guide: ArrayLike) -> str | None:
     return image.axes if ndim == len(image.axes) else None
 
 
-def _restore(
-    how: Guided, aid: Image, stats: ImageStatistics, y: Tensor, unit: UnitRange, index: PlaneIndex
-) -> Iterator[Step]:
-    """Fit one plane with the guide's plane as z."""
+def fit(plane: Plane, s: Guided) -> Iterator[Step]:
+    """Fit one plane with the help of its guide, which a network of z takes as z."""
     import torch
 
-    from napari_dip.engine.loop import Step
-    from napari_dip.methods import blind_spot as blindspot
-    from napari_dip.methods import dip
+    from napari_dip.methods import blind_spot, dip
 
-    if unit.noise == 0 or float(y.max() - y.min()) == 0:
-        zero = torch.zeros((), device=y.device)
-        return iter([Step(1, zero, y, y, 0, note=NO_NOISE)])
-    indices = aid.plane_indices()
-    place = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
-    z = stats.unit(aid, place).to_unit(aid.plane(place))
-    guide = torch.as_tensor(np.ascontiguousarray(z), dtype=torch.float32).to(y.device)
-    generator = torch.Generator().manual_seed(how.seed)
-    if how.net == "blind-spot":
-        return blindspot.fit(y, how, generator, unit.noise, guide)
-    return dip.fit(y, how, generator, guide)
+    if s.net == BLIND_SPOT:
+        return blind_spot.fit(plane, s)
+    assert plane.guide is not None
+    return dip.fit_measurement(plane.y, s, torch.Generator().manual_seed(s.seed), plane.guide)

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.api import as_image
+from napari_dip.denoising import fit_image
+from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.planes.walk import Work, translated, walk
-from napari_dip.restore.common import answered, checked
+from napari_dip.restore.common import checked, run, typed_like_input
 from napari_dip.restore.find_gaps import FIND, Gaps, find_gaps
 from napari_dip.settings import Inpaint
+from napari_dip.settings.restore import BLIND_SPOT
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.engine.plane import Plane
 
 
 NO_GAPS = "No missing pixel was found; the image is left as it is."
@@ -31,26 +31,7 @@ FULL = "Planes left as they are, all their pixels being missing, such as saturat
 SPARSE = "Planes of which more than half was found to be missing: {}. What is filled in there is a guess."
 
 
-@overload
-def inpaint(
-    image: Image,
-    mask: Any = ...,
-    how: Inpaint | None = ...,
-    *,
-    keep_known: bool = ...,
-    axes: str | None = ...,
-    device: str = ...,
-) -> Image: ...
-@overload
-def inpaint(
-    image: ArrayLike,
-    mask: Any = ...,
-    how: Inpaint | None = ...,
-    *,
-    keep_known: bool = ...,
-    axes: str | None = ...,
-    device: str = ...,
-) -> NDArray[np.float32]: ...
+@typed_like_input
 def inpaint(
     image: Image | ArrayLike,
     mask: Any = FIND,
@@ -99,7 +80,7 @@ def inpaint(
     >>> bool(np.isfinite(filled).all()), bool((filled[10:] == image[10:]).all())
     (True, True)
     """
-    return answered(
+    return run(
         image, iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device)
     )
 
@@ -132,19 +113,33 @@ def iter_inpaint(
         As for `inpaint`, a ValueError at the call.
     """
     how = checked(how, Inpaint)
-    from napari_dip.engine.device import pick_device
-
-    chosen, gaps = pick_device(device), find_gaps(as_image(image, axes), mask)
+    gaps = find_gaps(as_image(image, axes), mask)
     stats = measure_image(gaps.image, stabilise=how.stabilise, without=gaps.full)
     # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are kept are not replaced.
-    stats = replace(stats, noise_is_smooth=False, hot_pixels=0 if keep_known else stats.hot_pixels)
-    work = Work(
-        partial(_fill, how, gaps, keep_known),
-        finish=partial(_with_known, gaps) if keep_known else None,
+    hot = 0 if keep_known else stats.hot_pixels
+    stats = replace(stats, noise_is_smooth=False, hot_pixels=hot)
+
+    def inputs(index: PlaneIndex) -> dict[str, NDArray[np.bool_]] | None:
+        missing = gaps.missing(index)
+        if index in gaps.full or (keep_known and not missing.any()):
+            return None
+        return {"known": ~missing}
+
+    def with_known(answer: NDArray[np.float64], index: PlaneIndex) -> NDArray[np.float64]:
+        """Put the known pixels back as they were measured."""
+        return np.where(gaps.missing(index), answer, gaps.image.plane(index))
+
+    return fit_image(
+        gaps.image,
+        how,
+        device,
+        stats=stats,
+        fit=partial(fit, blind=not keep_known),
+        inputs=inputs,
+        finish=with_known if keep_known else None,
         note=_note(gaps, keep_known),
         record={"task": "inpaint", "missing_pixels": gaps.count, "keep_known": keep_known},
     )
-    return translated(walk(gaps.image, how, work, chosen, stats))
 
 
 def _note(gaps: Gaps, keep_known: bool) -> str:
@@ -155,28 +150,19 @@ def _note(gaps: Gaps, keep_known: bool) -> str:
     return " ".join(remarks)
 
 
-def _fill(
-    how: Inpaint, gaps: Gaps, keep_known: bool, y: Tensor, unit: UnitRange, index: PlaneIndex
-) -> Iterator[Step]:
-    """Fit one plane to its known pixels; one without any, or without gaps where they are kept, is left alone."""
+def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
+    """Fit one plane to its known pixels; `blind` denoises these too, where the network sees around them."""
     import torch
 
-    from napari_dip.engine.loop import Step
     from napari_dip.engine.operators import Masked
     from napari_dip.methods import dip
-    from napari_dip.methods import inpaint as gaps_method
+    from napari_dip.methods import inpaint as filling
 
-    missing = gaps.missing(index)
-    if index in gaps.full or (keep_known and not missing.any()):
-        zero = torch.zeros((), device=y.device)
-        return iter([Step(1, zero, y, y, 0, note="")])
-    known = torch.as_tensor(~missing).to(y.device)
-    generator = torch.Generator().manual_seed(how.seed)
-    if how.net == "blind-spot":
-        return gaps_method.fit(y, known, how, generator, blind=not keep_known)
-    return dip.fit(torch.where(known, y, 0.0), how, generator, how.input_channels, Masked(known))
-
-
-def _with_known(gaps: Gaps, answer: NDArray[np.float64], index: PlaneIndex) -> NDArray[np.float64]:
-    """Put the known pixels back as they were measured."""
-    return np.where(gaps.missing(index), answer, gaps.image.plane(index))
+    if s.net == BLIND_SPOT:
+        return filling.fit(plane, s, blind=blind)
+    assert plane.known is not None
+    measured, generator = (
+        torch.where(plane.known, plane.y, 0.0),
+        torch.Generator().manual_seed(s.seed),
+    )
+    return dip.fit_measurement(measured, s, generator, s.input_channels, Masked(plane.known))

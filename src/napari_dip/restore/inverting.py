@@ -4,49 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dip.api import as_image
-from napari_dip.images.image import ArrayLike, Image, PlaneIndex
+from napari_dip.denoising import fit_image
+from napari_dip.images.as_image import as_image
+from napari_dip.images.image import ArrayLike, Image
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.planes.walk import Work, translated, walk
-from napari_dip.restore.common import answered, checked
+from napari_dip.restore.common import checked, run, typed_like_input
 from napari_dip.settings import Invert
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor, device, nn
+    from torch import device, nn
 
     from napari_dip.engine.loop import Step
-    from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.engine.plane import Plane
 
 
 MOST_NAMED = 20  # layers in an error's sentence
 
 
-@overload
-def invert_features(
-    image: Image,
-    module: nn.Module,
-    layer: str,
-    how: Invert | None = ...,
-    *,
-    axes: str | None = ...,
-    device: str = ...,
-) -> Image: ...
-@overload
-def invert_features(
-    image: ArrayLike,
-    module: nn.Module,
-    layer: str,
-    how: Invert | None = ...,
-    *,
-    axes: str | None = ...,
-    device: str = ...,
-) -> NDArray[np.float32]: ...
+@typed_like_input
 def invert_features(
     image: Image | ArrayLike,
     module: nn.Module,
@@ -100,9 +81,7 @@ def invert_features(
     >>> invert_features(np.random.default_rng(0).random((32, 32)), net, "1", Invert(steps=2)).shape
     (32, 32)
     """
-    return answered(
-        image, iter_invert_features(image, module, layer, how, axes=axes, device=device)
-    )
+    return run(image, iter_invert_features(image, module, layer, how, axes=axes, device=device))
 
 
 def iter_invert_features(
@@ -136,13 +115,12 @@ def iter_invert_features(
     from napari_dip.engine.device import pick_device
 
     source, chosen = as_image(image, axes), pick_device(device)
-    stats = measure_image(source, stabilise=False)
+    stats = measure_image(source, stabilise=False)  # refuses what no module should see
     net = _copied(module, chosen)
     repeat = _colours_taken(net, layer, source, chosen)
-    work = Work(
-        partial(_invert, how, net, layer, repeat), record={"task": "invert", "layer": layer}
-    )
-    return translated(walk(source, how, work, chosen, stats))
+    inverted = partial(fit, net=net, layer=layer, repeat=repeat)
+    record = {"task": "invert", "layer": layer}
+    return fit_image(source, how, device, stats=stats, fit=inverted, record=record)
 
 
 def check_layer(module: nn.Module, layer: str) -> None:
@@ -210,21 +188,15 @@ def _colours_taken(net: nn.Module, layer: str, source: Image, chosen: device) ->
     )
 
 
-def _invert(
-    how: Invert,
-    net: nn.Module,
-    layer: str,
-    repeat: int,
-    y: Tensor,
-    unit: UnitRange,
-    index: PlaneIndex,
-) -> Iterator[Step]:
+def fit(plane: Plane, s: Invert, *, net: nn.Module, layer: str, repeat: int) -> Iterator[Step]:
+    """Fit one plane: the network's image is to have the plane's features."""
     import torch
 
     from napari_dip.engine.operators import Features
     from napari_dip.errors import DenoiseError
     from napari_dip.methods import dip
 
+    y = plane.y
     colours, height, width = y.shape
     operator = Features(net, layer, (colours, height, width), repeat)
     with torch.no_grad():
@@ -235,5 +207,6 @@ def _invert(
             f"{what} gives NaN or infinite features of this image; take another layer or module."
         )
     operator.unit = float(features.std()) or 1.0  # so that one learning rate suits all layers
-    generator = torch.Generator().manual_seed(how.seed)
-    return dip.fit(features / operator.unit, how, generator, how.input_channels, operator)
+    generator = torch.Generator().manual_seed(s.seed)
+    features = features / operator.unit
+    return dip.fit_measurement(features, s, generator, s.input_channels, operator)

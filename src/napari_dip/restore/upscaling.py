@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_dip.api import as_image
-from napari_dip.images.image import ArrayLike, Image, PlaneIndex
-from napari_dip.planes.image_statistics import measure_image
-from napari_dip.planes.walk import Work, translated, walk
-from napari_dip.restore.common import answered, checked
+from napari_dip.denoising import fit_image
+from napari_dip.images.as_image import as_image
+from napari_dip.images.image import ArrayLike, Image
+from napari_dip.restore.common import checked, run, typed_like_input
 from napari_dip.restore.enlarge import enlarged, enlarged_plane, enlarged_size
 from napari_dip.settings import Upscale
 from napari_dip.snapshot import Snapshot
@@ -22,32 +21,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.engine.plane import Plane
 
 FACTORS = (2, 3, 4, 8)
 DOWN = ("lanczos", "binning")
 
 
-@overload
-def upscale(
-    image: Image,
-    factor: int = ...,
-    how: Upscale | None = ...,
-    *,
-    down: Literal["lanczos", "binning"] = ...,
-    axes: str | None = ...,
-    device: str = ...,
-) -> Image: ...
-@overload
-def upscale(
-    image: ArrayLike,
-    factor: int = ...,
-    how: Upscale | None = ...,
-    *,
-    down: Literal["lanczos", "binning"] = ...,
-    axes: str | None = ...,
-    device: str = ...,
-) -> NDArray[np.float32]: ...
+@typed_like_input
 def upscale(
     image: Image | ArrayLike,
     factor: int = 2,
@@ -96,7 +76,7 @@ def upscale(
     >>> upscale(np.random.default_rng(0).poisson(20, (16, 20)), 2, Upscale(steps=2)).shape
     (32, 40)
     """
-    return answered(image, iter_upscale(image, factor, how, down=down, axes=axes, device=device))
+    return run(image, iter_upscale(image, factor, how, down=down, axes=axes, device=device))
 
 
 def iter_upscale(
@@ -128,18 +108,17 @@ def iter_upscale(
     """
     how = checked(how, Upscale)
     check_factor(factor, down)
-    from napari_dip.engine.device import pick_device
-
-    source, chosen = as_image(image, axes), pick_device(device)
-    stats = measure_image(
-        source, stabilise=False
-    )  # the transform and the mean over pixels do not commute
-    work = Work(
-        partial(_enlarge, how, factor, down),
+    source = as_image(image, axes)
+    # Not stabilised: the transform and the mean over pixels do not commute.
+    return fit_image(
+        source,
+        how,
+        device,
+        fit=partial(fit, factor=factor, down=down),
+        factor=factor,
         canvas=enlarged(source, factor),
         record={"task": "upscale", "factor": factor, "down": down},
     )
-    return translated(walk(source, how, work, chosen, stats))
 
 
 def check_factor(factor: Any, down: Any = DOWN[0]) -> None:
@@ -164,21 +143,18 @@ def outline(image: Image, factor: int) -> Image:
     return image.with_pixels(np.broadcast_to(np.float32(0), shape), scale=scale)
 
 
-def _enlarge(
-    how: Upscale, factor: int, down: str, y: Tensor, unit: UnitRange, index: PlaneIndex
-) -> Iterator[Step]:
+def fit(plane: Plane, s: Upscale, *, factor: int, down: str) -> Iterator[Step]:
+    """Fit one plane: the network's image, made coarse, is to be the plane."""
     import torch
 
     from napari_dip.engine.operators import Downsampled
     from napari_dip.methods import dip
     from napari_dip.nets.base import AMPLITUDE
 
-    generator = torch.Generator().manual_seed(how.seed)
-    z: Tensor | int = how.input_channels
-    if how.z == "enlarged":
-        large = torch.as_tensor(
-            enlarged_plane(y.double().cpu().numpy(), factor), dtype=torch.float32
-        )
-        noise = AMPLITUDE * torch.rand((how.input_channels, *large.shape[1:]), generator=generator)
+    y, generator = plane.y, torch.Generator().manual_seed(s.seed)
+    z: Tensor | int = s.input_channels
+    if s.z == "enlarged":
+        large = torch.as_tensor(enlarged_plane(y.cpu().double().numpy(), factor)).float()
+        noise = AMPLITUDE * torch.rand((s.input_channels, *large.shape[1:]), generator=generator)
         z = torch.cat([large, noise]).to(y.device)
-    return dip.fit(y, how, generator, z, Downsampled(factor, down))
+    return dip.fit_measurement(y, s, generator, z, Downsampled(factor, down))

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 
 
 def knob(
-    default: Any, help_text: str, *, unit: str = "", basic: bool = False, **bounds: Any
+    default: Any,
+    help_text: str,
+    *,
+    unit: str = "",
+    basic: bool = False,
+    choices: Callable[[], Sequence[str]] | None = None,
+    **bounds: Any,
 ) -> Any:
-    """Declare one setting: default, help, unit, whether it shows unfolded, and pydantic's bounds."""
-    return Field(
-        default, description=help_text, json_schema_extra={"unit": unit, "basic": basic}, **bounds
-    )
+    """Declare one setting.
+
+    Parameters
+    ----------
+    default
+        Its default.
+    help_text : str
+        What it does, for the form, the flag and the docs.
+    unit : str
+        Of its value, such as ``"pixels"``.
+    basic : bool
+        Whether a form shows it unfolded.
+    choices : callable, optional
+        Returns the values allowed, where a registry holds them: what is registered later counts too.
+    **bounds
+        As pydantic takes them: ``ge``, ``gt``, ``le``, ``lt``.
+    """
+    extra: Any = {"unit": unit, "basic": basic, "choices": choices}
+    return Field(default, description=help_text, json_schema_extra=extra, **bounds)
+
+
+def _extra(info: FieldInfo) -> dict[str, Any]:
+    return dict(info.json_schema_extra) if isinstance(info.json_schema_extra, dict) else {}
 
 
 class Settings(BaseModel):
@@ -23,9 +49,10 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: ClassVar[str]
-    title: ClassVar[str]
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    method: ClassVar[str]  # its name on the command line and in files
+    title: ClassVar[str]  # its name in words
+    summary: ClassVar[str] = ""  # one line that helps a microscopist to choose
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
 
     steps: int
     seed: int = knob(
@@ -48,6 +75,25 @@ class Settings(BaseModel):
             super().__init__(**values)
         except ValidationError as error:
             raise ValueError(explain(error)) from error
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Fill in the values allowed for knobs whose choices are in a registry."""
+        cls.refresh_choices()
+
+    @classmethod
+    def refresh_choices(cls) -> None:
+        """Allow for each knob what its registry holds now; called whenever something is registered."""
+        changed = False
+        for info in cls.model_fields.values():
+            choices = _extra(info).get("choices")
+            allowed: Any = Literal[tuple(choices())] if choices else info.annotation
+            changed |= allowed != info.annotation
+            info.annotation = allowed
+        if changed:
+            cls.model_rebuild(force=True)
+        for subclass in cls.__subclasses__():
+            subclass.refresh_choices()
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:
@@ -78,12 +124,29 @@ class Settings(BaseModel):
             If the method has none.
         """
         raise ValueError(
-            f"{self.title} gives no standard deviation; take DIP or PatchDIP, or leave it out."
+            f"{self.title} gives no standard deviation; take BlindSpot, DIP or PatchDIP, or leave "
+            "it out."
         )
 
-    def described(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Return method and every setting, ready for JSON."""
         return {"method": self.method, **self.model_dump(mode="json")}
+
+
+class FitSettings(Settings):
+    """What every fit to one image shares: what chooses the step."""
+
+    stop: str
+    held_out_share: float
+
+    @model_validator(mode="after")
+    def _has_hidden_pixels(self) -> Self:
+        if self.stop == "held-out" and self.held_out_share == 0:
+            raise ValueError(
+                "stop 'held-out' needs hidden pixels; give held_out_share a value above 0 or take "
+                "stop 'never'"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -100,15 +163,15 @@ class Knob:
 
 
 def knobs(settings: type[Settings]) -> list[Knob]:
-    """List a method's settings in the order of their declaration, the method's own first and `seed` last."""
+    """List a method's settings in the order of their declaration, `seed` last."""
     out = []
     for name, info in settings.model_fields.items():
-        extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+        extra = _extra(info)
         bounds = {
-            k: getattr(m, k)
-            for m in info.metadata
-            for k in ("ge", "gt", "le", "lt")
-            if hasattr(m, k)
+            sign: getattr(limit, sign)
+            for limit in info.metadata
+            for sign in ("ge", "gt", "le", "lt")
+            if hasattr(limit, sign)
         }
         out.append(
             Knob(
@@ -130,7 +193,21 @@ def explain(error: ValidationError) -> str:
     for problem in error.errors():
         words = problem["msg"].removeprefix("Value error, ")
         where = ".".join(str(p) for p in problem["loc"])
-        parts.append(
-            f"{where} = {problem['input']!r}: {words[0].lower()}{words[1:]}" if where else words
-        )
+        if problem["type"] == "extra_forbidden":
+            parts.append(f"{error.title} has no setting {where!r}{_who_has(where)}")
+        elif where:
+            parts.append(f"{where} = {problem['input']!r}: {words[0].lower()}{words[1:]}")
+        else:
+            parts.append(words)
     return "; ".join(parts).rstrip(".") + "."
+
+
+def _who_has(name: str) -> str:
+    """Name the methods that have a setting."""
+    names: list[str] = []
+    classes = list(Settings.__subclasses__())
+    for cls in classes:
+        classes += cls.__subclasses__()
+        if hasattr(cls, "method") and name in cls.model_fields:
+            names.append(cls.__name__)
+    return f"; {', '.join(names)} {'have' if len(names) > 1 else 'has'} one" if names else ""

@@ -5,24 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
-from napari_dip.settings.base import knob
-from napari_dip.settings.prior import BlindSpotSettings, RandomInput
+from napari_dip.settings import shared
+from napari_dip.settings.base import FitSettings, knob
+from napari_dip.settings.networks import NETWORKS
+
+NOW_BLIND_SPOT = (
+    "the blind-spot network is a method of its own now: take BlindSpot() in Python, or the method "
+    "blind-spot, which is the default"
+)
 
 
-class DIP(BlindSpotSettings, RandomInput):
-    """Deep Image Prior: an untrained network fitted to the one noisy image.
+class NetworkOfZ(FitSettings):
+    """What every fit of a network of z shares: with Deep Image Prior, inpainting, upscaling, guides and inversion."""
 
-    The preset ``fast`` (the default) looks at the image through a blind spot; ``paper`` is the fit as published, with a
-    rule that only chooses among its iterates.
+    net: str
+    stop: shared.Rule
+    patience: int = shared.PATIENCE(300)
+    held_out_share: float = shared.HELD_OUT_SHARE(0.05)
+    learning_rate: float = shared.LEARNING_RATE(0.01)
+    schedule: shared.Schedule = shared.SCHEDULE("linear")
+    averaging: float = shared.AVERAGING_OUTPUTS(0.98)
+    channels: int = shared.CHANNELS(32)
+    scales: int = shared.SCALES(5)
+    skip_channels: int = shared.SKIP_CHANNELS(4)
+    dropout: float = shared.DROPOUT(0.1)
+    jitter: float = shared.JITTER(1 / 30)
+    backtrack: bool = shared.BACKTRACK(True)
+
+    @property
+    def drops_values(self) -> bool:
+        """Whether the network drops values while it is fitted, and is looked at with nothing dropped."""
+        return self.net in NETWORKS and NETWORKS[self.net].has_dropout and self.dropout > 0
+
+    @model_validator(mode="after")
+    def _gives_every_output(self) -> Self:
+        if self.stop == "variance" and (self.net not in NETWORKS or self.drops_values):
+            raise ValueError(
+                "stop 'variance' watches every output, which the blind-spot network and dropout do not give; "
+                "take net 'skip' or stop 'held-out'"
+            )
+        return self
+
+
+class DIP(NetworkOfZ):
+    """Deep Image Prior: an untrained network turns random numbers into the image, and is stopped before it learns noise.
+
+    The preset ``fast`` (the default) is for waiting at the screen; ``paper`` is the fit as published, with a rule that
+    only chooses among its iterates.
 
     References
     ----------
     Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925.
     """
 
+    method: ClassVar[str] = "dip"
     title: ClassVar[str] = "Deep Image Prior"
+    summary: ClassVar[str] = "As published: slower, and more freely smooth."
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "paper": {
@@ -39,60 +79,37 @@ class DIP(BlindSpotSettings, RandomInput):
         },
     }
 
-    steps: int = knob(
-        800,
-        "Steps of Adam at most; the stopping rule may end the fit earlier.",
-        unit="steps",
-        ge=1,
-        le=1_000_000,
-        basic=True,
-    )
-    net: Literal["blind-spot", "skip", "resnet", "resunet", "decoder", "unet"] = knob(
-        "blind-spot",
-        "Network: blind-spot sees the image around each pixel; the others turn random z into an image, of which skip "
-        "is the published one.",
-    )
-    stop: Literal["held-out", "variance", "never"] = knob(
-        "held-out",
-        "What chooses the step: the error on hidden pixels, the variance of outputs (not for blind-spot), or nothing.",
-        basic=True,
-    )
-    through_stack: Literal["warm", "apart"] = knob(
-        "warm",
-        "Planes of a stack: warm starts a plane from the network of the one before, with a quarter of the steps, where "
-        "that network predicts it better than a blur; apart fits each by itself (blind-spot).",
-    )
-    restarts: int = knob(
-        1, "Fits from other random weights, side by side; the answer is their average.", ge=1, le=64
-    )
-    uncertainty: Literal["none", "predicted", "restarts", "iterates", "dropout"] = knob(
+    steps: int = shared.STEPS(800)
+    net: str = shared.NET("skip")
+    stop: shared.Rule = shared.STOP_OR_VARIANCE("held-out")
+    stabilise: bool = shared.STABILISE(True)
+    input_channels: int = shared.INPUT_CHANNELS(32)
+    restarts: int = shared.RESTARTS(1)
+    uncertainty: Literal["none", "restarts", "iterates", "dropout"] = knob(
         "none",
-        "A standard deviation for every pixel: as the blind-spot network predicts it, or the spread over restarts, "
-        "over late iterates, or over dropout masks (resunet).",
+        "A standard deviation for every pixel: the spread over restarts, over late iterates, or over dropout masks "
+        "(resunet).",
     )
 
     def with_uncertainty(self) -> Self:
         """Return these settings with the source of uncertainty that suits them, where they name none."""
         if self.uncertainty != "none":
             return self
-        source = (
-            "predicted"
-            if self.net == "blind-spot"
-            else "restarts"
-            if self.restarts > 1
-            else "iterates"
-        )
+        source = "restarts" if self.restarts > 1 else "iterates"
         return self.model_copy(update={"uncertainty": source})
 
+    @field_validator("net", mode="before")
+    @classmethod
+    def _is_of_z(cls, value: object) -> object:
+        if value == "blind-spot":
+            raise ValueError(NOW_BLIND_SPOT)
+        return value
+
     @model_validator(mode="after")
-    def _can_say(self) -> Self:
+    def _has_a_source(self) -> Self:
         needs = {
-            "predicted": (self.net == "blind-spot", "net 'blind-spot'"),
             "restarts": (self.restarts > 1, "2 or more restarts"),
-            "dropout": (
-                self.net == "resunet" and self.dropout > 0,
-                "net 'resunet' with a dropout above 0",
-            ),
+            "dropout": (self.drops_values, "net 'resunet' with a dropout above 0"),
         }
         fits, wanted = needs.get(self.uncertainty, (True, ""))
         if not fits:

@@ -7,10 +7,11 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
-from napari_dip.settings.base import Settings, knob
+from napari_dip.settings import shared
+from napari_dip.settings.base import FitSettings, knob
 
 
-class PatchDIP(Settings):
+class PatchDIP(FitSettings):
     """PatchDIP: one untrained network fitted to all overlapping patches of the noisy image.
 
     The preset ``fast`` (the default) starts at a calibrated blur and learns how to average where; ``paper`` fits the
@@ -23,6 +24,7 @@ class PatchDIP(Settings):
 
     method: ClassVar[str] = "patchdip"
     title: ClassVar[str] = "PatchDIP"
+    summary: ClassVar[str] = "For what repeats over the image: one network for all its patches."
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "paper": {
@@ -38,14 +40,7 @@ class PatchDIP(Settings):
         },
     }
 
-    steps: int = knob(
-        400,
-        "Steps of Adam at most; the stopping rule may end the fit earlier.",
-        unit="steps",
-        ge=1,
-        le=1_000_000,
-        basic=True,
-    )
+    steps: int = shared.STEPS(400)
     start: Literal["blur", "random"] = knob(
         "blur",
         "What the fit starts at: a calibrated blur, whose weights the network then changes from place to place, or "
@@ -58,48 +53,27 @@ class PatchDIP(Settings):
         ge=1,
         le=4096,
     )
-    net: Literal["skip", "resnet", "resunet", "decoder", "unet"] = knob(
-        "skip", "Network that turns the random z of a patch into the patch."
+    net: str = shared.NET(
+        "skip", help_text="Network that turns the random z of a patch into the patch."
     )
     patch: int = knob(64, "Side of the square patches.", unit="pixels", ge=8, le=4096)
     stride: int = knob(
         32, "From one patch to the next; at most the side of a patch.", unit="pixels", ge=1, le=4096
     )
     batch: int = knob(4, "Patches a step.", ge=1, le=4096)
-    stop: Literal["held-out", "never"] = knob(
-        "held-out", "What chooses the step: the error on hidden pixels, or nothing.", basic=True
-    )
-    patience: int = knob(150, "Steps without improvement before the fit ends.", unit="steps", ge=1)
-    held_out_share: float = knob(0.05, "Share of the pixels hidden from the loss.", ge=0, le=0.5)
-    stabilise: bool = knob(
-        True, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias."
-    )
-    learning_rate: float = knob(0.004, "Learning rate of Adam.", gt=0, le=1)
-    schedule: Literal["constant", "linear"] = knob(
-        "linear", "Learning rate over the steps: constant, or flat to the half and then down to 0."
-    )
-    averaging: float = knob(
-        0.97, "Weight of the past in the exponential average of weights.", ge=0, lt=1
-    )
-    channels: int = knob(32, "Width of the network.", unit="channels", ge=1, le=1024)
-    scales: int = knob(3, "Halvings of skip, resunet and unet, doublings of decoder.", ge=1, le=8)
-    skip_channels: int = knob(4, "Channels of each skip connection (skip, resunet).", ge=1, le=1024)
-    input_channels: int = knob(
-        32, "Channels of the random input z (skip, resnet, resunet, unet).", ge=1, le=1024
-    )
-    dropout: float = knob(
-        0.1,
-        "Share of values dropped between the blocks of resunet while it is fitted; 0 for none.",
-        ge=0,
-        lt=1,
-    )
-    jitter: float = knob(
-        0.0,
-        "Standard deviation of the noise that shakes z in every step (not for decoder).",
-        ge=0,
-        le=10,
-    )
-
+    stop: Literal["held-out", "never"] = shared.STOP("held-out")
+    patience: int = shared.PATIENCE(150)
+    held_out_share: float = shared.HELD_OUT_SHARE(0.05)
+    stabilise: bool = shared.STABILISE(True)
+    learning_rate: float = shared.LEARNING_RATE(0.004)
+    schedule: shared.Schedule = shared.SCHEDULE("linear")
+    averaging: float = shared.AVERAGING_WEIGHTS(0.97)
+    channels: int = shared.CHANNELS(32)
+    scales: int = shared.SCALES(3)
+    skip_channels: int = shared.SKIP_CHANNELS(4)
+    input_channels: int = shared.INPUT_CHANNELS(32)
+    dropout: float = shared.DROPOUT(0.1)
+    jitter: float = shared.JITTER(0.0)
     uncertainty: Literal["none", "iterates"] = knob(
         "none", "A standard deviation for every pixel: the spread over late iterates."
     )
@@ -109,14 +83,10 @@ class PatchDIP(Settings):
         return self.model_copy(update={"uncertainty": "iterates"})
 
     @model_validator(mode="after")
-    def _agree(self) -> Self:
+    def _has_no_gaps(self) -> Self:
         if self.stride > self.patch:
             raise ValueError(
                 f"stride {self.stride} is larger than the patch of {self.patch} pixels, which leaves gaps between "
                 "patches; take a stride of at most the patch"
-            )
-        if self.stop == "held-out" and self.held_out_share == 0:
-            raise ValueError(
-                "stop 'held-out' needs hidden pixels; give held_out_share a value above 0 or take stop 'never'"
             )
         return self

@@ -1,4 +1,4 @@
-"""The settings of the restorations: what each uses of the Deep Image Prior's, with defaults and presets of its own."""
+"""The settings of the restorations: what each uses of the two ways to fit, with defaults and presets of its own."""
 
 from __future__ import annotations
 
@@ -7,19 +7,46 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import model_validator
 
+from napari_dip.settings import shared
 from napari_dip.settings.base import knob
-from napari_dip.settings.prior import BlindSpotSettings, PriorSettings, RandomInput
+from napari_dip.settings.dip import NetworkOfZ
+from napari_dip.settings.networks import NETWORKS, any_network, networks_of_images
 
-PriorNets = Literal["skip", "resnet", "resunet", "decoder", "unet"]
+BLIND_SPOT = "blind-spot"  # the network that sees the image around each pixel, beside those of z
 
 
-class Inpaint(BlindSpotSettings, RandomInput):
+def blind_spot_or_any() -> list[str]:
+    """Return the networks that can fill gaps."""
+    return [BLIND_SPOT, *any_network()]
+
+
+def blind_spot_or_guided() -> list[str]:
+    """Return the networks that can look at a guide."""
+    return [BLIND_SPOT, *networks_of_images()]
+
+
+class BlindSpotOrZ(NetworkOfZ):
+    """What a restoration asks for whose network may see the image itself, around a blind spot."""
+
+    stabilise: bool = shared.STABILISE(True)
+    learning_rate: float = shared.LEARNING_RATE(0.004)
+    averaging: float = shared.AVERAGING_OUTPUTS(
+        0.98,
+        help_text="Weight of the past in the exponential average of weights (blind-spot) or outputs (other nets).",
+    )
+    layers: int = shared.LAYERS(4)
+    crop: int = shared.CROP(32)
+    batch: int = shared.BATCH(4)
+
+
+class Inpaint(BlindSpotOrZ):
     """How missing pixels are filled.
 
     The preset ``fast`` (the default) learns on hidden known pixels what belongs into gaps and suits scattered pixels
     and gaps up to about 20 pixels wide; ``holes`` fits the published network to the known pixels and suits larger ones.
     """
 
+    method: ClassVar[str] = "inpaint"
     title: ClassVar[str] = "Inpainting"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
@@ -33,46 +60,41 @@ class Inpaint(BlindSpotSettings, RandomInput):
         },
     }
 
-    steps: int = knob(1000, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
-    net: Literal["blind-spot", "skip", "resnet", "resunet", "decoder", "unet"] = knob(
-        "blind-spot",
-        "Network: blind-spot fills what it sees around; the others turn random z into an image, of which skip is the "
-        "published one.",
+    steps: int = shared.STEPS(1000, help_text="Steps of Adam.")
+    net: str = shared.NET(
+        BLIND_SPOT,
+        help_text="Network: blind-spot fills what it sees around; the others turn random z into an image, of which "
+        "skip is the published one.",
+        choices=blind_spot_or_any,
     )
-    stop: Literal["held-out", "variance", "never"] = knob(
+    stop: shared.Rule = shared.STOP_OR_VARIANCE(
         "never",
-        "What chooses the step: known pixels held out, the moving variance of outputs (both not for blind-spot), or "
-        "nothing.",
+        help_text="What chooses the step: known pixels held out, the moving variance of outputs (both not for "
+        "blind-spot), or nothing.",
+        basic=False,
     )
-    stabilise: bool = knob(
-        False, "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias."
-    )
-    averaging: float = knob(
+    stabilise: bool = shared.STABILISE(False)
+    averaging: float = shared.AVERAGING_OUTPUTS(
         0.99,
-        "Weight of the past in the average of weights (blind-spot) or outputs (other nets).",
-        ge=0,
-        lt=1,
+        help_text="Weight of the past in the average of weights (blind-spot) or outputs (other nets).",
     )
-    layers: int = knob(6, "Residual blocks of the blind-spot network.", ge=0, le=64)
-    crop: int = knob(
-        48,
-        "Side of the square crops that the blind-spot network is fitted to.",
-        unit="pixels",
-        ge=8,
-    )
+    layers: int = shared.LAYERS(6, help_text="Residual blocks of the blind-spot network.")
+    crop: int = shared.CROP(48)
+    input_channels: int = shared.INPUT_CHANNELS(32)
 
     @model_validator(mode="after")
     def _has_a_rule(self) -> Self:
-        if self.net == "blind-spot" and self.stop != "never":
+        if self.net == BLIND_SPOT and self.stop != "never":
             raise ValueError(
                 f"stop {self.stop!r} needs a network of z; take net 'skip', or stop 'never'"
             )
         return self
 
 
-class Upscale(PriorSettings, RandomInput):
+class Upscale(NetworkOfZ):
     """How an image is enlarged: the published network, fitted so that its image made coarse is the one given."""
 
+    method: ClassVar[str] = "upscale"
     title: ClassVar[str] = "Upscaling"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
@@ -87,37 +109,29 @@ class Upscale(PriorSettings, RandomInput):
         },
     }
 
-    steps: int = knob(250, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
+    steps: int = shared.STEPS(250, help_text="Steps of Adam.")
     z: Literal["enlarged", "noise"] = knob(
         "enlarged",
         "The network's input: random numbers as published, or beside them the image enlarged by splines.",
     )
-    net: PriorNets = knob("skip", "Network that turns z into an image; skip is the published one.")
-    stop: Literal["held-out", "variance", "never"] = knob(
+    net: str = shared.NET("skip")
+    stop: shared.Rule = shared.STOP_OR_VARIANCE(
         "never",
-        "What chooses the step: pixels held out, the moving variance of outputs, nothing.",
-        basic=True,
+        help_text="What chooses the step: pixels held out, the moving variance of outputs, nothing.",
     )
-    jitter: float = knob(
-        0.01,
-        "Standard deviation of the noise that shakes z in every step (not for decoder).",
-        ge=0,
-        le=10,
-    )
-    input_channels: int = knob(
-        16, "Random channels of the input z (not for decoder).", ge=1, le=1024
-    )
+    jitter: float = shared.JITTER(0.01)
+    input_channels: int = shared.INPUT_CHANNELS(16)
 
     @model_validator(mode="after")
     def _takes_its_z(self) -> Self:
-        if self.net == "decoder" and self.z == "enlarged":
+        if self.z == "enlarged" and not NETWORKS[self.net].takes_image:
             raise ValueError(
-                "net 'decoder' starts from random numbers only; take z 'noise' or net 'skip'"
+                f"net {self.net!r} starts from random numbers only; take z 'noise' or net 'skip'"
             )
         return self
 
 
-class Guided(BlindSpotSettings):
+class Guided(BlindSpotOrZ):
     """How an image is restored with the help of a guide.
 
     The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image. ``flash`` takes it as
@@ -125,6 +139,7 @@ class Guided(BlindSpotSettings):
     fit at its published size.
     """
 
+    method: ClassVar[str] = "guided"
     title: ClassVar[str] = "Guided restoration"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
@@ -148,41 +163,38 @@ class Guided(BlindSpotSettings):
         },
     }
 
-    steps: int = knob(
-        800,
-        "Steps of Adam at most; the stopping rule may end the fit earlier.",
-        unit="steps",
-        ge=1,
-        le=1_000_000,
-        basic=True,
+    steps: int = shared.STEPS(800)
+    net: str = shared.NET(
+        BLIND_SPOT,
+        help_text="Network: blind-spot sees the image around each pixel and the guide; the others the guide only.",
+        choices=blind_spot_or_guided,
     )
-    net: Literal["blind-spot", "skip", "resnet", "resunet", "unet"] = knob(
-        "blind-spot",
-        "Network: blind-spot sees the image around each pixel and the guide; the others the guide only.",
-    )
-    stop: Literal["held-out", "variance", "never"] = knob(
+    stop: shared.Rule = shared.STOP_OR_VARIANCE(
         "held-out",
-        "What chooses the step: the error on hidden pixels, the variance of outputs (not for blind-spot), or nothing.",
-        basic=True,
+        help_text="What chooses the step: the error on hidden pixels, the variance of outputs (not for blind-spot), "
+        "or nothing.",
     )
-    scales: int = knob(5, "Halvings of skip, resunet and unet.", ge=1, le=8)
-    jitter: float = knob(
-        1 / 30, "Standard deviation of the noise that shakes the guide in every step.", ge=0, le=10
+    scales: int = shared.SCALES(5, help_text="Halvings of skip, resunet and unet.")
+    jitter: float = shared.JITTER(
+        1 / 30, help_text="Standard deviation of the noise that shakes the guide in every step."
     )
 
 
-class Invert(PriorSettings, RandomInput):
+class Invert(NetworkOfZ):
     """How an image with given features is found: the published network, fitted to the features."""
 
+    method: ClassVar[str] = "invert"
     title: ClassVar[str] = "Feature inversion"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "fast": {},
         "paper": {"steps": 3000, "averaging": 0.99, "channels": 128, "schedule": "constant"},
     }
 
-    steps: int = knob(600, "Steps of Adam.", unit="steps", ge=1, le=1_000_000, basic=True)
-    net: PriorNets = knob("skip", "Network that turns z into an image; skip is the published one.")
-    stop: Literal["held-out", "variance", "never"] = knob(
+    steps: int = shared.STEPS(600, help_text="Steps of Adam.")
+    net: str = shared.NET("skip")
+    stop: shared.Rule = shared.STOP_OR_VARIANCE(
         "never",
-        "What chooses the step: features held out, the moving variance of outputs, nothing.",
+        help_text="What chooses the step: features held out, the moving variance of outputs, nothing.",
+        basic=False,
     )
+    input_channels: int = shared.INPUT_CHANNELS(32)

@@ -7,22 +7,18 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
+from napari_dip.settings import shared
 from napari_dip.settings.base import Settings, knob
 
 
 class Trained(Settings):
     """What the trained methods share: the same network, crops, schedule and budget, so that they can be compared."""
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
-    second: ClassVar[Literal["", "capture", "clean"]] = ""  # what it needs beside each noisy image
-
     steps: int = knob(4500, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
     batch: int = knob(4, "Crops a step.", ge=1, le=4096)
     crop: int = knob(64, "Side of the square crops.", unit="pixels", ge=16, le=4096)
-    learning_rate: float = knob(0.001, "Learning rate of Adam.", gt=0, le=1)
-    schedule: Literal["constant", "linear"] = knob(
-        "linear", "Learning rate over the steps: constant, or flat to the half and then down to 0."
-    )
+    learning_rate: float = shared.LEARNING_RATE(0.001)
+    schedule: shared.Schedule = shared.SCHEDULE("linear")
     beta2: float = knob(
         0.99,
         "Adam's weight of the past in the mean of squared gradients; nearer to 1, trainings may run away.",
@@ -32,9 +28,7 @@ class Trained(Settings):
     clip: float = knob(
         1.0, "The longest gradient that is believed; longer ones are shortened to it.", gt=0
     )
-    channels: int = knob(
-        32, "Width of the U-Net at full size.", unit="channels", ge=1, le=1024, basic=True
-    )
+    channels: int = shared.CHANNELS(32, help_text="Width of the U-Net at full size.", basic=True)
     depth: int = knob(3, "How many times the U-Net halves the image.", ge=0, le=6)
     start: Literal["learned", "blur", "zero"] = knob(
         "learned",
@@ -47,20 +41,16 @@ class Trained(Settings):
         0.9, "Share of the steps in which the averaging filter is learned.", gt=0, lt=1
     )
     filter_learning_rate: float = knob(0.003, "Learning rate of the averaging filter.", gt=0, le=1)
-    filter_channels: int = knob(
-        48, "Width of the averaging filter's network.", unit="channels", ge=1, le=1024
-    )
+    filter_channels: int = shared.CHANNELS(48, help_text="Width of the averaging filter's network.")
     filter_layers: int = knob(
         4, "Dilated layers of the averaging filter: it sees 17 pixels far or more.", ge=0, le=64
     )
     stabilise: bool = knob(
         True, "Make Poisson-Gaussian noise even first; measured on every image for itself."
     )
-    averaging: float = knob(
-        0.99, "Weight of the past in the exponential average of the weights.", ge=0, lt=1
-    )
-    held_out_share: float = knob(
-        0.05, "Share of the pixels kept for the validation curve.", ge=0, le=0.5
+    averaging: float = shared.AVERAGING_WEIGHTS(0.99)
+    held_out_share: float = shared.HELD_OUT_SHARE(
+        0.05, help_text="Share of the pixels kept for the validation curve."
     )
     colours: Literal["apart", "together"] = knob(
         "apart", "The colours of RGB one by one, for a model that fits any image, or together."
@@ -186,7 +176,6 @@ class N2N(Trained):
 
     method: ClassVar[str] = "n2n"
     title: ClassVar[str] = "Noise2Noise"
-    second: ClassVar[Literal["", "capture", "clean"]] = "capture"
 
 
 class Supervised(Trained):
@@ -194,4 +183,3 @@ class Supervised(Trained):
 
     method: ClassVar[str] = "supervised"
     title: ClassVar[str] = "Supervised U-Net"
-    second: ClassVar[Literal["", "capture", "clean"]] = "clean"

@@ -129,7 +129,7 @@ class Stream:
         self, step: Step, note: str, model: Callable[[int, BlurredUNet], Model], plan: Plan
     ) -> Snapshot:
         state, net = self.state, self.state.answer()
-        settings, device = state.settings.described(), str(state.device)
+        settings, device = state.settings.to_json(), str(state.device)
         return Snapshot(
             step=step.index,
             total=state.settings.steps,

@@ -116,7 +116,7 @@ class State:
         record = {
             "format": FORMAT,
             "step": self.step,
-            "settings": self.settings.described(),
+            "settings": self.settings.to_json(),
             "channels": self.channels,
             "data": mark,
             "watch": {
@@ -171,7 +171,7 @@ class State:
             raise ValueError(
                 f"{path.name} was written by another version of napari-dip; start the training anew."
             )
-        mine = self.settings.described()
+        mine = self.settings.to_json()
         theirs = record.get("settings")
         if not isinstance(theirs, dict) or record.get("channels") != self.channels:
             raise ValueError(

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 from napari_dip.engine.loop import SCHEDULES, Step, optimize
 from napari_dip.engine.out_of_memory import Plan, laddered
-from napari_dip.nets.filter_unet import BlurredUNet
+from napari_dip.methods.registry import TRAINED
 from napari_dip.noise.units import UNIT
-from napari_dip.settings import IDDP, N2N, N2V, Nb2Nb, Supervised, Trained
 from napari_dip.training.collapse import CALM, KEEP_EVERY
 from napari_dip.training.crops import Batch, Crops
-from napari_dip.training.losses import iddp, n2n, n2v, nb2nb, supervised
+from napari_dip.training.losses import n2v
 from napari_dip.training.processes import ALONE, Ranks
 from napari_dip.training.state import State
 
@@ -101,6 +100,7 @@ class _Work:
     def __init__(self, state: State, crops: Crops, ranks: Ranks) -> None:
         self.state, self.crops, self.ranks, s = state, crops, ranks, state.settings
         self.seen: dict[str, Tensor] = {}
+        self.loss = TRAINED[s.method].function()
         schedule = SCHEDULES[s.schedule]
         self.schedules = schedule(s.filter_steps), schedule(s.steps - s.filter_steps)
 
@@ -128,7 +128,7 @@ class _Work:
         if index == s.filter_steps + 1:
             state.settle_filter()
         done = (index - s.filter_steps) / (s.steps - s.filter_steps)
-        loss, self.seen = recipe(state.net, batch, s, state.generator, done)
+        loss, self.seen = self.loss(state.net, batch, s, state.generator, done)
         return loss, None
 
     def factor(self, index: int) -> float:
@@ -177,27 +177,6 @@ def _judged(state: State, read: list[_Read]) -> str:
                 state.put_back(state.good)
             return note
     return ""
-
-
-def recipe(
-    net: BlurredUNet, batch: Batch, s: Trained, generator: torch.Generator, done: float
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Choose the loss by the type of the settings."""
-    match s:
-        case IDDP():
-            return iddp.loss(net, batch, s, generator, done)
-        case N2V():
-            return n2v.loss(net, batch, s, generator, done)
-        case Nb2Nb():
-            return nb2nb.loss(net, batch, s, generator, done)
-        case N2N():
-            return n2n.loss(net, batch, s, generator, done)
-        case Supervised():
-            return supervised.loss(net, batch, s, generator, done)
-        case _:
-            raise ValueError(
-                f"{type(s).__name__} settings cannot train a network; give IDDP settings."
-            )
 
 
 def validation(net: nn.Module, held: list[Batch], seed: int) -> float:

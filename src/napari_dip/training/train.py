@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.data_sets.collect import gather
-from napari_dip.planes.walk import translated
+from napari_dip.methods.registry import TRAINED
+from napari_dip.planes.walk import with_own_errors
 from napari_dip.settings import IDDP, Trained
 from napari_dip.snapshot import Snapshot, finished
 
@@ -122,6 +123,7 @@ def iter_train(
     """
     how = IDDP() if how is None else how
     _check(how, targets, checkpoint_every)
+    target = TRAINED[how.method].target
     from napari_dip.training.crops import Crops
     from napari_dip.training.preview import Preview
     from napari_dip.training.processes import here
@@ -135,7 +137,7 @@ def iter_train(
         found = gather(
             source,
             targets,
-            second=how.second,
+            second=target,
             together=how.colours == "together",
             axes=axes,
             samples=samples,
@@ -147,7 +149,7 @@ def iter_train(
             data,
             how.crop,
             stabilise=how.stabilise,
-            second=how.second,
+            second=target,
             held_out_share=held,
             generator=generator,
         )
@@ -158,20 +160,20 @@ def iter_train(
             if preview is None
             else Preview.of_image(preview, how, data.channels, axes)
         )
-    ranks.check_same(settings=how.described(), data=data.mark(), checkpoint=state.step)
+    ranks.check_same(settings=how.to_json(), data=data.mark(), checkpoint=state.step)
     save = None
     if checkpoint is not None and ranks.first:
         save = Saver(partial(state.save, checkpoint, data.mark()), checkpoint_every)
     texts = {"description": description, "licence": licence}
-    return translated(Stream(state, data, crops, shown, blank, texts, save, ranks).snapshots())
+    return with_own_errors(Stream(state, data, crops, shown, blank, texts, save, ranks).snapshots())
 
 
 def _check(how: Any, targets: Any, checkpoint_every: float) -> None:
-    if not isinstance(how, Trained):
+    if getattr(how, "method", None) not in TRAINED:
         raise ValueError(
             f"how is {how!r}; give settings of a trained method, such as IDDP() or N2V(steps=400)."
         )
-    if targets is not None and not how.second:
+    if targets is not None and not TRAINED[how.method].target:
         raise ValueError(
             f"{how.title} ({how.method}) learns from the noisy images alone and takes no targets: leave them out, or "
             "take the method n2n for second captures, or supervised for clean images."

@@ -15,8 +15,8 @@ from typing import Any, Self
 from napari_dip.batch.pieces_folder import delete_folder
 from napari_dip.files.checksum import sha256
 from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
-from napari_dip.planes.image_statistics import ImageStatistics
 from napari_dip.planes.chunk import Chunk
+from napari_dip.planes.image_statistics import ImageStatistics
 
 DIVISION = "division.json"
 

@@ -27,13 +27,12 @@ from napari_dip.batch.one_file import done_before, worked
 from napari_dip.batch.pieces_folder import delete_pieces, pieces_folder
 from napari_dip.batch.report import recognised
 from napari_dip.batch.task import Task, made_by
-from napari_dip.denoising import goes_on
 from napari_dip.errors import DenoiseError
 from napari_dip.files.formats import read, read_provenance, write
 from napari_dip.files.writing import check_place, check_room
-from napari_dip.planes.image_statistics import measure_image
+from napari_dip.methods.registry import METHODS
 from napari_dip.planes.chunk import ChunkedStack
-from napari_dip.settings import DIP, PatchDIP, Trained
+from napari_dip.planes.image_statistics import measure_image
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -60,13 +59,10 @@ def divided(
     wanted = PIECES_A_WORKER * max(workers, 1)
     stacked = [i for i, letter in enumerate(image.axes) if letter in "TZ" and image.shape[i] > 1]
     how = task.settings
-    apart = task.model is not None or (task.begin is None and not goes_on(how))
-    if (
-        not isinstance(how, DIP | PatchDIP | Trained)
-        or not apart
-        or not stacked
-        or prod(image.shape) * 4 < large
-    ):
+    apart = task.model is not None or (
+        task.begin is None and how.method in METHODS and not METHODS[how.method].warm_steps(how)
+    )
+    if not apart or not stacked or prod(image.shape) * 4 < large:
         return None
     folder = _folder(job, task, source)
     delete_pieces(job.target, keep=folder)
@@ -81,7 +77,12 @@ def divided(
         count = min(length, wanted)
         bounds = tuple(length * number // count for number in range(count + 1))
         division = Division(
-            folder, axis, bounds, measure_image(image, stabilise=how.stabilise), source, stamp=stamp
+            folder,
+            axis,
+            bounds,
+            measure_image(image, stabilise=bool(getattr(how, "stabilise", False))),
+            source,
+            stamp=stamp,
         )
         division.keep()
     return division

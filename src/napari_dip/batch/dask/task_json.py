@@ -8,13 +8,13 @@ from typing import Any
 
 from napari_dip.batch.restore_tasks import restoring
 from napari_dip.batch.task import Task, with_model
-from napari_dip.settings import METHODS, RESTORATIONS
+from napari_dip.methods.registry import METHODS, RESTORATIONS
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
     """Return a task as plain values, which a worker on another machine can take."""
     return {
-        "settings": task.settings.described(),
+        "settings": task.settings.to_json(),
         "model": _plain(task.model),
         "restoration": task.restoration
         and {key: _plain(value) for key, value in task.restoration.items()},
@@ -31,13 +31,15 @@ def task_from_json(order: Mapping[str, Any]) -> Task:
     shared = {key: order[key] for key in ("device", "axes", "dtype", "overwrite", "std")}
     settings, restoration = dict(order["settings"]), order["restoration"]
     if order["model"] is not None:
-        return with_model(Task(next(iter(METHODS.values()))(), **shared), Path(order["model"]))
+        return with_model(
+            Task(next(iter(METHODS.values())).settings(), **shared), Path(order["model"])
+        )
     method = settings.pop("method")
     if restoration is not None:
         return restoring(
-            Task(RESTORATIONS[restoration["verb"]](**settings), **shared), **restoration
+            Task(RESTORATIONS[restoration["verb"]].settings(**settings), **shared), **restoration
         )
-    return Task(METHODS[method](**settings), **shared)
+    return Task(METHODS[method].settings(**settings), **shared)
 
 
 def _plain(value: object) -> object:

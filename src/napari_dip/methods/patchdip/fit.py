@@ -34,10 +34,10 @@ from torch.optim.swa_utils import AveragedModel
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
+from napari_dip.engine.plane import Plane
 from napari_dip.engine.tiles import Tiles
 from napari_dip.methods.patchdip.patches import Averages, Patchwork, cut
-from napari_dip.nets.base import PriorNet
-from napari_dip.nets.build import build_net
+from napari_dip.nets.base import PriorNet, build_net
 from napari_dip.nets.filter_unet import blurred
 from napari_dip.settings import PatchDIP
 
@@ -50,25 +50,16 @@ WINDOW = (
 SETTLING = 4  # batches from which an averaged network learns what its norms see
 
 
-def fit(y: Tensor, s: PatchDIP, generator: torch.Generator, noise: float) -> Iterator[Step]:
+def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
     """Fit one network to the patches of a noisy plane.
-
-    Parameters
-    ----------
-    y : Tensor
-        Shape (C, Y, X), intensities in [0, 1].
-    s : PatchDIP
-        Settings.
-    generator : Generator
-        Seeded, on the CPU.
-    noise : float
-        Standard deviation of the noise in `y`, the same everywhere; above 0.
 
     Yields
     ------
     Step
         One a gradient step; the answer changes at each look at the whole image.
     """
+    y, noise = plane.y, plane.noise
+    generator = torch.Generator().manual_seed(s.seed)
     height, width = y.shape[-2:]
     tiles = Tiles(height, width, s.patch, s.stride)
     averages = s.start == "blur"

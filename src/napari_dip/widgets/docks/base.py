@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import napari.viewer
 
+    from napari_dip.methods.registry import Method, TrainedMethod
     from napari_dip.settings import Settings
     from napari_dip.widgets.layers.source import Source
 
@@ -38,7 +39,7 @@ class FitDock(Leaving):
         Where the layers are.
     """
 
-    methods: ClassVar[Mapping[str, type[Settings]]]
+    methods: ClassVar[Mapping[str, Method] | Mapping[str, TrainedMethod]]
     label: ClassVar[str]  # of the drop-down of methods
     maps: ClassVar[bool] = False  # whether there is a layer of uncertainty
 

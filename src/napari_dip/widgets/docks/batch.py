@@ -89,7 +89,7 @@ class BatchWidget(Leaving):
         """Return what is chosen; a ValueError says in a sentence what is missing."""
         how = self.choices.settings() if self.model.path is None else self.model.settings()
         chosen = self.files.chosen()
-        std = self.model.path is None and how.described().get("uncertainty", "none") != "none"
+        std = self.model.path is None and how.to_json().get("uncertainty", "none") != "none"
         task = Task(
             how,
             self.choices.device.device,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_dip.settings import METHODS
+from napari_dip.methods.registry import METHODS
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.parts.model_box import ModelBox
 from napari_dip.widgets.runs.fit_run import Order

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QStackedWidget, QWidget
 
-from napari_dip.settings import RESTORATIONS
+from napari_dip.methods.registry import RESTORATIONS
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.masks import drawn, labelled
 from napari_dip.widgets.layers.source import finer_look, source_of

@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
 
-from napari_dip.settings import N2N, TRAINED, Supervised
+from napari_dip.methods.registry import TRAINED
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.source import axes_of, source_of
 from napari_dip.widgets.parts.input_box import LayerCombo
@@ -144,7 +144,7 @@ class TrainBox(QWidget):
     def _targets(self, layer: Any, axes: str, how: Settings) -> Any:
         if not self.pairs:
             return None
-        needed = isinstance(how, Supervised)
+        needed = TRAINED[how.method].target == "clean"
         if self.where.currentText() == FILES:
             if self.target_files.path is None and not needed:
                 return None
@@ -209,7 +209,7 @@ class TrainWidget(FitDock):
         return box
 
     def _follow_method(self, how: Settings) -> None:
-        pairs = isinstance(how, N2N | Supervised)
+        pairs = bool(TRAINED[how.method].target)
         if pairs != self.extra.pairs:
             self.extra.pairs = pairs
             self.extra.show_rows()

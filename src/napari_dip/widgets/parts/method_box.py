@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
 
-from napari_dip.settings import METHODS, Settings
+from napari_dip.methods.registry import METHODS, Method, TrainedMethod
+from napari_dip.settings import Settings
 from napari_dip.widgets.parts.device_combo import DeviceCombo
 from napari_dip.widgets.parts.layouts import Rows, align, narrow, show_row
 from napari_dip.widgets.parts.settings_form import Form
@@ -39,7 +40,7 @@ class Choices(QWidget):
         self,
         device: str,
         neighbours: list[QLabel],
-        methods: Mapping[str, type[Settings]] = METHODS,
+        methods: Mapping[str, Method] | Mapping[str, TrainedMethod] = METHODS,
         label: str = "Method",
         parent: QWidget | None = None,
     ) -> None:
@@ -59,8 +60,11 @@ class Choices(QWidget):
         self.uncertainty.setToolTip(
             "A second layer, hidden at first, says for every pixel how far off the answer may be."
         )
-        for key, settings in methods.items():
-            self.method.addItem(settings.title, key)
+        for key, record in methods.items():
+            self.method.addItem(record.settings.title, key)
+            self.method.setItemData(
+                self.method.count() - 1, record.settings.summary, Qt.ItemDataRole.ToolTipRole
+            )
         self._rows = Rows()
         for name, field in (("Device", self.device), (label, self.method), ("Preset", self.preset)):
             self._rows.addRow(name, field)
@@ -79,7 +83,7 @@ class Choices(QWidget):
     @property
     def settings_class(self) -> type[Settings]:
         """The method chosen."""
-        return self._methods[self.method.currentData()]
+        return self._methods[self.method.currentData()].settings
 
     def settings(self) -> Settings:
         """Return the settings chosen; a ValueError says in a sentence what is wrong with them."""

@@ -1,0 +1,45 @@
+"""What a fit is given: one plane of an image, and what comes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """One plane on the device, in the unit range.
+
+    Attributes
+    ----------
+    y : Tensor
+        Shape (C, Y, X), noisy intensities in [0, 1].
+    noise : float
+        Standard deviation of the noise in `y`, the same everywhere; 0 where none was measured.
+    known : Tensor of bool, optional
+        Shape (1, Y, X), False where a pixel is missing.
+    guide : Tensor, optional
+        Shape (G, Y, X), another image of the same place, in [0, 1].
+    previous : dict of Tensor, optional
+        The weights that the fit of the plane before ended with, empty for the first plane of a stack: the fit may start
+        from them, and puts its own in their place.
+    warm_steps : int
+        Steps of a fit that starts from them.
+    """
+
+    y: Tensor
+    noise: float
+    known: Tensor | None = None
+    guide: Tensor | None = None
+    previous: dict[str, Tensor] | None = None
+    warm_steps: int = 0
+
+    def cut(self, rows: slice, columns: slice) -> Plane:
+        """Return a part of the plane, with the same part of all that comes with it."""
+        parts = {
+            name: image[:, rows, columns]
+            for name in ("y", "known", "guide")
+            if (image := getattr(self, name)) is not None
+        }
+        return replace(self, **parts)

@@ -1,0 +1,171 @@
+"""The registry of methods: what each is and can do, in one record.
+
+A method is a `Settings` class, a function and a record here. Everything that must know more than the settings asks the
+record: tiling and memory, restarts, what goes on from plane to plane of a stack, which stacks may be divided among
+workers. Flags, forms, docs rows and provenance are read off the Settings. Functions are named, not imported, so that
+flags and forms need no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any, Literal, TypeVar
+
+from napari_dip.settings import (
+    DIP,
+    IDDP,
+    N2N,
+    N2V,
+    BlindSpot,
+    Guided,
+    Inpaint,
+    Invert,
+    Nb2Nb,
+    PatchDIP,
+    Settings,
+    Supervised,
+    Trained,
+    Upscale,
+)
+
+DIP_BYTES = (
+    20 * 4
+)  # 13 to 17 feature maps of full size and width live at once, measured (skip, resnet, unet)
+BLIND_SPOT_BYTES = 180  # for each pixel and channel of the image, beside what a strip takes
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method that is fitted to the image itself: it denoises, or restores with what else it is given.
+
+    Attributes
+    ----------
+    settings : type of Settings
+        Its settings; ``settings.method`` is its name.
+    fit : str
+        ``"module:function"``. The function takes a `napari_dip.engine.plane.Plane` and the settings, and yields the
+        `napari_dip.engine.loop.Step` s of the fit of that plane.
+    bytes_per_pixel : callable, optional
+        Takes the settings and the number of channels, returns the bytes of memory that a fit needs for each pixel.
+        Where a plane needs more than there is, it is fitted in tiles. Without it a plane is always fitted whole.
+    warm_steps : callable
+        Takes the settings, returns the steps of a fit that starts from that of the plane before in a stack; 0 where
+        each plane is fitted by itself. Only stacks of such planes are divided among workers.
+    needs_noise : bool
+        Whether a plane in which no noise can be measured is left as it is.
+    """
+
+    settings: type[Settings]
+    fit: str
+    bytes_per_pixel: Callable[[Any, int], float] | None = None
+    warm_steps: Callable[[Any], int] = lambda settings: 0
+    needs_noise: bool = True
+
+    def function(self) -> Callable[..., Any]:
+        """Import the function and return it."""
+        function: Callable[..., Any] = resolve_name(self.fit)
+        return function
+
+
+@dataclass(frozen=True)
+class TrainedMethod:
+    """A method that trains a network once, to be applied to many images.
+
+    Attributes
+    ----------
+    settings : type of Trained
+        Its settings.
+    loss : str
+        ``"module:function"``, see `napari_dip.training.losses.iddp.loss`.
+    target : {"", "capture", "clean"}
+        What it needs beside each noisy image: nothing, a second capture, or the clean image.
+    """
+
+    settings: type[Trained]
+    loss: str
+    target: Literal["", "capture", "clean"] = ""
+
+    def function(self) -> Callable[..., Any]:
+        """Import the loss and return it."""
+        function: Callable[..., Any] = resolve_name(self.loss)
+        return function
+
+
+AnyMethod = TypeVar("AnyMethod", Method, TrainedMethod)
+METHODS: dict[str, Method] = {}  # denoise one image; the first one is the default
+TRAINED: dict[str, TrainedMethod] = {}
+RESTORATIONS: dict[str, Method] = {}
+
+
+def register(registry: dict[str, AnyMethod], record: AnyMethod) -> None:
+    """Add a method to one of the registries.
+
+    Raises
+    ------
+    ValueError
+        If there is a method of that name.
+    """
+    name = record.settings.method
+    if name in {*METHODS, *TRAINED, *RESTORATIONS}:
+        raise ValueError(f"There is a method {name!r} already; choose another name.")
+    registry[name] = record
+
+
+def record_of(settings: Settings) -> Method | TrainedMethod:
+    """Return the record of the method that settings belong to.
+
+    Raises
+    ------
+    ValueError
+        If no method of that name is registered.
+    """
+    registries: tuple[Mapping[str, Method | TrainedMethod], ...] = (METHODS, TRAINED, RESTORATIONS)
+    for registry in registries:
+        if settings.method in registry:
+            return registry[settings.method]
+    raise ValueError(f"No method {settings.method!r} is registered; see register.")
+
+
+def dip_bytes(s: Any, channels: int) -> float:
+    """Return the memory of a fit of a network of z, in bytes for each pixel."""
+    return DIP_BYTES * s.channels * getattr(s, "restarts", 1)  # type: ignore[no-any-return]
+
+
+def blind_spot_bytes(s: Any, channels: int) -> float:
+    """Return the memory of a blind-spot fit, in bytes for each pixel."""
+    return BLIND_SPOT_BYTES * channels * getattr(s, "restarts", 1)
+
+
+def either_bytes(s: Any, channels: int) -> float:
+    """Return the memory of a fit whose network may be either."""
+    bytes_per_pixel = blind_spot_bytes if s.net == "blind-spot" else dip_bytes
+    return bytes_per_pixel(s, channels)
+
+
+register(
+    METHODS,
+    Method(
+        BlindSpot,
+        "napari_dip.methods.blind_spot:fit",
+        blind_spot_bytes,
+        warm_steps=lambda s: s.warm_steps if s.through_stack == "warm" else 0,
+    ),
+)
+register(METHODS, Method(DIP, "napari_dip.methods.dip:fit", dip_bytes))
+register(METHODS, Method(PatchDIP, "napari_dip.methods.patchdip.fit:fit", blind_spot_bytes))
+
+register(TRAINED, TrainedMethod(IDDP, "napari_dip.training.losses.iddp:loss"))
+register(TRAINED, TrainedMethod(N2V, "napari_dip.training.losses.n2v:loss"))
+register(TRAINED, TrainedMethod(Nb2Nb, "napari_dip.training.losses.nb2nb:loss"))
+register(TRAINED, TrainedMethod(N2N, "napari_dip.training.losses.n2n:loss", "capture"))
+register(TRAINED, TrainedMethod(Supervised, "napari_dip.training.losses.supervised:loss", "clean"))
+
+for restoration in (
+    Method(Inpaint, "napari_dip.restore.inpainting:fit", either_bytes, needs_noise=False),
+    Method(Upscale, "napari_dip.restore.upscaling:fit", dip_bytes, needs_noise=False),
+    Method(Guided, "napari_dip.restore.guiding:fit", either_bytes),
+    Method(Invert, "napari_dip.restore.inverting:fit", needs_noise=False),
+):
+    register(RESTORATIONS, restoration)
