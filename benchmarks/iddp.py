@@ -44,8 +44,10 @@ from common import (
 
 from napari_dip import denoise, last, psnr, read, ssim
 from napari_dip.data_sets.fmd import TEST_FIELD, Capture, mixed_test_captures, read_tree
-from napari_dip.settings import TRAINED
+from napari_dip.methods import registry
 from napari_dip.training.train import iter_train
+
+TRAINED = registry.settings_classes(registry.TRAINED)
 
 TWO_PHOTON = tuple(f"TwoPhoton_BPAE_{colour}_{k}" for colour in "BGR" for k in (1, 2, 3, 4))
 RATES: dict[str, float] = {

@@ -10,7 +10,9 @@ from iddp import RATES
 from report import RESULTS, load, made_by, table
 from report_training import figures, large_data, rates, stability
 
-from napari_dip.settings import TRAINED
+from napari_dip.methods import registry
+
+TRAINED = registry.settings_classes(registry.TRAINED)
 
 FAMILY = """# Results: networks, patches, restarts
 

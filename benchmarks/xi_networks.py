@@ -24,6 +24,7 @@ from common import RESULTS, machine, pair, save, score
 
 from napari_dip import DIP
 from napari_dip.engine.malloc import kept_memory
+from napari_dip.engine.plane import Plane
 from napari_dip.methods import dip
 
 EVERY = 10  # steps between looks at the PSNR
@@ -48,7 +49,7 @@ def curve(noisy: np.ndarray, clean: np.ndarray, how: DIP, device: str) -> dict[s
     y = torch.as_tensor(noisy / 255)[None].to(device)
     found: dict[str, list[float]] = {"step": [], "once": [], "averaged": []}
     with kept_memory(y.device):
-        for step in dip.fit(y, how, torch.Generator().manual_seed(how.seed)):
+        for step in dip.fit(Plane(y, 0.0), how):
             if step.index % EVERY == 0 and step.output is not None:
                 found["step"].append(step.index)
                 for kind, image in (("once", step.output), ("averaged", step.answer)):

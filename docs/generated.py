@@ -11,7 +11,12 @@ import io
 import re
 from typing import Any
 
-from napari_dip.settings import DIP, METHODS, RESTORATIONS, TRAINED, Knob, Settings, knobs
+from napari_dip.methods import registry
+from napari_dip.settings import DIP, Knob, Settings, knobs
+
+METHODS = registry.settings_classes(registry.METHODS)
+RESTORATIONS = registry.settings_classes(registry.RESTORATIONS)
+TRAINED = registry.settings_classes(registry.TRAINED)
 
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 

@@ -18,7 +18,8 @@ from napari_dip.cli import main
 from napari_dip.files.formats import read_provenance
 from napari_dip.settings import BlindSpot, Inpaint
 
-FEW = ["--steps", "2", "--channels", "4", "--scales", "2", "--device", "cpu", "--json"]
+BRIEF = ["--steps", "2", "--channels", "4", "--device", "cpu", "--json"]
+FEW = ["--scales", "2", *BRIEF]
 RNG = np.random.default_rng(0)
 
 
@@ -208,7 +209,7 @@ def test_what_is_left_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) 
         str(folder / "out.tif"),
         "--crop",
         "16",
-        *FEW,
+        *BRIEF,
     ]
     assert main(words) == 0
     assert "Planes left as they are, no pixel of theirs being finite: 1." in capsys.readouterr().err

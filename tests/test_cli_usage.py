@@ -13,7 +13,10 @@ from rich.console import Console
 
 from napari_dip.cli import main
 from napari_dip.cli.commands import build, settings_of
-from napari_dip.settings import DIP, METHODS, Knob, Settings, knobs
+from napari_dip.methods import registry
+from napari_dip.settings import DIP, Knob, Settings, knobs
+
+METHODS = registry.settings_classes(registry.METHODS)
 
 HEAVY = (
     "[m for m in ('torch', 'napari', 'qtpy', 'PyQt6', 'PySide6', 'magicgui') if m in sys.modules]"

@@ -9,18 +9,35 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_dip import DIP, BlindSpot, DenoiseError, Image, denoise, iter_denoise, last, psnr, read
-from napari_dip.settings import METHODS, PatchDIP, Settings
+from napari_dip import (
+    DIP,
+    BlindSpot,
+    DenoiseError,
+    Image,
+    Inpaint,
+    denoise,
+    iter_denoise,
+    last,
+    psnr,
+    read,
+)
+from napari_dip.methods import registry
+from napari_dip.settings import PatchDIP, Settings
 
-QUICK = {"steps": 3, "channels": 4, "crop": 16}
-HOWS = [DIP.preset(name, **QUICK) for name in DIP.presets]
+METHODS = registry.settings_classes(registry.METHODS)
+
+BRIEF = {"steps": 3, "channels": 4}
+QUICK = {**BRIEF, "crop": 16}
+HOWS = [BlindSpot(**QUICK), *(DIP.preset(name, scales=3, **BRIEF) for name in DIP.presets)]
 HOWS += [
     PatchDIP(steps=3, channels=4, patch=16, stride=9, batch=3),
     PatchDIP(steps=3, channels=4, net="resunet"),
 ]
 HOWS += [PatchDIP(start="random", steps=3, channels=4, patch=16, stride=9, batch=3)]
-HOWS += [DIP(net=net, scales=3, **QUICK) for net in ("resnet", "resunet", "decoder", "unet")]
-every_method = pytest.mark.parametrize("how", HOWS, ids=lambda how: f"{how.method}-{how.net}")
+HOWS += [DIP(net=net, scales=3, **BRIEF) for net in ("resnet", "resunet", "decoder", "unet")]
+every_method = pytest.mark.parametrize(
+    "how", HOWS, ids=lambda how: f"{how.method}-{getattr(how, 'net', '')}"
+)
 
 
 def noisy_scene(seed: int, size: int = 96) -> tuple[np.ndarray, np.ndarray]:
@@ -120,12 +137,12 @@ def test_a_constant_image_is_left_as_it_is(how: Settings) -> None:
 def test_a_constant_plane_in_a_noisy_stack_keeps_its_values() -> None:
     noisy = noisy_scene(0, 32)[0]
     stack = np.stack([noisy, np.full_like(noisy, 60)])
-    assert np.array_equal(denoise(stack, DIP(**QUICK), axes="ZYX", device="cpu")[1], stack[1])
+    assert np.array_equal(denoise(stack, BlindSpot(**QUICK), axes="ZYX", device="cpu")[1], stack[1])
 
 
 def test_the_first_picture_is_a_blur_already() -> None:
     noisy, clean = noisy_scene(0)
-    first = next(iter_denoise(noisy, DIP(**QUICK), device="cpu"))
+    first = next(iter_denoise(noisy, BlindSpot(**QUICK), device="cpu"))
     gain = psnr(clean, np.asarray(first.image), data_range=200) - psnr(clean, noisy, data_range=200)
     assert gain > 5
 
@@ -198,7 +215,7 @@ def test_errors_in_the_middle_become_ours(
 
     monkeypatch.setattr(BlindSpotNet, "forward", failing)
     with pytest.raises(DenoiseError, match=words):
-        denoise(noisy_scene(0, 32)[0], DIP(**{**QUICK, "steps": 90}), device="cpu")
+        denoise(noisy_scene(0, 32)[0], BlindSpot(**{**QUICK, "steps": 90}), device="cpu")
 
 
 def test_closing_early_frees_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,7 +232,9 @@ def test_closing_early_frees_the_network(monkeypatch: pytest.MonkeyPatch) -> Non
         born.append(weakref.ref(self))
 
     monkeypatch.setattr(BlindSpotNet, "__init__", watched)
-    snapshots = iter_denoise(noisy_scene(0, 32)[0], DIP(**{**QUICK, "steps": 50}), device="cpu")
+    snapshots = iter_denoise(
+        noisy_scene(0, 32)[0], BlindSpot(**{**QUICK, "steps": 50}), device="cpu"
+    )
     kept = next(snapshots)
     assert born
     assert born[0]() is not None
@@ -247,10 +266,10 @@ def test_the_other_networks_denoise(net: str) -> None:
     assert psnr(clean, answer, data_range=200) - psnr(clean, noisy, data_range=200) > 3
 
 
-@pytest.mark.parametrize("net", ["blind-spot", "resunet"])
-def test_watching_every_output_is_refused_where_there_is_none(net: str) -> None:
-    with pytest.raises(ValueError, match="stop 'variance' watches every output"):
-        DIP(net=net, stop="variance")
+def test_watching_every_output_is_refused_where_there_is_none() -> None:
+    for refused in (DIP, Inpaint):
+        with pytest.raises(ValueError, match="stop 'variance' watches every output"):
+            refused(net="resunet" if refused is DIP else "blind-spot", stop="variance")
     assert DIP(net="resunet", dropout=0, stop="variance").stop == "variance"
 
 

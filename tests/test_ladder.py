@@ -176,7 +176,7 @@ FITS = [
 ]
 
 
-@pytest.mark.parametrize("how", FITS, ids=lambda how: how.net)
+@pytest.mark.parametrize("how", FITS, ids=lambda how: how.method)
 @pytest.mark.parametrize("call", [1, 4], ids=["first step", "mid-fit"])
 def test_a_fit_that_runs_out_of_memory_on_a_gpu_ends_on_the_cpu(
     how: DIP, call: int, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
@@ -251,8 +251,8 @@ def test_tiles_are_as_large_as_memory_allows(model: Model, monkeypatch: pytest.M
     assert applying.tile_side(model.net, CPU, 1, 300) == 300
 
 
-@pytest.mark.parametrize("how", FITS, ids=lambda how: how.net)
-def test_an_image_too_large_for_one_fit_goes_in_pieces(
+@pytest.mark.parametrize("how", FITS, ids=lambda how: how.method)
+def test_an_image_too_large_for_one_fit_goes_in_tiles(
     how: DIP, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = RANDOM.poisson(30, (150, 210)).astype(np.float32)
@@ -263,7 +263,7 @@ def test_an_image_too_large_for_one_fit_goes_in_pieces(
     notes, steps = [], []
     for final in iter_denoise(image, how, device="cpu"):
         steps.append(final.step)
-        notes += [final.note] if "pieces" in final.note else []
+        notes += [final.note] if "tiles" in final.note else []
         assert final.chosen <= final.step <= final.total == how.steps
     assert steps == sorted(steps)
     assert len(notes) == 1
@@ -278,27 +278,30 @@ def test_an_image_that_fits_goes_at_once_whatever_its_shape(shape: tuple[int, in
     for final in iter_denoise(
         RANDOM.poisson(30, shape).astype(np.float32), BlindSpot(steps=2, channels=4), device="cpu"
     ):
-        assert "pieces" not in final.note
+        assert "tiles" not in final.note
     assert final is not None and "for_lack_of_memory" not in final.image.provenance
 
 
-def test_pieces_blend_into_one_image() -> None:
+def test_tiles_blend_into_one_image() -> None:
+    from napari_dip.engine.plane import Plane
     from napari_dip.engine.tiled_fit import _blended
     from napari_dip.engine.tiles import Tiles
 
     y = torch.from_numpy(RANDOM.normal(size=(1, 90, 130)))
 
-    def fit(part: Tensor) -> Iterator[Step]:
+    def fit(tile: Plane) -> Iterator[Step]:
+        part = tile.y
         for index in range(1, 5):
             yield Step(index, part.mean(), part, part / 2, index, std=torch.ones_like(part))
 
-    *_, end = _blended(fit, y, 4, Tiles(90, 130, 50, 40))
+    tiles = Tiles(90, 130, 50, 40)
+    *_, end = _blended(fit, Plane(y, 0.1), 4, tiles, tiles, 1)
     torch.testing.assert_close(end.answer, y / 2)
     torch.testing.assert_close(end.std, torch.ones_like(y))
     assert (end.index, end.chosen) == (4, 4)
 
 
-def test_a_fit_in_pieces_keeps_the_brightness_and_shows_no_seam(
+def test_a_fit_in_tiles_keeps_the_brightness_and_shows_no_seam(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     flat = RANDOM.poisson(100, (96, 160)).astype(np.float32)

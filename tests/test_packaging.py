@@ -113,7 +113,7 @@ def test_the_python_examples_run(
     monkeypatch.chdir(tmp_path)
     write("cells.tif", Image(np.random.default_rng(0).poisson(9, (48, 40)).astype("uint16")))
     for example in examples:
-        quick = re.sub(r"(DIP\(|step[s%= ]+)(steps=)?\d+", r"\g<1>\g<2>3", example)
+        quick = re.sub(r"((?:DIP|BlindSpot)\(|step[s%= ]+)(steps=)?\d+", r"\g<1>\g<2>3", example)
         exec(compile(quick, page, "exec"), {})
     assert read("cells_denoised.tif").shape == (48, 40)
 

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_dip import DIP, BlindSpot, iter_denoise, last, psnr
+from napari_dip import BlindSpot, iter_denoise, last, psnr
 from napari_dip.engine.restarts import APART
-from napari_dip.methods.blind_spot import warm_steps
 from napari_dip.snapshot import Snapshot
 
 HOW = BlindSpot(steps=160, channels=8, layers=2, crop=16, batch=2, learning_rate=0.02)
-SHORT = warm_steps(HOW.steps)
+SHORT = HOW.warm_steps
 BRIEF = HOW.model_copy(update={"steps": 60})  # where quality does not matter
 
 
@@ -24,7 +23,7 @@ def noisy_volume(planes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray
     return (4.0 * rng.poisson(clean / 4)).astype(np.float32), clean.astype(np.float32)
 
 
-def finish(noisy: np.ndarray, how: DIP = HOW, axes: str = "ZYX") -> Snapshot:
+def finish(noisy: np.ndarray, how: BlindSpot = HOW, axes: str = "ZYX") -> Snapshot:
     return last(iter_denoise(noisy, how, axes=axes, device="cpu"))
 
 
@@ -131,7 +130,7 @@ def test_restarts_each_have_a_network_of_their_own(scene: tuple[np.ndarray, np.n
 
 
 def test_short_fits_are_not_cut_shorter() -> None:
-    assert [warm_steps(n) for n in (1, 3, 50, 100, 800)] == [1, 3, 50, 50, 200]
+    assert [BlindSpot(steps=n).warm_steps for n in (1, 3, 50, 100, 800)] == [1, 3, 50, 50, 200]
 
 
 def test_bright_pixels_of_an_unlike_plane_are_kept() -> None:

@@ -29,16 +29,19 @@ from napari_dip import (
 )
 from napari_dip.data_sets.collect import gather
 from napari_dip.engine.loop import Step
+from napari_dip.methods import registry
 from napari_dip.models.model import build
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
 from napari_dip.nets.filter_unet import blurred
-from napari_dip.settings import TRAINED, Settings
+from napari_dip.settings import Settings
 from napari_dip.training.collapse import RETURNS, Watch
 from napari_dip.training.crops import Batch, Crops
 from napari_dip.training.losses import iddp, n2v, nb2nb
 from napari_dip.training.processes import ALONE
 from napari_dip.training.state import State
 from napari_dip.training.steps import Progress, _Figures, _judged, training_steps
+
+TRAINED = registry.settings_classes(registry.TRAINED)
 
 SMALL = {
     "channels": 6,

@@ -16,17 +16,18 @@ from napari_dip.engine.loop import Step
 from napari_dip.engine.restarts import APART, joined
 from napari_dip.settings import Settings
 
-QUICK = {"steps": 24, "channels": 4, "crop": 16, "scales": 2}
+QUICK = {"steps": 24, "channels": 4, "crop": 16}
+OF_Z = {"steps": 24, "channels": 4, "scales": 2}
 SOURCES = [
-    DIP(uncertainty="predicted", **QUICK),
-    DIP(uncertainty="iterates", **QUICK),
-    DIP(uncertainty="restarts", restarts=2, stop="never", **QUICK),
-    DIP(net="skip", uncertainty="iterates", **QUICK),
-    DIP(net="resunet", uncertainty="dropout", **QUICK),
+    BlindSpot(uncertainty="predicted", **QUICK),
+    BlindSpot(uncertainty="iterates", **QUICK),
+    BlindSpot(uncertainty="restarts", restarts=2, stop="never", **QUICK),
+    DIP(net="skip", uncertainty="iterates", **OF_Z),
+    DIP(net="resunet", uncertainty="dropout", **OF_Z),
     PatchDIP(uncertainty="iterates", steps=24, channels=4, scales=2, patch=16, stride=8),
 ]
 every_source = pytest.mark.parametrize(
-    "how", SOURCES, ids=lambda how: f"{how.method}-{how.net}-{how.uncertainty}"
+    "how", SOURCES, ids=lambda how: f"{how.method}-{how.uncertainty}"
 )
 
 
@@ -75,12 +76,16 @@ def test_joined_fits_average_their_answers_and_wait_for_the_longest() -> None:
     assert steps[0].note == "a"
 
 
-@pytest.mark.parametrize("net", ["blind-spot", "skip"])
-def test_restarts_average_single_runs(net: str) -> None:
+@pytest.mark.parametrize("how", [BlindSpot(**QUICK), DIP(**OF_Z)], ids=lambda how: how.method)
+def test_restarts_average_single_runs(how: Settings) -> None:
     noisy = noisy_scene(0, 32)[0]
-    how = {**QUICK, "net": net, "stabilise": False}
-    singles = [denoise(noisy, DIP(seed=seed, **how), device="cpu") for seed in (3, 3 + APART)]
-    together = denoise(noisy, DIP(seed=3, restarts=2, **how), device="cpu")
+    how = how.model_copy(update={"stabilise": False})
+    singles = [
+        denoise(noisy, how.model_copy(update={"seed": seed}), device="cpu")
+        for seed in (3, 3 + APART)
+    ]
+    joint = how.model_copy(update={"seed": 3, "restarts": 2})
+    together = denoise(noisy, joint, device="cpu")
     np.testing.assert_allclose(together, np.mean(singles, axis=0), atol=1e-3)
     assert np.abs(singles[0] - singles[1]).max() > 0.1
 
@@ -100,7 +105,7 @@ def test_each_source_gives_a_map_and_leaves_the_answer_alone(how: Settings) -> N
 
 def test_the_map_is_in_the_units_of_the_image() -> None:
     noisy = noisy_scene(0, 40)[0]
-    how = DIP(uncertainty="predicted", **QUICK)
+    how = BlindSpot(uncertainty="predicted", **QUICK)
     _, std = denoise(noisy, how, device="cpu", return_std=True)
     _, larger = denoise(1000 + 50 * noisy, how, device="cpu", return_std=True)
     np.testing.assert_allclose(larger, 50 * std, rtol=0.1)
@@ -124,7 +129,7 @@ def test_snapshots_carry_the_map_plane_by_plane() -> None:
         (0.3, 0.1, 0.1),
         ("um",) * 3,
     )
-    snapshots = list(iter_denoise(stack, DIP(uncertainty="predicted", **QUICK), device="cpu"))
+    snapshots = list(iter_denoise(stack, BlindSpot(uncertainty="predicted", **QUICK), device="cpu"))
     first, final = snapshots[0].std, snapshots[-1].std
     assert (first.shape, first.axes, first.scale, first.units) == (
         stack.shape,
@@ -137,7 +142,7 @@ def test_snapshots_carry_the_map_plane_by_plane() -> None:
     assert np.isfinite(np.asarray(final)).all()
     assert (np.asarray(final)[1] == 0).all()
     assert snapshots[-1].image.provenance["settings"]["uncertainty"] == "predicted"
-    assert next(iter_denoise(stack, DIP(**QUICK), device="cpu")).std is None
+    assert next(iter_denoise(stack, BlindSpot(**QUICK), device="cpu")).std is None
 
 
 def test_asked_for_without_a_source_the_network_decides() -> None:
@@ -145,14 +150,16 @@ def test_asked_for_without_a_source_the_network_decides() -> None:
     assert DIP(net="skip", restarts=3).with_uncertainty().uncertainty == "restarts"
     assert DIP(net="skip").with_uncertainty().uncertainty == "iterates"
     assert BlindSpot(uncertainty="iterates").with_uncertainty().uncertainty == "iterates"
-    image, std = denoise(Image(noisy_scene(0, 32)[0]), DIP(**QUICK), device="cpu", return_std=True)
+    image, std = denoise(
+        Image(noisy_scene(0, 32)[0]), BlindSpot(**QUICK), device="cpu", return_std=True
+    )
     assert image.axes == std.axes == "YX"
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"net": "skip", "uncertainty": "predicted"}, "needs net 'blind-spot'"),
+        ({"uncertainty": "predicted"}, "uncertainty = 'predicted': input should be 'none'"),
         ({"uncertainty": "restarts"}, "needs 2 or more restarts"),
         ({"uncertainty": "dropout"}, "needs net 'resunet'"),
         ({"net": "resunet", "dropout": 0, "uncertainty": "dropout"}, "needs net 'resunet'"),

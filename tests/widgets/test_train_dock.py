@@ -11,8 +11,8 @@ import pytest
 from napari_dip.api import iter_denoise
 from napari_dip.files.formats import write
 from napari_dip.images.image import Image
+from napari_dip.methods import registry
 from napari_dip.models.model import load_model
-from napari_dip.settings import TRAINED
 from napari_dip.widgets.docks.train import FILES, LAYERS, TrainWidget
 from napari_dip.widgets.napari_hooks.reader import get_reader
 from napari_dip.widgets.runs.train_run import checkpoint_of
@@ -20,6 +20,8 @@ from napari_dip.widgets.runs.train_run import checkpoint_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+TRAINED = registry.settings_classes(registry.TRAINED)
 
 pytestmark = pytest.mark.timeout(120)
 WAIT = 40_000

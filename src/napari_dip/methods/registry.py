@@ -128,6 +128,11 @@ def record_of(settings: Settings) -> Method | TrainedMethod:
     raise ValueError(f"No method {settings.method!r} is registered; see register.")
 
 
+def settings_classes(registry: Mapping[str, Method | TrainedMethod]) -> dict[str, type[Settings]]:
+    """Return the Settings classes of a registry, by the names of the methods."""
+    return {name: record.settings for name, record in registry.items()}
+
+
 def dip_bytes(s: Any, channels: int) -> float:
     """Return the memory of a fit of a network of z, in bytes for each pixel."""
     return DIP_BYTES * s.channels * getattr(s, "restarts", 1)  # type: ignore[no-any-return]

@@ -105,8 +105,9 @@ class Settings(BaseModel):
             If there is no preset of that name, or a change is out of bounds.
         """
         if name not in cls.presets:
+            others = _those_with(lambda other: name in other.presets)
             raise ValueError(
-                f"{cls.title} has no preset {name!r}; there are {', '.join(cls.presets)}."
+                f"{cls.__name__} has no preset {name!r}, but {' and '.join(cls.presets)}{others}."
             )
         return cls(**{**cls.presets[name], **changes})
 
@@ -194,7 +195,8 @@ def explain(error: ValidationError) -> str:
         words = problem["msg"].removeprefix("Value error, ")
         where = ".".join(str(p) for p in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            parts.append(f"{error.title} has no setting {where!r}{_who_has(where)}")
+            others = _those_with(lambda cls, name=where: name in cls.model_fields)
+            parts.append(f"{error.title} has no setting {where!r}{others}")
         elif where:
             parts.append(f"{where} = {problem['input']!r}: {words[0].lower()}{words[1:]}")
         else:
@@ -202,12 +204,10 @@ def explain(error: ValidationError) -> str:
     return "; ".join(parts).rstrip(".") + "."
 
 
-def _who_has(name: str) -> str:
-    """Name the methods that have a setting."""
-    names: list[str] = []
+def _those_with(has: Callable[[type[Settings]], bool]) -> str:
+    """Name the methods that have what another one lacks."""
     classes = list(Settings.__subclasses__())
     for cls in classes:
         classes += cls.__subclasses__()
-        if hasattr(cls, "method") and name in cls.model_fields:
-            names.append(cls.__name__)
+    names = [cls.__name__ for cls in classes if hasattr(cls, "method") and has(cls)]
     return f"; {', '.join(names)} {'have' if len(names) > 1 else 'has'} one" if names else ""
