@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -195,13 +196,17 @@ def explain(error: ValidationError) -> str:
         words = problem["msg"].removeprefix("Value error, ")
         where = ".".join(str(p) for p in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            others = _those_with(lambda cls, name=where: name in cls.model_fields)
+            others = _those_with(partial(_has_setting, where))
             parts.append(f"{error.title} has no setting {where!r}{others}")
         elif where:
             parts.append(f"{where} = {problem['input']!r}: {words[0].lower()}{words[1:]}")
         else:
             parts.append(words)
     return "; ".join(parts).rstrip(".") + "."
+
+
+def _has_setting(name: str, settings: type[Settings]) -> bool:
+    return name in settings.model_fields
 
 
 def _those_with(has: Callable[[type[Settings]], bool]) -> str:

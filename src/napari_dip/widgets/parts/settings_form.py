@@ -65,6 +65,7 @@ class Form(QWidget):
         values = self._settings.preset(name, **self._edited)
         for key, box in self._boxes.items():
             with box.changed.blocked():
+                _widen(box, getattr(values, key))
                 box.value = _to_box(box, getattr(values, key))
         self.changed.emit()
 
@@ -169,6 +170,13 @@ def _float_bounds(knob: Knob, decimals: int) -> dict[str, float]:
     low = knob.bounds.get("ge", knob.bounds.get("gt", -1e9) + tiny)
     high = knob.bounds.get("le", knob.bounds.get("lt", 1e9) - tiny)
     return {"min": low, "max": high}
+
+
+def _widen(box: Any, value: Any) -> None:
+    """Let a float box show a value, from a file of settings, that is finer than its decimals."""
+    if box.widget_type == "FloatSpinBox" and 0 < value < box.min:
+        box.native.setDecimals(2 - math.floor(math.log10(value)))
+        box.min = value
 
 
 def _to_box(box: Any, value: Any) -> Any:
