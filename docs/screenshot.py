@@ -62,7 +62,7 @@ def batch(out: Path, steps: int, data: Path) -> None:
         shutil.copy(path, folder)
     dock.files.images.path, dock.files.out.path = folder, Path("denoised")
     if steps:
-        dock.choices.form.box("steps").value = steps
+        dock.method_box.form.box("steps").value = steps
     dock.start()
     wait(1800, lambda: dock.run is not None and not dock.run.running)
     names = [job.source.name for job in dock.table.jobs]
@@ -97,7 +97,7 @@ def main(out: Path, steps: int, stop_after: float, name: str) -> None:
     if name == "Train":
         dock.extra.model.path = Path(tempfile.mkdtemp()) / "zebrafish.safetensors"
     if steps:
-        dock.choices.form.box("steps").value = steps
+        dock.method_box.form.box("steps").value = steps
     run = dock.start()
     wait(stop_after, lambda: not run.running)
     if run.running:

@@ -106,14 +106,14 @@ def make_dock(
         viewer.add_image(data, **{"name": "cells", **look})
         dock = DenoiseWidget(viewer)
         qtbot.addWidget(dock)
-        dock.choices.form.box("steps").value = steps
+        dock.method_box.form.box("steps").value = steps
         docks.append((dock, dock))
         return dock
 
     yield make
     for dock, _ in docks:
         run = dock.run
-        dock.leave()
+        dock.shut_down()
         if run is not None:
             qtbot.waitUntil(lambda run=run: not run.running, timeout=WAIT)
 

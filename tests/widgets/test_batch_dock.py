@@ -48,9 +48,9 @@ def dock(viewer: Any, folder: Path, engine: FakeEngine, qtbot: Any) -> Iterator[
     made = BatchWidget(viewer)
     qtbot.addWidget(made)
     made.files.images.path, made.files.out.path = folder, folder.parent / "out"
-    made.choices.form.box("steps").value = 4
+    made.method_box.form.box("steps").value = 4
     yield made
-    made.leave()
+    made.shut_down()
     qtbot.waitUntil(lambda: made.run is None or not made.run.running, timeout=WAIT)
 
 
@@ -126,7 +126,7 @@ def test_a_file_that_fails_does_not_stop_the_rest(
 def test_what_would_be_done_writes_nothing(
     dock: BatchWidget, ended: Any, folder: Path, engine: FakeEngine
 ) -> None:
-    dock.rehearse()
+    dock.start(dry_run=True)
     ended(dock)
     assert list(column(dock, STATE).values()) == ["to do", "to do", "failed", "to do"]
     assert "YX (20, 21), 1,680 bytes" in column(dock, REMARK)["a.tif"]
@@ -140,7 +140,7 @@ def test_stop_keeps_what_is_done_and_run_goes_on(
     engine.delay = 0.02
     run = dock.start()
     assert run is not None and dock.start() is None, "one run at a time"
-    run.worked.connect(lambda number, _: dock.stop())
+    run.file_ended.connect(lambda number, _: dock.stop())
     ended(dock)
     assert "goes on where it stopped" in dock.message.text()
     assert column(dock, STATE)["a.tif"] == "done" and column(dock, STATE)["c/d.tif"] == "to do"
@@ -234,7 +234,7 @@ def test_files_of_one_name_in_several_folders_are_told_apart(
 ) -> None:
     (folder / "e").mkdir()
     shutil.copy(folder / "c" / "d.tif", folder / "e")
-    dock.rehearse()
+    dock.start(dry_run=True)
     ended(dock)
     assert list(column(dock, STATE)) == ["a.tif", "b.tif", "bad.tif", "c/d.tif", "e/d.tif"]
     assert dock.table.item(4, FILE).toolTip() == str(folder / "e" / "d.tif")
@@ -243,13 +243,12 @@ def test_files_of_one_name_in_several_folders_are_told_apart(
 def test_settings_go_to_a_file_and_back(
     dock: BatchWidget, viewer: Any, tmp_path: Path, qtbot: Any
 ) -> None:
-    dock.choices.method.setCurrentIndex(dock.choices.method.findData("dip"))
-    dock.choices.preset.setCurrentText("paper")
-    dock.choices.form.box("seed").value = 7
+    dock.method_box.preset.setCurrentText("paper")
+    dock.method_box.form.box("seed").value = 7
     dock.files.pattern.setText("*_raw.tif")
     dock.files.recursive.setChecked(False)
     dock.files.axes.setText("zyx")
-    dock.choices.uncertainty.setChecked(True)
+    dock.method_box.uncertainty.setChecked(True)
     dock.save(tmp_path / "s.toml")
     wanted = {
         "method": "dip",
@@ -268,7 +267,7 @@ def test_settings_go_to_a_file_and_back(
     )
     other.load(tmp_path / "s.toml")
     assert other.values() == wanted | {"learning_rate": 1.2345678e-05}
-    assert other.choices.settings().uncertainty == "iterates"  # type: ignore[attr-defined]
+    assert other.method_box.settings().uncertainty == "iterates"  # type: ignore[attr-defined]
     (tmp_path / "s.toml").write_text("stepps = 3\n")
     other.load(tmp_path / "s.toml")
     assert "stepps" in other.message.text() and "s.toml" in other.message.text()

@@ -84,8 +84,8 @@ def test_pictures_come_during_the_run(make_dock: Callable[..., Any], qtbot: Any)
     run = begun(dock, qtbot)
     first = float(run.layer.data[0, 0])
     qtbot.waitUntil(lambda: float(run.layer.data[0, 0]) > first, timeout=WAIT)
-    assert len(dock.panel.curve.steps) > 1
-    assert dock.panel.curve.steps == sorted(dock.panel.curve.steps)
+    assert len(dock.panel.loss_plot.steps) > 1
+    assert dock.panel.loss_plot.steps == sorted(dock.panel.loss_plot.steps)
     assert run.layer.contrast_limits == [0, 599]
 
 
@@ -141,7 +141,7 @@ def test_the_axis_of_iterates_and_a_new_choice(
     make_dock: Callable[..., Any], viewer: Any, finish: Any
 ) -> None:
     dock = make_dock(steps=400, scale=(0.2, 0.1), rotate=20, units=UM[:2])
-    dock.choices.keep.setChecked(True)
+    dock.method_box.keep.setChecked(True)
     run = finish(dock.start())
     noisy, clean, iterates = viewer.layers
     steps = iterates.metadata["napari_dip"]["iterates_at_steps"]
@@ -154,8 +154,8 @@ def test_the_axis_of_iterates_and_a_new_choice(
     assert (clean.data == steps[0]).all()
     record = clean.metadata["napari_dip"]
     assert (record["chosen_by"], record["iterate_used"]) == ("user", steps[0])
-    assert dock.panel.curve.chosen == steps[0]
-    assert run.answer.kept.row[0].step == steps[0]
+    assert dock.panel.loss_plot.chosen == steps[0]
+    assert run.answer.iterates.items[0].step == steps[0]
 
 
 def test_an_edited_knob_reaches_the_engine_and_defaults_stay_exact(
@@ -163,7 +163,9 @@ def test_an_edited_knob_reaches_the_engine_and_defaults_stay_exact(
 ) -> None:
     dock = make_dock(steps=7)
     run = finish(dock.start())
-    assert run.order.how == type(run.order.how).preset(dock.choices.preset.currentText(), steps=7)
+    assert run.request.how == type(run.request.how).preset(
+        dock.method_box.preset.currentText(), steps=7
+    )
 
 
 def test_the_layer_list_is_followed(make_dock: Callable[..., Any], viewer: Any) -> None:
@@ -186,7 +188,7 @@ def test_devices_are_looked_for_when_the_list_is_opened(
     from napari_dip.widgets.parts import device_combo as devices
 
     monkeypatch.setattr(devices, "find_devices", lambda: [("cuda:0", "A GPU")])
-    combo = make_dock().choices.device
+    combo = make_dock().method_box.device
     assert [combo.itemData(i) for i in range(combo.count())] == ["auto", "cpu"]
     with qtbot.waitSignal(combo.found, timeout=WAIT):
         combo.showPopup()
@@ -202,7 +204,7 @@ def test_the_answer_of_a_large_stack_stays_on_disk(
     monkeypatch.setattr("napari_dip.api.iter_denoise", iter_denoise)  # the real one
     stack = np.random.default_rng(0).poisson(20, (3, 24, 24)).astype(np.uint16)
     dock = make_dock(stack)
-    dock.choices.form.box("steps").value = 2
+    dock.method_box.form.box("steps").value = 2
     finish(dock.start())
     layer = viewer.layers[-1]
     assert isinstance(layer.data, canvas.Picture)

@@ -12,8 +12,9 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-from napari_dip.widgets.runs.fit_run import Order, Run
-from napari_dip.widgets.runs.progress import Beat
+from napari_dip.widgets.runs.fit_run import FitRun
+from napari_dip.widgets.runs.progress import Progress
+from napari_dip.widgets.runs.worker import FitRequest
 
 pytestmark = pytest.mark.timeout(120)
 WAIT = 40_000
@@ -38,7 +39,7 @@ def test_stop_keeps_the_answer_of_the_step_at_hand(
     dock.panel.buttons["Stop"].click()
     at = engine.step
     assert dock.panel.message.text() == "Stopping after the step at hand ..."
-    dock.panel.show_beat(Beat(step=at, total=100_000))  # one that was on its way
+    dock.panel.show_progress(Progress(step=at, total=100_000))  # one that was on its way
     assert dock.panel.message.text() == "Stopping after the step at hand ..."
     finish(run)
     assert engine.step <= at + 1 and engine.closed == 1
@@ -85,9 +86,9 @@ def test_resume_goes_on(make_dock: Callable[..., Any], engine: Any, qtbot: Any) 
 
 def test_signals_are_taken_in_turn(viewer: Any, qapp: Any) -> None:
     """Moving a bar of the activity dock lets Qt deliver the next signal in the middle of this one."""
-    run = Run(viewer, Order(None, None, "cpu"))  # type: ignore[arg-type]
+    run = FitRun(viewer, FitRequest(None, None, "cpu"))  # type: ignore[arg-type]
     shown: list[int] = []
-    run.beat.connect(lambda beat: shown.append(beat.step))
+    run.progressed.connect(lambda progress: shown.append(progress.step))
 
     class Bar:
         n, total, is_canceled = 0, 9, False
@@ -95,10 +96,10 @@ def test_signals_are_taken_in_turn(viewer: Any, qapp: Any) -> None:
         def update(self, n: int) -> None:
             self.n += n
             if self.n == 1:
-                run._on_beat(Beat(step=2, total=9))
+                run._on_progress(Progress(step=2, total=9))
 
     run._bar = Bar()
-    run._on_beat(Beat(step=1, total=9))
+    run._on_progress(Progress(step=1, total=9))
     assert shown == [1, 2]
 
 

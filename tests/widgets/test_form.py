@@ -8,11 +8,8 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from napari_dip.methods import registry
-from napari_dip.settings import Settings, knob
-from napari_dip.widgets.parts.settings_form import Form
-
-METHODS = registry.settings_classes(registry.METHODS)
+from napari_dip.settings import METHODS, Settings, knob
+from napari_dip.widgets.parts.settings_form import SettingsForm
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -39,7 +36,7 @@ class Odd(Settings):
 
 @pytest.mark.parametrize("cls", [*METHODS.values(), Odd], ids=lambda cls: cls.method)
 def test_an_untouched_form_gives_each_preset_exactly(cls: type[Settings], qtbot: Any) -> None:
-    form = Form(cls)
+    form = SettingsForm(cls)
     qtbot.addWidget(form)
     for name in cls.presets:
         form.show_preset(name)
@@ -49,14 +46,14 @@ def test_an_untouched_form_gives_each_preset_exactly(cls: type[Settings], qtbot:
 
 @pytest.mark.parametrize("cls", [*METHODS.values(), Odd], ids=lambda cls: cls.method)
 def test_every_knob_has_a_box_with_its_help(cls: type[Settings], qtbot: Any) -> None:
-    form = Form(cls)
+    form = SettingsForm(cls)
     qtbot.addWidget(form)
     for name, info in cls.model_fields.items():
         assert form.box(name).tooltip == info.description
 
 
 def test_small_rates_are_shown_as_they_are(qtbot: Any) -> None:
-    form = Form(Odd)
+    form = SettingsForm(Odd)
     qtbot.addWidget(form)
     assert form.box("rate").value == pytest.approx(2e-4)
     assert form.box("rate").native.singleStep() <= 1e-4
@@ -66,7 +63,7 @@ def test_small_rates_are_shown_as_they_are(qtbot: Any) -> None:
 
 
 def test_only_the_edited_field_changes(qtbot: Any) -> None:
-    form = Form(Odd)
+    form = SettingsForm(Odd)
     qtbot.addWidget(form)
     form.box("rate").value = 5e-4
     assert form.settings() == Odd(rate=5e-4)
@@ -74,7 +71,7 @@ def test_only_the_edited_field_changes(qtbot: Any) -> None:
 
 
 def test_lines_of_text_become_values(qtbot: Any) -> None:
-    form = Form(Odd)
+    form = SettingsForm(Odd)
     qtbot.addWidget(form)
     form.box("size").value = "64"
     form.box("widths").value = "(4, 4)"
@@ -84,7 +81,7 @@ def test_lines_of_text_become_values(qtbot: Any) -> None:
 
 
 def test_a_preset_forgets_the_edits(qtbot: Any) -> None:
-    form = Form(Odd)
+    form = SettingsForm(Odd)
     qtbot.addWidget(form)
     form.box("fast").value = False
     assert form.settings() == Odd(fast=False)
@@ -93,7 +90,7 @@ def test_a_preset_forgets_the_edits(qtbot: Any) -> None:
 
 
 def test_what_cannot_be_is_said_in_a_sentence(qtbot: Any) -> None:
-    form = Form(Odd)
+    form = SettingsForm(Odd)
     qtbot.addWidget(form)
     form.box("size").value = "-3"
     with pytest.raises(ValueError, match=r"size = -3: .*greater than or equal to 1"):
@@ -101,7 +98,7 @@ def test_what_cannot_be_is_said_in_a_sentence(qtbot: Any) -> None:
 
 
 def test_a_new_choice_is_announced(qtbot: Any) -> None:
-    form = Form(Odd)
+    form = SettingsForm(Odd)
     qtbot.addWidget(form)
     with qtbot.waitSignal(form.changed, timeout=1000):
         form.box("kind").value = "b"

@@ -14,7 +14,12 @@ from napari.layers import Shapes
 
 from napari_dip.images.image import Image
 from napari_dip.widgets.layers.region import PLANE, RECTANGLE, VIEW, WHOLE, region
-from napari_dip.widgets.layers.source import axes_of, good_level, image_of, source_of
+from napari_dip.widgets.layers.source import (
+    default_level,
+    image_from_layer_data,
+    layer_axes,
+    make_source,
+)
 
 pytestmark = pytest.mark.timeout(120)
 UM = ("um", "um", "um")
@@ -27,7 +32,7 @@ def stack(**look: Any) -> ImageLayer:
 def answer_layer(
     layer: ImageLayer, axes: str, index: tuple[slice, ...], level: int = 0
 ) -> ImageLayer:
-    source = source_of(layer, axes, index, level)
+    source = make_source(layer, axes, index, level)
     return ImageLayer(np.zeros(source.shape), **source.look)
 
 
@@ -58,12 +63,12 @@ def viewer_at(point: tuple[float, ...], ndisplay: int = 2) -> Any:
 def test_axes_come_from_labels_then_from_shape(
     labels: Any, shape: tuple[int, ...], axes: str
 ) -> None:
-    assert axes_of(ImageLayer(np.zeros(shape), axis_labels=labels)) == axes
+    assert layer_axes(ImageLayer(np.zeros(shape), axis_labels=labels)) == axes
 
 
 def test_six_axes_are_refused() -> None:
     with pytest.raises(ValueError, match="2 to 5 axes"):
-        axes_of(ImageLayer(np.zeros((2,) * 6)))
+        layer_axes(ImageLayer(np.zeros((2,) * 6)))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +105,7 @@ def test_scale_units_labels_and_look_are_kept() -> None:
         contrast_limits=(0.1, 0.7),
     )
     layer.gamma, layer.opacity, layer.blending = 0.8, 0.6, "additive"
-    source = source_of(layer, "ZYX", tuple(slice(0, n) for n in layer.data.shape))
+    source = make_source(layer, "ZYX", tuple(slice(0, n) for n in layer.data.shape))
     image = source.image()
     assert (image.axes, image.scale, image.units) == ("ZYX", (0.3, 0.1, 0.1), ("micrometer",) * 3)
     assert image.pixels is layer.data
@@ -113,7 +118,7 @@ def test_scale_units_labels_and_look_are_kept() -> None:
 def test_a_level_covers_the_same_ground() -> None:
     levels = [np.zeros((64, 96)), np.zeros((32, 48)), np.zeros((16, 24))]
     layer = ImageLayer(levels, multiscale=True, scale=(0.5, 0.2), translate=(3, 4), rotate=15)
-    source = source_of(layer, "YX", (slice(0, 16), slice(0, 24)), level=2)
+    source = make_source(layer, "YX", (slice(0, 16), slice(0, 24)), level=2)
     assert source.scale == (2.0, 0.8)
     level = ImageLayer(np.zeros((16, 24)), **source.look)
     for corner in (
@@ -128,8 +133,8 @@ def test_a_level_covers_the_same_ground() -> None:
 
 def test_a_large_multiscale_layer_starts_on_a_level_that_can_be_fitted() -> None:
     levels = [da.zeros((n, n), chunks=512) for n in (8192, 4096, 2048, 1024)]
-    assert good_level(ImageLayer(levels, multiscale=True)) == 2
-    assert good_level(ImageLayer(np.zeros((30, 30)))) == 0
+    assert default_level(ImageLayer(levels, multiscale=True)) == 2
+    assert default_level(ImageLayer(np.zeros((30, 30)))) == 0
 
 
 @pytest.mark.parametrize("kind", ["numpy", "dask", "zarr", "memmap"])
@@ -143,16 +148,16 @@ def test_every_kind_of_array_is_cropped(kind: str, tmp_path: Any) -> None:
             kind
         ]
     index = (slice(1, 2), slice(3, 13), slice(4, 20))
-    image = source_of(ImageLayer(data), "ZYX", index).image()
+    image = make_source(ImageLayer(data), "ZYX", index).image()
     np.testing.assert_array_equal(np.asarray(image), plain[index])
 
 
 def test_colour_goes_back_to_its_type_with_its_alpha() -> None:
     pixels = np.random.default_rng(2).integers(0, 255, (20, 24, 4), np.uint8)
-    source = source_of(ImageLayer(pixels, rgb=True), "YX", (slice(2, 12), slice(0, 24)))
+    source = make_source(ImageLayer(pixels, rgb=True), "YX", (slice(2, 12), slice(0, 24)))
     image = source.image()
     assert (image.axes, image.shape) == ("YXC", (10, 24, 3))
-    shown = source.shown(image.with_pixels(np.full(image.shape, 300.4, np.float32)))
+    shown = source.layer_pixels(image.with_pixels(np.full(image.shape, 300.4, np.float32)))
     assert shown.dtype == np.uint8 and shown.shape == (10, 24, 4)
     assert (shown[..., :3] == 255).all()
     np.testing.assert_array_equal(shown[..., 3], pixels[2:12, :, 3])
@@ -245,7 +250,7 @@ def test_a_writer_gets_axes_scale_units_and_record() -> None:
         scale=(0.3, 0.1, 0.1), units=UM, metadata={"napari_dip": {"method": "dip"}}, name="cells"
     )
     data, meta, _ = layer.as_layer_data_tuple()
-    image = image_of(data, meta)
+    image = image_from_layer_data(data, meta)
     assert isinstance(image, Image)
     assert (image.axes, image.scale, image.units, image.name) == (
         "ZYX",

@@ -6,37 +6,37 @@ from typing import Any
 
 import pytest
 
-from napari_dip.widgets.parts.run_panel import Panel, clock
-from napari_dip.widgets.runs.progress import Beat
+from napari_dip.widgets.parts.run_panel import RunPanel, duration
+from napari_dip.widgets.runs.progress import Progress
 
 
 @pytest.fixture
-def panel(qtbot: Any) -> Panel:
-    panel = Panel("#262930", "#f0f1f2")
+def panel(qtbot: Any) -> RunPanel:
+    panel = RunPanel("#262930", "#f0f1f2")
     qtbot.addWidget(panel)
-    panel.begin()
+    panel.start()
     return panel
 
 
-def test_the_best_step_so_far_is_said_where_a_rule_judges(panel: Panel) -> None:
-    panel.show_beat(Beat(400, 800, 350, points=((399, 0.1, 0.2), (400, 0.1, None))))
+def test_the_best_step_so_far_is_said_where_a_rule_judges(panel: RunPanel) -> None:
+    panel.show_progress(Progress(400, 800, 350, points=((399, 0.1, 0.2), (400, 0.1, None))))
     assert panel.message.text() == "Step 400 of 800, best so far 350."
-    panel.show_beat(Beat(1401, 2400, 1350, plane=1, planes=3, note="Look out."))
+    panel.show_progress(Progress(1401, 2400, 1350, plane=1, planes=3, note="Look out."))
     assert panel.message.text() == "Plane 2 of 3, step 1,401 of 2,400, best so far 1,350. Look out."
 
 
-def test_without_a_rule_the_step_in_view_is_said(panel: Panel) -> None:
-    panel.show_beat(Beat(400, 800, 396, points=((400, 0.1, None),)))
+def test_without_a_rule_the_step_in_view_is_said(panel: RunPanel) -> None:
+    panel.show_progress(Progress(400, 800, 396, points=((400, 0.1, None),)))
     assert panel.message.text() == "Step 400 of 800, in view 396."
-    panel.show_beat(Beat(1, 800, 0))
+    panel.show_progress(Progress(1, 800, 0))
     assert panel.message.text() == "Step 1 of 800."
 
 
-def test_a_new_run_knows_nothing_of_the_rule_before(panel: Panel) -> None:
-    panel.show_beat(Beat(4, 8, 4, points=((4, 0.1, 0.2),)))
-    panel.begin()
+def test_a_new_run_knows_nothing_of_the_rule_before(panel: RunPanel) -> None:
+    panel.show_progress(Progress(4, 8, 4, points=((4, 0.1, 0.2),)))
+    panel.start()
     assert panel.message.text() == "Preparing ..."
-    panel.show_beat(Beat(4, 8, 4))
+    panel.show_progress(Progress(4, 8, 4))
     assert "best" not in panel.message.text()
 
 
@@ -44,4 +44,4 @@ def test_a_new_run_knows_nothing_of_the_rule_before(panel: Panel) -> None:
     ("seconds", "text"), [(0, "0:00"), (-3, "0:00"), (65, "1:05"), (3725, "1:02:05")]
 )
 def test_durations_are_written_as_on_a_clock(seconds: int, text: str) -> None:
-    assert clock(seconds) == text
+    assert duration(seconds) == text

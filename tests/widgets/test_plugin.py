@@ -128,7 +128,7 @@ def test_the_writer_takes_colour_and_levels(kind: str, tmp_path: Path) -> None:
 def opened(window: Any, steps: int) -> Any:
     _, dock = window.window.add_plugin_dock_widget("napari-dip", "Denoise")
     dock = getattr(dock, "__wrapped__", dock)
-    dock.choices.form.box("steps").value = steps
+    dock.method_box.form.box("steps").value = steps
     return dock
 
 
@@ -143,8 +143,8 @@ def test_the_plugin_runs_in_a_window(window: Any, engine: Any, qtbot: Any) -> No
         and clean.units == noisy.units
         and (clean.data == 400).all()
     )
-    assert dock.panel.curve.steps == list(range(1, 401))  # in order
-    assert dock.panel.curve.chosen == 400
+    assert dock.panel.loss_plot.steps == list(range(1, 401))  # in order
+    assert dock.panel.loss_plot.chosen == 400
 
 
 def test_what_is_in_view_is_smaller_after_zooming_in(window: Any, engine: Any, qtbot: Any) -> None:
@@ -161,7 +161,7 @@ def test_what_is_in_view_is_smaller_after_zooming_in(window: Any, engine: Any, q
     qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
     clean = window.layers[-1]
     assert 10 < max(clean.data.shape) < 300
-    start = [s.start for s in run.order.source.index]
+    start = [s.start for s in run.request.source.index]
     assert min(start) > 50  # of an image whose middle is at 200
     np.testing.assert_allclose(clean.data_to_world((0, 0)), noisy.data_to_world(start))
 
@@ -192,7 +192,7 @@ def test_closing_napari_in_the_middle_of_a_picture_ends_the_run(
 ) -> None:
     window.add_image(np.zeros((20, 24)))
     dock = opened(window, 100_000)
-    # The activity dock's bar lets Qt work while a beat is taken in, and then the window may close.
+    # The activity dock's bar lets Qt work during a slot, and then the window may close.
     window.layers.events.inserted.connect(lambda event: QTimer.singleShot(0, window.close))
     run = dock.start()
     qtbot.waitUntil(lambda: engine.closed == 1 and not run.running, timeout=WAIT)

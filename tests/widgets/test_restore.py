@@ -27,16 +27,16 @@ def make_restore(viewer: Any, errors: list[str], qtbot: Any) -> Iterator[Callabl
     def make(task: str) -> Any:
         dock = RestoreWidget(viewer)
         qtbot.addWidget(dock)
-        dock.choices.method.setCurrentIndex(dock.choices.method.findData(task))
+        dock.method_box.method.setCurrentIndex(dock.method_box.method.findData(task))
         for name, value in (("steps", 2), ("channels", 4), ("scales", 2)):
-            dock.choices.form.box(name).value = value
+            dock.method_box.form.box(name).value = value
         docks.append(dock)
         return dock
 
     yield make
     for dock in docks:
         run = dock.run
-        dock.leave()
+        dock.shut_down()
         if run is not None:
             qtbot.waitUntil(lambda run=run: not run.running, timeout=WAIT)
 
@@ -90,11 +90,11 @@ def test_an_ellipse_on_a_crop_is_round(make_restore: Any, viewer: Any, finish: A
     source = dock.input.source()
     shapes.selected_data = {1}
     assert source.shape == (31, 31)
-    from napari_dip.widgets.layers.masks import drawn
+    from napari_dip.widgets.layers.masks import mask_from_shapes
 
     shapes.selected_data = {1}
     shapes.remove_selected()
-    mask = drawn(shapes, cells, source)
+    mask = mask_from_shapes(shapes, cells, source)
     area = np.pi * (10.5**2)
     assert mask.sum() == pytest.approx(area, rel=0.05)
     rows, columns = np.nonzero(mask)
@@ -179,11 +179,11 @@ def test_each_task_shows_its_questions(make_restore: Any, viewer: Any) -> None:
     assert inpaint.where.isVisible() and inpaint.keep.isVisible() and not inpaint.labels.isVisible()
     inpaint.where.setCurrentText(LABELS)
     assert inpaint.labels.isVisible() and not inpaint.shapes.isVisible()
-    dock.choices.method.setCurrentIndex(1)
+    dock.method_box.method.setCurrentIndex(1)
     assert upscale.factor.isVisible() and upscale.down.isVisible() and not inpaint.where.isVisible()
-    dock.choices.method.setCurrentIndex(2)
+    dock.method_box.method.setCurrentIndex(2)
     assert guided.guide.isVisible() and not upscale.factor.isVisible()
-    dock.choices.method.setCurrentIndex(3)
+    dock.method_box.method.setCurrentIndex(3)
     assert (
         dock.page.module.isVisible()
         and dock.page.layer.isVisible()

@@ -44,7 +44,7 @@ def train(
         dock = TrainWidget(viewer)
         qtbot.addWidget(dock)
         for name, value in {"steps": steps, "channels": 4, "batch": 1, "crop": 16}.items():
-            dock.choices.form.box(name).value = value
+            dock.method_box.form.box(name).value = value
         dock.extra.model.path = tmp_path / "model.safetensors"
         docks.append(dock)
         return dock
@@ -52,7 +52,7 @@ def train(
     yield make
     for dock in docks:
         run = dock.run
-        dock.leave()
+        dock.shut_down()
         if run is not None:
             qtbot.waitUntil(lambda run=run: not run.running, timeout=WAIT)
 
@@ -72,7 +72,7 @@ def test_a_training_shows_a_preview_and_leaves_a_model(
     assert model.training["steps"] == 3
     assert "choose it in the dock Denoise" in dock.panel.message.text()
     assert not checkpoint_of(tmp_path / "model.safetensors").exists()
-    assert len(dock.panel.measures.points["learning_rate"]) > 0
+    assert len(dock.panel.training_plot.points["learning_rate"]) > 0
 
 
 def test_stop_keeps_the_model_and_it_can_go_on(
@@ -93,7 +93,7 @@ def test_stop_keeps_the_model_and_it_can_go_on(
     assert not dock.extra.replace.isVisibleTo(dock), "going on replaces nothing that is finished"
     run = dock.start()
     steps: list[int] = []
-    run.beat.connect(lambda beat: steps.append(beat.step))
+    run.progressed.connect(lambda progress: steps.append(progress.step))
     qtbot.waitUntil(lambda: bool(steps) and steps[-1] > 0, timeout=WAIT)
     dock.stop()
     finish(run)
@@ -155,9 +155,10 @@ def test_the_method_is_read_as_a_whole_where_the_dock_is_narrow(
     dock.show()
     dock.resize(dock.minimumWidth(), 900)
     longest = max(
-        dock.choices.method.fontMetrics().horizontalAdvance(cls.title) for cls in TRAINED.values()
+        dock.method_box.method.fontMetrics().horizontalAdvance(cls.title)
+        for cls in TRAINED.values()
     )
-    assert dock.choices.method.width() > longest and dock.minimumWidth() < 450
+    assert dock.method_box.method.width() > longest and dock.minimumWidth() < 450
 
 
 def test_discard_leaves_nothing(
@@ -186,7 +187,7 @@ def test_what_is_missing_is_said(train: Callable[..., TrainWidget], tmp_path: Pa
     dock.extra.where.setCurrentText(FILES)
     assert dock.start() is None and "Name the files" in dock.panel.message.text()
     dock.extra.where.setCurrentText(LAYERS)
-    dock.choices.method.setCurrentIndex(dock.choices.method.findData("supervised"))
+    dock.method_box.method.setCurrentIndex(dock.method_box.method.findData("supervised"))
     assert dock.start() is None and "Pairs" in dock.panel.message.text()
 
 
@@ -236,7 +237,7 @@ def test_a_finished_model_is_replaced_only_where_it_is_ticked_anew(
         assert model.read_bytes() == before
         replace.setChecked(True)
         assert dock.panel.buttons["Run"].isEnabled() and dock.panel.message.text() == ""
-        dock.choices.form.box("seed").value += 1
+        dock.method_box.form.box("seed").value += 1
         finish(dock.start())
         assert model.read_bytes() != before
         before = model.read_bytes()
@@ -269,9 +270,9 @@ def test_the_curves_of_a_second_training_start_empty(
 ) -> None:
     dock = train()
     finish(dock.start())
-    lines = dock.panel.measures._lines
+    lines = dock.panel.training_plot._lines
     assert len(lines["learning_rate"].getData()[0]) > 0
-    dock.panel.begin()
+    dock.panel.start()
     assert all(
         not line.getData()[0].size for line in lines.values() if line.getData()[0] is not None
     )
@@ -303,17 +304,17 @@ def test_a_model_is_applied_by_the_dock_denoise(
     dock = make_dock(noisy(3, 33, 35))
     dock.extra.row.path = model
     assert "Implicit Deep Denoiser Prior" in dock.extra.about.text()
-    assert not dock.choices.form.isVisibleTo(dock)
+    assert not dock.method_box.form.isVisibleTo(dock)
     assert finish(dock.start()).failure == ""
     assert "3 planes, each the mean of 8 orientations" in dock.panel.message.text()
-    assert not dock.panel.curve.isVisibleTo(dock), "nothing is fitted, so there is no loss"
+    assert not dock.panel.loss_plot.isVisibleTo(dock), "nothing is fitted, so there is no loss"
     answer = viewer.layers[-1]
     assert answer.data.shape == (3, 33, 35) and answer.data.std() < noisy(3, 33, 35).std()
     assert answer.metadata["napari_dip"]["model"]["network"]["name"] == "blurred-unet"
     dock.extra.row.path = tmp_path / "other.safetensors"
     assert dock.start() is None and "no file" in dock.panel.message.text()
     dock.extra.row.path = None
-    assert dock.choices.form.isVisibleTo(dock)
+    assert dock.method_box.form.isVisibleTo(dock)
 
 
 def test_only_models_of_ours_are_taken_by_the_reader(

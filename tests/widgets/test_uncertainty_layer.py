@@ -10,7 +10,7 @@ import pytest
 
 from napari_dip import api
 from napari_dip.widgets.docks.restore import RestoreWidget
-from napari_dip.widgets.layers.result_layers import contrast
+from napari_dip.widgets.layers.result_layers import std_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_a_second_layer_lies_on_the_first_in_its_own_contrast(
 ) -> None:
     data = np.zeros((20, 30, 3), np.uint8) if rgb else np.arange(600.0).reshape(20, 30)
     dock = make_dock(data, scale=(0.2, 0.1), translate=(3, 4), rgb=rgb)
-    dock.choices.uncertainty.setChecked(True)
+    dock.method_box.uncertainty.setChecked(True)
     run = finish(dock.start())
     assert with_map[0].uncertainty == "predicted"
     assert [layer.name for layer in viewer.layers] == [
@@ -60,7 +60,7 @@ def test_a_second_layer_lies_on_the_first_in_its_own_contrast(
     np.testing.assert_allclose(std.extent.world, viewer.layers["cells"].extent.world)
     assert std.contrast_limits == pytest.approx([0, 3])
     assert std.colormap.name == "magma"
-    assert run.shown.std_layer == std
+    assert run.layers.std_layer == std
 
 
 def test_without_the_box_there_is_none(
@@ -80,9 +80,9 @@ def test_a_map_that_is_removed_stays_away_and_the_run_goes_on(
     with_map: list[Any],
 ) -> None:
     dock = make_dock(steps=300)
-    dock.choices.uncertainty.setChecked(True)
+    dock.method_box.uncertainty.setChecked(True)
     run = dock.start()
-    qtbot.waitUntil(lambda: run.shown.std_layer is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: run.layers.std_layer is not None, timeout=WAIT)
     viewer.layers.remove("cells uncertainty")
     finish(run)
     assert not run.failure
@@ -97,9 +97,9 @@ def test_discard_takes_both_layers_away(
     with_map: list[Any],
 ) -> None:
     dock = make_dock(steps=100_000)
-    dock.choices.uncertainty.setChecked(True)
+    dock.method_box.uncertainty.setChecked(True)
     run = dock.start()
-    qtbot.waitUntil(lambda: run.shown.std_layer is not None, timeout=WAIT)
+    qtbot.waitUntil(lambda: run.layers.std_layer is not None, timeout=WAIT)
     dock.discard()
     finish(run)
     assert [layer.name for layer in viewer.layers] == ["cells"]
@@ -108,12 +108,12 @@ def test_discard_takes_both_layers_away(
 def test_restorations_offer_no_map(viewer: Any, qtbot: Any) -> None:
     dock = RestoreWidget(viewer)
     qtbot.addWidget(dock)
-    assert dock.choices.uncertainty.isHidden()
-    dock.leave()
+    assert dock.method_box.uncertainty.isHidden()
+    dock.shut_down()
 
 
 def test_limits_leave_out_what_is_not_known() -> None:
     std = np.full((2, 10, 10), np.nan)
-    assert contrast(std) == (0, 1)
+    assert std_limits(std) == (0, 1)
     std[0] = np.linspace(0, 1, 100).reshape(10, 10)
-    assert contrast(std)[1] == pytest.approx(0.995, abs=0.01)
+    assert std_limits(std)[1] == pytest.approx(0.995, abs=0.01)

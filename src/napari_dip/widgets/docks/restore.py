@@ -1,31 +1,26 @@
-"""The dock "Restore": fill missing pixels, enlarge, denoise with a guide, or invert a network's features."""
+"""The dock "Restore": fill missing pixels, enlarge, denoise with a guide, or invert features."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QStackedWidget, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QLineEdit, QStackedWidget, QWidget
 
-from napari_dip.methods.registry import RESTORATIONS
+from napari_dip.images.image import Image
+from napari_dip.settings import RESTORATIONS, Settings
+from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.docks.base import FitDock
-from napari_dip.widgets.layers.masks import drawn, labelled
-from napari_dip.widgets.layers.source import finer_look, source_of
-from napari_dip.widgets.parts.input_box import LayerCombo
-from napari_dip.widgets.parts.layouts import Rows, narrow, show_row
+from napari_dip.widgets.layers.masks import mask_from_labels, mask_from_shapes
+from napari_dip.widgets.layers.source import Source, finer_look, make_source
+from napari_dip.widgets.parts.input_box import InputBox, LayerCombo
+from napari_dip.widgets.parts.layouts import Rows, combo_box
 from napari_dip.widgets.parts.path_row import PathRow
-from napari_dip.widgets.runs.fit_run import Order
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from napari_dip.images.image import Image
-    from napari_dip.settings import Settings
-    from napari_dip.snapshot import Snapshot
-    from napari_dip.widgets.layers.source import Source
+from napari_dip.widgets.runs.worker import FitRequest
 
 FOUND, LABELS, SHAPES = "Found pixels", "Labels layer", "Shapes layer"
 WHERE = {
@@ -37,161 +32,169 @@ DOWN = {"lanczos": "Anti-aliased resize", "binning": "Mean over the pixel"}
 
 
 class Page(QWidget):
-    """What one task asks for beside the image and the settings."""
+    """What one task asks for beside the image in `image` and the settings."""
 
     changed = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Any, image: InputBox) -> None:
         super().__init__()
-        self.rows = Rows()
-        self.followed: tuple[LayerCombo, ...] = ()
-        self.setLayout(self.rows)
+        self.image = image
+        self.rows = Rows(self)
+        self.fill(viewer)
 
-    def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
-        """Return what a run is to do; a ValueError says in a sentence what is missing."""
+    def fill(self, viewer: Any) -> None:
+        """Add the rows."""
         raise NotImplementedError
 
-    def leave(self) -> None:
-        """Stop following the viewer."""
-        for combo in self.followed:
-            combo.leave()
+    def request(self, source: Source, how: Settings) -> FitRequest:
+        """Return what a run does; a ValueError says in a sentence what is missing."""
+        raise NotImplementedError
 
 
 class InpaintPage(Page):
     """Asks which pixels are missing."""
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__()
-        self.where, self.labels, self.shapes = (
-            QComboBox(),
-            LayerCombo(viewer, "Labels"),
-            LayerCombo(viewer, "Shapes"),
-        )
-        self.followed = (self.labels, self.shapes)
+    def fill(self, viewer: Any) -> None:
+        """Add the rows."""
+        self.where = combo_box((name, name, tip) for name, tip in WHERE.items())
+        self.labels, self.shapes = LayerCombo(viewer, "Labels"), LayerCombo(viewer, "Shapes")
         self.keep = QCheckBox("Keep known pixels as they are")
         self.keep.setChecked(True)
         self.keep.setToolTip("Else they are denoised too.")
-        for i, (name, help_text) in enumerate(WHERE.items()):
-            self.where.addItem(name)
-            self.where.setItemData(i, help_text, Qt.ItemDataRole.ToolTipRole)
-        for label, field in (
-            ("Missing", self.where),
-            ("Labels", self.labels),
-            ("Shapes", self.shapes),
-            ("", self.keep),
-        ):
-            self.rows.addRow(label, field)
-        narrow(self.where, self.labels, self.shapes)
+        self.rows.add("Missing", self.where)
+        self.rows.add("Labels", self.labels)
+        self.rows.add("Shapes", self.shapes)
+        self.rows.add("", self.keep, shrink=False)
         self.where.currentIndexChanged.connect(self._on_change)
-        for combo in self.followed:
-            combo.chosen.connect(self.changed)
+        self.labels.chosen.connect(self.changed)
+        self.shapes.chosen.connect(self.changed)
         self._on_change()
 
-    def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
+    def request(self, source: Source, how: Settings) -> FitRequest:
         """Return the run; a ValueError says what mask is missing."""
         from napari_dip.restore.inpainting import iter_inpaint
 
         where = self.where.currentText()
         mask: Any = "auto"
         if where == LABELS:
-            mask = labelled(self.labels.layer, source)
+            mask = mask_from_labels(self.labels.layer, source)
         elif where == SHAPES:
-            mask = drawn(self.shapes.layer, layer, source, level)
+            layer, level = self.image.layers.layer, self.image.chosen_level
+            mask = mask_from_shapes(self.shapes.layer, layer, source, level)
         begin = partial(iter_inpaint, mask=mask, keep_known=self.keep.isChecked())
-        return Order(source, how, begin=begin, result="filled")
+        return FitRequest(source, how, begin=begin, result="filled")
 
-    def _on_change(self, index: int = 0) -> None:
+    def _on_change(self) -> None:
         for field, kind in ((self.labels, LABELS), (self.shapes, SHAPES)):
-            show_row(self.rows, field, self.where.currentText() == kind)
+            self.rows.set_visible(field, self.where.currentText() == kind)
         self.changed.emit()
 
 
 class UpscalePage(Page):
     """Asks how much larger, and how the image became coarse."""
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__()
-        self.factor, self.down = QComboBox(), QComboBox()
-        self.factor.addItems(["2", "3", "4", "8"])
-        for name, title in DOWN.items():
-            self.down.addItem(title, name)
+    def fill(self, viewer: Any) -> None:
+        """Add the rows."""
+        self.factor = combo_box((str(factor), factor, "") for factor in (2, 3, 4, 8))
+        self.down = combo_box((title, name, "") for name, title in DOWN.items())
         self.down.setToolTip("How the image is thought to have become coarse.")
-        for label, field in (("Factor", self.factor), ("Coarse by", self.down)):
-            self.rows.addRow(label, field)
-        narrow(self.factor, self.down)
+        self.rows.add("Factor", self.factor)
+        self.rows.add("Coarse by", self.down)
 
-    def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
+    def request(self, source: Source, how: Settings) -> FitRequest:
         """Return the run, whose answer lies where the source does."""
         from napari_dip.restore.upscaling import iter_upscale
 
-        factor = int(self.factor.currentText())
+        factor = self.factor.currentData()
+        look = finer_look(self.image.layers.layer, source, self.image.chosen_level, factor)
         begin = partial(iter_upscale, factor=factor, down=self.down.currentData())
-        return Order(
-            replace(source, look=finer_look(layer, source, level, factor)),
-            how,
-            begin=begin,
-            result=f"x{factor}",
-        )
+        return FitRequest(replace(source, look=look), how, begin=begin, result=f"x{factor}")
 
 
 class GuidedPage(Page):
     """Asks for the guide, which is another layer than the image."""
 
-    def __init__(self, viewer: Any, image: LayerCombo) -> None:
-        super().__init__()
-        self.guide = LayerCombo(viewer, "Image", beside=image)
-        self.followed = (self.guide,)
+    def fill(self, viewer: Any) -> None:
+        """Add the rows."""
+        self.guide = LayerCombo(viewer, "Image", beside=self.image.layers)
         self.guide.setToolTip("A better image of the same place, such as a bright channel.")
-        self.rows.addRow("Guide", self.guide)
-        narrow(self.guide)
+        self.rows.add("Guide", self.guide)
         self.guide.chosen.connect(self.changed)
 
-    def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
+    def request(self, source: Source, how: Settings) -> FitRequest:
         """Return the run; a ValueError says why the guide is none."""
         from napari_dip.restore.guiding import iter_restore_guided
 
-        if self.guide.layer in (None, layer):  # by ==: napari may wrap a layer anew each time
+        layer = self.guide.layer
+        if layer in (None, self.image.layers.layer):  # by ==: napari may wrap a layer anew
             raise ValueError(
                 "The guide is the image itself: choose another layer, such as a bright channel."
             )
-        guide = _guide(self.guide.layer, source, level)
-        return Order(
-            source, how, begin=partial(iter_restore_guided, guide=guide), result="restored"
-        )
+        begin = partial(iter_restore_guided, guide=_guide(layer, source, self.image.chosen_level))
+        return FitRequest(source, how, begin=begin, result="restored")
 
 
 class InvertPage(Page):
     """Asks for a network and one of its layers."""
 
-    def __init__(self, viewer: Any) -> None:
-        super().__init__()
-        self.module = PathRow(
-            "open",
-            "Choose a network",
-            "Networks (*.safetensors *.pt *.pth)",
-            "choose a model, or TorchScript",
-        )
+    def fill(self, viewer: Any) -> None:
+        """Add the rows."""
+        pattern, hint = "Networks (*.safetensors *.pt *.pth)", "choose a model, or TorchScript"
+        self.module = PathRow("open", "Choose a network", pattern, hint)
         self.layer = QLineEdit()
         self.layer.setPlaceholderText("the whole network's output")
         self.layer.setToolTip(
             "A layer's name; a wrong one is answered with the names that there are."
         )
-        for label, field in (("Network", self.module), ("Layer", self.layer)):
-            self.rows.addRow(label, field)
-        narrow(self.module, self.layer)
+        self.rows.add("Network", self.module)
+        self.rows.add("Layer", self.layer)
         self.module.changed.connect(self.changed)
 
-    def order(self, source: Source, how: Settings, layer: Any, level: int) -> Order:
+    def request(self, source: Source, how: Settings) -> FitRequest:
         """Return the run; a ValueError says that no network is named."""
         path = self.module.path
         if path is None or not path.is_file():
             raise ValueError("Name the network: a model trained here, or a TorchScript file.")
         begin = partial(_invert, path, self.layer.text().strip())
-        return Order(source, how, begin=begin, result="from features")
+        return FitRequest(source, how, begin=begin, result="from features")
+
+
+PAGES: dict[str, type[Page]] = {
+    "inpaint": InpaintPage,
+    "upscale": UpscalePage,
+    "guided": GuidedPage,
+    "invert": InvertPage,
+}
+
+
+class RestoreWidget(FitDock):
+    """Restores one image layer and shows the answer as it comes, on one layer."""
+
+    methods = {name: RESTORATIONS[name] for name in PAGES}  # noqa: RUF012
+    label = "Task"
+
+    def request(self, source: Source, how: Settings) -> FitRequest:
+        """Return what a run does; a ValueError says in a sentence why it cannot."""
+        return self.page.request(source, how)
+
+    @property
+    def page(self) -> Page:
+        """What the task chosen asks for."""
+        return self.pages[self.method_box.method.currentData()]
+
+    def _make_extra(self) -> None:
+        self.pages = {name: page(self.viewer, self.input) for name, page in PAGES.items()}
+        stack = QStackedWidget()
+        for page in self.pages.values():
+            stack.addWidget(page)
+            page.changed.connect(self._on_choice)
+        labels = [label for page in self.pages.values() for label in page.rows.labels]
+        self.method_box.insert(stack, labels)
+        self.method_box.method.currentIndexChanged.connect(stack.setCurrentIndex)
 
 
 def _invert(path: Path, layer: str, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:
-    """Load the network and find an image with its features; in the worker, since this loads torch."""
+    """Load the network and invert its features; in the worker, since this loads torch."""
     from napari_dip.restore.inverting import iter_invert_features
     from napari_dip.restore.modules import load_layer
 
@@ -199,60 +202,17 @@ def _invert(path: Path, layer: str, image: Image, how: Any, *, device: str) -> I
     return iter_invert_features(image, module, inner, how, device=device)
 
 
-class RestoreWidget(FitDock):
-    """Restores one image layer and shows the answer as it comes, on one layer."""
-
-    methods = {name: RESTORATIONS[name] for name in ("inpaint", "upscale", "guided", "invert")}  # noqa: RUF012
-    label = "Task"
-
-    def order(self, source: Source, how: Settings) -> Order:
-        """Return what a run on `source` is to do; a ValueError says in a sentence why it cannot."""
-        return self.page.order(
-            source, how, self.input.layers.layer, max(self.input.level.currentIndex(), 0)
-        )
-
-    @property
-    def page(self) -> Page:
-        """What the task chosen asks for."""
-        return self.pages[self.choices.method.currentData()]
-
-    def leave(self) -> None:
-        """End what runs and let go of the viewer."""
-        if not self._left:
-            for page in self.pages.values():
-                page.leave()
-        super().leave()
-
-    def _extra(self) -> None:
-        self.pages: dict[str, Page] = {
-            "inpaint": InpaintPage(self.viewer),
-            "upscale": UpscalePage(self.viewer),
-            "guided": GuidedPage(self.viewer, self.input.layers),
-            "invert": InvertPage(self.viewer),
-        }
-        stack = QStackedWidget()
-        for page in self.pages.values():
-            stack.addWidget(page)
-            page.changed.connect(self._on_choice)
-        self.choices.insert(
-            stack, [label for page in self.pages.values() for label in page.rows.labels]
-        )
-        self.choices.method.currentIndexChanged.connect(stack.setCurrentIndex)
-
-
 def _guide(layer: Any, source: Source, level: int) -> Image:
     """Cut the guide as the source is cut."""
     from napari_dip.restore.guiding import lay_beside
 
-    axes, index = source.axes[: len(source.index)], source.index
-    shape = tuple(source.data.shape[: len(index)])
-    have = tuple((layer.data[level] if layer.multiscale else layer.data).shape[: layer.ndim])
-    flat = [i for i, letter in enumerate(axes) if letter in "YX"]
-    if have == tuple(shape[i] for i in flat):
-        index, axes = tuple(index[i] for i in flat), "".join(axes[i] for i in flat)
-    elif have != shape:
+    level = level if layer.multiscale else 0
+    shape = (layer.data[level] if layer.multiscale else layer.data).shape[: layer.ndim]
+    crop = source.crop_of(shape)
+    if crop is None:
+        whole = tuple(source.data.shape[: len(source.index)])
         raise ValueError(
-            f"The guide {layer.name!r} has the shape {have}; the image's is {shape}: choose one of that size."
+            f"The guide {layer.name!r} has the shape {tuple(shape)}; the image's is {whole}: "
+            "choose one of that size."
         )
-    guide = source_of(layer, axes, index, level if layer.multiscale else 0).image()
-    return lay_beside(source.image(), guide)
+    return lay_beside(source.image(), make_source(layer, *crop, level).image())

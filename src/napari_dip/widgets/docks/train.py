@@ -1,28 +1,25 @@
-"""The dock "Train": one network for a lab's own images, watched while it learns on a crop of the user's choice."""
+"""The dock "Train": a network for a lab's own images, watched on a crop while it learns."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QWidget
+from superqt.utils import signals_blocked
 
-from napari_dip.methods.registry import TRAINED
+from napari_dip.images.image import Image
+from napari_dip.settings import TRAINED, Settings
 from napari_dip.widgets.docks.base import FitDock
-from napari_dip.widgets.layers.source import axes_of, source_of
+from napari_dip.widgets.layers.source import Source, layer_axes, levels, make_source
 from napari_dip.widgets.parts.input_box import LayerCombo
-from napari_dip.widgets.parts.layouts import Rows, narrow, show_row
+from napari_dip.widgets.parts.layouts import Rows, combo_box
 from napari_dip.widgets.parts.path_row import PathRow, is_file, is_folder
-from napari_dip.widgets.runs.fit_run import Order
-from napari_dip.widgets.runs.train_run import SUFFIX, Training, checkpoint_of
-
-if TYPE_CHECKING:
-    from napari_dip.images.image import Image
-    from napari_dip.settings import Settings
-    from napari_dip.widgets.layers.source import Source
-    from napari_dip.widgets.runs.fit_run import Run
+from napari_dip.widgets.runs.fit_run import FitRun
+from napari_dip.widgets.runs.train_run import SUFFIX, TrainRun, checkpoint_of
+from napari_dip.widgets.runs.worker import FitRequest
 
 LAYER, LAYERS, FILES = "This layer", "All image layers", "Files or a folder"
 WHERE = {
@@ -30,86 +27,86 @@ WHERE = {
     LAYERS: "All planes of all image layers, but for those that a run has made.",
     FILES: 'A file, a folder, or a pattern such as raw/*.tif; several separated by ";".',
 }
-MODELS = f"Models (*{SUFFIX})"
 
 
 class TrainBox(QWidget):
-    """Asks what to train on and where the model goes."""
+    """Asks what to train on and where the model goes.
+
+    `second` is what the method chosen needs beside each noisy image: "capture", "clean" or nothing.
+    """
 
     changed = Signal()
 
     def __init__(self, viewer: Any) -> None:
         super().__init__()
-        self.where = QComboBox()
-        for i, (name, help_text) in enumerate(WHERE.items()):
-            self.where.addItem(name)
-            self.where.setItemData(i, help_text, Qt.ItemDataRole.ToolTipRole)
-        self.files = PathRow(
-            "folder", "Folder of noisy images", hint="choose a folder, file or pattern"
-        )
+        self.viewer = viewer
+        self.second = ""
+        hint = "choose a folder, file or pattern"
+        self.where = combo_box((name, name, tip) for name, tip in WHERE.items())
+        self.files = PathRow("folder", "Folder of noisy images", hint=hint)
         self.target_layer = LayerCombo(viewer, "Image")
-        self.target_files = PathRow(
-            "folder",
-            "Folder of the other captures or clean images",
-            hint="choose a folder, file or pattern",
-        )
-        self.model = PathRow("save", "Save the model as", MODELS, hint="choose where it is saved")
+        title = "Folder of the other captures or clean images"
+        self.target_files = PathRow("folder", title, hint=hint)
+        pattern, hint = f"Models (*{SUFFIX})", "choose where it is saved"
+        self.model = PathRow("save", "Save the model as", pattern, hint)
         self.resume = QCheckBox("Go on from where it was stopped")
         self.resume.setToolTip(
-            "From the checkpoint beside the model: the training ends as if it had never been stopped."
+            "From the checkpoint beside the model: the training ends as if it had not been stopped."
         )
         self.replace = QCheckBox("Replace what is there")
         self.replace.setToolTip(
             "The model of this name, and what is left beside it of a training that was stopped."
         )
-        self.rows = Rows()
-        for label, field in (
-            ("Train on", self.where),
-            ("Files", self.files),
-            ("Target", self.target_layer),
-            ("Targets", self.target_files),
-            ("Model", self.model),
-            ("", self.resume),
-            ("", self.replace),
-        ):
-            self.rows.addRow(label, field)
-        narrow(self.where, self.files, self.target_layer, self.target_files, self.model)
-        self.setLayout(self.rows)
-        self.pairs = False
+        self.rows = Rows(self)
+        self.rows.add("Train on", self.where)
+        self.rows.add("Files", self.files)
+        self.rows.add("Target", self.target_layer)
+        self.rows.add("Targets", self.target_files)
+        self.rows.add("Model", self.model)
+        self.rows.add("", self.resume, shrink=False)
+        self.rows.add("", self.replace, shrink=False)
         self.where.currentIndexChanged.connect(self.refresh)
-        self.model.changed.connect(self.forbid)
-        for row in (self.files, self.target_files, self.model):
-            row.changed.connect(self.refresh)
+        self.model.changed.connect(self.untick_replace)
+        for path_row in (self.files, self.target_files, self.model):
+            path_row.changed.connect(self.refresh)
         for box in (self.resume, self.replace):
             box.toggled.connect(self.refresh)
         self.target_layer.chosen.connect(self.changed)
         self.refresh()
 
-    def refresh(self, _: Any = None) -> None:
-        """Show the rows that make sense now, and say that something was chosen."""
+    def refresh(self) -> None:
+        """Show the rows that make sense now, and announce a choice."""
         self.show_rows()
         self.changed.emit()
 
-    def forbid(self) -> None:
-        """Take back the leave to replace a model: it is given for one run."""
-        self.replace.blockSignals(True)
-        self.replace.setChecked(False)
-        self.replace.blockSignals(False)
+    def untick_replace(self) -> None:
+        """Take back the permission to replace a model: it is given for one run."""
+        with signals_blocked(self.replace):
+            self.replace.setChecked(False)
 
     def show_rows(self) -> None:
         """Show the rows that make sense now."""
-        files = self.where.currentText() == FILES
-        show_row(self.rows, self.files, files)
-        show_row(self.rows, self.target_files, files and self.pairs)
-        show_row(self.rows, self.target_layer, not files and self.pairs)
+        files, second = self.where.currentText() == FILES, bool(self.second)
+        self.rows.set_visible(self.files, files)
+        self.rows.set_visible(self.target_files, files and second)
+        self.rows.set_visible(self.target_layer, not files and second)
         path = self.model.path
         self.resume.setVisible(path is not None and is_file(checkpoint_of(path)))
-        self.replace.setVisible(
-            path is not None and not self._goes_on(path) and bool(_in_the_way(path))
-        )
+        replaces = path is not None and not self._resumes(path) and bool(_would_replace(path))
+        self.replace.setVisible(replaces)
 
-    def training(self, viewer: Any, layer: Any, axes: str, how: Settings) -> Training:
+    def train_run(self, layer: Any, axes: str) -> TrainRun:
         """Return what is chosen; a ValueError says in a sentence what is missing."""
+        model = self._model_path()
+        resumes, old = self._resumes(model), _would_replace(model)
+        if old and not resumes and not self.replace.isChecked():
+            other = " or go on from where it was stopped" if is_file(checkpoint_of(model)) else ""
+            raise ValueError(
+                f"{old}: choose another name{other}, or tick that it is to be replaced."
+            )
+        return TrainRun(self._data(layer, axes), self._targets(layer, axes), model, resumes)
+
+    def _model_path(self) -> Path:
         model = self.model.path
         if model is None:
             raise ValueError(f"Say where the model is to be saved: a file that ends with {SUFFIX}.")
@@ -121,30 +118,23 @@ class TrainBox(QWidget):
             raise ValueError(
                 f"There is no folder {model.parent}: choose another place for the model."
             )
-        goes_on = self._goes_on(model)
-        if not goes_on and not self.replace.isChecked() and (there := _in_the_way(model)):
-            other = " or go on from where it was stopped" if is_file(checkpoint_of(model)) else ""
-            raise ValueError(
-                f"{there}: choose another name{other}, or tick that it is to be replaced."
-            )
-        data, targets = self._data(viewer, layer, axes), self._targets(layer, axes, how)
-        return Training(data, targets, model, goes_on)
+        return model
 
-    def _goes_on(self, model: Path) -> bool:
+    def _resumes(self, model: Path) -> bool:
         return self.resume.isChecked() and is_file(checkpoint_of(model))
 
-    def _data(self, viewer: Any, layer: Any, axes: str) -> Any:
+    def _data(self, layer: Any, axes: str) -> Any:
         if self.where.currentText() == FILES:
             return _paths(self.files, "Name the files or the folder to train on.")
         if self.where.currentText() == LAYER:
-            return [whole(layer, axes)]
-        layers = [one for one in viewer.layers if _is_noisy(one)]
-        return [whole(one, axes if one is layer else axes_of(one)) for one in layers]
+            return [_whole(layer, axes)]
+        layers = [one for one in self.viewer.layers if _is_noisy(one)]
+        return [_whole(one, axes if one is layer else layer_axes(one)) for one in layers]
 
-    def _targets(self, layer: Any, axes: str, how: Settings) -> Any:
-        if not self.pairs:
+    def _targets(self, layer: Any, axes: str) -> Any:
+        if not self.second:
             return None
-        needed = TRAINED[how.method].target == "clean"
+        needed = self.second == "clean"
         if self.where.currentText() == FILES:
             if self.target_files.path is None and not needed:
                 return None
@@ -158,108 +148,86 @@ class TrainBox(QWidget):
             if needed:
                 raise ValueError("Choose the layer that holds the clean image as the target.")
             return None
-        return [whole(target, axes)]
-
-    def leave(self) -> None:
-        """Stop following the viewer."""
-        self.target_layer.leave()
+        return [_whole(target, axes)]
 
 
 class TrainWidget(FitDock):
-    """Trains a network on noisy images and shows on one layer what it makes of a crop while it learns."""
+    """Trains a network on noisy images and shows on one layer how it denoises a crop so far."""
 
     methods = TRAINED
-    label = "Method"
+    has_iterates = False
     extra: TrainBox
 
-    def order(self, source: Source, how: Settings) -> Order:
-        """Return what a run is to do; a ValueError says in a sentence why it cannot."""
-        self._follow_method(how)
+    def request(self, source: Source, how: Settings) -> FitRequest:
+        """Return what a run does; a ValueError says in a sentence why it cannot."""
+        second = getattr(how, "second", "")
+        if second != self.extra.second:
+            self.extra.second = second
+            self.extra.show_rows()
         layer = self.input.layers.layer
-        training = self.extra.training(self.viewer, layer, source.axes[: len(source.index)], how)
-        shown = one_plane(source, self.viewer, layer, max(self.input.level.currentIndex(), 0))
-        return Order(
-            shown,
+        train_run = self.extra.train_run(layer, source.layer_axes)
+        return FitRequest(
+            _plane_in_view(source, self.viewer, layer, self.input.chosen_level),
             how,
-            begin=training.begin,
+            begin=train_run.begin,
             result="preview",
-            finish=training.finish,
-            drop=training.drop,
+            finish=train_run.finish,
+            drop=train_run.drop,
         )
 
-    def start(self) -> Run | None:
+    def start(self) -> FitRun | None:
         """Run on what is chosen; return the run, or None where the choice cannot be run."""
         run = super().start()
         if run is not None:
-            self.extra.forbid()
+            self.extra.untick_replace()
         return run
 
-    def leave(self) -> None:
-        """End what runs and let go of the viewer."""
-        if not self._left:
-            self.extra.leave()
-        super().leave()
-
-    def _extra(self) -> TrainBox:
-        self.choices.keep.hide()
-        self.panel.curve.name_criterion("validation error")
-        self.panel.judging = False
+    def _make_extra(self) -> TrainBox:
+        self.panel.loss_plot.name_criterion("validation error")
+        self.panel.has_stopping_rule = False
         box = TrainBox(self.viewer)
         box.changed.connect(self._on_choice)
         return box
 
-    def _follow_method(self, how: Settings) -> None:
-        pairs = bool(TRAINED[how.method].target)
-        if pairs != self.extra.pairs:
-            self.extra.pairs = pairs
-            self.extra.show_rows()
-
     def _on_ended(self) -> None:
         super()._on_ended()
-        self.extra.show_rows()  # there is a model now, or a checkpoint; no `changed`: how it ended stays in view
+        self.extra.show_rows()  # there is a model or a checkpoint now; how it ended stays in view
 
 
-def whole(layer: Any, axes: str) -> Image:
+def _whole(layer: Any, axes: str) -> Image:
     """Return a layer's finest level as an Image; reads no pixels."""
-    data = layer.data[0] if layer.multiscale else layer.data
-    index = tuple(slice(0, n) for n in data.shape[: layer.ndim])
-    return source_of(layer, axes, index).image()
+    shape = levels(layer)[0].shape[: layer.ndim]
+    return make_source(layer, axes, tuple(slice(0, n) for n in shape)).image()
 
 
-def one_plane(source: Source, viewer: Any, layer: Any, level: int) -> Source:
+def _plane_in_view(source: Source, viewer: Any, layer: Any, level: int) -> Source:
     """Cut a source to the plane in view, so that a preview costs little."""
     point = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
-    index, axes = list(source.index), source.axes[: len(source.index)]
-    for axis, letter in enumerate(axes):
+    index = list(source.index)
+    for axis, letter in enumerate(source.layer_axes):
         if letter not in "YX":
             start, stop, _ = index[axis].indices(source.data.shape[axis])
-            at = min(max(round(float(point[axis])), start), stop - 1)
-            index[axis] = slice(at, at + 1)
-    return source_of(layer, axes, tuple(index), level)
+            plane = min(max(round(float(point[axis])), start), stop - 1)
+            index[axis] = slice(plane, plane + 1)
+    return make_source(layer, source.layer_axes, tuple(index), level)
 
 
 def _is_noisy(layer: Any) -> bool:
     from napari.layers import Image as ImageLayer
 
-    return (
-        isinstance(layer, ImageLayer)
-        and "napari_dip" not in layer.metadata
-        and not layer.name.endswith("preview")
-    )
+    ours = "napari_dip" in layer.metadata or layer.name.endswith("preview")
+    return isinstance(layer, ImageLayer) and not ours
 
 
-def _paths(row: PathRow, wanted: str) -> list[Path]:
-    if row.path is None:
+def _paths(path_row: PathRow, wanted: str) -> list[Path]:
+    if path_row.path is None:
         raise ValueError(wanted)
-    return [Path(part.strip()).expanduser() for part in str(row.path).split(";") if part.strip()]
+    return path_row.paths
 
 
-def _in_the_way(model: Path) -> str:
-    """Say what a new training of that name would replace; empty where there is nothing."""
+def _would_replace(model: Path) -> str:
+    """Return what a new training of that name would replace; empty where there is nothing."""
     if is_file(model):
         return f"{model.name} exists"
-    return (
-        f"{checkpoint_of(model).name} is left of a training"
-        if is_file(checkpoint_of(model))
-        else ""
-    )
+    checkpoint = checkpoint_of(model)
+    return f"{checkpoint.name} is left of a training" if is_file(checkpoint) else ""

@@ -1,22 +1,18 @@
-"""Which pixels are missing, as a Labels or a Shapes layer marks them."""
+"""Masks of missing pixels, from a Labels or a Shapes layer."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from napari_dip.widgets.layers.source import factors
+from napari_dip.widgets.layers.source import Source, level_factors
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from napari_dip.widgets.layers.source import Source
-
-ROUND = 64  # corners that an ellipse is drawn with
+ELLIPSE_CORNERS = 64  # of the polygon that stands for an ellipse
 
 
-def labelled(labels: Any, source: Source) -> Any:
+def mask_from_labels(labels: Any, source: Source) -> Any:
     """Return a mask of the source's crop: wherever there is a label.
 
     Raises
@@ -27,21 +23,18 @@ def labelled(labels: Any, source: Source) -> Any:
     if labels is None:
         raise ValueError("There is no Labels layer: add one and paint over what is missing.")
     data = labels.data[0] if labels.multiscale else labels.data
-    axes = source.axes[: len(source.index)]
-    whole = tuple(source.data.shape[: len(source.index)])
-    flat = [i for i, letter in enumerate(axes) if letter in "YX"]
-    if tuple(data.shape) == whole:
-        return np.asarray(data[source.index]) != 0
-    if tuple(data.shape) == tuple(whole[i] for i in flat):
-        return np.asarray(data[tuple(source.index[i] for i in flat)]) != 0
-    raise ValueError(
-        f"The Labels layer {labels.name!r} has the shape {tuple(data.shape)}; the image's is {whole}: paint on one of "
-        "the same size (and resolution level)."
-    )
+    crop = source.crop_of(data.shape)
+    if crop is None:
+        whole = tuple(source.data.shape[: len(source.index)])
+        raise ValueError(
+            f"The Labels layer {labels.name!r} has the shape {tuple(data.shape)}; the image's is "
+            f"{whole}: paint on one of the same size (and resolution level)."
+        )
+    return np.asarray(data[crop[1]]) != 0
 
 
-def drawn(shapes: Any, layer: Any, source: Source, level: int = 0) -> NDArray[np.bool_]:
-    """Return a mask of one plane of the source's crop, (Y, X): wherever a shape lies, on whatever plane it was drawn.
+def mask_from_shapes(shapes: Any, layer: Any, source: Source, level: int = 0) -> NDArray[np.bool_]:
+    """Return a (Y, X) mask of the source's crop: inside all shapes, whatever plane they lie on.
 
     Raises
     ------
@@ -54,17 +47,17 @@ def drawn(shapes: Any, layer: Any, source: Source, level: int = 0) -> NDArray[np
         raise ValueError("There is no Shapes layer: add one and draw around what is missing.")
     if not len(shapes.data):
         raise ValueError(f"The Shapes layer {shapes.name!r} is empty: draw around what is missing.")
-    flat = [i for i, letter in enumerate(source.axes[: len(source.index)]) if letter in "YX"]
-    size = tuple(source.shape[i] for i in flat)
-    step = factors(layer, level)[flat]
-    start = np.array([source.index[i].start or 0 for i in flat], dtype=float)
+    planar = [i for i, letter in enumerate(source.layer_axes) if letter in "YX"]
+    size = tuple(source.shape[i] for i in planar)
+    step = level_factors(layer, level)[planar]
+    start = np.array([source.index[i].start or 0 for i in planar], dtype=float)
     mask = np.zeros(size, dtype=bool)
     for corners, kind in zip(shapes.data, shapes.shape_type, strict=True):
-        outline = _round(np.asarray(corners)) if kind == "ellipse" else np.asarray(corners)
-        points = np.array([layer.world_to_data(shapes.data_to_world(point)) for point in outline])[
-            :, flat
-        ]
-        mask |= polygon2mask(size, (points - (step - 1) / 2) / step - start)
+        outline = np.asarray(corners)
+        if kind == "ellipse":
+            outline = _ellipse(outline)
+        points = [layer.world_to_data(shapes.data_to_world(point)) for point in outline]
+        mask |= polygon2mask(size, (np.array(points)[:, planar] - (step - 1) / 2) / step - start)
     if not mask.any():
         raise ValueError(
             f"No shape of {shapes.name!r} lies on what is run: draw around what is missing."
@@ -72,9 +65,9 @@ def drawn(shapes: Any, layer: Any, source: Source, level: int = 0) -> NDArray[np
     return mask
 
 
-def _round(corners: NDArray[Any]) -> NDArray[Any]:
+def _ellipse(corners: NDArray[Any]) -> NDArray[Any]:
     """Return points on the ellipse inside four corners."""
     middle = corners.mean(axis=0)
     down, right = (corners[3] - corners[0]) / 2, (corners[1] - corners[0]) / 2
-    angle = np.linspace(0, 2 * np.pi, ROUND, endpoint=False)[:, None]
+    angle = np.linspace(0, 2 * np.pi, ELLIPSE_CORNERS, endpoint=False)[:, None]
     return middle + np.sin(angle) * down + np.cos(angle) * right

@@ -1,21 +1,19 @@
-"""An image file as a layer, with its scale, units and axes."""
+"""Image files as layers, with their scale, units and axes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from pathlib import Path
+from napari_dip.batch.jobs import Job
 
-    from napari_dip.batch.jobs import Job
-
-MOST = 2**26  # pixels that are looked at for their range; of larger stacks one plane is
+MAX_PIXELS = 2**26  # that are searched for their range; of larger stacks one plane is
 
 
 def open_job(viewer: Any, job: Job) -> str:
-    """Add a job's image, and its result where there is one, as layers; return what there is to say.
+    """Add a job's image, and its result if there is one, as layers; return a sentence about it.
 
     The result gets the image's contrast, so that the eye compares the two.
     """
@@ -31,16 +29,12 @@ def open_job(viewer: Any, job: Job) -> str:
 
 
 def open_file(
-    viewer: Any, path: Path, name: str = "", limits: Any = None, colours: Any = None
+    viewer: Any, path: Path, name: str = "", limits: Any = None, rgb_dtype: Any = None
 ) -> Any:
     """Add an image file as a layer and return that.
 
-    Parameters
-    ----------
-    limits : tuple of float, optional
-        The contrast limits; by default what the values range over.
-    colours : dtype, optional
-        The type that RGB is shown in: napari takes float colours to lie in [0, 1].
+    `limits` are its contrast limits, by default the range of the values. RGB is shown as integers
+    of `rgb_dtype` where that is given: napari takes float colours to lie in [0, 1].
     """
     from napari_dip.files.dtypes import cast_pixels
     from napari_dip.files.formats import read
@@ -49,9 +43,9 @@ def open_file(
     end = -1 if image.is_rgb else None
     pixels: Any = image.pixels
     if limits is None and not image.is_rgb:
-        limits = _limits(pixels)
-    if image.is_rgb and colours is not None and colours.kind in "ui":
-        pixels = cast_pixels(np.asarray(pixels), colours)[0]
+        limits = _value_range(pixels)
+    if image.is_rgb and rgb_dtype is not None and rgb_dtype.kind in "ui":
+        pixels = cast_pixels(np.asarray(pixels), rgb_dtype)[0]
     return viewer.add_image(
         pixels,
         name=name or path.stem,
@@ -65,12 +59,11 @@ def open_file(
     )
 
 
-def _limits(pixels: Any) -> tuple[float, float] | None:
-    """Return the range of 8-bit values, for which napari takes 0 to 255 whatever they are; None leaves it to napari."""
+def _value_range(pixels: Any) -> tuple[float, float] | None:
+    """Return the range of 8-bit values, for which napari takes 0 to 255; None for other types."""
     if pixels.dtype != np.uint8:
         return None
-    shown = np.asarray(
-        pixels if pixels.size <= MOST else pixels[tuple(n // 2 for n in pixels.shape[:-2])]
-    )
-    low, high = float(shown.min()), float(shown.max())
+    small = pixels.size <= MAX_PIXELS
+    values = np.asarray(pixels if small else pixels[tuple(n // 2 for n in pixels.shape[:-2])])
+    low, high = float(values.min()), float(values.max())
     return (low, high) if low < high else None

@@ -1,6 +1,7 @@
-"""What to run on: the whole layer, the plane shown, a rectangle, or what is in view; a slice per axis.
+"""The region that is run: whole layer, plane shown, rectangle or what is in view, as slices.
 
-Axes that a region pins to one plane keep a length of 1, so that the answer lies at its place in the stack.
+Axes that a region pins to one plane keep a length of 1, so that the answer lies at its place in the
+stack.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from napari_dip.widgets.layers.source import Index, factors, levels
+from napari_dip.widgets.layers.source import Index, level_factors, levels
 
 WHOLE, PLANE, RECTANGLE, VIEW = "Whole layer", "This plane", "Shapes rectangle", "What is in view"
 HELP = {
     WHOLE: "Every plane of the layer, one after the other.",
     PLANE: "The plane that the sliders stand on.",
-    RECTANGLE: "The box around the selected shape of a Shapes layer, else around the last one, in every plane.",
+    RECTANGLE: "The box around the selected shape of a Shapes layer, else around the last one, "
+    "in every plane.",
     VIEW: "The part of this plane that the canvas shows: zoom in and try the settings on it first.",
 }
 
@@ -45,36 +47,33 @@ def region(kind: str, layer: Any, axes: str, level: int, viewer: Any, shapes: An
         If the region has no pixel of the layer in it, in a sentence.
     """
     shape = levels(layer)[level].shape[: layer.ndim]
-    step = factors(layer, level)
     if kind == WHOLE:
         return tuple(slice(0, n) for n in shape)
+    step = level_factors(layer, level)
     if kind == RECTANGLE:
-        low, high = _rectangle(layer, shapes)
-        return _clipped(axes, shape, low, high, step, None)
-    here = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
-    if kind == PLANE:
-        low, high = (
-            np.zeros(layer.ndim),
-            np.asarray(levels(layer)[0].shape[: layer.ndim], dtype=float),
-        )
-    else:
-        low, high = _view(layer, axes, viewer)
-    return _clipped(axes, shape, low, high, step, here)
+        return _clip(axes, shape, *_rectangle(layer, shapes), step, None)
+    point = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
+    if kind == VIEW:
+        return _clip(axes, shape, *_view(layer, axes, viewer), step, point)
+    return _clip(axes, shape, np.zeros(layer.ndim), np.asarray(shape) * step, step, point)
 
 
-def _clipped(axes: str, shape: Any, low: Any, high: Any, step: Any, here: Any) -> Index:
-    """Cut Y and X to [low, high), other axes to the plane at `here` if given; in finest-level pixels."""
+def _clip(axes: str, shape: Any, low: Any, high: Any, step: Any, point: Any) -> Index:
+    """Cut Y and X to [low, high), the other axes to the plane at `point` where that is given.
+
+    `low`, `high` and `point` count in pixels of the finest level.
+    """
     out = []
     for i, (letter, n) in enumerate(zip(axes, shape, strict=True)):
         if letter in "YX":
             start, stop = math.floor(low[i] / step[i] + 1e-6), math.ceil(high[i] / step[i] - 1e-6)
             out.append(slice(max(start, 0), min(stop, n)))
-        elif here is None:
+        elif point is None:
             out.append(slice(0, n))
         else:
-            at = min(max(round(here[i] / step[i]), 0), n - 1)
-            out.append(slice(at, at + 1))
-    if any(s.stop <= s.start for s in out):
+            plane = min(max(round(point[i] / step[i]), 0), n - 1)
+            out.append(slice(plane, plane + 1))
+    if any(part.stop <= part.start for part in out):
         raise ValueError(
             "The region lies outside the layer: move it onto the layer, or choose another region."
         )
@@ -109,5 +108,5 @@ def _view(layer: Any, axes: str, viewer: Any) -> tuple[Any, Any]:
     if not layer.visible:
         raise ValueError("The layer is not in view: show it, or choose another region.")
     corners = np.asarray(layer.corner_pixels, dtype=float)
-    step = factors(layer, layer.data_level)  # corner_pixels count in the level that is drawn
+    step = level_factors(layer, layer.data_level)  # corner_pixels count in the level that is drawn
     return corners[0] * step, (corners[1] + 1) * step

@@ -1,38 +1,40 @@
-"""Between napari's layers and `Image`: what to read, and how the answer is to look and where it lies.
+"""What a run reads from a napari layer, and how its answer becomes a layer that lies on it.
 
-Only public attributes of a layer are read, on the main thread; `Source` carries plain values to the worker.
+Only public attributes of a layer are read, on the main thread; `Source` carries plain values to the
+worker.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_dip.images.image import RGB_SIZES, Image, guess_axes
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from numpy.typing import NDArray
-
-NAMES = {
+AXIS_NAMES = {
     "T": {"t", "time", "frame", "frames"},
     "Z": {"z", "depth", "plane", "slice"},
     "C": {"c", "ch", "channel", "channels"},
     "Y": {"y", "row", "rows", "height"},
     "X": {"x", "column", "columns", "width"},
 }
-LARGE_PLANE = 2048 * 2048
+LARGE_PLANE = (
+    2048 * 2048
+)  # pixels; larger planes take too long to fit, so a coarser level is chosen
+COLOURS = ("colormap", "contrast_limits", "gamma", "rgb", "blending", "opacity")
 Index = tuple[slice, ...]
+Vector = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """What a run reads, and how its answer becomes a layer.
+    """The crop of a layer that a run reads, and the look of its answer.
 
-    Parameters
+    Attributes
     ----------
     data : array-like
         One resolution level, as the layer holds it; read in the worker.
@@ -45,7 +47,7 @@ class Source:
     rgb : bool
         Whether the last axis is colour.
     look : mapping
-        Keyword arguments of ``viewer.add_image`` that make the answer look like, and lie on, the layer.
+        Arguments of ``viewer.add_image`` that make the answer look like, and lie on, the layer.
     """
 
     data: Any
@@ -58,24 +60,29 @@ class Source:
     look: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def layer_axes(self) -> str:
+        """The letters of the layer's axes, without colour."""
+        return self.axes[: len(self.index)]
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the crop, with colour."""
-        lengths = [
-            len(range(*s.indices(n))) for s, n in zip(self.index, self.data.shape, strict=False)
-        ]
+        pairs = zip(self.index, self.data.shape, strict=False)
+        lengths = [len(range(*part.indices(n))) for part, n in pairs]
         return (*lengths, *self.data.shape[len(lengths) :])
 
     def image(self) -> Image:
-        """Return the crop as an Image; an alpha channel is left out, since it holds no measurement."""
+        """Return the crop as an Image; alpha is left out, since it holds no measurement."""
         pixels = self._crop()
         if self.rgb:
             pixels = pixels[..., :3]
         return Image(pixels, self.axes, self.scale, self.units, self.name)
 
-    def shown(self, image: Image) -> Any:
-        """Turn an answer into pixels that napari shows as it shows the source; large stacks stay on disk.
+    def layer_pixels(self, image: Image) -> Any:
+        """Return an answer's pixels as its layer shows them; large stacks stay on disk.
 
-        napari takes float colours to lie in [0, 1], so colour goes back to the source's type, with its alpha.
+        napari takes float colours to lie in [0, 1], so colour goes back to the source's type, with
+        its alpha.
         """
         if not self.rgb:
             return image.pixels
@@ -92,20 +99,31 @@ class Source:
             pixels = np.concatenate([pixels, alpha], axis=-1)
         return pixels
 
-    def shown_std(self, std: Image) -> Any:
-        """Turn a standard deviation into pixels of one value each: for colours their mean."""
+    def layer_std(self, std: Image | None) -> Any:
+        """Return a standard deviation as one value per pixel: for colours their mean."""
+        if std is None:
+            return None
         return np.asarray(std.pixels).mean(axis=-1) if self.rgb else std.pixels
 
     @property
-    def place(self) -> dict[str, Any]:
+    def placement(self) -> dict[str, Any]:
         """The part of `look` that says where a layer lies, without colours."""
-        of_looks = ("colormap", "contrast_limits", "gamma", "rgb", "blending", "opacity")
-        return {key: value for key, value in self.look.items() if key not in of_looks}
+        return {key: value for key, value in self.look.items() if key not in COLOURS}
+
+    def crop_of(self, shape: Sequence[int]) -> tuple[str, Index] | None:
+        """Return axes and crop of another array that lies on the layer, or on one of its planes.
+
+        None where the array has another shape than both.
+        """
+        planar = [i for i, letter in enumerate(self.layer_axes) if letter in "YX"]
+        for kept in (range(len(self.index)), planar):
+            if tuple(shape) == tuple(self.data.shape[i] for i in kept):
+                return "".join(self.axes[i] for i in kept), tuple(self.index[i] for i in kept)
+        return None
 
     def _crop(self) -> Any:
-        whole = all(
-            s.indices(n) == (0, n, 1) for s, n in zip(self.index, self.data.shape, strict=False)
-        )
+        pairs = zip(self.index, self.data.shape, strict=False)
+        whole = all(part.indices(n) == (0, n, 1) for part, n in pairs)
         return self.data if whole else self.data[self.index]
 
 
@@ -114,50 +132,51 @@ def levels(layer: Any) -> list[Any]:
     return [layer.data[i] for i in range(len(layer.data))] if layer.multiscale else [layer.data]
 
 
-def good_level(layer: Any) -> int:
+def default_level(layer: Any) -> int:
     """Choose the finest level whose planes are small enough to be fitted, else the coarsest."""
     spatial = slice(-3, -1) if layer.rgb else slice(-2, None)
     sizes = [int(np.prod(level.shape[spatial])) for level in levels(layer)]
     return next((i for i, size in enumerate(sizes) if size <= LARGE_PLANE), len(sizes) - 1)
 
 
-def factors(layer: Any, level: int) -> NDArray[np.float64]:
-    """Say how many pixels of the finest level one pixel of a level spans, along each axis of the layer."""
-    all_levels = levels(layer)
+def level_factors(layer: Any, level: int) -> Vector:
+    """Return how many pixels of the finest level one pixel of a level spans, along each axis."""
     finest, chosen = (
-        np.asarray(all_levels[i].shape[: layer.ndim], dtype=float) for i in (0, level)
+        np.asarray(levels(layer)[i].shape[: layer.ndim], dtype=float) for i in (0, level)
     )
     return finest / np.maximum(chosen, 1)
 
 
-def axes_of(layer: Any) -> str:
-    """Guess the letters of a layer's axes, without colour: its labels first, then its number of axes.
+def layer_axes(layer: Any) -> str:
+    """Guess the letters of a layer's axes, as `axes_from_labels`."""
+    return axes_from_labels(layer.data.shape[: layer.ndim], layer.axis_labels)
+
+
+def axes_from_labels(shape: Sequence[int], labels: Sequence[str]) -> str:
+    """Guess the letters of axes, without colour: their labels first, then how many there are.
 
     napari's default labels, "-2" and "-1", count as no label.
 
     Raises
     ------
     ValueError
-        If the layer has fewer than two or more than five axes.
+        If there are fewer than two or more than five axes.
     """
-    guessed = guess_axes(
-        tuple(layer.data.shape[: layer.ndim]), "float32"
-    )  # float: never taken for colour
-    known = [_letter(label) for label in layer.axis_labels]
+    guessed = guess_axes(tuple(shape), "float32")  # float: never taken for colour
+    known = [_letter(label) for label in labels]
     known = [letter if known.count(letter) == 1 else "" for letter in known]
-    # Taken from the end, the last axis first, so that a lone label in front leaves Y and X where they are.
+    # Taken from the end, the last axis first: a lone label in front leaves Y and X where they are.
     spare = [letter for letter in ("C", "T", "Z") if letter not in guessed] + list(guessed)
     spare = [letter for letter in spare if letter not in known]
     return "".join(reversed([letter or spare.pop() for letter in reversed(known)]))
 
 
 def _letter(label: str) -> str:
-    return next(
-        (letter for letter, names in NAMES.items() if str(label).strip().lower() in names), ""
-    )
+    label = str(label).strip().lower()
+    return next((letter for letter, names in AXIS_NAMES.items() if label in names), "")
 
 
-def source_of(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
+def make_source(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
     """Gather everything a run needs from a layer; reads no pixels.
 
     Parameters
@@ -172,38 +191,34 @@ def source_of(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
         The resolution level, 0 being the finest.
     """
     rgb = bool(layer.rgb)
-    step = factors(layer, level)
-    scale = np.asarray(layer.scale, dtype=float) * step
+    look = _look(layer, index, level_factors(layer, level))
     return Source(
         data=levels(layer)[level],
         index=index,
         axes=axes + ("C" if rgb else ""),
-        scale=(*np.abs(scale).tolist(), *([1.0] if rgb else [])),
-        units=(*(str(unit) for unit in layer.units), *(["pixel"] if rgb else [])),
+        scale=(*np.abs(look["scale"]).tolist(), *([1.0] if rgb else [])),
+        units=(*look["units"], *(["pixel"] if rgb else [])),
         name=str(layer.name),
         rgb=rgb,
-        look=_look(layer, index, scale, step),
+        look=look,
     )
 
 
-def _look(
-    layer: Any, index: Index, scale: NDArray[np.float64], step: NDArray[np.float64]
-) -> dict[str, Any]:
+def _look(layer: Any, index: Index, step: Vector) -> dict[str, Any]:
     look = {
-        "scale": scale.tolist(),
-        "translate": _corner(layer, index, step).tolist(),
+        "scale": (np.asarray(layer.scale, dtype=float) * step).tolist(),
+        "translate": _translate(layer, index, step).tolist(),
         "rotate": np.asarray(layer.rotate),
         "shear": np.asarray(layer.shear),
         "affine": np.asarray(layer.affine.affine_matrix),
         "units": [str(unit) for unit in layer.units],
         "axis_labels": tuple(layer.axis_labels),
         "rgb": bool(layer.rgb),
-        "blending": str(layer.blending),
         "opacity": float(layer.opacity),
-        "interpolation2d": str(layer.interpolation2d),
-        "interpolation3d": str(layer.interpolation3d),
         "multiscale": False,
     }
+    for key in ("blending", "interpolation2d", "interpolation3d"):
+        look[key] = str(getattr(layer, key))
     if not layer.rgb:
         look["colormap"] = layer.colormap
         look["contrast_limits"] = [float(limit) for limit in layer.contrast_limits]
@@ -213,57 +228,42 @@ def _look(
 
 
 def finer_look(layer: Any, source: Source, level: int, factor: int) -> dict[str, Any]:
-    """Return the look of an answer that covers the source with `factor` times as many pixels along Y and X."""
-    step = factors(layer, level)
-    finer = np.array(
-        [factor if letter in "YX" else 1 for letter in source.axes[: layer.ndim]], dtype=float
-    )
+    """Return the look of an answer with `factor` times as many pixels along Y and X."""
+    finer = np.array([factor if letter in "YX" else 1 for letter in source.layer_axes], dtype=float)
     scale = np.asarray(source.look["scale"], dtype=float) / finer
-    corner = _corner(layer, source.index, step, (1 / finer - 1) / 2)
+    step = level_factors(layer, level)
+    corner = _translate(layer, source.index, step, (1 / finer - 1) / 2)
     return {**source.look, "scale": scale.tolist(), "translate": corner.tolist()}
 
 
-def _corner(
-    layer: Any, index: Index, step: NDArray[np.float64], shift_by: Any = 0
-) -> NDArray[np.float64]:
-    """Return the `translate` that puts a crop of a level where it lies in the layer, `shift_by` pixels of it further.
+def _translate(layer: Any, index: Index, step: Vector, shift_by: Any = 0) -> Vector:
+    """Return the `translate` that puts a crop of a level where it lies in the layer.
 
-    napari draws the levels with their outer edges aligned, so pixel 0 of a level lies (step - 1) / 2
-    finest pixels further in. Differences of world positions leave out the offset that grid mode adds.
+    `shift_by` moves it by so many pixels of the level. napari draws the levels with their outer
+    edges aligned, so pixel 0 of a level lies (step - 1) / 2 finest pixels further in. Differences
+    of world positions leave out the offset that grid mode adds.
     """
-    start = (np.array([s.start or 0 for s in index], dtype=float) + shift_by) * step + (
-        step - 1
-    ) / 2
-    origin = np.zeros_like(start)
-    shift = np.asarray(layer.data_to_world(start)) - np.asarray(layer.data_to_world(origin))
-    return np.asarray(layer.translate, dtype=float) + np.linalg.solve(
-        np.asarray(layer.affine.linear_matrix), shift
-    )
+    first = np.array([part.start or 0 for part in index], dtype=float)
+    start = (first + shift_by) * step + (step - 1) / 2
+    origin = layer.data_to_world(np.zeros_like(start))
+    shift = np.asarray(layer.data_to_world(start)) - np.asarray(origin)
+    linear = np.asarray(layer.affine.linear_matrix)
+    return np.asarray(layer.translate, dtype=float) + np.linalg.solve(linear, shift)
 
 
-def image_of(data: Any, meta: Mapping[str, Any]) -> Image:
-    """Build an Image from a layer's data and napari's description of it, as npe2 hands them to a writer."""
+def image_from_layer_data(data: Any, meta: Mapping[str, Any]) -> Image:
+    """Build an Image from a layer's data and metadata, as npe2 hands them to a writer."""
     pixels = data[0] if meta.get("multiscale") else data
     rgb = bool(meta.get("rgb")) and pixels.shape[-1] in RGB_SIZES
     ndim = len(pixels.shape) - rgb
-    labels: Sequence[str] = meta.get("axis_labels") or [str(i) for i in range(-ndim, 0)]
-    layer = _Described(pixels, ndim, tuple(labels))
+    labels = meta.get("axis_labels") or [str(i) for i in range(-ndim, 0)]
     scale = np.abs(np.asarray(meta.get("scale", np.ones(ndim)), dtype=float))
     units = [str(unit) for unit in (meta.get("units") or ["pixel"] * ndim)]
     return Image(
         pixels,
-        axes_of(layer) + ("C" if rgb else ""),
+        axes_from_labels(pixels.shape[:ndim], labels) + ("C" if rgb else ""),
         (*scale.tolist(), *([1.0] if rgb else [])),
         (*units, *(["pixel"] if rgb else [])),
         str(meta.get("name", "")),
         dict((meta.get("metadata") or {}).get("napari_dip", {})),
     )
-
-
-@dataclass(frozen=True)
-class _Described:
-    """The three things `axes_of` asks of a layer."""
-
-    data: Any
-    ndim: int
-    axis_labels: tuple[str, ...]

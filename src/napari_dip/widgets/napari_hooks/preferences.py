@@ -1,4 +1,4 @@
-"""The plugin's preferences (Preferences > napari-dip), with defaults where napari cannot keep them."""
+"""The plugin's preferences (Preferences > napari-dip), with defaults where there are none."""
 
 from __future__ import annotations
 
@@ -30,11 +30,9 @@ def preferences() -> Preferences:
     """Read the preferences; napari before 0.9 keeps none, and then the defaults hold."""
     try:
         from napari.settings import get_plugin_settings
-    except ImportError:
-        return Preferences()
-    try:
+
         stored = get_plugin_settings(PLUGIN)
-    except KeyError:  # the plugin is disabled, or was installed after napari read its settings
+    except (ImportError, KeyError):  # KeyError: disabled, or installed after napari's start
         return Preferences()
     return Preferences(
         device=str(stored.run.device).strip() or "auto",

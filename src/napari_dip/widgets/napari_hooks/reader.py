@@ -1,14 +1,10 @@
-"""What napari does with a model file that is dropped on it: it offers to apply it, in the dock "Denoise"."""
+"""What napari does with a model file that is dropped on it: it offers the dock "Denoise"."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-PLUGIN, DOCK = "napari-dip", "Denoise"
+from typing import Any
 
 
 def get_reader(path: str | list[str]) -> Callable[[Any], list[tuple[None]]] | None:
@@ -21,15 +17,15 @@ def get_reader(path: str | list[str]) -> Callable[[Any], list[tuple[None]]] | No
         peek(Path(path))
     except (OSError, ValueError):
         return None
-    return offer
+    return open_model
 
 
-def offer(path: str) -> list[tuple[None]]:
+def open_model(path: str) -> list[tuple[None]]:
     """Open the dock "Denoise" with the model chosen; no layer is made."""
     import napari
 
     viewer: Any = napari.current_viewer()
     if viewer is not None:
-        _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
+        _, widget = viewer.window.add_plugin_dock_widget("napari-dip", "Denoise")
         widget.extra.row.path = Path(path)
     return [(None,)]

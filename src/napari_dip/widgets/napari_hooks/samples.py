@@ -12,14 +12,15 @@ if TYPE_CHECKING:
 
 STACK_SHAPE = (12, 128, 128)
 STACK_SCALE = (0.3, 0.1, 0.1)  # micrometres; Z is coarser, as in most stacks
+STACK_NOISE = "synthetic: Poisson noise of up to 40 photons, read noise of 3 photons, 100 offset"
 CITATION = (
-    "Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images, CVPR 2019, "
-    "arXiv:1812.10366; confocal zebrafish, field of view 1"
+    "Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images, "
+    "CVPR 2019, arXiv:1812.10366; confocal zebrafish, field of view 1"
 )
 
 
 def fish_pair() -> list[tuple[NDArray[Any], dict[str, Any], str]]:
-    """Return a real noisy capture and the average of 50, both (512, 512) uint8; the noisy one on top."""
+    """Return a real noisy capture, on top, and the average of 50, both (512, 512) uint8."""
     from tifffile import imread
 
     pair = []
@@ -37,15 +38,13 @@ def fish_pair() -> list[tuple[NDArray[Any], dict[str, Any], str]]:
 
 
 def noisy_stack() -> list[tuple[NDArray[np.uint16], dict[str, Any], str]]:
-    """Return a synthetic (Z, Y, X) stack of blobs and filaments with Poisson-Gaussian noise, uint16."""
+    """Return a synthetic uint16 (Z, Y, X) stack with Poisson-Gaussian noise."""
     look = {
         "name": "noisy stack",
         "scale": STACK_SCALE,
         "units": ("um",) * 3,
         "axis_labels": ("z", "y", "x"),
-        "metadata": {
-            "source": "synthetic: Poisson noise of up to 40 photons, read noise of 3 photons, 100 offset"
-        },
+        "metadata": {"source": STACK_NOISE},
     }
     return [(synthetic_stack(), look, "image")]
 

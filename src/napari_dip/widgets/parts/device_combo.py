@@ -1,11 +1,11 @@
-"""The device drop-down. torch takes seconds to load, so it is asked only when the list is first opened."""
+"""The device drop-down: torch takes seconds to load, so it is asked when the list is opened."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QWidget
+from qtpy.QtWidgets import QComboBox
 
 
 def find_devices() -> list[tuple[str, str]]:
@@ -19,20 +19,14 @@ def find_devices() -> list[tuple[str, str]]:
 
 
 class DeviceCombo(QComboBox):
-    """Offers "auto" and "cpu" at once, and the accelerators after it was first opened.
-
-    Parameters
-    ----------
-    preferred : str
-        The device chosen at first.
-    """
+    """Offers "auto", "cpu" and `preferred`, and the accelerators after it was first opened."""
 
     found = Signal()
 
-    def __init__(self, preferred: str = "auto", parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        for name, text in (("auto", "auto (GPU if any)"), ("cpu", "cpu")):
-            self.addItem(text, name)
+    def __init__(self, preferred: str = "auto") -> None:
+        super().__init__()
+        self.addItem("auto (GPU if any)", "auto")
+        self.addItem("cpu", "cpu")
         self.choose(preferred)
         self.setToolTip("Where the fit runs. Open the list to look for GPUs.")
         self._worker: Any = None
@@ -54,15 +48,13 @@ class DeviceCombo(QComboBox):
             from napari.qt.threading import create_worker
 
             self._worker = create_worker(
-                find_devices, _connect={"returned": self._add}, _ignore_errors=True
+                find_devices, _connect={"returned": self._add_devices}, _ignore_errors=True
             )
         super().showPopup()
 
-    def _add(self, devices: list[tuple[str, str]]) -> None:
+    def _add_devices(self, devices: list[tuple[str, str]]) -> None:
         for name, what in devices:
-            at = self.findData(name)
-            if at < 0:
-                self.addItem(f"{name} ({what})", name)
-            else:
-                self.setItemText(at, f"{name} ({what})")
+            if self.findData(name) < 0:
+                self.addItem(name, name)
+            self.setItemText(self.findData(name), f"{name} ({what})")
         self.found.emit()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLineEdit, QWidget
+from qtpy.QtWidgets import QCheckBox, QLineEdit, QWidget
 
-from napari_dip.widgets.parts.layouts import Rows, narrow
+from napari_dip.widgets.parts.layouts import Rows, combo_box
 from napari_dip.widgets.parts.path_row import PathRow
 
 VALUES = {"float32": "float32", "same": "as in the file (rounded, clipped)"}
@@ -17,13 +17,10 @@ VALUES = {"float32": "float32", "same": "as in the file (rounded, clipped)"}
 class FilesBox(QWidget):
     """Asks for images and for a folder."""
 
-    changed = Signal()
-
     def __init__(self) -> None:
         super().__init__()
-        self.images = PathRow(
-            "folder", "Folder of images", hint='choose a folder, or files separated by ";"'
-        )
+        hint = 'choose a folder, or files separated by ";"'
+        self.images = PathRow("folder", "Folder of images", hint=hint)
         self.pattern, self.axes = QLineEdit(), QLineEdit()
         self.pattern.setPlaceholderText("all, or such as *_raw.tif")
         self.pattern.setToolTip(
@@ -34,36 +31,25 @@ class FilesBox(QWidget):
         self.recursive = QCheckBox("Folders in the folder too")
         self.recursive.setChecked(True)
         self.out = PathRow("folder", "Folder for the results", hint="choose a folder")
-        self.values = QComboBox()
-        for key, text in VALUES.items():
-            self.values.addItem(text, key)
+        self.values = combo_box((text, key, "") for key, text in VALUES.items())
         self.replace = QCheckBox("Replace files that exist")
         self.replace.setToolTip(
             "Without it what an earlier run has done with the same settings is left as done."
         )
-        self.rows = Rows()
-        for label, field in (
-            ("Images", self.images),
-            ("Pattern", self.pattern),
-            ("", self.recursive),
-            ("Results", self.out),
-            ("", self.replace),
-            ("Axes", self.axes),
-            ("Values", self.values),
-        ):
-            self.rows.addRow(label, field)
-        narrow(self.images, self.pattern, self.out, self.axes, self.values)
-        self.setLayout(self.rows)
-        for row in (self.images, self.out):
-            row.changed.connect(self.changed)
+        self.rows = Rows(self)
+        self.rows.add("Images", self.images)
+        self.rows.add("Pattern", self.pattern)
+        self.rows.add("", self.recursive, shrink=False)
+        self.rows.add("Results", self.out)
+        self.rows.add("", self.replace, shrink=False)
+        self.rows.add("Axes", self.axes)
+        self.rows.add("Values", self.values)
 
     def inputs(self) -> list[Path]:
         """Return the files and folders named; a ValueError asks for them."""
-        text = "" if self.images.path is None else str(self.images.path)
-        paths = [Path(part.strip()).expanduser() for part in text.split(";") if part.strip()]
-        if not paths:
+        if not self.images.paths:
             raise ValueError("Choose the folder of images.")
-        return paths
+        return self.images.paths
 
     def folder(self) -> Path:
         """Return the folder for the results; a ValueError asks for it."""
@@ -73,7 +59,7 @@ class FilesBox(QWidget):
             raise ValueError(f"Results go into a folder, and {self.out.path} is a file.")
         return self.out.path
 
-    def chosen(self) -> dict[str, Any]:
+    def options(self) -> dict[str, Any]:
         """Return what else is chosen, as a file of settings names it."""
         return {
             "axes": self.axes.text().strip().upper() or None,
@@ -82,8 +68,8 @@ class FilesBox(QWidget):
             "recursive": self.recursive.isChecked(),
         }
 
-    def show_chosen(self, values: dict[str, Any]) -> None:
-        """Show what a file of settings says."""
+    def show_options(self, values: Mapping[str, Any]) -> None:
+        """Show the options of a file of settings."""
         self.axes.setText(values.get("axes", ""))
         self.values.setCurrentIndex(self.values.findData(values.get("dtype", "float32")))
         self.pattern.setText(values.get("pattern", ""))

@@ -1,43 +1,69 @@
-"""Rows of a label and a field, so that all parts of the dock stand in the same two columns."""
+"""Rows, columns, combo boxes and messages, so that all parts of a dock look alike."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 SPACING = 4
 
 
 class Rows(QFormLayout):
-    """A form layout with the dock's spacing that remembers its labels."""
+    """Rows of a label and a field, in two columns."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
         self.setContentsMargins(0, 0, 0, 0)
         self.setSpacing(SPACING)
         self.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         self.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
 
+    def add(self, label: str | QLabel, field: QWidget, *, shrink: bool = True) -> None:
+        """Add a row; a field that shrinks does not make the dock wide, however long its entries."""
+        if shrink:
+            field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.addRow(label, field)
+
+    def set_visible(self, field: QWidget, visible: bool) -> None:
+        """Show or hide a field and its label."""
+        for widget in (field, self.labelForField(field)):
+            if widget is not None:
+                widget.setVisible(visible)
+
     @property
     def labels(self) -> list[QLabel]:
         """The labels, from top to bottom."""
         cells = (self.itemAt(i, QFormLayout.ItemRole.LabelRole) for i in range(self.rowCount()))
-        return [
-            label
-            for cell in cells
-            if cell is not None and isinstance(label := cell.widget(), QLabel)
-        ]
+        widgets = (cell.widget() for cell in cells if cell is not None)
+        return [widget for widget in widgets if isinstance(widget, QLabel)]
 
 
-def narrow(*fields: QWidget) -> None:
-    """Let fields take the width there is, so that long entries and large bounds do not make the dock wide."""
-    for field in fields:
-        field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+class Message(QLabel):
+    """A sentence for the user, which can be selected and copied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def say(self, sentence: str, *, error: bool = False) -> None:
+        """Show a sentence; one about an error in the colour of warnings."""
+        self.setText(sentence)
+        self.setStyleSheet("color: #e3b617;" if error else "")
+        self.setVisible(bool(sentence))
 
 
 def align(labels: Iterable[QLabel]) -> None:
@@ -50,18 +76,52 @@ def align(labels: Iterable[QLabel]) -> None:
         label.setMinimumWidth(width)
 
 
-def scrolled(part: QWidget) -> QScrollArea:
-    """Return a part of a dock so that it can be scrolled up and down where the dock is low."""
+def combo_box(entries: Iterable[tuple[str, object, str]]) -> QComboBox:
+    """Return a combo box of entries, each a text, its data and its tooltip."""
+    combo = QComboBox()
+    for i, (text, data, tip) in enumerate(entries):
+        combo.addItem(text, data)
+        combo.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
+    return combo
+
+
+def column(*widgets: QWidget, parent: QWidget | None = None, spacing: int = 4) -> QVBoxLayout:
+    """Return a layout of widgets one below another, without margins."""
+    layout = QVBoxLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return layout
+
+
+def row(*widgets: QWidget, parent: QWidget | None = None) -> QHBoxLayout:
+    """Return a layout of widgets side by side, without margins."""
+    layout = QHBoxLayout(parent)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(SPACING)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return layout
+
+
+def button(text: str, tooltip: str) -> QPushButton:
+    """Return a button that shares the width of its row with the others."""
+    made = QPushButton(text)
+    made.setToolTip(tooltip)
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    return made
+
+
+def scroll_area(*widgets: QWidget) -> QScrollArea:
+    """Return widgets one below another, to be scrolled up and down where the dock is low."""
+    content = QWidget()
+    layout = column(*widgets, parent=content, spacing=8)
+    layout.setContentsMargins(0, 0, 6, 0)
+    layout.addStretch(1)
     scroll = QScrollArea()
-    scroll.setWidget(part)
+    scroll.setWidget(content)
     scroll.setWidgetResizable(True)
     scroll.setFrameShape(QFrame.Shape.NoFrame)
     scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
     return scroll
-
-
-def show_row(rows: Rows, field: QWidget, show: bool) -> None:
-    """Show or hide a field and its label."""
-    for widget in (field, rows.labelForField(field)):
-        if widget is not None:
-            widget.setVisible(show)

@@ -1,37 +1,33 @@
-"""The middle part of the dock: which method, preset and settings, and on which device."""
+"""The middle part of a dock: which method, preset and settings, and on which device."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QVBoxLayout, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QWidget
+from superqt.utils import signals_blocked
 
-from napari_dip.methods.registry import METHODS, Method, TrainedMethod
-from napari_dip.settings import Settings
+from napari_dip.settings import METHODS, Settings
 from napari_dip.widgets.parts.device_combo import DeviceCombo
-from napari_dip.widgets.parts.layouts import Rows, align, narrow, show_row
-from napari_dip.widgets.parts.settings_form import Form
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from qtpy.QtWidgets import QLabel
+from napari_dip.widgets.parts.layouts import Rows, align, column
+from napari_dip.widgets.parts.settings_form import SettingsForm
 
 
-class Choices(QWidget):
-    """Asks how to denoise; `settings` gives the answer.
+class MethodBox(QWidget):
+    """Asks how to denoise.
 
     Parameters
     ----------
     device : str
         The device offered first.
-    neighbours : list of QLabel
-        Labels elsewhere in the dock that stand in the same column.
     methods : mapping
         What there is to choose from.
     label : str
         What it is called.
+    uncertainty, iterates : bool
+        Whether a layer of uncertainty, and one of iterates, are offered.
     """
 
     changed = Signal()
@@ -39,19 +35,17 @@ class Choices(QWidget):
     def __init__(
         self,
         device: str,
-        neighbours: list[QLabel],
-        methods: Mapping[str, Method] | Mapping[str, TrainedMethod] = METHODS,
+        methods: Mapping[str, type[Settings]] = METHODS,
         label: str = "Method",
-        parent: QWidget | None = None,
+        *,
+        uncertainty: bool = True,
+        iterates: bool = True,
     ) -> None:
-        super().__init__(parent)
+        super().__init__()
         self._methods = methods
-        self.maps = self.keeps = (
-            True  # whether there is a layer of uncertainty, and one of iterates
-        )
-        self._neighbours = neighbours
+        self._offers = {"uncertainty": uncertainty, "iterates": iterates}
+        self._other_labels: list[QLabel] = []
         self.method, self.preset, self.device = QComboBox(), QComboBox(), DeviceCombo(device)
-        narrow(self.preset, self.device)
         self.keep = QCheckBox("Keep iterates")
         self.keep.setToolTip(
             "A slider then shows how the fit went, and any iterate can be made the answer."
@@ -60,60 +54,51 @@ class Choices(QWidget):
         self.uncertainty.setToolTip(
             "A second layer, hidden at first, says for every pixel how far off the answer may be."
         )
-        for key, record in methods.items():
-            self.method.addItem(record.settings.title, key)
-            self.method.setItemData(
-                self.method.count() - 1, record.settings.summary, Qt.ItemDataRole.ToolTipRole
-            )
+        for key, settings in methods.items():
+            self.method.addItem(settings.title, key)
         self._rows = Rows()
-        for name, field in (("Device", self.device), (label, self.method), ("Preset", self.preset)):
-            self._rows.addRow(name, field)
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(0, 0, 0, 0)
-        self._layout.setSpacing(4)
-        self._layout.addLayout(self._rows)
-        self.form = self._new_form()
-        self._layout.addWidget(self.form)
-        self._layout.addWidget(self.keep)
-        self._layout.addWidget(self.uncertainty)
+        self._rows.add("Device", self.device)
+        self._rows.add(label, self.method, shrink=False)
+        self._rows.add("Preset", self.preset)
+        self.form = self._make_form()
+        self._layout = column(self.form, self.keep, self.uncertainty, parent=self)
+        self._layout.insertLayout(0, self._rows)
+        self.show_method(True)
         self.method.currentIndexChanged.connect(self._on_method)
-        self.preset.currentIndexChanged.connect(self._on_preset)
+        self.preset.currentTextChanged.connect(lambda name: self.form.show_preset(name))
         self.uncertainty.toggled.connect(self.changed)
 
     @property
     def settings_class(self) -> type[Settings]:
         """The method chosen."""
-        return self._methods[self.method.currentData()].settings
+        return self._methods[self.method.currentData()]
 
     def settings(self) -> Settings:
         """Return the settings chosen; a ValueError says in a sentence what is wrong with them."""
         how = self.form.settings()
         return how.with_uncertainty() if self.uncertainty.isChecked() else how
 
-    def stand_with(self, labels: list[QLabel]) -> None:
-        """Put more labels elsewhere in the dock into the same column."""
-        self._neighbours = [*self._neighbours, *labels]
+    def align_with(self, labels: list[QLabel]) -> None:
+        """Put labels elsewhere in the dock into the same column."""
+        self._other_labels += labels
         self.align()
 
     def align(self) -> None:
-        """Make the column of labels as wide as the longest asks for; to be called again once fonts are known."""
-        align([*self._neighbours, *self._rows.labels, *self.form.labels])
+        """Fit the column of labels to the longest, in the font that there is now."""
+        align([*self._other_labels, *self._rows.labels, *self.form.labels])
 
-    def show_method(self, show: bool) -> None:
-        """Show or hide all but the device: a trained model has its method and settings in its file."""
+    def show_method(self, visible: bool) -> None:
+        """Show or hide all but the device: a trained model has its method in its file."""
         for field in (self.method, self.preset):
-            show_row(self._rows, field, show)
-        self.form.setVisible(show)
-        self.keep.setVisible(show and self.keeps)
-        self.uncertainty.setVisible(show and self.maps)
+            self._rows.set_visible(field, visible)
+        self.form.setVisible(visible)
+        self.keep.setVisible(visible and self._offers["iterates"])
+        self.uncertainty.setVisible(visible and self._offers["uncertainty"])
 
     def show_values(self, values: Mapping[str, Any]) -> None:
-        """Show what a file of settings says; what it does not name is as at first, but for the device.
+        """Show the values of a file of settings, as `napari_dip.batch.config.read_config` reads it.
 
-        Parameters
-        ----------
-        values : mapping
-            As `napari_dip.batch.config.read_config` returns it.
+        What it does not name is as at first, but for the device.
         """
         self.method.setCurrentIndex(max(self.method.findData(values.get("method")), 0))
         self.preset.setCurrentIndex(max(self.preset.findText(values.get("preset", "")), 0))
@@ -128,24 +113,20 @@ class Choices(QWidget):
     def insert(self, box: QWidget, labels: list[QLabel]) -> None:
         """Put a box between the choice of method and its settings, its labels in the same column."""
         self._layout.insertWidget(1, box)
-        self.stand_with(labels)
+        self.align_with(labels)
 
-    def _new_form(self) -> Form:
-        self.preset.blockSignals(True)
-        self.preset.clear()
-        self.preset.addItems(list(self.settings_class.presets))
-        self.preset.blockSignals(False)
-        form = Form(self.settings_class)
+    def _make_form(self) -> SettingsForm:
+        with signals_blocked(self.preset):
+            self.preset.clear()
+            self.preset.addItems(list(self.settings_class.presets))
+        form = SettingsForm(self.settings_class)
         form.changed.connect(self.changed)
-        align([*self._neighbours, *self._rows.labels, *form.labels])
         return form
 
-    def _on_method(self, index: int) -> None:
-        old, self.form = self.form, self._new_form()
+    def _on_method(self) -> None:
+        old, self.form = self.form, self._make_form()
         self._layout.replaceWidget(old, self.form)
         old.hide()  # it may live on until Qt has time
         old.deleteLater()
+        self.align()
         self.changed.emit()
-
-    def _on_preset(self, index: int) -> None:
-        self.form.show_preset(self.preset.currentText())

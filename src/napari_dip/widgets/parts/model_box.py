@@ -1,25 +1,20 @@
-"""The row of the dock "Denoise" that names a trained model; where it names one, nothing is fitted."""
+"""The row that names a trained model; where it names one, nothing is fitted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
-from napari_dip.widgets.parts.layouts import Rows, narrow
+from napari_dip.images.image import Image
+from napari_dip.settings import Trained
+from napari_dip.snapshot import Snapshot
+from napari_dip.widgets.parts.layouts import Rows
 from napari_dip.widgets.parts.path_row import PathRow
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from napari_dip.images.image import Image
-    from napari_dip.settings import Trained
-    from napari_dip.snapshot import Snapshot
-
-HINT = "none: fit this image"
 
 
 class ModelBox(QWidget):
@@ -27,17 +22,15 @@ class ModelBox(QWidget):
 
     changed = Signal()
 
-    def __init__(self, hint: str = HINT) -> None:
+    def __init__(self, hint: str = "none: fit this image") -> None:
         super().__init__()
         self.row = PathRow("open", "Choose a trained model", "Models (*.safetensors)", hint)
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.hide()
-        self.rows = rows = Rows()
-        rows.addRow("Model", self.row)
-        rows.addRow(self.about)
-        narrow(self.row)
-        self.setLayout(rows)
+        self.rows = Rows(self)
+        self.rows.add("Model", self.row)
+        self.rows.addRow(self.about)
         self.row.changed.connect(self.changed)
 
     @property
@@ -49,11 +42,10 @@ class ModelBox(QWidget):
         """Return the settings of the model named; a ValueError says why it is none."""
         from napari_dip.models.model import peek
 
-        path = self.row.path
-        assert path is not None
+        assert self.path is not None
         self.about.hide()
         try:
-            record, settings = peek(path)
+            record, settings = peek(self.path)
         except OSError as error:
             raise ValueError(f"{error} Or empty the line to fit this image.") from error
         steps = record["training"].get("steps", 0)
@@ -62,15 +54,13 @@ class ModelBox(QWidget):
             f"{steps:,} steps" if isinstance(steps, int) else "",
             str(record["description"])[:200],
         )
-        self.about.setText(", ".join(part for part in parts if part) + ".")
+        self.about.setText(", ".join(filter(None, parts)) + ".")
         self.about.show()
         return settings
 
     def begin(self) -> Any:
-        """Return what applies the model, called as `iter_denoise`."""
-        path = self.row.path
-        assert path is not None
-        return partial(_apply, path)
+        """Return a function that applies the model, called as `iter_denoise`."""
+        return partial(_apply, self.path)
 
 
 def _apply(path: Path, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:

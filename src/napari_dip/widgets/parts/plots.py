@@ -1,186 +1,241 @@
-"""The live curve: loss (left axis) and stopping criterion (right axis), with a mark at the chosen step."""
+"""The live plots of a run: loss and stopping criterion, and what a training is watched by.
+
+They stay hidden where pyqtgraph is missing.
+"""
 
 from __future__ import annotations
 
 import math
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
-from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
-if TYPE_CHECKING:
-    from napari_dip.widgets.runs.progress import Beat, Point
+from napari_dip.widgets.parts.layouts import column
+from napari_dip.widgets.runs.progress import Point, Progress
 
-MOST_POINTS = 4000
+try:
+    import pyqtgraph
+except ImportError:
+    pyqtgraph = None
+
+Points = list[tuple[int, float]]  # (step, value)
+
+MAX_POINTS = 4000
 LOSS, CRITERION = "#4da3ff", "#ffb454"  # both legible on napari's dark and light themes
-HEIGHT = 150
-FEW = 100  # points, up to which each is marked
-WIDE = 20  # largest over smallest value, from which on an axis is logarithmic
+LOG_RANGE = 20  # largest over smallest value, from which on an axis is logarithmic
+SYMBOLS_UP_TO = 100  # points that are each marked
+COLLAPSE = 0.5  # share of noise let through, above which a training is collapsing
+MEASURES = {
+    "passed": ("noise let through", "#ff6b6b"),
+    "learning_rate": ("learning rate, of its largest", "#9be564"),
+}
 
 
-class Curve(QWidget):
-    """Draws what the beats bring; stays empty and hidden where pyqtgraph is missing.
+class Plot(QWidget):
+    """A plot in the theme's colours of `background` and `text`."""
 
-    Parameters
-    ----------
-    background, text : str
-        Colours of the theme.
-    """
+    heights: ClassVar = (0, 96, 192)  # least, wanted, largest
 
-    def __init__(
-        self, background: str = "#262930", text: str = "#f0f1f2", parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
-        self.setMinimumHeight(HEIGHT)
-        self.setMaximumHeight(2 * HEIGHT)
-        self._points: list[Point] = []
-        self._plane = 0
-        self._plot: Any = None
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        try:
-            import pyqtgraph
-        except ImportError:
+    def __init__(self, background: str, text: str) -> None:
+        super().__init__()
+        self.setMinimumHeight(self.heights[0])
+        self.setMaximumHeight(self.heights[2])
+        self._item: Any = None  # the plot, where there is a pyqtgraph
+        if pyqtgraph is None:
             self.hide()
             return
-        self._build(pyqtgraph, background, text)
-        layout.addWidget(self._plot)
-        self._draw()
+        plot = pyqtgraph.PlotWidget(background=background)
+        # pyqtgraph asks for 640 x 480, which would make the dock half of napari's window.
+        plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
+        column(plot, parent=self)
+        self._item = plot.getPlotItem()
+        self._item.setMouseEnabled(x=False, y=False)
+        self._item.setMenuEnabled(False)
+        self._item.hideButtons()
+        for side in ("bottom", "left", "right"):
+            self._item.getAxis(side).setPen(text)
+            self._item.getAxis(side).setTextPen(text)
 
     def sizeHint(self) -> QSize:
-        """Ask for enough height to read the curve, and for no width."""
-        return QSize(0, HEIGHT * 4 // 3)
+        """Ask for enough height to read the plot, and for no width."""
+        return QSize(0, self.heights[1])
+
+
+class LossPlot(Plot):
+    """Loss (left axis) and stopping criterion (right axis), with a mark at the chosen step."""
+
+    heights = (150, 200, 300)
+
+    def __init__(self, background: str = "#262930", text: str = "#f0f1f2") -> None:
+        super().__init__(background, text)
+        self._points: list[Point] = []
+        self._plane = 0
+        self.chosen: int | None = None  # the step marked
+        if self._item is not None:
+            self._add_axes()
+            self._add_lines(background, text)
+            self._draw()
 
     @property
     def steps(self) -> list[int]:
         """The steps drawn."""
         return [point[0] for point in self._points]
 
-    @property
-    def chosen(self) -> float | None:
-        """The step marked, if one is."""
-        return (
-            float(self._mark.value()) if self._plot is not None and self._mark.isVisible() else None
-        )
-
-    def clear(self, shown: bool = True) -> None:
-        """Forget the points; not shown where a run has no loss."""
-        self._points = []
-        self.setVisible(shown and self._plot is not None)
+    def clear(self, visible: bool = True) -> None:
+        """Forget the points; not visible where a run has no loss."""
+        self._points, self.chosen = [], None
+        self.setVisible(visible and self._item is not None)
         self._draw()
-        if self._plot is not None:
-            self._mark.hide()
 
-    def show_beat(self, beat: Beat) -> None:
-        """Add a beat's points and move the mark; a new plane starts a new curve."""
-        if self._plot is None:
-            return
-        if beat.plane != self._plane:
-            self._plane, self._points = beat.plane, []
-            self._mark.hide()
-        self._points.extend(beat.points)
-        if len(self._points) > MOST_POINTS:
+    def show_progress(self, progress: Progress) -> None:
+        """Add a report's points and move the mark; a new plane starts a new curve."""
+        if progress.plane != self._plane:
+            self._plane, self._points, self.chosen = progress.plane, [], None
+        self._points.extend(progress.points)
+        if len(self._points) > MAX_POINTS:
             self._points = self._points[::2]
+        if self._points and progress.chosen >= self._points[0][0]:
+            self.chosen = progress.chosen
         self._draw()
-        if self._points and beat.chosen >= self._points[0][0]:
-            self.mark(beat.chosen)
 
     def mark(self, step: int) -> None:
         """Put the mark at a step."""
-        if self._plot is not None:
-            self._mark.setValue(step)
-            self._mark.label.setFormat(f"step {step:,}")
-            self._mark.show()
+        self.chosen = step
+        self._draw()
 
     def name_criterion(self, name: str) -> None:
-        """Say what the right axis shows, where it is no stopping criterion."""
-        if self._plot is not None:
+        """Set the label of the right axis, where it is no stopping criterion."""
+        if self._item is not None:
             self._item.getAxis("right").setLabel(name, color=CRITERION)
 
-    def _build(self, pyqtgraph: Any, background: str, text: str) -> None:
-        self._plot = pyqtgraph.PlotWidget(background=background)
-        # pyqtgraph asks for 640 x 480, which would make the dock half of napari's window.
-        self._plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
-        self._item = item = self._plot.getPlotItem()
+    def _add_axes(self) -> None:
+        item = self._item
         item.layout.setContentsMargins(0, 4, 8, 6)  # axis labels hang over the edge
-        item.setMouseEnabled(x=False, y=False)
-        item.setMenuEnabled(False)
-        item.hideButtons()
         item.showAxis("right")
-        for side, label, colour in (
-            ("bottom", "step", text),
-            ("left", "loss", LOSS),
-            ("right", "stopping criterion", CRITERION),
-        ):
-            axis = item.getAxis(side)
-            axis.setPen(text)
-            axis.setTextPen(colour)
-            axis.enableAutoSIPrefix(False)
-            axis.setLabel(label, color=colour)
-        # A view of its own for the criterion: its size is not that of the loss, which may even be negative.
+        labels = {"left": ("loss", LOSS), "right": ("stopping criterion", CRITERION)}
+        for side, (label, colour) in labels.items():
+            item.getAxis(side).setTextPen(colour)
+            item.getAxis(side).setLabel(label, color=colour)
+        item.getAxis("bottom").setLabel("step")
+        for side in ("bottom", "left", "right"):
+            item.getAxis(side).enableAutoSIPrefix(False)
+        # A view of its own for the criterion: the loss has another size, and may even be negative.
         self._right = pyqtgraph.ViewBox(enableMouse=False, enableMenu=False)
         item.scene().addItem(self._right)
         item.getAxis("right").linkToView(self._right)
         self._right.setXLink(item)
         item.getViewBox().sigResized.connect(self._on_resized)
-        self._loss = item.plot(pen=pyqtgraph.mkPen(LOSS + "38", width=1))  # of one batch: it jumps
-        self._mean = item.plot(pen=pyqtgraph.mkPen(LOSS, width=1.5))
+
+    def _add_lines(self, background: str, text: str) -> None:
+        item, pen = self._item, pyqtgraph.mkPen
+        self._loss = item.plot(pen=pen(LOSS + "38", width=1))  # of one batch: it jumps
+        self._mean = item.plot(pen=pen(LOSS, width=1.5))
         self._criterion = pyqtgraph.PlotDataItem(
-            pen=pyqtgraph.mkPen(CRITERION, width=1.5),
-            symbolSize=4,
-            symbolBrush=CRITERION,
-            symbolPen=None,
+            pen=pen(CRITERION, width=1.5), symbolSize=4, symbolBrush=CRITERION, symbolPen=None
         )
         self._right.addItem(self._criterion)
-        pen = pyqtgraph.mkPen(text, style=pyqtgraph.QtCore.Qt.PenStyle.DashLine)
-        options = {
-            "position": 0.92,
-            "color": text,
-            "fill": background,
-            "movable": False,
-            "anchors": [(1, 0), (1, 0)],
-        }
-        self._mark = pyqtgraph.InfiniteLine(angle=90, pen=pen, label="", labelOpts=options)
-        self._mark.hide()
+        label = {"position": 0.92, "color": text, "fill": background, "movable": False}
+        self._mark = pyqtgraph.InfiniteLine(
+            angle=90,
+            pen=pen(text, style=Qt.PenStyle.DashLine),
+            label="",
+            labelOpts={**label, "anchors": [(1, 0), (1, 0)]},
+        )
         item.addItem(self._mark, ignoreBounds=True)
 
     def _on_resized(self) -> None:
         self._right.setGeometry(self._item.getViewBox().sceneBoundingRect())
 
     def _draw(self) -> None:
-        if self._plot is None:
+        if self._item is None:
             return
         self._item.getAxis("bottom").setStyle(showValues=bool(self._points))
-        for line, side, column in ((self._loss, "left", 1), (self._criterion, "right", 2)):
-            good = [
-                (p[0], y) for p in self._points if (y := p[column]) is not None and math.isfinite(y)
-            ]
-            log = _wide([y for _, y in good])
-            self._item.getAxis(side).setLogMode(x=False, y=log)
-            self._item.getAxis(side).setStyle(showValues=len(good) > 1)
+        loss, criterion = (_finite(self._points, which) for which in (1, 2))
+        self._draw_lines("left", loss, (self._loss, loss), (self._mean, _smooth(loss)))
+        self._draw_lines("right", criterion, (self._criterion, criterion))
+        self._criterion.setSymbol("o" if len(criterion) < SYMBOLS_UP_TO else None)
+        self._item.showAxis("right", bool(criterion))  # most restorations have no stopping rule
+        self._mark.setVisible(self.chosen is not None)
+        if self.chosen is not None:
+            self._mark.setValue(self.chosen)
+            self._mark.label.setFormat(f"step {self.chosen:,}")
+
+    def _draw_lines(self, side: str, points: Points, *lines: tuple[Any, Points]) -> None:
+        log = _needs_log([value for _, value in points])
+        self._item.getAxis(side).setLogMode(x=False, y=log)
+        self._item.getAxis(side).setStyle(showValues=len(points) > 1)
+        for line, values in lines:
             line.setLogMode(False, log)
-            line.setData([x for x, _ in good], [y for _, y in good])
-            if line is self._criterion:
-                self._item.showAxis(
-                    side, bool(good)
-                )  # most restorations have no rule, hence nothing to show
-                line.setSymbol("o" if len(good) < FEW else None)
-            else:
-                self._mean.setLogMode(False, log)
-                self._mean.setData(*_smoothed(good))
+            line.setData(*_columns(values))
 
 
-def _wide(values: list[float]) -> bool:
-    """Whether a log axis helps: it cannot show a negative likelihood, and has hardly a tick on a short range."""
-    return bool(values) and min(values) > 0 and max(values) > WIDE * min(values)
+class TrainingPlot(Plot):
+    """The share of noise let through and the learning rate of a training; hidden until it has any.
+
+    Both lines lie between 0 and 1: the learning rate is drawn as a share of its largest value.
+    """
+
+    def __init__(self, background: str, text: str) -> None:
+        super().__init__(background, text)
+        self.points: dict[str, Points] = {name: [] for name in MEASURES}
+        self._lines: dict[str, Any] = {}
+        self.hide()
+        if self._item is None:
+            return
+        self._item.setYRange(0, 1)
+        titles = (f'<span style="color: {tint}">{name}</span>' for name, tint in MEASURES.values())
+        self._item.setTitle("; ".join(titles), size="8pt")  # a legend would stand on the lines
+        self._item.getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
+        for name, (_, colour) in MEASURES.items():
+            self._lines[name] = self._item.plot(pen=pyqtgraph.mkPen(colour, width=1.5))
+        pen = pyqtgraph.mkPen(MEASURES["passed"][1], style=Qt.PenStyle.DotLine)
+        collapse = pyqtgraph.InfiniteLine(pos=COLLAPSE, angle=0, pen=pen)
+        self._item.addItem(collapse, ignoreBounds=True)
+
+    def clear(self) -> None:
+        """Forget the points."""
+        self.points = {name: [] for name in MEASURES}
+        for line in self._lines.values():
+            line.setData([], [])
+        self.hide()
+
+    def show_progress(self, progress: Progress) -> None:
+        """Add what a report measured."""
+        for name, line in self._lines.items():
+            value = progress.measures.get(name, math.nan)
+            if not math.isfinite(value):
+                continue
+            self.show()
+            points = [*self.points[name], (progress.step, value)]
+            points = self.points[name] = points[::2] if len(points) > MAX_POINTS else points
+            steps, values = _columns(points)
+            largest = max(values) if name == "learning_rate" else 1.0
+            line.setData(steps, [value / (largest or 1.0) for value in values])
 
 
-def _smoothed(points: list[tuple[int, float]]) -> tuple[list[int], list[float]]:
+def _needs_log(values: list[float]) -> bool:
+    """Return whether a log axis helps: not for negative values, and not for a short range."""
+    return bool(values) and min(values) > 0 and max(values) > LOG_RANGE * min(values)
+
+
+def _finite(points: list[Point], which: int) -> Points:
+    """Return (step, value) of one column, without what is missing or not finite."""
+    values = ((point[0], point[which]) for point in points)
+    return [(step, y) for step, y in values if y is not None and math.isfinite(y)]
+
+
+def _columns(points: Points) -> tuple[list[int], list[float]]:
+    return [step for step, _ in points], [value for _, value in points]
+
+
+def _smooth(points: Points) -> Points:
     """Average the loss over a twentieth of the curve."""
     window = len(points) // 20
     if window < 2:
-        return [x for x, _ in points], [y for _, y in points]
-    sums = list(accumulate((y for _, y in points), initial=0.0))
+        return points
+    sums = list(accumulate((value for _, value in points), initial=0.0))
     means = [(b - a) / window for a, b in zip(sums, sums[window:], strict=False)]
-    return [x for x, _ in points[window // 2 :]][: len(means)], means
+    steps = [step for step, _ in points[window // 2 :]]
+    return list(zip(steps, means, strict=False))

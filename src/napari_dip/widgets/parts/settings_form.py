@@ -1,65 +1,49 @@
 """The form of a method, read off its Settings; no name of a knob is written here.
 
-Only the fields a person edited are handed on, on top of the preset: a float box rounds what it shows (1/30
-becomes 0.0333), and a default must reach the engine as it is.
+Only the fields a person edited are handed on, on top of the preset: a float box rounds what it
+shows (1/30 becomes 0.0333), and a default must reach the engine as it is.
 """
 
 from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Mapping
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 from superqt import QCollapsible
 
 from napari_dip.settings import Knob, Settings, knobs
-from napari_dip.widgets.parts.layouts import SPACING, Rows, narrow
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from napari_dip.widgets.parts.layouts import SPACING, Rows, column
 
 BIGGEST = 2**53  # superqt's large spin box holds it
 
 
-class Form(QWidget):
-    """Shows one method's knobs, the basic ones in view and the others folded.
-
-    Parameters
-    ----------
-    settings : type of Settings
-        The method.
-    preset : str
-        The preset whose values are shown at first.
-    """
+class SettingsForm(QWidget):
+    """Shows one method's knobs, the basic ones in view and the others folded."""
 
     changed = Signal()
 
-    def __init__(
-        self, settings: type[Settings], preset: str = "", parent: QWidget | None = None
-    ) -> None:
-        super().__init__(parent)
+    def __init__(self, settings: type[Settings]) -> None:
+        super().__init__()
         self._settings = settings
-        self._preset = preset or next(iter(settings.presets))
         self._edited: dict[str, Any] = {}
         self._boxes: dict[str, Any] = {}
-        basic = self._basic = Rows()
-        advanced = Rows()
+        self._basic, advanced = Rows(), Rows()
         for knob in knobs(settings):
-            self._add(knob, basic if knob.basic else advanced)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addLayout(basic)
+            self._add(knob, self._basic if knob.basic else advanced)
+        layout = column(parent=self)
+        layout.addLayout(self._basic)
         if advanced.rowCount():
             layout.addWidget(_folded(advanced))
-        self.show_preset(self._preset)
+        self.show_preset(next(iter(settings.presets)))
 
     def show_preset(self, name: str, changes: Mapping[str, Any] | None = None) -> None:
-        """Show a preset's values, forget the edits, and take `changes` as if a person had made them."""
+        """Show a preset's values with `changes`, as if a person had made them, and no other edit."""
         self._preset = name
         self._edited = dict(changes or {})
         values = self._settings.preset(name, **self._edited)
@@ -77,9 +61,8 @@ class Form(QWidget):
         ValueError
             If an edit is out of bounds or cannot be read, in a sentence.
         """
-        return self._settings.preset(
-            self._preset, **{k: _from_box(v) for k, v in self._edited.items()}
-        )
+        edits = {name: _from_box(value) for name, value in self._edited.items()}
+        return self._settings.preset(self._preset, **edits)
 
     @property
     def edited(self) -> dict[str, Any]:
@@ -88,7 +71,7 @@ class Form(QWidget):
 
     @property
     def labels(self) -> list[QLabel]:
-        """The labels in view at first, to be aligned with those of other forms; the longer ones are folded away."""
+        """The labels in view at first, to be aligned with others; the longer ones are folded."""
         return self._basic.labels
 
     def box(self, name: str) -> Any:
@@ -96,21 +79,15 @@ class Form(QWidget):
         return self._boxes[name]
 
     def _add(self, knob: Knob, rows: Rows) -> None:
-        box = _box(
-            knob,
-            [getattr(self._settings.preset(name), knob.name) for name in self._settings.presets],
-        )
+        presets = (self._settings.preset(name) for name in self._settings.presets)
+        box = _box(knob, [getattr(preset, knob.name) for preset in presets])
         box.changed.connect(lambda value, name=knob.name: self._edit(name, value))
         box.tooltip = knob.help
         self._boxes[knob.name] = box
-        if isinstance(knob.default, bool):
-            box.text = ""
         title = knob.name.replace("_", " ").capitalize()
         label = QLabel(f"{title} ({knob.unit})" if knob.unit and knob.unit != knob.name else title)
         label.setToolTip(knob.help)
-        if not isinstance(knob.default, bool):
-            narrow(box.native)
-        rows.addRow(label, box.native)
+        rows.add(label, box.native, shrink=box.widget_type != "CheckBox")
 
     def _edit(self, name: str, value: Any) -> None:
         self._edited[name] = value
@@ -132,30 +109,27 @@ def _folded(rows: Rows) -> QCollapsible:
 
 
 def _box(knob: Knob, values: list[Any]) -> Any:
-    """Choose a widget by the knob's type; what Qt has no box for becomes a line of text.
+    """Return a widget for a knob's type; what Qt has no box for becomes a line of text.
 
     `values` are those of the presets: a float box gets decimals enough for the smallest.
     """
     kind = knob.annotation
     if get_origin(kind) is Literal:
-        box = create_widget(
-            name=knob.name, widget_type="ComboBox", options={"choices": list(get_args(kind))}
-        )
-    elif kind is bool:
-        box = create_widget(name=knob.name, widget_type="CheckBox")
-    elif kind is int:
-        box = create_widget(name=knob.name, widget_type="SpinBox", options=_int_bounds(knob))
-    elif kind is float:
-        digit = min(
-            (math.floor(math.log10(abs(v))) for v in values if v), default=0
-        )  # of the first digit
+        return create_widget(widget_type="ComboBox", options={"choices": list(get_args(kind))})
+    if kind is bool:
+        return create_widget(widget_type="CheckBox", options={"text": ""})
+    if kind is int:
+        return create_widget(widget_type="SpinBox", options=_int_bounds(knob))
+    if kind is float:
+        digits = (math.floor(math.log10(abs(value))) for value in values if value)
+        digit = min(digits, default=0)  # of the first digit
         decimals = max(2 - digit, 4)
         options = {**_float_bounds(knob, decimals), "step": 10.0 ** min(digit - 1, -1)}
-        box = create_widget(name=knob.name, widget_type="FloatSpinBox", options=options)
+        box = create_widget(widget_type="FloatSpinBox", options=options)
         box.native.setDecimals(decimals)
-    else:
-        box = create_widget(name=knob.name, widget_type="LineEdit")
-        box.native.setPlaceholderText("automatic" if NoneType in get_args(kind) else "")
+        return box
+    box = create_widget(widget_type="LineEdit")
+    box.native.setPlaceholderText("automatic" if NoneType in get_args(kind) else "")
     return box
 
 

@@ -1,39 +1,35 @@
-"""What a dock is told of a run, and when: cheap beats often, pictures as seldom as they are costly."""
+"""Reports of a running fit, and how often they are sent: pictures as seldom as they are costly."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from numpy.typing import NDArray
 
-    from numpy.typing import NDArray
+from napari_dip.snapshot import Snapshot
 
-    from napari_dip.snapshot import Snapshot
-
-BEAT = 0.1  # seconds between beats
+REPORT_EVERY = 0.1  # seconds
 PICTURE_SHARE = 0.25  # of the worker's time, at most, goes into pictures
-Point = tuple[int, float, float | None]
+Point = tuple[int, float, float | None]  # step, loss, criterion
 
 
 @dataclass(frozen=True, eq=False)
-class Beat:
-    """Where the work stands; `picture` where one was due.
+class Progress:
+    """Where the work stands.
 
     Attributes
     ----------
-    step, total, chosen, plane, planes, note
+    step, total, chosen, plane, planes, note, measures
         As in `Snapshot`; step 0 means that the work is being prepared.
     points : tuple of (step, loss, criterion)
-        What the curve needs since the last beat.
+        What the curve needs since the last report.
     picture : array or None
-        The answer so far, as the layer shows it.
+        The answer so far, as the layer shows it, if one was due.
     std : array or None
-        Beside a picture, its standard deviation, where one was asked for.
-    measures : mapping
-        What else a training is watched by, by name.
+        Beside a picture, its standard deviation, if one was asked for.
     """
 
     step: int = 0
@@ -49,18 +45,18 @@ class Beat:
 
 
 @dataclass(eq=False)
-class Pace:
-    """Says when a beat and when a picture is due."""
+class Reporter:
+    """Decides when a report and when a picture is due, and makes reports of snapshots."""
 
     pictures_per_second: float
     points: list[Point] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    next_beat: float = 0.0
+    next_report: float = 0.0
     next_picture: float = 0.0
-    pictured: int = -1
+    last_picture: int = -1  # the chosen step it showed
 
-    def take(self, snapshot: Snapshot) -> None:
-        """Remember what a snapshot says, whether or not a beat is due with it.
+    def add(self, snapshot: Snapshot) -> None:
+        """Remember what a snapshot says, whether or not a report is due.
 
         The first note and the newest are kept: an engine says each once, and a person reads slowly.
         """
@@ -68,25 +64,20 @@ class Pace:
         if snapshot.note and snapshot.note not in self.notes:
             self.notes = [*self.notes[:1], snapshot.note]
 
-    def beat(
-        self,
-        snapshot: Snapshot,
-        picture: NDArray[Any] | None = None,
-        std: NDArray[Any] | None = None,
-    ) -> Beat:
-        """Pack a snapshot and the points since the last beat."""
-        self.next_beat = time.monotonic() + BEAT
+    def report(self, snapshot: Snapshot, picture: Any = None, std: Any = None) -> Progress:
+        """Return a report of a snapshot and the points since the last one."""
+        self.next_report = time.monotonic() + REPORT_EVERY
         points, self.points = tuple(self.points), []
         s = snapshot
-        where = (s.step, s.total, s.chosen, s.plane, s.planes)
-        return Beat(*where, " ".join(self.notes), points, picture, std, s.measures)
+        place = (s.step, s.total, s.chosen, s.plane, s.planes)
+        return Progress(*place, " ".join(self.notes), points, picture, std, s.measures)
 
     def picture_due(self, snapshot: Snapshot) -> bool:
-        """Say whether it is time for a picture, and whether it would be another than the last."""
-        return snapshot.chosen != self.pictured and time.monotonic() >= self.next_picture
+        """Return whether it is time for a picture, and it would differ from the last."""
+        return snapshot.chosen != self.last_picture and time.monotonic() >= self.next_picture
 
     def picture_made(self, snapshot: Snapshot, seconds: float) -> None:
-        """Plan the next picture; a costly one waits longer, so that pictures never eat the fit."""
-        self.pictured = snapshot.chosen
+        """Schedule the next picture; after a costly one it comes later."""
+        self.last_picture = snapshot.chosen
         wait = max(1 / self.pictures_per_second, seconds * (1 / PICTURE_SHARE - 1))
         self.next_picture = time.monotonic() + wait

@@ -1,8 +1,8 @@
-"""From the stream of snapshots to what a dock can show: a generator that napari runs in a worker thread.
+"""The generator that napari runs in a worker thread: from a stream of snapshots to reports.
 
-Sees no torch and no Qt. It realises a picture only when one is due and the one before has been shown, so the
-main thread is never sent more than it can draw; between pictures it yields cheap beats, so that pause answers
-quickly.
+It sees no torch and no Qt. It computes a picture only when one is due and the one before has been
+drawn, so the main thread is never sent more than it can show; between pictures it yields cheap
+reports, so that pause answers quickly.
 """
 
 from __future__ import annotations
@@ -10,97 +10,94 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
 
 from napari_dip.errors import DenoiseError, lack_of_memory
+from napari_dip.settings import Settings
+from napari_dip.snapshot import Snapshot
+from napari_dip.widgets.layers.iterates import Iterate, Iterates
+from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.napari_hooks.writer import write_beside
-from napari_dip.widgets.runs.progress import Beat, Pace
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
-
-    from numpy.typing import NDArray
-
-    from napari_dip.settings import Settings
-    from napari_dip.snapshot import Snapshot
-    from napari_dip.widgets.layers.iterate_store import Kept
-    from napari_dip.widgets.layers.source import Source
-
-
-class Control:
-    """What the dock tells a running worker.
-
-    Attributes
-    ----------
-    stop : threading.Event
-        End after this step and keep the answer.
-    discard : threading.Event
-        End after this step and keep nothing.
-    shown : threading.Event
-        The last picture has been drawn, so the next may be made.
-    """
-
-    def __init__(self) -> None:
-        self.stop = threading.Event()
-        self.discard = threading.Event()
-        self.shown = threading.Event()
-        self.shown.set()
+from napari_dip.widgets.runs.progress import Progress, Reporter
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
-    """How a run ended: the full answer, what made it, the last beat, and what there is to say or to warn of."""
+class FitRequest:
+    """What a run does to what.
 
-    picture: NDArray[Any]
-    provenance: dict[str, object]
-    last: Beat
-    kept: Kept | None = None
-    warning: str = ""
-    std: NDArray[Any] | None = None
-    remark: str = ""
-
-
-def watched(
-    source: Source,
-    how: Settings,
-    device: str,
-    control: Control,
-    pictures_per_second: float = 3.0,
-    kept: Kept | None = None,
-    folder: str = "",
-    begin: Callable[..., Iterator[Snapshot]] | None = None,
-    result: str = "denoised",
-    finish: Callable[[Snapshot], str] | None = None,
-) -> Generator[Beat, None, Answer | None]:
-    """Run a method on a layer's source and report as it goes; made for napari's `create_worker`.
-
-    Parameters
+    Attributes
     ----------
-    source : Source
-        What to read and how to show it.
-    how : Settings
-        The method and its knobs.
-    device : str
-        As in `napari_dip.iter_denoise`.
-    control : Control
-        Read at every step.
+    source, how, device
+        The crop of a layer, the method with its settings, and where they run.
     pictures_per_second : float
         Pictures a second, at most.
-    kept : Kept, optional
-        Where the pictures are kept for the axis of iterates.
+    keep_iterates : bool
+        Whether pictures are kept for a layer of iterates.
     folder : str
         Where the answer is also written as a TIFF; nowhere if empty.
     begin : callable, optional
         Starts the work, called as `napari_dip.iter_denoise`, which it is by default.
     result : str
-        What the answer is; its file is named so.
+        What the answer is, such as "denoised"; its layer and its file are named so.
     finish : callable, optional
-        Takes the last Snapshot of a run that was not discarded, before the answer is handed out; returns a sentence.
+        Takes the last Snapshot, in the worker, if the answer is kept; returns a sentence for the
+        user.
+    drop : callable, optional
+        Called if the run was discarded.
+    fits : bool
+        Whether a network is fitted or trained, so that there is a loss; else one is applied in
+        several orientations.
+    """
+
+    source: Source
+    how: Settings
+    device: str = "auto"
+    pictures_per_second: float = 3.0
+    keep_iterates: bool = False
+    folder: str = ""
+    begin: Callable[..., Iterator[Snapshot]] | None = None
+    result: str = "denoised"
+    finish: Callable[[Snapshot], str] | None = None
+    drop: Callable[[], None] | None = None
+    fits: bool = True
+
+
+class Control:
+    """What the dock asks of a running worker, at the end of the step at hand.
+
+    `stop` ends it with the answer so far, `discard` with nothing; `drawn` allows the next picture.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.discard = threading.Event()
+        self.drawn = threading.Event()
+        self.drawn.set()
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """How a run ended: the full answer, its provenance, the last report, and notes on it."""
+
+    picture: NDArray[Any]
+    provenance: dict[str, object]
+    last: Progress
+    iterates: Iterates | None = None
+    std: NDArray[Any] | None = None
+    remark: str = ""
+    warning: str = ""
+
+
+def work(request: FitRequest, control: Control) -> Generator[Progress, None, Answer | None]:
+    """Run a method on a layer's source and report as it goes; for napari's `create_worker`.
 
     Yields
     ------
-    Beat
+    Progress
         At each step, but not more than ten a second.
 
     Returns
@@ -115,91 +112,82 @@ def watched(
     ValueError
         If the image or the settings are refused.
     """
-    stream: Iterator[Snapshot] | None = None
+    stream: Any = None
     try:
-        yield Beat()
+        yield Progress()
         # What follows loads torch, and it is not the main thread that waits for it.
         from napari_dip import api
 
-        begin = begin or api.iter_denoise
-        stream = iter(begin(source.image(), how=how, device=device))
-        pace = Pace(pictures_per_second)
-        last = yield from _follow(stream, source, control, pace, kept)
-        if last is None:
-            return None
-        remark = finish(last) if finish else ""
-        return replace(_answer(last, pace, source, kept, folder, result), remark=remark)
+        begin = request.begin or api.iter_denoise
+        stream = iter(begin(request.source.image(), how=request.how, device=request.device))
+        iterates = Iterates() if request.keep_iterates else None
+        reporter = Reporter(request.pictures_per_second)
+        last = yield from _reports(stream, request.source, control, reporter, iterates)
+        return None if last is None else _answer(request, last, reporter.report(last), iterates)
     except (RuntimeError, MemoryError, StopIteration) as error:
-        sentence = _sentence(error)
+        sentence = _explain(error)
         traceback.clear_frames(error.__traceback__)  # they hold the net and its memory
         raise DenoiseError(sentence) from None
     finally:
-        close = getattr(stream, "close", None)
-        if close is not None:
-            close()
+        if hasattr(stream, "close"):
+            stream.close()
 
 
-def _follow(
-    stream: Iterator[Snapshot], source: Source, control: Control, pace: Pace, kept: Kept | None
-) -> Generator[Beat, None, Snapshot | None]:
-    """Yield beats until the stream ends or is stopped; return the last snapshot, or None if there is none to keep."""
+def _reports(
+    stream: Iterator[Snapshot],
+    source: Source,
+    control: Control,
+    reporter: Reporter,
+    iterates: Iterates | None,
+) -> Generator[Progress, None, Snapshot | None]:
+    """Yield reports until the stream ends or is stopped; return the last snapshot to be kept."""
     snapshot = None
     if control.stop.is_set() or control.discard.is_set():  # while it was prepared
         return None
     for snapshot in stream:
         if control.discard.is_set():
             return None
-        pace.take(snapshot)
+        reporter.add(snapshot)
         if control.stop.is_set():
             break
         now = time.monotonic()
-        if control.shown.is_set() and pace.picture_due(snapshot):
-            picture, std = source.shown(snapshot.image), _std(snapshot, source)
-            pace.picture_made(snapshot, time.monotonic() - now)
-            if kept is not None:
-                kept.add(snapshot.chosen, picture, snapshot.provenance)
-            control.shown.clear()
-            yield pace.beat(snapshot, picture, std)
-        elif now >= pace.next_beat:
-            yield pace.beat(snapshot)
+        if control.drawn.is_set() and reporter.picture_due(snapshot):
+            picture = source.layer_pixels(snapshot.image)
+            std = source.layer_std(snapshot.std)
+            reporter.picture_made(snapshot, time.monotonic() - now)
+            if iterates is not None:
+                iterates.offer(Iterate(snapshot.chosen, picture, dict(snapshot.provenance)))
+            control.drawn.clear()
+            yield reporter.report(snapshot, picture, std)
+        elif now >= reporter.next_report:
+            yield reporter.report(snapshot)
     if control.discard.is_set():
         return None
     if snapshot is None:
         raise DenoiseError("The method ended without an answer: raise its number of steps.")
-    yield pace.beat(snapshot)
+    yield reporter.report(snapshot)
     return snapshot
 
 
 def _answer(
-    snapshot: Snapshot, pace: Pace, source: Source, kept: Kept | None, folder: str, result: str
+    request: FitRequest, last: Snapshot, report: Progress, iterates: Iterates | None
 ) -> Answer:
-    image = snapshot.image
-    picture = source.shown(image)
-    if kept is not None:
-        kept.add(snapshot.chosen, picture, snapshot.provenance, final=True)
-    warning = write_beside(image, source.name, folder, result) if folder else ""
-    return Answer(
-        picture,
-        dict(snapshot.provenance),
-        pace.beat(snapshot),
-        kept,
-        warning,
-        _std(snapshot, source),
-    )
+    remark = request.finish(last) if request.finish else ""
+    source, provenance = request.source, dict(last.provenance)
+    picture = source.layer_pixels(last.image)
+    if iterates is not None:
+        iterates.append_final(Iterate(last.chosen, picture, provenance))
+    warning = ""
+    if request.folder:
+        warning = write_beside(last.image, source.name, request.folder, request.result)
+    std = source.layer_std(last.std)
+    return Answer(picture, provenance, report, iterates, std, remark, warning)
 
 
-def _std(snapshot: Snapshot, source: Source) -> Any:
-    return None if snapshot.std is None else source.shown_std(snapshot.std)
-
-
-def _sentence(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     lines = str(error).strip().splitlines()
     reason = lines[0] if lines else type(error).__name__
     if whose := lack_of_memory(error):
-        other = (
-            "choose a smaller region, or the CPU as device"
-            if whose == "GPU"
-            else "choose a smaller region"
-        )
-        return f"The {whose} ran out of memory ({reason}): {other}."
+        other = ", or the CPU as device" if whose == "GPU" else ""
+        return f"The {whose} ran out of memory ({reason}): choose a smaller region{other}."
     return f"The work broke off ({reason}): try another device, or the settings of a preset."

@@ -13,12 +13,12 @@ import pytest
 from napari_dip import api
 from napari_dip.errors import DenoiseError
 from napari_dip.files.formats import read
-from napari_dip.settings import BlindSpot
+from napari_dip.settings import DIP
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.layers.iterate_store import Kept
+from napari_dip.widgets.layers.iterates import Iterate, Iterates
 from napari_dip.widgets.layers.source import Source
-from napari_dip.widgets.runs.progress import Beat
-from napari_dip.widgets.runs.worker import Answer, Control, watched
+from napari_dip.widgets.runs.progress import Progress
+from napari_dip.widgets.runs.worker import Answer, Control, FitRequest, work
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,43 +35,43 @@ def source(shape: tuple[int, ...] = (16, 16)) -> Source:
     )
 
 
-def drained(stream: Generator[Beat, None, Answer | None]) -> tuple[list[Beat], Answer | None]:
-    beats = []
+def drain(stream: Generator[Progress, None, Answer | None]) -> tuple[list[Progress], Answer | None]:
+    reports = []
     while True:
         try:
-            beats.append(next(stream))
+            reports.append(next(stream))
         except StopIteration as end:
-            return beats, end.value
+            return reports, end.value
 
 
 def start(
     control: Control, steps: int = 40, **options: Any
-) -> Generator[Beat, None, Answer | None]:
-    return watched(source(), BlindSpot(steps=steps), "cpu", control, **options)
+) -> Generator[Progress, None, Answer | None]:
+    return work(FitRequest(source(), DIP(steps=steps), "cpu", **options), control)
 
 
 def test_the_end_brings_the_full_answer_and_every_point(engine: Any) -> None:
     control = Control()
-    beats, answer = drained(start(control))
+    reports, answer = drain(start(control))
     assert answer is not None
     assert (answer.picture == 40).all() and answer.picture.shape == (16, 16)
     assert answer.provenance["step_chosen"] == 40
-    assert [p[0] for beat in beats for p in beat.points] == list(range(1, 41))
+    assert [p[0] for report in reports for p in report.points] == list(range(1, 41))
     assert engine.closed == 1 and engine.devices == ["cpu"]
 
 
 def test_no_picture_is_made_before_the_last_was_shown(engine: Any) -> None:
-    beats, _ = drained(start(Control(), pictures_per_second=1000.0))
-    assert [beat.step for beat in beats if beat.picture is not None] == [1]
+    reports, _ = drain(start(Control(), pictures_per_second=1000.0))
+    assert [report.step for report in reports if report.picture is not None] == [1]
     assert engine.realised == [1, 40]
 
 
 def test_pictures_come_no_faster_than_asked(engine: Any) -> None:
     control = Control()
     pictures = 0
-    for beat in start(control, steps=60, pictures_per_second=20.0):
-        pictures += beat.picture is not None
-        control.shown.set()
+    for report in start(control, steps=60, pictures_per_second=20.0):
+        pictures += report.picture is not None
+        control.drawn.set()
     assert 2 <= pictures <= 8  # in 0.12 to 0.3 s
 
 
@@ -82,7 +82,7 @@ def test_stop_keeps_the_step_at_hand(engine: Any) -> None:
         next(stream)
     control.stop.set()
     at = engine.step
-    _, answer = drained(stream)
+    _, answer = drain(stream)
     assert answer is not None and engine.step <= at + 1
     assert (answer.picture == engine.step).all()
     assert engine.closed == 1
@@ -95,7 +95,7 @@ def test_discard_ends_with_nothing(engine: Any) -> None:
         next(stream)
     control.discard.set()
     at = engine.step
-    assert drained(stream)[1] is None
+    assert drain(stream)[1] is None
     assert engine.step <= at + 1 and engine.closed == 1
 
 
@@ -106,7 +106,7 @@ def test_a_runtime_error_becomes_ours(engine: Any, fail_at: int) -> None:
     with pytest.raises(
         DenoiseError, match=r"ran out of memory .*Tried to allocate 2 GiB.* choose a smaller"
     ):
-        drained(start(Control()))
+        drain(start(Control()))
     assert not issubclass(DenoiseError, RuntimeError)
 
 
@@ -124,7 +124,7 @@ def test_a_failed_run_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("napari_dip.api.iter_denoise", failing)
     with pytest.raises(DenoiseError) as caught:
-        drained(start(Control()))
+        drain(start(Control()))
     gc.collect()
     assert alive[0]() is None and caught.value is not None
 
@@ -132,18 +132,18 @@ def test_a_failed_run_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> 
 def test_other_errors_pass_as_they_are(engine: Any) -> None:
     engine.fail_at, engine.error = 1, ValueError("The image holds 3 NaN.")
     with pytest.raises(ValueError, match="3 NaN"):
-        drained(start(Control()))
+        drain(start(Control()))
 
 
 def test_an_empty_stream_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_dip.api.iter_denoise", lambda *_, **__: iter(()))
     with pytest.raises(DenoiseError, match="without an answer"):
-        drained(start(Control()))
+        drain(start(Control()))
 
 
 def test_the_answer_is_also_written_and_over_nothing(engine: Any, tmp_path: Path) -> None:
     for _ in range(2):
-        assert drained(start(Control(), steps=3, folder=str(tmp_path)))[1].warning == ""  # type: ignore[union-attr]
+        assert drain(start(Control(), steps=3, folder=str(tmp_path)))[1].warning == ""  # type: ignore[union-attr]
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "cells denoised 2.tif",
         "cells denoised.tif",
@@ -153,28 +153,27 @@ def test_the_answer_is_also_written_and_over_nothing(engine: Any, tmp_path: Path
 
 def test_a_folder_that_cannot_be_written_costs_no_answer(engine: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
-    answer = drained(start(Control(), steps=3, folder=str(tmp_path / "file")))[1]
+    answer = drain(start(Control(), steps=3, folder=str(tmp_path / "file")))[1]
     assert answer is not None and (answer.picture == 3).all()
     assert "was not written" in answer.warning
 
 
 def test_the_generator_runs_in_any_thread(engine: Any) -> None:
     ends: list[Answer | None] = []
-    thread = threading.Thread(target=lambda: ends.append(drained(start(Control(), steps=5))[1]))
+    thread = threading.Thread(target=lambda: ends.append(drain(start(Control(), steps=5))[1]))
     thread.start()
     thread.join(timeout=20)
     assert ends and ends[0] is not None
 
 
 def test_kept_iterates_are_thinned_evenly() -> None:
-    kept = Kept(most=8)
+    iterates = Iterates(max_count=8)
     for step in range(1, 101):
-        kept.add(step, np.full((4, 4), step), {})
-    kept.add(100, np.full((4, 4), 100), {}, final=True)
-    steps = [iterate.step for iterate in kept.row]
+        iterates.offer(Iterate(step, np.full((4, 4), step), {}))
+    iterates.append_final(Iterate(100, np.full((4, 4), 100), {}))
+    steps = [iterate.step for iterate in iterates.items]
     assert steps[0] == 1 and steps[-1] == 100 and len(steps) <= 9
     assert len(set(np.diff(steps[:-1]).tolist())) == 1
-    assert kept.stack().shape == (len(steps), 4, 4)
 
 
 def snapshots(*rows: tuple[int, int, str]) -> Any:
@@ -192,10 +191,10 @@ def test_an_answer_that_did_not_change_is_not_drawn_again(monkeypatch: pytest.Mo
     monkeypatch.setattr(api, "iter_denoise", snapshots(*rows))
     control = Control()
     drawn = []
-    for beat in start(control, pictures_per_second=1e9):
-        if beat.picture is not None:
-            drawn.append(beat.chosen)
-            control.shown.set()
+    for report in start(control, pictures_per_second=1e9):
+        if report.picture is not None:
+            drawn.append(report.chosen)
+            control.drawn.set()
     assert drawn == [1, 30]
 
 
@@ -210,8 +209,8 @@ def test_a_note_is_said_until_the_end_although_the_engine_says_it_once(
         (5, 5, ""),
     ]
     monkeypatch.setattr(api, "iter_denoise", snapshots(*rows))
-    beats, answer = drained(start(Control()))
+    reports, answer = drain(start(Control()))
     assert (
         answer is not None
-        and answer.last.note == beats[-1].note == "Correlated noise. Went back at 4."
+        and answer.last.note == reports[-1].note == "Correlated noise. Went back at 4."
     )
