@@ -1,10 +1,11 @@
-"""Make docs/images/dock.png: a real napari with the dock, the noisy and the denoised image, and the curve.
+"""Make docs/images/dock.png: napari with a dock, the noisy and the denoised image, and the curve.
 
-With ``--dock Restore`` docs/images/restore.png: a bar painted over on a Labels layer, and filled. With ``--dock Train``
-docs/images/train.png: a model trained on the one image. With ``--dock Batch --data FOLDER`` docs/images/batch.png:
-the images of a folder, the sample and one that is cut short.
+With ``--dock Restore`` docs/images/restore.png: a bar painted over on a Labels layer, and filled.
+With ``--dock Train`` docs/images/train.png: a model trained on the one image. With ``--dock Batch
+--data FOLDER`` docs/images/batch.png: the images of a folder, the sample and one that is cut short.
 
-Run it under a screen, or without one: ``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshot.py``.
+Run it under a screen, or without one:
+``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshot.py``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from PIL import Image
 from qtpy.QtWidgets import QApplication
 
 SIZE = (1500, 900)
-ZOOM = 2.25  # of the grid's cells, which are narrow: shows the middle of both images, large enough to see the noise
+ZOOM = 2.25  # of the grid's narrow cells: shows the middle of both images, and their noise
 
 
 def wait(seconds: float, until: object = None) -> None:
@@ -47,7 +48,7 @@ def paint(viewer: napari.Viewer, dock: object) -> None:
 
 
 def batch(out: Path, steps: int, data: Path) -> None:
-    """Work through a folder of images and a broken one in the dock Batch, open a pair, and save the window."""
+    """Run a folder of images and a broken one in the dock Batch, open a pair, save the window."""
     viewer = napari.Viewer(show=True)
     viewer.window.resize(*SIZE)
     _, dock = viewer.window.add_plugin_dock_widget("napari-dip", "Batch")

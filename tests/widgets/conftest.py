@@ -75,7 +75,7 @@ def usual_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def viewer(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A viewer as a plugin gets it: private access warns, and writing from another thread raises."""
+    """A viewer as a plugin gets it: private access warns, writing in another thread raises."""
     from napari.components import ViewerModel
     from napari.utils._proxies import PublicOnlyProxy
 

@@ -1,4 +1,4 @@
-"""The dock Batch: a folder worked through in a thread, one bad file in it; stopped, and gone on with."""
+"""The dock Batch: a folder worked through in a thread, one bad file in it; stopped, resumed."""
 
 from __future__ import annotations
 
@@ -74,10 +74,7 @@ def column(dock: BatchWidget, at: int) -> dict[str, str]:
 def test_a_long_remark_beside_figures_is_read_as_a_whole(dock: BatchWidget, folder: Path) -> None:
     job = SimpleNamespace(source=folder / "a.tif", done=False)
     dock.table.show_jobs([job, job])  # type: ignore[list-item]
-    note = (
-        "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter. "
-        * 2
-    )
+    note = "The noise of neighbouring pixels is correlated, as after resampling or a filter. " * 2
     dock.table.show_record(1, {"status": "done", "residual": {"mean": 0.5}, "note": note})
     text = dock.table.item(1, REMARK).text()
     assert dock.table.columnWidth(REMARK) > dock.table.fontMetrics().horizontalAdvance(text) > 200

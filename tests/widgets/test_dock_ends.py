@@ -85,7 +85,7 @@ def test_resume_goes_on(make_dock: Callable[..., Any], engine: Any, qtbot: Any) 
 
 
 def test_signals_are_taken_in_turn(viewer: Any, qapp: Any) -> None:
-    """Moving a bar of the activity dock lets Qt deliver the next signal in the middle of this one."""
+    """Moving a bar of the activity dock lets Qt deliver the next signal during this one."""
     run = FitRun(viewer, FitRequest(None, None, "cpu"))  # type: ignore[arg-type]
     shown: list[int] = []
     run.progressed.connect(lambda progress: shown.append(progress.step))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from napari.layers import Image as ImageLayer
 from npe2 import PluginManifest
+from npe2.manifest.utils import import_python_name
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QOpenGLContext
 
@@ -57,6 +59,15 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
     assert len(contributions.sample_data) == 2 and len(contributions.writers) == 1
     verbs = {command.title.split()[0] for command in contributions.commands}
     assert verbs == {"Apply", "Denoise", "Make", "Open", "Restore", "Save", "Train"}
+
+
+def test_napari_hands_each_dock_its_viewer() -> None:
+    """napari looks for a parameter of this name; a test with a window would need OpenGL."""
+    contributions = PluginManifest.from_distribution("napari-dip").contributions
+    commands = {command.id: command.python_name for command in contributions.commands}
+    for widget in contributions.widgets:
+        dock = import_python_name(commands[widget.command])
+        assert list(inspect.signature(dock).parameters) == ["napari_viewer"]
 
 
 def test_the_preferences_are_those_of_the_manifest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,9 +51,9 @@ class FitDock(Dock):
     has_uncertainty: ClassVar[bool] = False
     has_iterates: ClassVar[bool] = True
 
-    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.viewer = viewer
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self.viewer = viewer = napari_viewer
         self.run: FitRun | None = None
         self._iterates_layer: Any = None  # of `run`
         self._shut_down = self._refused = False

@@ -40,12 +40,12 @@ SETTINGS_HELP = {
 class BatchWidget(Dock):
     """Denoises the files of a folder, and shows what became of each.
 
-    A double-click on a file's row opens it in `viewer`.
+    A double-click on a file's row opens it in the viewer.
     """
 
-    def __init__(self, viewer: Any, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.viewer = viewer
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
         self.run: BatchRun | None = None
         self.files, self.model = FilesBox(), ModelBox("none: fit every image")
         self.method_box = MethodBox(preferences().device, iterates=False)

@@ -22,9 +22,7 @@ AXIS_NAMES = {
     "Y": {"y", "row", "rows", "height"},
     "X": {"x", "column", "columns", "width"},
 }
-LARGE_PLANE = (
-    2048 * 2048
-)  # pixels; larger planes take too long to fit, so a coarser level is chosen
+LARGE_PLANE = 2048 * 2048  # pixels; of larger ones a coarser level is chosen
 COLOURS = ("colormap", "contrast_limits", "gamma", "rgb", "blending", "opacity")
 Index = tuple[slice, ...]
 Vector = NDArray[np.float64]

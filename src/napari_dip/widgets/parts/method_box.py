@@ -111,7 +111,7 @@ class MethodBox(QWidget):
             self.device.choose(values["device"])
 
     def insert(self, box: QWidget, labels: list[QLabel]) -> None:
-        """Put a box between the choice of method and its settings, its labels in the same column."""
+        """Put a box between the choice of method and its settings, aligned with them."""
         self._layout.insertWidget(1, box)
         self.align_with(labels)
 

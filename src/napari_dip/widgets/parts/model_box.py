@@ -60,6 +60,7 @@ class ModelBox(QWidget):
 
     def begin(self) -> Any:
         """Return a function that applies the model, called as `iter_denoise`."""
+        assert self.path is not None
         return partial(_apply, self.path)
 
 

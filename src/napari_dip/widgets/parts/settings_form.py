@@ -43,7 +43,7 @@ class SettingsForm(QWidget):
         self.show_preset(next(iter(settings.presets)))
 
     def show_preset(self, name: str, changes: Mapping[str, Any] | None = None) -> None:
-        """Show a preset's values with `changes`, as if a person had made them, and no other edit."""
+        """Show a preset with `changes`, as if a person had made them, and no other edit."""
         self._preset = name
         self._edited = dict(changes or {})
         values = self._settings.preset(name, **self._edited)

@@ -75,7 +75,7 @@ class BatchRun(Run):
         self._start("FunctionWorker", self._work, returned=self._on_returned)
 
     def stop(self) -> None:
-        """End after the step at hand; the answer so far is written, and replaced by the next run."""
+        """End after the step at hand; the answer so far is written, and replaced later."""
         self.stopping.set()
 
     def _on_returned(self, ending: tuple[str, bool]) -> None:
