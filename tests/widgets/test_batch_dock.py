@@ -240,6 +240,7 @@ def test_files_of_one_name_in_several_folders_are_told_apart(
 def test_settings_go_to_a_file_and_back(
     dock: BatchWidget, viewer: Any, tmp_path: Path, qtbot: Any
 ) -> None:
+    dock.method_box.method.setCurrentIndex(dock.method_box.method.findData("dip"))
     dock.method_box.preset.setCurrentText("paper")
     dock.method_box.form.box("seed").value = 7
     dock.files.pattern.setText("*_raw.tif")

@@ -8,8 +8,11 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from napari_dip.settings import METHODS, Settings, knob
+from napari_dip.methods import registry
+from napari_dip.settings import Settings, knob
 from napari_dip.widgets.parts.settings_form import SettingsForm
+
+METHODS = registry.settings_classes(registry.METHODS)
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -13,7 +13,7 @@ import pytest
 from napari_dip import api
 from napari_dip.errors import DenoiseError
 from napari_dip.files.formats import read
-from napari_dip.settings import DIP
+from napari_dip.settings import BlindSpot
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.layers.iterates import Iterate, Iterates
 from napari_dip.widgets.layers.source import Source
@@ -47,7 +47,7 @@ def drain(stream: Generator[Progress, None, Answer | None]) -> tuple[list[Progre
 def start(
     control: Control, steps: int = 40, **options: Any
 ) -> Generator[Progress, None, Answer | None]:
-    return work(FitRequest(source(), DIP(steps=steps), "cpu", **options), control)
+    return work(FitRequest(source(), BlindSpot(steps=steps), "cpu", **options), control)
 
 
 def test_the_end_brings_the_full_answer_and_every_point(engine: Any) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_dip.methods.registry import Method, TrainedMethod
 from napari_dip.settings import Settings
 from napari_dip.widgets.layers.iterates import add_iterates_layer, iterate_in_view
 from napari_dip.widgets.layers.source import Source
@@ -46,7 +47,7 @@ class Dock(QWidget):
 class FitDock(Dock):
     """Runs a fit on one image layer and shows the answer as it comes, on one layer."""
 
-    methods: ClassVar[Mapping[str, type[Settings]]]
+    methods: ClassVar[Mapping[str, Method] | Mapping[str, TrainedMethod]]
     label: ClassVar[str] = "Method"  # of the drop-down of methods
     has_uncertainty: ClassVar[bool] = False
     has_iterates: ClassVar[bool] = True

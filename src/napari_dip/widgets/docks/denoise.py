@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from napari_dip.settings import METHODS, Settings
+from napari_dip.methods.registry import METHODS
+from napari_dip.settings import Settings
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.parts.model_box import ModelBox

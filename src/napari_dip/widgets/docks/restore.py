@@ -12,7 +12,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QLineEdit, QStackedWidget, QWidget
 
 from napari_dip.images.image import Image
-from napari_dip.settings import RESTORATIONS, Settings
+from napari_dip.methods.registry import RESTORATIONS
+from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.masks import mask_from_labels, mask_from_shapes

@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QCheckBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_dip.images.image import Image
-from napari_dip.settings import TRAINED, Settings
+from napari_dip.methods.registry import TRAINED
+from napari_dip.settings import Settings
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.source import Source, layer_axes, levels, make_source
 from napari_dip.widgets.parts.input_box import LayerCombo
@@ -32,7 +33,7 @@ WHERE = {
 class TrainBox(QWidget):
     """Asks what to train on and where the model goes.
 
-    `second` is what the method chosen needs beside each noisy image: "capture", "clean" or nothing.
+    `target` is what the method chosen needs beside each noisy image: "capture", "clean" or nothing.
     """
 
     changed = Signal()
@@ -40,7 +41,7 @@ class TrainBox(QWidget):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self.viewer = viewer
-        self.second = ""
+        self.target = ""
         hint = "choose a folder, file or pattern"
         self.where = combo_box((name, name, tip) for name, tip in WHERE.items())
         self.files = PathRow("folder", "Folder of noisy images", hint=hint)
@@ -86,10 +87,10 @@ class TrainBox(QWidget):
 
     def show_rows(self) -> None:
         """Show the rows that make sense now."""
-        files, second = self.where.currentText() == FILES, bool(self.second)
+        files, pairs = self.where.currentText() == FILES, bool(self.target)
         self.rows.set_visible(self.files, files)
-        self.rows.set_visible(self.target_files, files and second)
-        self.rows.set_visible(self.target_layer, not files and second)
+        self.rows.set_visible(self.target_files, files and pairs)
+        self.rows.set_visible(self.target_layer, not files and pairs)
         path = self.model.path
         self.resume.setVisible(path is not None and is_file(checkpoint_of(path)))
         replaces = path is not None and not self._resumes(path) and bool(_would_replace(path))
@@ -132,9 +133,9 @@ class TrainBox(QWidget):
         return [_whole(one, axes if one is layer else layer_axes(one)) for one in layers]
 
     def _targets(self, layer: Any, axes: str) -> Any:
-        if not self.second:
+        if not self.target:
             return None
-        needed = self.second == "clean"
+        needed = self.target == "clean"
         if self.where.currentText() == FILES:
             if self.target_files.path is None and not needed:
                 return None
@@ -160,9 +161,9 @@ class TrainWidget(FitDock):
 
     def request(self, source: Source, how: Settings) -> FitRequest:
         """Return what a run does; a ValueError says in a sentence why it cannot."""
-        second = getattr(how, "second", "")
-        if second != self.extra.second:
-            self.extra.second = second
+        target = TRAINED[how.method].target
+        if target != self.extra.target:
+            self.extra.target = target
             self.extra.show_rows()
         layer = self.input.layers.layer
         train_run = self.extra.train_run(layer, source.layer_axes)

@@ -9,9 +9,10 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QWidget
 from superqt.utils import signals_blocked
 
-from napari_dip.settings import METHODS, Settings
+from napari_dip.methods.registry import METHODS, Method, TrainedMethod
+from napari_dip.settings import Settings
 from napari_dip.widgets.parts.device_combo import DeviceCombo
-from napari_dip.widgets.parts.layouts import Rows, align, column
+from napari_dip.widgets.parts.layouts import Rows, align, column, combo_box
 from napari_dip.widgets.parts.settings_form import SettingsForm
 
 
@@ -35,7 +36,7 @@ class MethodBox(QWidget):
     def __init__(
         self,
         device: str,
-        methods: Mapping[str, type[Settings]] = METHODS,
+        methods: Mapping[str, Method] | Mapping[str, TrainedMethod] = METHODS,
         label: str = "Method",
         *,
         uncertainty: bool = True,
@@ -45,7 +46,9 @@ class MethodBox(QWidget):
         self._methods = methods
         self._offers = {"uncertainty": uncertainty, "iterates": iterates}
         self._other_labels: list[QLabel] = []
-        self.method, self.preset, self.device = QComboBox(), QComboBox(), DeviceCombo(device)
+        classes = [record.settings for record in methods.values()]
+        self.method = combo_box((how.title, how.method, how.summary) for how in classes)
+        self.preset, self.device = QComboBox(), DeviceCombo(device)
         self.keep = QCheckBox("Keep iterates")
         self.keep.setToolTip(
             "A slider then shows how the fit went, and any iterate can be made the answer."
@@ -54,8 +57,6 @@ class MethodBox(QWidget):
         self.uncertainty.setToolTip(
             "A second layer, hidden at first, says for every pixel how far off the answer may be."
         )
-        for key, settings in methods.items():
-            self.method.addItem(settings.title, key)
         self._rows = Rows()
         self._rows.add("Device", self.device)
         self._rows.add(label, self.method, shrink=False)
@@ -71,7 +72,7 @@ class MethodBox(QWidget):
     @property
     def settings_class(self) -> type[Settings]:
         """The method chosen."""
-        return self._methods[self.method.currentData()]
+        return self._methods[self.method.currentData()].settings
 
     def settings(self) -> Settings:
         """Return the settings chosen; a ValueError says in a sentence what is wrong with them."""
