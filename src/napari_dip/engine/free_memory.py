@@ -17,7 +17,7 @@ def free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
-    if device.type == "mps":
+    if device.type == "mps" and hasattr(torch.mps, "recommended_max_memory"):  # torch 2.5
         return max(0, torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory())
     known = [n for n in (_available(), _left_to_the_group()) if n is not None]
     return min(known) if known else UNKNOWN

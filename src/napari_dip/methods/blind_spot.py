@@ -29,12 +29,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
+from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
@@ -90,15 +89,14 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     if carried and _starts_warm(net, carried, padded[:, :-1]):
         steps, looks = plane.warm_steps, WARM_LOOKS
     look_every = max(1, steps // looks)
-    mean_net = averaged_weights(net, s.averaging)
-    shown = cast("BlindSpotNet", mean_net.module)
+    mean_net = AverageWeights(net, s.averaging)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         crops = random_crops(padded, s.crop + 2 * net.reach, s.batch, generator)
         if (
             index > 1
         ):  # the weights of the step before, so that the average never runs ahead of the optimiser
-            mean_net.update_parameters(net)
+            mean_net.update(net)
         mean, spread = net(crops[:, :-1])
         inner = slice(net.reach, -net.reach)
         target, weight = crops[:, :colours, inner, inner], crops[:, -1:, inner, inner]
@@ -112,7 +110,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         ):  # the first look is what the fit starts at
             return loss, None
         with torch.no_grad():
-            blind, answer, std = look(shown, padded[:, :-1], variance, index // look_every)
+            blind, answer, std = look(mean_net.net, padded[:, :-1], variance, index // look_every)
         images = (blind * unit + centre, answer * unit + centre)
         return loss, (*images, std * unit) if s.std_from == "predicted" else images
 
@@ -126,7 +124,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         )
     if s.std_from == "iterates":
         stream = spread(stream, SPREAD_WEIGHT)
-    yield from stream if carried is None else _carrying(stream, shown, carried)
+    yield from stream if carried is None else _carrying(stream, mean_net.net, carried)
 
 
 def _seen(x: Tensor, hidden: Tensor, guide: Tensor | None, reach: int) -> tuple[Tensor, Tensor]:
@@ -149,13 +147,6 @@ def _seen(x: Tensor, hidden: Tensor, guide: Tensor | None, reach: int) -> tuple[
 def standardised(guide: Tensor) -> Tensor:
     """Bring a guide (C, Y, X) to mean 0 and standard deviation 1."""
     return (guide - guide.mean()) / guide.std(correction=0).clamp(min=1e-6)
-
-
-def averaged_weights(net: BlindSpotNet, weight: float) -> AveragedModel:
-    """Return the exponential average of a network's weights, plain while it is young; `weight` is that of the past."""
-    return AveragedModel(
-        net, avg_fn=lambda old, new, n: torch.lerp(new, old, min(weight, 1 - 1 / (n + 1)))
-    )
 
 
 @torch.no_grad()

@@ -21,12 +21,13 @@ dropout of features.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from napari_dip.engine.average_weights import blend_weights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import random_crops, turn, turn_back
@@ -66,14 +67,14 @@ def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
     y, known, generator = plane.y, plane.known, torch.Generator().manual_seed(s.seed)
     with seeded(s.seed):
         net = GapNet(len(y), s.channels, s.layers).to(y.device)
-    ema = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(s.averaging))  # type: ignore[no-untyped-call]
+    mean_net = deepcopy(net)
     views = torch.cat([torch.where(known, y, 0), known.float()])[None]  # (1, C + 1, Y, X)
     large = _has_large_gaps(known)
     every = max(1, s.steps // LOOKS)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         if index > 1:
-            ema.update_parameters(net)
+            blend_weights(mean_net, net, 1 - s.averaging if index > 2 else 1.0)
         crops = random_crops(views, s.crop, s.batch, generator)
         image, there = crops[:, :-1], crops[:, -1:]
         hidden = there * random_gaps(there, views, generator, large)
@@ -83,7 +84,7 @@ def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
         if index % every and index not in (1, s.steps):
             return loss, None
         turns = range(ORIENTATIONS) if index == s.steps else [index // every % ORIENTATIONS]
-        image = look(ema.module, views, list(turns), generator if blind else None)
+        image = look(mean_net, views, list(turns), generator if blind else None)
         return loss, (image, image)
 
     yield from optimize(

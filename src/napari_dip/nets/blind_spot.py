@@ -167,9 +167,9 @@ def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
         )
         for at in range(0, len(target), SUMMED):  # in double precision, a part at a time: memory
             part = slice(at, at + SUMMED)
-            columns = torch.cat([own[:, part], torch.ones_like(own[:1, part])]).double().cpu()
+            columns = torch.cat([own[:, part], torch.ones_like(own[:1, part])]).cpu().double()
             gram += columns @ columns.T
-            moments += columns @ target[part].double().cpu()
+            moments += columns @ target[part].cpu().double()
         gram += 1e-6 * len(target) * torch.eye(len(gram), dtype=torch.float64)
         weights = torch.linalg.solve(gram, moments).to(own)
         mixtures.append((weights[:-1] @ own + weights[-1]).reshape(image.shape[-2:]))

@@ -80,7 +80,7 @@ class Preview:
             self.standard.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT)
         )
         with torch.no_grad():
-            answer = net(x[None].to(device))[0].double().cpu().numpy() * UNIT
+            answer = net(x[None].to(device))[0].cpu().double().numpy() * UNIT
         pixels = self.standard.undo(answer).astype(np.float32)
         return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])
 

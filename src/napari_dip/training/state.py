@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from napari_dip.engine.average_weights import blend_weights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import adam_for
 from napari_dip.models.model import build
@@ -79,9 +80,7 @@ class State:
             Of the step, from 1, counted from where the filter was settled.
         """
         share = 1 - min(self.settings.averaging, 1 - 1 / index)
-        with torch.no_grad():
-            for mean, weight in zip(self.mean.parameters(), self.net.parameters(), strict=True):
-                mean.lerp_(weight, share)
+        blend_weights(self.mean, self.net, share)
 
     def weights(self) -> dict[str, Tensor]:
         """Return copies of the weights, their averages and the optimiser's moments, by name."""

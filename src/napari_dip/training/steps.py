@@ -158,7 +158,7 @@ class _Figures:
     def read(self, ranks: Ranks) -> list[_Read]:
         """Wait for the device, and return a step's figures after the other; of several processes, their means."""
         tensors = [value for _, loss, seen in self.unread for value in (loss, *seen.values())]
-        values = iter(ranks.mean(torch.stack(tensors)).tolist())
+        values = iter(ranks.mean(torch.stack(tensors)).cpu().tolist())
         read = [
             _Read(index, next(values), {name: next(values) for name in seen})
             for index, _, seen in self.unread

@@ -25,12 +25,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel
 
+from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
@@ -69,12 +68,7 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
     work.prepare(net)
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
     seen = (~hidden).float()
-    mean_net = AveragedModel(
-        net,
-        avg_fn=lambda old, new, n: torch.lerp(new, old, min(s.averaging, 1 - 1 / (n + 1))),
-        use_buffers=False,
-    )
-    shown = cast("PriorNet", mean_net.module)
+    mean_net = AverageWeights(net, s.averaging)
     shake = torch.Generator(y.device).manual_seed(s.seed)
     order = shuffled(len(tiles.places), generator)
     batch = min(s.batch, len(tiles.places))
@@ -86,7 +80,7 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
         if (
             index > 1
         ):  # the weights of the step before, so that the average never runs ahead of the optimiser
-            mean_net.update_parameters(net)
+            mean_net.update(net)
         z = work.inputs(net, numbers)
         if not net.still:
             z = z + s.jitter * torch.randn(z.shape, generator=shake, device=y.device)
@@ -95,8 +89,8 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
         loss = (error.square() * weight).sum() / (weight.sum() * len(y) + 1e-12)
         if index % look_every and index not in (1, s.steps):
             return loss, None
-        settle(shown, work, [[next(order) for _ in range(batch)] for _ in range(SETTLING)])
-        image = look(shown, work, batch)
+        settle(mean_net.net, work, [[next(order) for _ in range(batch)] for _ in range(SETTLING)])
+        image = look(mean_net.net, work, batch)
         return loss, (image, measured_in(image, y, hidden, noise) if weighed else image)
 
     first = y.mean((1, 2), keepdim=True).expand_as(y)

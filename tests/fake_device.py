@@ -1,0 +1,97 @@
+"""A device made of the computer's own memory that refuses float64, as Apple's GPU does, and counts waits.
+
+It goes by the name of torch's ``meta`` device, which nothing here uses otherwise. A tensor on it holds a plain tensor,
+and every operation is done on that one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
+
+DEVICE = torch.device("meta")
+
+
+class OnDevice(torch.Tensor):
+    """A tensor on the device; `inner` holds its numbers."""
+
+    __torch_function__ = torch._C._disabled_torch_function_impl
+
+    @staticmethod
+    def __new__(cls, inner: torch.Tensor) -> OnDevice:
+        if inner.dtype == torch.float64:
+            raise TypeError("The device has no float64.")
+        layout = inner.shape, inner.stride(), inner.storage_offset()
+        tensor = torch.Tensor._make_wrapper_subclass(cls, *layout, dtype=inner.dtype, device=DEVICE)
+        tensor.inner = inner
+        return tensor
+
+    def __repr__(self) -> str:
+        return f"OnDevice({self.inner!r})"
+
+    @classmethod
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        with FakeDevice():
+            return func(*args, **(kwargs or {}))
+
+
+class FakeDevice(TorchDispatchMode):
+    """Do what is asked of tensors on the device.
+
+    Attributes
+    ----------
+    waits : Counter
+        How often a number was read from the device, and how often a tensor was copied to it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        wrapped = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, OnDevice)]
+        there = bool(wrapped)
+        if kwargs.get("device") is not None:
+            there = torch.device(kwargs["device"]) == DEVICE
+            kwargs["device"] = torch.device("cpu")
+        name = func.overloadpacket.__name__
+        if wrapped and (name == "_local_scalar_dense" or (name == "_to_copy" and not there)):
+            self.waits["read"] += 1
+        if name == "_to_copy" and there and not wrapped:
+            self.waits["copied"] += 1
+        plain = tree_map(
+            lambda leaf: leaf.inner if isinstance(leaf, OnDevice) else leaf, (args, kwargs)
+        )
+        out = func(*plain[0], **plain[1])
+        before = {id(tensor.inner): tensor for tensor in wrapped}
+
+        def wrap(leaf: Any) -> Any:
+            if id(leaf) in before:  # in place
+                return before[id(leaf)]
+            return OnDevice(leaf) if there and isinstance(leaf, torch.Tensor) else leaf
+
+        return tree_map(wrap, out)
+
+
+class OnCpu(torch.Generator):
+    """A generator that draws on the CPU, whatever device is named."""
+
+    def __new__(cls, device: object = None) -> OnCpu:
+        return super().__new__(cls)
+
+
+@contextmanager
+def fake_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
+    """Compute everything on the fake device inside; generators of random numbers stay on the CPU."""
+    with monkeypatch.context() as patch, FakeDevice() as mode:
+        patch.setattr(torch, "Generator", OnCpu)
+        patch.setattr("napari_dip.engine.device.pick_device", lambda name="auto": DEVICE)
+        yield mode
