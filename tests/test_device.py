@@ -1,4 +1,4 @@
-"""Devices that this machine has not: one without float64 computes everything, and no step of a fit waits for it."""
+"""Devices that are not here: one without float64 computes everything, no step of a fit waits."""
 
 from __future__ import annotations
 
