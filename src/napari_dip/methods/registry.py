@@ -33,6 +33,7 @@ from napari_dip.settings import (
 DIP_BYTES = (
     20 * 4
 )  # 13 to 17 feature maps of full size and width live at once, measured (skip, resnet, unet)
+PATCHDIP_BYTES = 130  # for each pixel and channel: images, not feature maps, measured
 BLIND_SPOT_BYTES = 180  # for each pixel and channel of the image, beside what a strip takes
 
 
@@ -159,7 +160,14 @@ register(
     ),
 )
 register(METHODS, Method(DIP, "napari_dip.methods.dip:fit", dip_bytes))
-register(METHODS, Method(PatchDIP, "napari_dip.methods.patchdip.fit:fit", blind_spot_bytes))
+register(
+    METHODS,
+    Method(
+        PatchDIP,
+        "napari_dip.methods.patchdip.fit:fit",
+        lambda s, channels: PATCHDIP_BYTES * channels,
+    ),
+)
 
 register(TRAINED, TrainedMethod(IDDP, "napari_dip.training.losses.iddp:loss"))
 register(TRAINED, TrainedMethod(N2V, "napari_dip.training.losses.n2v:loss"))
