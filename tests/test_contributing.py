@@ -105,16 +105,16 @@ def test_a_method_denoises_and_keeps_the_laws(method: type[Settings]) -> None:
 
 
 def test_a_method_has_flags_a_docs_row_and_a_form(method: type[Settings], qtbot: Any) -> None:
-    from napari_dip.widgets.parts.method_box import Choices
-    from napari_dip.widgets.parts.settings_form import Form
+    from napari_dip.widgets.parts.method_box import MethodBox
+    from napari_dip.widgets.parts.settings_form import SettingsForm
 
     assert {"--rate", "--steps", "--seed", "--preset"} <= flags("denoise", "diffusion")
     assert "| `rate` | `0.5` | > 0, ≤ 1 |" in docs_table(method)
-    form, choices = Form(method), Choices("cpu", [])
+    form, box = SettingsForm(method), MethodBox("cpu")
     qtbot.addWidget(form)
-    qtbot.addWidget(choices)
+    qtbot.addWidget(box)
     assert form.settings() == method()
-    assert choices.method.findData("diffusion") >= 0
+    assert box.method.findData("diffusion") >= 0
 
 
 def test_a_method_is_tiled_where_memory_is_short(
