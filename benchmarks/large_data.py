@@ -76,7 +76,7 @@ def measure(folder: Path, kind: str, steps: int) -> dict[str, object]:
     import torch
 
     from napari_dip import IDDP
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
     from napari_dip.training.crops import Batch, Crops
     from napari_dip.training.train import iter_train
 

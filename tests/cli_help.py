@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.files.formats import write
+from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
 from napari_dip.snapshot import Snapshot
 

@@ -7,7 +7,8 @@ import pytest
 import tifffile
 from some_images import make
 
-from napari_dip.files.formats import cast, write
+from napari_dip.files.dtypes import cast
+from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
 
 

@@ -19,7 +19,8 @@ from napari_dip.cli import main
 from napari_dip.cli.follow import fit
 from napari_dip.cli.output import Talk
 from napari_dip.errors import DenoiseError
-from napari_dip.files.formats import read, read_provenance, sha256, write
+from napari_dip.files.checksum import sha256
+from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.images.image import Image
 from napari_dip.settings import BlindSpot, Settings
 

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from napari_dip.cli import main
-from napari_dip.files.formats import read, read_provenance, sha256, write
+from napari_dip.files.checksum import sha256
+from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.images.image import Image
 
 FEW = ["--steps", "2", "--channels", "4", "--device", "cpu", "-q"]

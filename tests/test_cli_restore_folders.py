@@ -15,7 +15,7 @@ from napari_dip import Image, denoise, inpaint, iter_inpaint, last, read, write
 from napari_dip.batch.dask.task_json import task_to_json
 from napari_dip.batch.task import Task
 from napari_dip.cli import main
-from napari_dip.files.formats import read_provenance
+from napari_dip.files.read_write import read_provenance
 from napari_dip.settings import BlindSpot, Inpaint
 
 BRIEF = ["--steps", "2", "--channels", "4", "--device", "cpu", "--json"]

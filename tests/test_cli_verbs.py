@@ -15,7 +15,7 @@ from napari_dip.cli.output import minutes
 from napari_dip.cli.picture import draw, figure_of, labels_of
 from napari_dip.cli.progress import Bar, Lines
 from napari_dip.errors import DenoiseError
-from napari_dip.files.formats import read, write
+from napari_dip.files.read_write import read, write
 from napari_dip.images.image import Image
 from napari_dip.settings import DIP, BlindSpot
 
@@ -97,7 +97,7 @@ def test_an_image_too_large_to_be_read_is_told_in_a_sentence(
     def too_large(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("napari_dip.files.formats.read", too_large)
+    monkeypatch.setattr("napari_dip.files.read_write.read", too_large)
     assert main(["info", "a.tif"]) == 1
     assert capsys.readouterr().err.startswith("napari-dip: The computer ran out of memory;")
 

@@ -24,7 +24,7 @@ from napari_dip.batch.jobs import Job
 from napari_dip.batch.one_file import guarded
 from napari_dip.batch.task import Task, with_model
 from napari_dip.cli import main
-from napari_dip.files.formats import read
+from napari_dip.files.read_write import read
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -14,7 +14,7 @@ from napari_dip.data_sets.collect import gather
 from napari_dip.data_sets.dataset import Dataset
 from napari_dip.data_sets.fmd import is_fmd, mixed_test_captures, read_tree
 from napari_dip.data_sets.sources import Shelf
-from napari_dip.files.formats import write
+from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
 from napari_dip.noise.anscombe import PoissonGaussian
 from napari_dip.noise.normalise import Standard

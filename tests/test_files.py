@@ -10,7 +10,7 @@ import tifffile
 from some_images import PROVENANCE, assert_same, make, names
 
 from napari_dip.files import tiff_reader
-from napari_dip.files.formats import read, read_provenance, write
+from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.files.tiff_writer import BIG, choose_layout
 from napari_dip.images.image import Image
 

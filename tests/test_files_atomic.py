@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from some_images import assert_same, make, names
 
-from napari_dip.files import formats as files
-from napari_dip.files import tiff_reader
-from napari_dip.files.formats import read, sha256, write
+from napari_dip.files import atomic, tiff_reader
+from napari_dip.files.checksum import sha256
+from napari_dip.files.read_write import read, write
 from napari_dip.images.image import Image
 
 
@@ -18,7 +18,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(atomic.os, "fsync", full)
     image = make("ZYX", "uint16")
     for name in ("a.tif", "a.ome.tif"):
         with pytest.raises(OSError, match=rf"{name} was not written: it needs 4,370 bytes .* left"):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from some_images import assert_same
 
-from napari_dip.files.formats import read, sha256, write
+from napari_dip.files.checksum import sha256
+from napari_dip.files.read_write import read, write
 
 
 @pytest.mark.parametrize(

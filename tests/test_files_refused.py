@@ -10,7 +10,7 @@ import pytest
 import tifffile
 from some_images import PROVENANCE, make
 
-from napari_dip.files.formats import check_fits, read, read_provenance, write
+from napari_dip.files.read_write import check_fits, read, read_provenance, write
 from napari_dip.images.image import Image
 
 

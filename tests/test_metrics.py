@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_dip.files.formats import read
+from napari_dip.files.read_write import read
 from napari_dip.images.image import Image
 from napari_dip.images.metrics import data_range_of, match_affine, psnr, ssim
 

@@ -10,7 +10,8 @@ from some_images import PROVENANCE, make, names
 
 from napari_dip import read, write
 from napari_dip.files import ome_zarr as omezarr
-from napari_dip.files.formats import read_provenance, sha256
+from napari_dip.files.checksum import sha256
+from napari_dip.files.read_write import read_provenance
 from napari_dip.images.image import Image
 
 zarr = pytest.importorskip("zarr")

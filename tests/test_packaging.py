@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 import napari_dip
-from napari_dip.files.formats import read, write
+from napari_dip.files.read_write import read, write
 from napari_dip.images.image import Image
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -22,7 +22,7 @@ from napari_dip.batch.jobs import Job, std_beside
 from napari_dip.batch.one_file import Outcome, guarded, opened
 from napari_dip.batch.report import DONE
 from napari_dip.batch.task import Task, with_model
-from napari_dip.files.formats import read, read_provenance, write
+from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.images.image import Image
 from napari_dip.models.model import Model, build
 from napari_dip.planes.canvas import full_key
@@ -242,10 +242,10 @@ def test_a_full_disk_is_said_before_the_work(
 ) -> None:
     job, task = Job(stack(tmp_path), tmp_path / "out" / "x.tif"), Task(APART)
     image, source = opened(job, task)
-    monkeypatch.setattr("napari_dip.files.writing.ROOM", 0)
+    monkeypatch.setattr("napari_dip.files.target.ROOM", 0)
     free = 2 * 7 * 24 * 25 * 4 - 1
     monkeypatch.setattr(
-        "napari_dip.files.writing.shutil.disk_usage", lambda _: type("", (), {"free": free})
+        "napari_dip.files.target.shutil.disk_usage", lambda _: type("", (), {"free": free})
     )
     with pytest.raises(OSError, match="with the pieces it is put together from, and the disk"):
         divided(job, task, image, source, 1, 1)

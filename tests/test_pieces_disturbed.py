@@ -22,7 +22,7 @@ from napari_dip.batch.jobs import Job, std_beside
 from napari_dip.batch.one_file import guarded
 from napari_dip.batch.task import Task
 from napari_dip.errors import DenoiseError
-from napari_dip.files.formats import read
+from napari_dip.files.read_write import read
 from napari_dip.images.image import Image
 
 pytestmark = pytest.mark.timeout(120)
@@ -202,8 +202,8 @@ def test_what_a_killed_join_and_a_killed_run_left_goes(job: Job) -> None:
     for number in range(division.count):
         one(division, number, job, TASK)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("napari_dip.files.formats.os.replace", lambda *_: pytest.exit("killed"))
-        patch.setattr("napari_dip.files.formats.Path.unlink", lambda *_, **__: None)
+        patch.setattr("pathlib.Path.replace", lambda *_: pytest.exit("killed"))
+        patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
         with pytest.raises(pytest.exit.Exception):
             put_together(division, job, TASK)
     assert [file for file in job.target.parent.iterdir() if file.name != division.folder.name] == []

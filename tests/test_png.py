@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from some_images import PROVENANCE, assert_same, make, names
 
-from napari_dip.files.formats import read, read_provenance, write
+from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.images.image import Image
 
 

@@ -1,8 +1,8 @@
 from .api import denoise as denoise
 from .api import iter_denoise as iter_denoise
 from .errors import DenoiseError as DenoiseError
-from .files.formats import read as read
-from .files.formats import write as write
+from .files.read_write import read as read
+from .files.read_write import write as write
 from .images.image import Image as Image
 from .images.metrics import psnr as psnr
 from .images.metrics import ssim as ssim

@@ -12,7 +12,7 @@ import pytest
 from conftest import WAIT, FakeEngine
 
 from napari_dip.batch.config import read_config
-from napari_dip.files.formats import read, write
+from napari_dip.files.read_write import read, write
 from napari_dip.images.image import Image
 from napari_dip.widgets.docks.batch import BatchWidget
 from napari_dip.widgets.parts.file_table import FILE, MEAN, REMARK, STATE

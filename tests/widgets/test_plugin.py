@@ -13,7 +13,7 @@ from npe2.manifest.utils import import_python_name
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QOpenGLContext
 
-from napari_dip.files.formats import read
+from napari_dip.files.read_write import read
 from napari_dip.widgets.layers.region import VIEW
 from napari_dip.widgets.napari_hooks import preferences as preferences_module
 from napari_dip.widgets.napari_hooks.preferences import Preferences, preferences

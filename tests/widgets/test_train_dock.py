@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_dip.api import iter_denoise
-from napari_dip.files.formats import write
+from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
 from napari_dip.methods import registry
 from napari_dip.models.model import load_model

@@ -12,7 +12,7 @@ import pytest
 
 from napari_dip import api
 from napari_dip.errors import DenoiseError
-from napari_dip.files.formats import read
+from napari_dip.files.read_write import read
 from napari_dip.settings import BlindSpot
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.layers.iterates import Iterate, Iterates

@@ -6,11 +6,11 @@ Each line is a flag without its dashes, or a setting of the method: ``learning_r
 from __future__ import annotations
 
 import json
-import os
 import tomllib
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import UsageError
+from napari_dip.files.atomic import write_bytes
 from napari_dip.methods.registry import METHODS
 from napari_dip.settings import Settings
 
@@ -100,14 +100,11 @@ def write_config(path: Path, values: Mapping[str, Any], *, overwrite: bool = Fal
         raise UsageError(
             f"The file of settings {path} exists: choose another name, or say --overwrite."
         )
-    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text("\n".join(lines) + "\n", "utf-8")
-        os.replace(part, path)  # noqa: PTH105
+        write_bytes(path, ("\n".join(lines) + "\n").encode())
     except (OSError, UnicodeError) as error:
-        part.unlink(missing_ok=True)
-        raise UsageError(f"The file of settings {path} can't be written: {error}.") from error
+        raise UsageError(f"The file of settings can't be written: {error}") from error
 
 
 def saved(settings: Settings, preset: str, model: Path | None, **more: Any) -> dict[str, Any]:

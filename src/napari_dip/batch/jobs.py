@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 from napari_dip.batch.checks import check_writable
 from napari_dip.errors import UsageError
-from napari_dip.files.formats import READABLE, WRITABLE
-from napari_dip.files.ome_zarr import is_zarr
+from napari_dip.files.registry import (
+    format_of_name,
+    images_under,
+    is_image_folder,
+    readable_suffixes,
+    writable_suffixes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,17 +126,19 @@ def share(jobs: Sequence[Job], shard: str | None) -> list[Job]:
 
 def _single(source: Path, out: Path, dtype: str) -> Job:
     _check_suffix(source)
-    if out.is_dir() and not is_zarr(out):
+    if out.is_dir() and not is_image_folder(out):
         raise UsageError(
             f"OUT is a file for one image, but {out} is a folder: give {out / name_of(source, dtype)}."
         )
-    if out.suffix.lower() not in WRITABLE:
+    kind = format_of_name(out)
+    if kind is None or kind.write is None:
         raise UsageError(
-            f"OUT is {out}, but images are written as {', '.join(WRITABLE)}: give it such an ending."
+            f"OUT is {out}, but images are written as {', '.join(writable_suffixes())}: give it "
+            "such an ending."
         )
-    if out.suffix.lower() == ".png" and dtype == "float32":
+    if not kind.stores(dtype):
         raise UsageError(
-            f"A PNG holds no float32: write {out.with_suffix('.tif')}, or say --dtype same."
+            f"A {kind.name} holds no {dtype}: write {out.with_suffix('.tif')}, or say --dtype same."
         )
     return Job(source, out)
 
@@ -146,15 +153,18 @@ def _many(
     jobs = []
     for path in inputs:
         if not _is_image(path):
+            # Those of an OUT inside the folder are results of an earlier run, not inputs.
+            nested = out if path.resolve() in out.resolve().parents else None
             found = [
                 file
-                for file in _images_under(path, out, recursive)
+                for file in images_under(path, recursive=recursive, leave_out=nested)
                 if file.relative_to(path).match(pattern)
             ]
             if not found:
                 which = "" if pattern == "*" else f" that {pattern} fits"
                 raise UsageError(
-                    f"There is no image{which} in the folder {path}: {', '.join(READABLE)} are read."
+                    f"There is no image{which} in the folder {path}: "
+                    f"{', '.join(readable_suffixes())} are read."
                 )
             jobs += [
                 Job(file, out / file.relative_to(path).parent / name_of(file, dtype))
@@ -166,42 +176,29 @@ def _many(
     return jobs
 
 
-def _images_under(folder: Path, leave_out: Path, recursive: bool) -> list[Path]:
-    """List a folder's images, sorted; those of an OUT inside it are results of an earlier run, not inputs."""
-    nested = leave_out.resolve() if folder.resolve() in leave_out.resolve().parents else None
-    found: list[Path] = []
-    for file in sorted(folder.rglob("*") if recursive else folder.glob("*")):
-        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if hidden or not _is_image(file) or file.suffix.lower() not in READABLE:
-            continue
-        if found and found[-1] in file.parents:  # inside a Zarr folder
-            continue
-        if nested is None or nested not in file.resolve().parents:
-            found.append(file)
-    return found
-
-
 def _is_image(path: Path) -> bool:
     """Say whether a path can be one image: a file, or a folder in the Zarr format."""
-    return path.is_file() or is_zarr(path)
+    return path.is_file() or is_image_folder(path)
 
 
 def name_of(source: Path, dtype: str) -> str:
     """Return the output's name: the input's, but a TIFF where its format cannot hold the values."""
-    suffix = source.suffix.lower()
-    too_small = suffix not in WRITABLE or (suffix == ".png" and dtype == "float32")
-    return source.with_suffix(".tif").name if too_small else source.name
+    kind = format_of_name(source)
+    fits = kind is not None and kind.stores(dtype)
+    return source.name if fits else source.with_suffix(".tif").name
 
 
 def _check_suffix(source: Path) -> None:
-    if source.suffix.lower() not in READABLE:
-        raise UsageError(f"{source} is not an image that can be read: {', '.join(READABLE)} are.")
+    if format_of_name(source) is None:
+        raise UsageError(
+            f"{source} is not an image that can be read: {', '.join(readable_suffixes())} are."
+        )
 
 
 def _check_outside_zarr(target: Path) -> None:
     """Refuse a place inside a Zarr image: a file there would spoil it for other programs."""
     for folder in target.absolute().parents:
-        if is_zarr(folder):
+        if is_image_folder(folder):
             raise UsageError(
                 f"{folder} is an image in the Zarr format, not a folder for files: choose another OUT."
             )
@@ -233,7 +230,9 @@ def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:
     if taken and not overwrite:
         more = f" (and {len(taken) - 1} more of the outputs)" if len(taken) > 1 else ""
         raise UsageError(f"{taken[0]}{more} exists: choose another OUT, or say --overwrite.")
-    folder = next((target for target in taken if target.is_dir() and not is_zarr(target)), None)
+    folder = next(
+        (target for target in taken if target.is_dir() and not is_image_folder(target)), None
+    )
     if folder:
         raise UsageError(
             f"{folder} is a folder where an image would be written: choose another OUT."

@@ -85,7 +85,7 @@ def jobs_of(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[Job], l
 
 def _check_only(job: Job, task: Task, check: Callable[[Image], object]) -> None:
     """Refuse the one image if the work cannot be done on it: then the call itself is wrong."""
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
 
     try:
         check(read(job.source, axes=task.axes))
@@ -131,7 +131,8 @@ def attempted(job: Job, work: Callable[[], Done]) -> Done | Outcome:
 
 def opened(job: Job, task: Task) -> tuple[Image, dict[str, str]]:
     """Read one file, and return its image and what the output is to say of it: its name and hash."""
-    from napari_dip.files.formats import check_fits, read, sha256
+    from napari_dip.files.checksum import sha256
+    from napari_dip.files.read_write import check_fits, read
 
     image = read(job.source, axes=task.axes)
     check_fits(
@@ -143,7 +144,7 @@ def opened(job: Job, task: Task) -> tuple[Image, dict[str, str]]:
 
 def worked(job: Job, task: Task, follow: Follow, image: Image, source: dict[str, str]) -> Outcome:
     """Fit, write and report one file that was opened."""
-    from napari_dip.files.formats import write
+    from napari_dip.files.read_write import write
     from napari_dip.noise.residual import residual_check
 
     started = time.monotonic()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import time
+from io import StringIO
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.batch.jobs import BEGUN_BEFORE, DONE_BEFORE, outputs
+from napari_dip.files.atomic import write_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,7 +53,8 @@ def recognised(made: dict[str, object]) -> Callable[[Job], str]:
     """
 
     def seen(job: Job) -> str:
-        from napari_dip.files.formats import read_provenance, sha256
+        from napari_dip.files.checksum import sha256
+        from napari_dip.files.read_write import read_provenance
 
         there = [file for file in outputs(job) if file.exists()]
         try:
@@ -86,7 +89,7 @@ def rehearsed(
 
     `outline` returns an image of the answer's shape, where that is another.
     """
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
 
     for job in jobs:
         row: dict[str, Any] = {
@@ -159,12 +162,11 @@ def report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = 
             "correlation_x": _short(hints.get("autocorrelation_x")),
             "correlation_y": _short(hints.get("autocorrelation_y")),
         }
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
-        table = csv.DictWriter(file, COLUMNS)
-        table.writeheader()
-        table.writerows(rows.values())
-    os.replace(part, path)  # noqa: PTH105
+    text = StringIO(newline="")
+    table = csv.DictWriter(text, COLUMNS)
+    table.writeheader()
+    table.writerows(rows.values())
+    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))
     return path
 
 

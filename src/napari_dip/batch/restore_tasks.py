@@ -97,7 +97,7 @@ def _made(task: Task, **more: object) -> Task:
 
 
 def _read(path: str | Path, flag: str, more: str = "") -> Image:
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
 
     try:
         return read(path)

@@ -31,7 +31,8 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
         Before any work, when `out` or `device` can't be used.
     """
     from napari_dip.cli.picture import draw, labels_of
-    from napari_dip.files.formats import read, sha256, write
+    from napari_dip.files.checksum import sha256
+    from napari_dip.files.read_write import read, write
     from napari_dip.images.metrics import psnr, ssim
 
     check_device(device)

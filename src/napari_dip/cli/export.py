@@ -70,7 +70,7 @@ def run(
     UsageError
         When the call itself is wrong.
     """
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
     from napari_dip.models.bioimageio import export_model, zoo_test
     from napari_dip.models.model import load_model, peek
 

@@ -20,7 +20,7 @@ def run(path: Path, talk: Talk) -> int:
     ValueError, OSError
         With a sentence, when the file can't be read.
     """
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
     from napari_dip.models.model import SUFFIX
 
     if path.suffix.lower() == SUFFIX:

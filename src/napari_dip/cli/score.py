@@ -23,7 +23,7 @@ def run(
     ValueError, OSError
         With a sentence, when a file can't be read or the shapes differ.
     """
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
     from napari_dip.images.metrics import data_range_of, psnr, ssim
 
     if data_range is not None and not 1e-30 <= data_range <= 1e30:

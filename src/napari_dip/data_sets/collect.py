@@ -12,8 +12,7 @@ import numpy as np
 from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
 from napari_dip.data_sets.fmd import is_fmd, read_tree
 from napari_dip.data_sets.sources import Plane, Source
-from napari_dip.files.formats import READABLE
-from napari_dip.files.ome_zarr import is_zarr
+from napari_dip.files.registry import images_under, is_image_folder, readable_suffixes
 from napari_dip.images.image import Image
 
 COMPARED = 16  # pairs whose pixels are compared, to find images that are their own targets
@@ -101,8 +100,8 @@ def _items(data: Any, axes: str | None) -> list[Path | Image]:
 
 
 def _paths(path: Path) -> list[Path | Image]:
-    if path.is_dir() and not is_zarr(path) and not is_fmd(path):
-        return _images_under(path)
+    if path.is_dir() and not is_image_folder(path) and not is_fmd(path):
+        return _images_in(path)
     if path.exists():
         return [path]
     if any(letter in str(path) for letter in "*?["):
@@ -116,24 +115,18 @@ def _paths(path: Path) -> list[Path | Image]:
     raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
 
 
-def _images_under(folder: Path) -> list[Path | Image]:
-    found: list[Path | Image] = []
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        inside = bool(found) and found[-1] in path.parents  # of a Zarr folder
-        is_image = path.suffix.lower() in READABLE and (path.is_file() or is_zarr(path))
-        if is_image and not hidden and not inside:
-            found.append(path)
+def _images_in(folder: Path) -> list[Path | Image]:
+    found = images_under(folder)
     if not found:
         raise ValueError(
-            f"There is no image in the folder {folder}: {', '.join(READABLE)} are read."
+            f"There is no image in the folder {folder}: {', '.join(readable_suffixes())} are read."
         )
-    return found
+    return list(found)
 
 
 def _is_tree(item: Path | Image) -> bool:
     """Say whether an item is the folder of the FMD data set; `_items` lists the images of all others."""
-    return isinstance(item, Path) and item.is_dir() and not is_zarr(item)
+    return isinstance(item, Path) and item.is_dir() and not is_image_folder(item)
 
 
 def _scenes(

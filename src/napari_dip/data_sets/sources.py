@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dip.files.formats import read
+from napari_dip.files.read_write import read
 from napari_dip.images.image import Image
 from napari_dip.noise.hot_pixels import repair
 from napari_dip.noise.normalise import Standard

@@ -18,12 +18,11 @@ import numpy as np
 
 from napari_dip.files.channel_names import named, omero_names, unnamed
 from napari_dip.files.dtypes import cast_pixels
+from napari_dip.files.format import Format
 from napari_dip.files.pixel_sizes import clean_unit, positive
 from napari_dip.files.provenance import KEY, pack, unpack
 from napari_dip.images.image import LETTERS, Image, release_pages
 
-SUFFIX = ".zarr"
-SIGNS = (".zarray", ".zgroup", "zarr.json", ".zattrs")
 CHUNK = 1024  # side of a chunk, in pixels
 SMALLEST = 256  # the pyramid ends with a level no larger than this
 _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
@@ -43,11 +42,6 @@ _NAMES = {
     "d": "day",
 }
 _UNITS = {name: unit for unit, name in _NAMES.items()}
-
-
-def is_zarr(path: Path) -> bool:
-    """Say whether a path is a folder in the Zarr format."""
-    return path.is_dir() and any((path / sign).exists() for sign in SIGNS)
 
 
 def read_zarr(path: Path, axes: str | None = None) -> Image:
@@ -99,7 +93,7 @@ def read_zarr(path: Path, axes: str | None = None) -> Image:
     )
 
 
-def read_zarr_record(path: Path) -> dict[str, Any]:
+def read_zarr_provenance(path: Path) -> dict[str, Any]:
     """Return what made a Zarr image of ours, empty for others."""
     try:
         node = _zarr().open(str(path), mode="r")
@@ -225,3 +219,13 @@ def _zarr() -> Any:
             'Zarr folders need the package zarr: pip install "napari-dip[zarr]".'
         ) from None
     return zarr
+
+
+OME_ZARR = Format(
+    "OME-Zarr",
+    (".zarr",),
+    read_zarr,
+    write_zarr,
+    read_provenance=read_zarr_provenance,
+    folder_signs=(".zarray", ".zgroup", "zarr.json", ".zattrs"),
+)

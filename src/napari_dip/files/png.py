@@ -1,30 +1,30 @@
-"""Read PNG and JPEG, write PNG.
+"""The formats PNG (read and written) and JPEG (read).
 
 Of a palette PNG the data ARE the indices: its colours are only how it was shown.
 """
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import PIL.Image
-import PIL.PngImagePlugin
 
 from napari_dip.files.dtypes import cast_pixels
-from napari_dip.files.provenance import KEY, Record, pack, restore, unpack
+from napari_dip.files.format import Format
+from napari_dip.files.provenance import KEY, pack, restore, unpack
 from napari_dip.images.image import Image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
+    import PIL.Image
     from numpy.typing import NDArray
-
-_UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
 
 
 def read_picture(path: Path, axes: str | None = None) -> Image:
-    """Read a PNG or JPEG file; see `napari_dip.files.formats.read`.
+    """Read a PNG or JPEG file.
 
     Raises
     ------
@@ -35,44 +35,39 @@ def read_picture(path: Path, axes: str | None = None) -> Image:
         raise ValueError(
             f"{path.name} is a colour PNG with 16 bits a channel, which cannot be read whole: give a TIFF."
         )
-    try:
-        with PIL.Image.open(path, formats=("PNG", "JPEG")) as picture:
-            pixels = _pixels(picture)
-            record = unpack([picture.info.get(KEY)])
-    except _UNREADABLE:
-        raise ValueError(_unreadable(path)) from None
+    with _open(path) as picture:
+        pixels = _pixels(picture)
+        record = unpack([picture.info.get(KEY)])
     letters = "YX" if pixels.ndim == 2 else "YXC"
     if record is not None and axes is None:
         image = restore(record, pixels, letters, {}, path.stem)
         if image is not None:
             return image
-    return Image(
-        pixels, axes or letters, name=path.stem, provenance=record.provenance if record else {}
-    )
+    provenance = record.provenance if record else {}
+    return Image(pixels, axes or letters, name=path.stem, provenance=provenance)
 
 
-def read_picture_record(path: Path) -> Record | None:
-    """Read only our record of a PNG file, None where it has none."""
-    try:
-        with PIL.Image.open(path, formats=("PNG", "JPEG")) as picture:
-            picture.load()  # texts may stand after the pixels
-            return unpack([picture.info.get(KEY)])
-    except _UNREADABLE:
-        raise ValueError(_unreadable(path)) from None
+def read_picture_provenance(path: Path) -> dict[str, Any]:
+    """Return the provenance in a PNG file of ours, empty for others."""
+    with _open(path) as picture:
+        picture.load()  # texts may stand after the pixels
+        record = unpack([picture.info.get(KEY)])
+    return record.provenance if record else {}
 
 
-def write_png(file: IO[bytes], image: Image, dtype: np.dtype[Any]) -> int:
-    """Write one plane, gray or colour, to an open file and return the number of clipped values."""
+def write_png(path: Path, image: Image, dtype: np.dtype[Any]) -> int:
+    """Write one plane, gray or colour, and return the number of clipped values."""
+    import PIL.Image
+    from PIL.PngImagePlugin import PngInfo
+
     check_png(image, dtype)
-    index = tuple(
-        slice(None) if a in "YX" or (a == "C" and image.is_rgb) else 0 for a in image.axes
-    )
-    left = [a for a in image.axes if a in "YX" or (a == "C" and image.is_rgb)]
-    plane = np.asarray(image.pixels[index]).transpose([left.index(a) for a in "YXC"[: len(left)]])
+    plane = image.pixels[image.plane_indices()[0]]
+    letters = [a for a in image.axes if a in "YX" or (a == "C" and image.is_rgb)]
+    plane = np.asarray(plane).transpose([letters.index(a) for a in "YXC"[: len(letters)]])
     pixels, clipped = cast_pixels(plane, dtype)
-    texts = PIL.PngImagePlugin.PngInfo()
+    texts = PngInfo()
     texts.add_text(KEY, pack(image, {}))
-    PIL.Image.fromarray(np.ascontiguousarray(pixels)).save(file, format="PNG", pnginfo=texts)
+    PIL.Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", pnginfo=texts)
     return clipped
 
 
@@ -88,14 +83,30 @@ def check_png(image: Image, dtype: np.dtype[Any]) -> None:
         raise ValueError(
             f"A PNG holds one plane, but the image has shape {image.shape} ({image.axes}): write a TIFF."
         )
-    if dtype.name not in ("uint8", "uint16"):
+    if dtype.name not in PNG.dtypes:
         raise ValueError(
-            f"A PNG holds uint8 or uint16, not {dtype.name}: give dtype uint8 or uint16, or write a TIFF."
+            f"A PNG holds uint8 or uint16, not {dtype.name}: give dtype uint8 or uint16, or write "
+            "a TIFF."
         )
     if image.is_rgb and dtype.name != "uint8":
         raise ValueError(
             "A colour PNG is written with 8 bits a channel only: give dtype uint8, or write a TIFF."
         )
+
+
+@contextmanager
+def _open(path: Path) -> Iterator[PIL.Image.Image]:
+    import PIL.Image
+
+    damage = (OSError, SyntaxError, ValueError, EOFError, PIL.Image.DecompressionBombError)
+    try:
+        with PIL.Image.open(path, formats=("PNG", "JPEG")) as picture:
+            yield picture
+    except damage as error:
+        raise ValueError(
+            f"{path.name} cannot be read as PNG or JPEG: it is damaged, cut short, too large or "
+            "something else."
+        ) from error
 
 
 def _pixels(picture: PIL.Image.Image) -> NDArray[Any]:
@@ -110,16 +121,20 @@ def _pixels(picture: PIL.Image.Image) -> NDArray[Any]:
 
 
 def _is_deep_colour(path: Path) -> bool:
-    """Whether a PNG's header says 16 bits and more than one channel."""
+    """Return whether a PNG's header says 16 bits and more than one channel."""
     with path.open("rb") as file:
         start = file.read(26)
-    return (
-        start[:8] == b"\x89PNG\r\n\x1a\n"
-        and len(start) == 26
-        and start[24] == 16
-        and start[25] in (2, 4, 6)
-    )
+    is_png = start[:8] == b"\x89PNG\r\n\x1a\n" and len(start) == 26
+    return is_png and start[24] == 16 and start[25] in (2, 4, 6)
 
 
-def _unreadable(path: Path) -> str:
-    return f"{path.name} cannot be read as PNG or JPEG: it is damaged, cut short, too large or something else."
+PNG = Format(
+    "PNG",
+    (".png",),
+    read_picture,
+    write_png,
+    check_png,
+    read_picture_provenance,
+    dtypes=("uint8", "uint16"),
+)
+JPEG = Format("JPEG", (".jpg", ".jpeg"), read_picture, read_provenance=read_picture_provenance)

@@ -65,7 +65,7 @@ class _Raw:
 
 
 def read_tiff(path: Path, axes: str | None = None) -> Image:
-    """Read the first image of a TIFF file; see `napari_dip.files.formats.read`."""
+    """Read the first image of a TIFF file; see `napari_dip.files.read_write.read`."""
     raw = _load(path)
     name = path.name.split(".")[0] or path.stem
     if raw.record is not None and axes in (None, raw.record.axes):
@@ -88,10 +88,11 @@ def read_tiff(path: Path, axes: str | None = None) -> Image:
     )
 
 
-def read_tiff_record(path: Path) -> Record | None:
-    """Read only our record of a TIFF file, None where it has none."""
+def read_tiff_provenance(path: Path) -> dict[str, Any]:
+    """Return the provenance in a TIFF file of ours, empty for others."""
     with _opened(path) as tif:
-        return unpack(_header(tif).texts)
+        record = unpack(_header(tif).texts)
+    return record.provenance if record else {}
 
 
 def _by_letters(raw: _Raw, path: Path) -> tuple[Any, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from itertools import product
 from math import prod
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -26,6 +26,7 @@ from napari_dip.images.image import release_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from napari_dip.images.image import Image
 
@@ -35,6 +36,21 @@ BIG = 2**32 - 2**25
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
 _ORDER = "TZCYX"
+
+
+def check_tiff(dtype: np.dtype[Any]) -> None:
+    """Refuse what no TIFF of ours can hold.
+
+    Raises
+    ------
+    ValueError
+        For other types of pixels.
+    """
+    if dtype.name not in _OME_TYPES:
+        raise ValueError(
+            f"TIFF files here hold {', '.join(_OME_TYPES)}; given was {dtype.name}: choose another "
+            "dtype."
+        )
 
 
 def choose_layout(
@@ -56,23 +72,15 @@ def choose_layout(
     big : bool
         Whether it must be a BigTIFF.
 
-    Raises
-    ------
-    ValueError
-        If no TIFF of ours can hold that type.
     """
-    if dtype.name not in _OME_TYPES:
-        raise ValueError(
-            f"TIFF files here hold {', '.join(_OME_TYPES)}; given was {dtype.name}: choose another dtype."
-        )
     big = prod(shape) * dtype.itemsize >= BIG
     colour_fits = not axes.endswith("C") or (dtype.name == "uint8" and shape[-1] == 3)
     imagej = not ome and not big and dtype.name in _IMAGEJ_TYPES and colour_fits
     return ("imagej" if imagej else "ome"), big
 
 
-def write_tiff(file: IO[bytes], image: Image, dtype: np.dtype[Any], *, ome: bool) -> int:
-    """Write an image to an open file and return the number of clipped values."""
+def write_tiff(path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool) -> int:
+    """Write an image and return the number of clipped values."""
     dialect, big = choose_layout(image.axes, image.shape, dtype, ome=ome)
     order = (
         "".join(a for a in _ORDER if a in image.axes and not (a == "C" and image.is_rgb))
@@ -83,7 +91,7 @@ def write_tiff(file: IO[bytes], image: Image, dtype: np.dtype[Any], *, ome: bool
     metadata, options = _imagej_metadata(image) if dialect == "imagej" else _ome_metadata(image)
     counter = _Counter()
     with tifffile.TiffWriter(
-        file, bigtiff=big, imagej=dialect == "imagej", ome=dialect == "ome", byteorder="<"
+        path, bigtiff=big, imagej=dialect == "imagej", ome=dialect == "ome", byteorder="<"
     ) as writer:
         writer.write(
             _planes(image, order, dtype, counter),

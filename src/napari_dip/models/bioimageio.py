@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
 import warnings
 import zipfile
 from collections.abc import Sequence
@@ -24,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.files.writing import check_place, why_not_written
+from napari_dip.files.atomic import atomic_path
+from napari_dip.files.target import check_target
 from napari_dip.models.model import Model
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def export_model(
         raise ValueError(
             f"{target.name} must end with {SUFFIX}, the format of a package of the BioImage Model Zoo."
         )
-    check_place(target, overwrite)
+    check_target(target, overwrite)
     if not re.fullmatch(r"[A-Za-z0-9_+\- ()]{5,128}", name):
         raise ValueError(
             f"The name {name[:60]!r} won't do: give 5 to 128 letters, digits, spaces or _+-()."
@@ -122,16 +121,12 @@ def export_model(
     parts["rdf.yaml"] = json.dumps(
         _described(model, parts, name, authors), indent=1
     ).encode()  # JSON is YAML
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as package:
-            for file, content in parts.items():
-                package.writestr(file, content)
-        os.replace(part, target)  # noqa: PTH105
-    except OSError as error:
-        raise OSError(why_not_written(error, target, sum(map(len, parts.values())))) from error
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        atomic_path(target, sum(map(len, parts.values()))) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as package,
+    ):
+        for file, content in parts.items():
+            package.writestr(file, content)
     return target
 
 
@@ -164,7 +159,7 @@ def zoo_test(package: Path) -> str:
 def _example(image: Any, model: Model) -> NDArray[np.float32]:
     """Return the middle of the test image, (C, Y, X)."""
     if image is None:
-        from napari_dip.files.formats import read
+        from napari_dip.files.read_write import read
 
         image = read(Path(__file__).parents[1] / "data" / "fish_raw.tif")
         image = np.stack([np.asarray(image)] * model.channels)

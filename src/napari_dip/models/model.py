@@ -10,6 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_dip.files.target import check_target
 from napari_dip.methods.registry import TRAINED
 from napari_dip.settings import Trained
 
@@ -74,7 +75,7 @@ class Model:
         """
         from napari_dip.models.safetensors_file import write_tensors
 
-        target = check_place(path, overwrite)
+        target = check_model_path(path, overwrite)
         write_tensors(target, self.net.state_dict(), KEY, self.described())
         return target
 
@@ -237,7 +238,7 @@ def build(settings: Trained, channels: int, device: str = "cpu") -> BlurredUNet:
         return BlurredUNet(**sizes)
 
 
-def check_place(path: str | PathLike[str], overwrite: bool) -> Path:
+def check_model_path(path: str | PathLike[str], overwrite: bool) -> Path:
     """Refuse a name under which no model can or may be written.
 
     Raises
@@ -248,14 +249,7 @@ def check_place(path: str | PathLike[str], overwrite: bool) -> Path:
     target = Path(path)
     if target.suffix.lower() != SUFFIX:
         raise ValueError(f"{target.name} must end with {SUFFIX}, the format of a model file.")
-    if target.is_dir():
-        raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
-    if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} exists already; allow overwriting or choose another name.")
-    if not target.absolute().parent.is_dir():
-        raise FileNotFoundError(
-            f"The folder {target.parent} does not exist; create it or choose another one."
-        )
+    check_target(target, overwrite)
     return target
 
 

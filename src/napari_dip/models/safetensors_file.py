@@ -7,10 +7,7 @@ before memory is taken: the record is JSON, and names, shapes and types of the t
 from __future__ import annotations
 
 import json
-import os
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -18,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from napari_dip.files.atomic import write_bytes
 from napari_dip.files.safetensors_header import read_header
 
 _TYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": torch.uint8}
@@ -37,20 +35,7 @@ def write_tensors(
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     content = save(plain, metadata={key: json.dumps(record, allow_nan=False)})
-    part = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise OSError(
-            f"{path} was not written: {error.strerror or error}; choose a folder you may write to."
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
+    write_bytes(path, content)
 
 
 def read_record(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[str, Tensor]]:

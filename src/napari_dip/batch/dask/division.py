@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from napari_dip.batch.pieces_folder import delete_folder
+from napari_dip.files.atomic import write_bytes
 from napari_dip.files.checksum import sha256
 from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
 from napari_dip.planes.chunk import Chunk
@@ -114,10 +113,9 @@ class Division:
     def keep(self) -> None:
         """Make the folder and write the division down, for a later run, with as many workers or others."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / f"{secrets.token_hex(8)}.part"
         told = self.told()
-        part.write_text(json.dumps({**told, "digest": _digest(told)}), "utf-8")
-        os.replace(part, self.folder / DIVISION)  # noqa: PTH105
+        content = json.dumps({**told, "digest": _digest(told)})
+        write_bytes(self.folder / DIVISION, content.encode())
 
 
 def stamp_of(path: Path) -> tuple[int, ...]:

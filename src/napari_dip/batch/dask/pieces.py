@@ -28,8 +28,9 @@ from napari_dip.batch.pieces_folder import delete_pieces, pieces_folder
 from napari_dip.batch.report import recognised
 from napari_dip.batch.task import Task, made_by
 from napari_dip.errors import DenoiseError
-from napari_dip.files.formats import read, read_provenance, write
-from napari_dip.files.writing import check_place, check_room
+from napari_dip.files.read_write import read, read_provenance, write
+from napari_dip.files.registry import format_of_name
+from napari_dip.files.target import check_room, check_target
 from napari_dip.methods.registry import METHODS
 from napari_dip.planes.chunk import ChunkedStack
 from napari_dip.planes.image_statistics import measure_image
@@ -183,7 +184,8 @@ def put_together(division: Division, job: Job, task: Task) -> Outcome:
     """
     inside = division.folder / f"whole-{secrets.token_hex(4)}"  # another run may be there too
     there = job
-    if job.target.suffix.lower() != ".zarr":
+    found = format_of_name(job.target)
+    if found is not None and not found.folder_signs:
         there = replace(
             job, target=inside / job.target.name, std=job.std and inside / job.std.name, begun=True
         )
@@ -199,7 +201,7 @@ def put_together(division: Division, job: Job, task: Task) -> Outcome:
             reversed(outputs(there)), reversed(outputs(job)), strict=True
         ):  # the answer last
             if made != file:
-                check_place(file, task.overwrite or job.begun)
+                check_target(file, task.overwrite or job.begun)
                 os.replace(made, file)  # noqa: PTH105
     except Exception as error:
         if isinstance(error, FileExistsError) or not division.whole():

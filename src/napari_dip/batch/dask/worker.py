@@ -16,7 +16,7 @@ from napari_dip.batch.one_file import Done, Outcome, attempted, opened, worked
 from napari_dip.batch.report import DONE, recognised
 from napari_dip.batch.task import made_by
 from napari_dip.errors import DenoiseError
-from napari_dip.files.writing import check_place
+from napari_dip.files.target import check_target
 
 if TYPE_CHECKING:
     from napari_dip.batch.task import Task
@@ -113,7 +113,7 @@ def _unless_done(job: Job, task: Task, work: Callable[[Job], Done]) -> Done | Ou
             return _found(job, task)
         begun = state == BEGUN_BEFORE
         for file in there:
-            check_place(file, overwrite=begun)
+            check_target(file, overwrite=begun)
         return work(replace(job, begun=begun))
 
     return attempted(job, checked)
@@ -137,7 +137,7 @@ def _share_of_machine(device: str, index: int, workers: int, threads: int) -> st
 
 def _found(job: Job, task: Task) -> Outcome:
     """Return what there is to tell of a file whose worker was lost after it had written it."""
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
     from napari_dip.noise.residual import residual_check
 
     image, answer = read(job.source, axes=task.axes), read(job.target)

@@ -37,7 +37,7 @@ def open_file(
     of `rgb_dtype` where that is given: napari takes float colours to lie in [0, 1].
     """
     from napari_dip.files.dtypes import cast_pixels
-    from napari_dip.files.formats import read
+    from napari_dip.files.read_write import read
 
     image = read(path)
     end = -1 if image.is_rgb else None

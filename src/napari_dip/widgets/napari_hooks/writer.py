@@ -15,7 +15,7 @@ def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 
     Of a multiscale layer the finest level is written. An OSError leaves no half file at `path`.
     """
-    from napari_dip.files.formats import write
+    from napari_dip.files.read_write import write
 
     write(path, image_from_layer_data(data, meta), overwrite=True)
     return [path]
@@ -23,7 +23,7 @@ def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 
 def write_beside(image: Image, name: str, folder: str, result: str = "denoised") -> str:
     """Write an answer into a folder, never over another; return why not, or an empty sentence."""
-    from napari_dip.files.formats import write
+    from napari_dip.files.read_write import write
 
     stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip() or "image"
     place = Path(folder).expanduser()

@@ -1,26 +1,26 @@
-"""Where a file is to be written: whether it may, whether there is room, and why it was not."""
+"""Checks of the place where a file is to be written, before any work starts."""
 
 from __future__ import annotations
 
-import errno
 import shutil
 from pathlib import Path
 
-from napari_dip.files.ome_zarr import is_zarr
+from napari_dip.files.registry import folder_format, format_of_name
 
 ROOM = 1 << 20  # bytes of a file beside its pixels, at most
-NO_SPACE = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    None,
-)  # numpy reports a short write without a number
 
 
-def check_place(target: Path, overwrite: bool) -> None:
-    """Refuse a name under which no file can or may be written."""
+def check_target(target: Path, overwrite: bool) -> None:
+    """Refuse a name under which no file can or may be written.
+
+    Raises
+    ------
+    IsADirectoryError, FileExistsError, FileNotFoundError, OSError
+        With the reason.
+    """
     try:
-        if target.is_dir() and not (target.suffix.lower() == ".zarr" and is_zarr(target)):
+        image = folder_format(target)
+        if target.is_dir() and (image is None or image is not format_of_name(target)):
             raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
         if target.exists() and not overwrite:
             raise FileExistsError(
@@ -47,17 +47,6 @@ def check_room(target: Path, needed: int, why: str = "") -> None:
     free = shutil.disk_usage(folder).free
     if needed + ROOM > free:
         raise OSError(
-            f"{target.name} needs {needed:,} bytes{why}, and the disk of {folder} has {free:,} left; make room or "
-            "choose another disk."
+            f"{target.name} needs {needed:,} bytes{why}, and the disk of {folder} has {free:,} "
+            "left; make room or choose another disk."
         )
-
-
-def why_not_written(error: OSError, target: Path, needed: int) -> str:
-    """Say in a sentence why a file of so many bytes was not written."""
-    if error.errno in NO_SPACE:
-        free = shutil.disk_usage(target.absolute().parent).free
-        return (
-            f"{target} was not written: it needs {needed:,} bytes and the disk has {free:,} left "
-            "(or a limit was reached); make room or choose another disk."
-        )
-    return f"{target} was not written: {error.strerror or error}; choose a folder you may write to."

@@ -1,0 +1,62 @@
+"""`Format`: what there is to know about a file format, in one record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+
+    from napari_dip.images.image import Image
+
+
+def _no_provenance(path: Path) -> dict[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format of images.
+
+    Attributes
+    ----------
+    name : str
+        What users call it.
+    suffixes : tuple of str
+        Endings of its files' names, lower case, with the dot.
+    read : callable
+        Takes the path and the axes asked for (None if the file is to say) and returns an `Image`.
+        Raises ValueError for a damaged file.
+    write : callable, optional
+        Takes the path, an `Image` and the dtype to store, and returns the number of clipped values.
+        The path is a temporary one without suffix. None for a format that is only read.
+    check : callable, optional
+        Takes an `Image` and a dtype and raises ValueError for what a file could not hold.
+    read_provenance : callable
+        Takes the path and returns what `write` stored of the image's provenance, empty if nothing.
+    dtypes : tuple of str, optional
+        The types it can store; any if empty.
+    folder_signs : tuple of str
+        For formats whose images are folders: names of which at least one lies in such a folder.
+
+    Notes
+    -----
+    A format's module is imported when the first image is read: it imports its libraries in functions.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path, str | None], Image]
+    write: Callable[[Path, Image, np.dtype[Any]], int] | None = None
+    check: Callable[[Image, np.dtype[Any]], None] | None = None
+    read_provenance: Callable[[Path], dict[str, Any]] = _no_provenance
+    dtypes: tuple[str, ...] = ()
+    folder_signs: tuple[str, ...] = ()
+
+    def stores(self, dtype: str) -> bool:
+        """Return whether files can be written with pixels of that type ("same": the image's own)."""
+        return self.write is not None and (not self.dtypes or dtype in (*self.dtypes, "same"))

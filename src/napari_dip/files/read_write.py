@@ -1,0 +1,181 @@
+"""Read and write images in any of the formats that are registered, see `napari_dip.files.registry`."""
+
+from __future__ import annotations
+
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.files.atomic import atomic_path
+from napari_dip.files.dtypes import target_dtype
+from napari_dip.files.registry import (
+    folder_format,
+    format_of_name,
+    readable_suffixes,
+    writable_suffixes,
+)
+from napari_dip.files.target import check_room, check_target
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    import numpy as np
+    from numpy.typing import DTypeLike
+
+    from napari_dip.files.format import Format
+    from napari_dip.images.image import Image
+
+
+def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
+    """Read an image with its axes, scale, units and provenance.
+
+    Parameters
+    ----------
+    path : path-like
+        A TIFF (plain, ImageJ, OME), PNG or JPEG file, or a folder in the Zarr format (OME-Zarr 0.4
+        and 0.5; a plain array). Of a palette PNG the pixels are the indices. Zarr pixels stay on
+        disk. Uncompressed TIFFs from 32 MiB on are memory-mapped, read-only; of grey TIFF stacks
+        from 256 MiB on that can't be mapped, compressed ones, parts are decoded when they are
+        wanted; others are read whole.
+    axes : str, optional
+        A letter an axis out of ``TZCYX``, where the file does not say or says it wrongly. A stack
+        that names nothing is taken as ZYX. Singleton axes of a file need not be named.
+
+    Returns
+    -------
+    Image
+        `scale` and `units` from ImageJ's or OME's metadata, 1 pixel where there are none.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+        If there is no such file.
+    ValueError
+        If it is empty, damaged, cut short, complex, no image, or its axes are not among T, Z, C, Y
+        and X.
+    """
+    file = Path(path)
+    image = _format_of_file(file).read(file, axes)
+    target_dtype(image.dtype, None)  # refuses complex pixels
+    return image
+
+
+def write(
+    path: str | PathLike[str],
+    image: Image,
+    *,
+    dtype: DTypeLike | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write an image with its axes, scale, units and provenance, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.tif`` and ``.tiff`` become ImageJ TIFF where that can hold the image, else OME-TIFF;
+        ``.ome.tif`` always OME-TIFF; from 4 GB on BigTIFF. ``.png`` holds one plane of uint8 or
+        uint16. ``.zarr`` becomes a folder, OME-Zarr 0.4 with a pyramid.
+    image : Image
+        Read plane by plane, so it may be larger than the memory.
+    dtype : dtype-like or "same", optional
+        A type to round and clip to; ``"same"`` is the image's own. By default uint8, uint16 and
+        float32 stay and everything else becomes float32.
+    overwrite : bool
+        Whether a file of that name may be replaced.
+
+    Returns
+    -------
+    int
+        Values that had to be clipped to fit `dtype`.
+
+    Raises
+    ------
+    FileExistsError
+        If the file is there and `overwrite` is False.
+    OSError
+        If the disk is full or does not let us write; nothing is left under `path` or beside it then.
+    ValueError
+        If the name's suffix, or the image in that format, is not supported.
+    """
+    target = Path(path)
+    write_pixels = _writable_format(target).write
+    assert write_pixels is not None
+    check_target(target, overwrite)
+    stored = check_fits(target, image, dtype)
+    with atomic_path(target, prod(image.shape) * stored.itemsize) as part:
+        return write_pixels(part, image, stored)
+
+
+def check_fits(
+    path: str | PathLike[str], image: Image, dtype: DTypeLike | None = None
+) -> np.dtype[Any]:
+    """Refuse what a file of that name could not hold, so that nobody learns it after a long fit.
+
+    Parameters
+    ----------
+    path, image, dtype
+        As for `write`; of the image only axes, shape and type count.
+
+    Returns
+    -------
+    dtype
+        The type that will be stored.
+
+    Raises
+    ------
+    ValueError
+        If the image in that type and format is not supported.
+    OSError
+        If the disk has no room for it.
+    """
+    target = Path(path)
+    stored = target_dtype(image.dtype, dtype)
+    check = _writable_format(target).check
+    if check is not None:
+        check(image, stored)
+    check_room(target, prod(image.shape) * stored.itemsize)
+    return stored
+
+
+def read_provenance(path: str | PathLike[str]) -> dict[str, Any]:
+    """Return what made a file: method, settings, seed, versions, as `write` stored it.
+
+    Empty for files that `write` has not made.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, ValueError
+        As in `read`.
+    """
+    file = Path(path)
+    return _format_of_file(file).read_provenance(file)
+
+
+def _writable_format(target: Path) -> Format:
+    found = format_of_name(target)
+    if found is None or found.write is None:
+        raise ValueError(
+            f"{target.name} has no suffix that can be written; name it "
+            f"{', '.join(writable_suffixes())}."
+        )
+    return found
+
+
+def _format_of_file(file: Path) -> Format:
+    """Return the format of a file or folder that may be an image, or refuse it with the reason."""
+    suffixes = ", ".join(readable_suffixes())
+    folder = folder_format(file)
+    if folder is not None:
+        return folder
+    if file.is_dir():
+        raise IsADirectoryError(f"{file} is a folder; give an image file ({suffixes}).")
+    if not file.exists():
+        raise FileNotFoundError(f"There is no file {file}; check the name and the folder.")
+    found = format_of_name(file)
+    if found is None:
+        raise ValueError(f"{file.name} has no suffix of an image that can be read: {suffixes}.")
+    if found.folder_signs:
+        raise ValueError(f"{file.name} is a file; {found.name} images are folders.")
+    if file.stat().st_size == 0:
+        raise ValueError(f"{file.name} is empty: it holds 0 bytes; copy it again from its source.")
+    return found

@@ -1,0 +1,91 @@
+"""The file formats that are known, and which one a path has.
+
+To add a format: write its record in a file of its own, and name it in `FORMATS` below. Other packages
+call `register_format`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_dip.files.ome_zarr import OME_ZARR
+from napari_dip.files.png import JPEG, PNG
+from napari_dip.files.tiff import OME_TIFF, TIFF
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_dip.files.format import Format
+
+FORMATS: list[Format] = [TIFF, OME_TIFF, PNG, OME_ZARR, JPEG]
+
+
+def register_format(record: Format) -> None:
+    """Add a file format to those that are read (and written, if it can be).
+
+    Raises
+    ------
+    ValueError
+        If a suffix is not lower case with a dot, or belongs to another format.
+    """
+    for suffix in record.suffixes:
+        if not suffix.startswith(".") or suffix != suffix.lower():
+            raise ValueError(f"The suffix {suffix!r} must be lower case and start with a dot.")
+        if any(suffix in other.suffixes for other in FORMATS):
+            raise ValueError(f"The suffix {suffix} belongs to another format already.")
+    FORMATS.append(record)
+
+
+def readable_suffixes() -> tuple[str, ...]:
+    """Return the suffixes of images that can be read, such as ``.tif``."""
+    return _suffixes(FORMATS)
+
+
+def writable_suffixes() -> tuple[str, ...]:
+    """Return the suffixes of images that can be written."""
+    return _suffixes([one for one in FORMATS if one.write is not None])
+
+
+def _suffixes(formats: list[Format]) -> tuple[str, ...]:
+    """List suffixes, leaving out longer forms of others (.ome.tif)."""
+    found = [suffix for one in formats for suffix in one.suffixes]
+    return tuple(suffix for suffix in found if suffix.count(".") == 1)
+
+
+def format_of_name(path: Path) -> Format | None:
+    """Return the format that a file's name asks for, None if no format has its suffix."""
+    name = path.name.lower()
+    fitting = [
+        (len(s), one) for one in FORMATS for s in one.suffixes if name.endswith(s) and name != s
+    ]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+
+
+def folder_format(path: Path) -> Format | None:
+    """Return the format of a folder that is one image, None for other folders and files."""
+    if not path.is_dir():
+        return None
+    fitting = (one for one in FORMATS if any((path / sign).exists() for sign in one.folder_signs))
+    return next(fitting, None)
+
+
+def is_image_folder(path: Path) -> bool:
+    """Return whether a path is a folder that is one image, such as OME-Zarr."""
+    return folder_format(path) is not None
+
+
+def images_under(
+    folder: Path, *, recursive: bool = True, leave_out: Path | None = None
+) -> list[Path]:
+    """List the images in a folder, sorted; hidden files and folders and `leave_out` are skipped."""
+    found: list[Path] = []
+    for path in sorted(folder.rglob("*") if recursive else folder.glob("*")):
+        record = format_of_name(path)
+        is_file = record is not None and not record.folder_signs and path.is_file()
+        is_image = is_file or (record is not None and is_image_folder(path))
+        hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
+        if not is_image or hidden or (found and found[-1] in path.parents):  # inside a Zarr folder
+            continue
+        if leave_out is None or leave_out.resolve() not in path.resolve().parents:
+            found.append(path)
+    return found

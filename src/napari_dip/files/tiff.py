@@ -1,0 +1,57 @@
+"""The formats TIFF (plain and ImageJ) and OME-TIFF."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.files.format import Format
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from napari_dip.images.image import Image
+
+
+def _read(path: Path, axes: str | None) -> Image:
+    from napari_dip.files.tiff_reader import read_tiff
+
+    return read_tiff(path, axes)
+
+
+def _read_provenance(path: Path) -> dict[str, Any]:
+    from napari_dip.files.tiff_reader import read_tiff_provenance
+
+    return read_tiff_provenance(path)
+
+
+def _write(path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool) -> int:
+    from napari_dip.files.tiff_writer import write_tiff
+
+    return write_tiff(path, image, dtype, ome=ome)
+
+
+def _check(image: Image, dtype: np.dtype[Any]) -> None:
+    from napari_dip.files.tiff_writer import check_tiff
+
+    check_tiff(dtype)
+
+
+TIFF = Format(
+    "TIFF",
+    (".tif", ".tiff", ".btf"),
+    _read,
+    partial(_write, ome=False),
+    _check,
+    _read_provenance,
+)
+OME_TIFF = Format(
+    "OME-TIFF",
+    (".ome.tif", ".ome.tiff", ".ome.btf"),
+    _read,
+    partial(_write, ome=True),
+    _check,
+    _read_provenance,
+)
