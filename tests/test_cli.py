@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -238,7 +237,7 @@ def test_the_first_signal_lets_the_step_at_hand_end(
     def signalled(image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
         for snapshot in quick(image, how):
             if snapshot.step == 2:
-                os.kill(os.getpid(), number)
+                signal.raise_signal(number)
             finished.append(snapshot.step)
             yield snapshot
 

@@ -16,6 +16,7 @@ from napari_dip import IDDP, N2V, Image, Nb2Nb, iter_train, load_model, write
 from napari_dip.settings import Trained
 from napari_dip.training.processes import ALONE, Ranks
 
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun is for Linux and macOS")
 SMALL = {
     "steps": 24,
     "channels": 3,
