@@ -14,12 +14,8 @@ from napari.layers import Shapes
 
 from napari_dip.images.image import Image
 from napari_dip.widgets.layers.region import PLANE, RECTANGLE, VIEW, WHOLE, region
-from napari_dip.widgets.layers.source import (
-    default_level,
-    image_from_layer_data,
-    layer_axes,
-    make_source,
-)
+from napari_dip.widgets.layers.source import default_level, layer_axes, make_source
+from napari_dip.widgets.napari_hooks.writer import image_from_layer
 
 pytestmark = pytest.mark.timeout(120)
 UM = ("um", "um", "um")
@@ -250,7 +246,7 @@ def test_a_writer_gets_axes_scale_units_and_record() -> None:
         scale=(0.3, 0.1, 0.1), units=UM, metadata={"napari_dip": {"method": "dip"}}, name="cells"
     )
     data, meta, _ = layer.as_layer_data_tuple()
-    image = image_from_layer_data(data, meta)
+    image = image_from_layer(data, meta)
     assert isinstance(image, Image)
     assert (image.axes, image.scale, image.units, image.name) == (
         "ZYX",

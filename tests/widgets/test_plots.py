@@ -57,9 +57,11 @@ def test_a_wide_range_is_drawn_on_a_log_axis(curve: LossPlot) -> None:
 def test_a_new_plane_starts_a_new_curve(curve: LossPlot) -> None:
     curve.show_progress(Progress(2, 9, 2, plane=0, planes=2, points=((1, 1, 1), (2, 1, 1))))
     curve.show_progress(Progress(3, 9, 2, plane=1, planes=2, points=((3, 1, 1),)))
-    assert curve.steps == [3] and curve.chosen is None, "the chosen step is of the plane before"
+    assert [point[0] for point in curve.points] == [3] and curve.chosen is None, (
+        "the chosen step is of the plane before"
+    )
     curve.clear()
-    assert curve.steps == []
+    assert curve.points == []
 
 
 def test_a_long_run_stays_drawable(curve: LossPlot) -> None:
@@ -72,5 +74,5 @@ def test_a_long_run_stays_drawable(curve: LossPlot) -> None:
                 points=tuple((i, 1.0, 1.0) for i in range(start, start + 1000)),
             )
         )
-    assert MAX_POINTS / 2 <= len(curve.steps) <= MAX_POINTS
-    assert curve.steps[0] == 1 and curve.steps[-1] > 19_000
+    assert MAX_POINTS / 2 <= len(curve.points) <= MAX_POINTS
+    assert curve.points[0][0] == 1 and curve.points[-1][0] > 19_000

@@ -154,7 +154,7 @@ def test_the_plugin_runs_in_a_window(window: Any, engine: Any, qtbot: Any) -> No
         and clean.units == noisy.units
         and (clean.data == 400).all()
     )
-    assert dock.panel.loss_plot.steps == list(range(1, 401))  # in order
+    assert [point[0] for point in dock.panel.loss_plot.points] == list(range(1, 401))  # in order
     assert dock.panel.loss_plot.chosen == 400
 
 

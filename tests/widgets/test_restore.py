@@ -147,14 +147,14 @@ def test_a_guide_is_asked_for_and_cut_like_the_image(
 ) -> None:
     viewer.add_image(image(), name="bright")
     dim = viewer.add_image(image(2, 20, 30), name="dim")
-    small = viewer.add_image(image(5, 6), name="small")
+    viewer.add_image(image(5, 6), name="small")
     viewer.layers.selection.active = dim
     dock = make_restore("guided")
-    dock.page.guide.choose(dim)
+    dock.page.guide.setCurrentText("dim")
     assert "is the image itself" in dock.panel.message.text() and dock.start() is None
-    dock.page.guide.choose(small)
+    dock.page.guide.setCurrentText("small")
     assert "shape (5, 6)" in dock.panel.message.text() and not dock.panel.buttons["Run"].isEnabled()
-    dock.page.guide.choose(viewer.layers["bright"])
+    dock.page.guide.setCurrentText("bright")
     assert dock.panel.message.text() == ""
     finish(dock.start())
     restored = viewer.layers["dim restored"]
@@ -166,7 +166,7 @@ def test_the_guide_is_another_layer_than_the_image(make_restore: Any, viewer: An
     green, red = (viewer.add_image(image(), name=name) for name in ("green", "red"))
     dock = make_restore("guided")
     assert (dock.input.layers.layer, dock.page.guide.layer) == (red, green)
-    dock.input.layers.choose(green)
+    dock.input.layers.setCurrentText("green")
     assert dock.page.guide.layer == red
     assert dock.panel.buttons["Run"].isEnabled()
 

@@ -15,7 +15,7 @@ from napari_dip.errors import DenoiseError
 from napari_dip.files.read_write import read
 from napari_dip.settings import BlindSpot
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.layers.iterates import Iterate, Iterates
+from napari_dip.widgets.layers.result_layers import Iterate, Iterates
 from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.runs.progress import Progress
 from napari_dip.widgets.runs.worker import Answer, Control, FitRequest, work

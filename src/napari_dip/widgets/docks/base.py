@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_dip.methods.registry import Method, TrainedMethod
 from napari_dip.settings import Settings
-from napari_dip.widgets.layers.iterates import add_iterates_layer, iterate_in_view
+from napari_dip.widgets.layers.result_layers import add_iterates_layer, iterate_in_view
 from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.napari_hooks.preferences import preferences
 from napari_dip.widgets.parts.input_box import InputBox, LayerCombo
@@ -33,7 +33,6 @@ class Dock(QWidget):
         raise NotImplementedError
 
     def closeEvent(self, event: Any) -> None:
-        """Shut down when closed as a window of its own."""
         self.shut_down()
         super().closeEvent(event)
 
@@ -59,13 +58,8 @@ class FitDock(Dock):
         self._iterates_layer: Any = None  # of `run`
         self._shut_down = self._refused = False
         self.input = InputBox(viewer)
-        self.method_box = MethodBox(
-            preferences().device,
-            self.methods,
-            self.label,
-            uncertainty=self.has_uncertainty,
-            iterates=self.has_iterates,
-        )
+        layers = {"uncertainty": self.has_uncertainty, "iterates": self.has_iterates}
+        self.method_box = MethodBox(preferences().device, self.methods, self.label, **layers)
         self.method_box.align_with(self.input.rows.labels)
         self.panel = RunPanel(*_theme_colours(viewer))
         self.extra = self._make_extra()

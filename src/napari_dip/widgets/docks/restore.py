@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QLineEdit, QStackedWidget, QWidget
 
 from napari_dip.images.image import Image
 from napari_dip.methods.registry import RESTORATIONS
-from napari_dip.settings import Settings
+from napari_dip.settings import Guided, Inpaint, Invert, Settings, Upscale
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.masks import mask_from_labels, mask_from_shapes
@@ -35,16 +35,16 @@ DOWN = {"lanczos": "Anti-aliased resize", "binning": "Mean over the pixel"}
 class Page(QWidget):
     """What one task asks for beside the image in `image` and the settings."""
 
+    settings: ClassVar[type[Settings]]  # of its task
     changed = Signal()
 
     def __init__(self, viewer: Any, image: InputBox) -> None:
         super().__init__()
         self.image = image
         self.rows = Rows(self)
-        self.fill(viewer)
+        self.add_rows(viewer)
 
-    def fill(self, viewer: Any) -> None:
-        """Add the rows."""
+    def add_rows(self, viewer: Any) -> None:
         raise NotImplementedError
 
     def request(self, source: Source, how: Settings) -> FitRequest:
@@ -55,8 +55,9 @@ class Page(QWidget):
 class InpaintPage(Page):
     """Asks which pixels are missing."""
 
-    def fill(self, viewer: Any) -> None:
-        """Add the rows."""
+    settings = Inpaint
+
+    def add_rows(self, viewer: Any) -> None:
         self.where = combo_box((name, name, tip) for name, tip in WHERE.items())
         self.labels, self.shapes = LayerCombo(viewer, "Labels"), LayerCombo(viewer, "Shapes")
         self.keep = QCheckBox("Keep known pixels as they are")
@@ -94,8 +95,9 @@ class InpaintPage(Page):
 class UpscalePage(Page):
     """Asks how much larger, and how the image became coarse."""
 
-    def fill(self, viewer: Any) -> None:
-        """Add the rows."""
+    settings = Upscale
+
+    def add_rows(self, viewer: Any) -> None:
         self.factor = combo_box((str(factor), factor, "") for factor in (2, 3, 4, 8))
         self.down = combo_box((title, name, "") for name, title in DOWN.items())
         self.down.setToolTip("How the image is thought to have become coarse.")
@@ -115,8 +117,9 @@ class UpscalePage(Page):
 class GuidedPage(Page):
     """Asks for the guide, which is another layer than the image."""
 
-    def fill(self, viewer: Any) -> None:
-        """Add the rows."""
+    settings = Guided
+
+    def add_rows(self, viewer: Any) -> None:
         self.guide = LayerCombo(viewer, "Image", beside=self.image.layers)
         self.guide.setToolTip("A better image of the same place, such as a bright channel.")
         self.rows.add("Guide", self.guide)
@@ -138,8 +141,9 @@ class GuidedPage(Page):
 class InvertPage(Page):
     """Asks for a network and one of its layers."""
 
-    def fill(self, viewer: Any) -> None:
-        """Add the rows."""
+    settings = Invert
+
+    def add_rows(self, viewer: Any) -> None:
         pattern, hint = "Networks (*.safetensors *.pt *.pth)", "choose a model, or TorchScript"
         self.module = PathRow("open", "Choose a network", pattern, hint)
         self.layer = QLineEdit()
@@ -160,18 +164,13 @@ class InvertPage(Page):
         return FitRequest(source, how, begin=begin, result="from features")
 
 
-PAGES: dict[str, type[Page]] = {
-    "inpaint": InpaintPage,
-    "upscale": UpscalePage,
-    "guided": GuidedPage,
-    "invert": InvertPage,
-}
+PAGES: tuple[type[Page], ...] = (InpaintPage, UpscalePage, GuidedPage, InvertPage)
 
 
 class RestoreWidget(FitDock):
     """Restores one image layer and shows the answer as it comes, on one layer."""
 
-    methods = {name: RESTORATIONS[name] for name in PAGES}  # noqa: RUF012
+    methods = {page.settings.method: RESTORATIONS[page.settings.method] for page in PAGES}  # noqa: RUF012
     label = "Task"
 
     def request(self, source: Source, how: Settings) -> FitRequest:
@@ -184,7 +183,7 @@ class RestoreWidget(FitDock):
         return self.pages[self.method_box.method.currentData()]
 
     def _make_extra(self) -> None:
-        self.pages = {name: page(self.viewer, self.input) for name, page in PAGES.items()}
+        self.pages = {page.settings.method: page(self.viewer, self.input) for page in PAGES}
         stack = QStackedWidget()
         for page in self.pages.values():
             stack.addWidget(page)

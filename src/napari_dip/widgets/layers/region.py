@@ -24,22 +24,10 @@ HELP = {
 
 
 def region(kind: str, layer: Any, axes: str, level: int, viewer: Any, shapes: Any = None) -> Index:
-    """Turn a choice into slices of a resolution level.
+    """Turn a choice, one of the keys of `HELP`, into slices of a resolution level of a layer.
 
-    Parameters
-    ----------
-    kind : str
-        One of the keys of `HELP`.
-    layer : napari.layers.Image
-        The noisy layer.
-    axes : str
-        A letter per axis of the layer, without colour.
-    level : int
-        The resolution level the slices count in.
-    viewer : napari.Viewer
-        Says which plane is shown.
-    shapes : napari.layers.Shapes, optional
-        Where the rectangle is.
+    `axes` has a letter per axis of the layer, without colour; `viewer` says which plane is shown,
+    and the layer `shapes` where the rectangle is.
 
     Raises
     ------

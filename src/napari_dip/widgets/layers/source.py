@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_dip.images.image import RGB_SIZES, Image, guess_axes
+from napari_dip.images.image import Image, guess_axes
 
 AXIS_NAMES = {
     "T": {"t", "time", "frame", "frames"},
@@ -32,29 +32,17 @@ Vector = NDArray[np.float64]
 class Source:
     """The crop of a layer that a run reads, and the look of its answer.
 
-    Attributes
-    ----------
-    data : array-like
-        One resolution level, as the layer holds it; read in the worker.
-    index : tuple of slice
-        The crop, one slice per axis of the layer (colour left out).
-    axes, scale, units
-        As in `Image`, with the colour axis where there is one.
-    name : str
-        The layer's name.
-    rgb : bool
-        Whether the last axis is colour.
-    look : mapping
-        Arguments of ``viewer.add_image`` that make the answer look like, and lie on, the layer.
+    `axes`, `scale` and `units` are as in `Image`, with the colour axis where there is one. `look`
+    has arguments of ``viewer.add_image`` that make the answer look like, and lie on, the layer.
     """
 
-    data: Any
-    index: Index
+    data: Any  # one resolution level, as the layer holds it; read in the worker
+    index: Index  # the crop, a slice per axis of the layer, without colour
     axes: str
     scale: tuple[float, ...]
     units: tuple[str, ...]
     name: str
-    rgb: bool
+    rgb: bool  # whether the last axis is colour
     look: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -175,18 +163,10 @@ def _letter(label: str) -> str:
 
 
 def make_source(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
-    """Gather everything a run needs from a layer; reads no pixels.
+    """Gather everything a run needs from an image layer; reads no pixels.
 
-    Parameters
-    ----------
-    layer : napari.layers.Image
-        The noisy layer.
-    axes : str
-        A letter per axis of the layer, without colour.
-    index : tuple of slice
-        The crop, in pixels of the chosen level.
-    level : int
-        The resolution level, 0 being the finest.
+    `axes` has a letter per axis of the layer, without colour; `index` is the crop in pixels of the
+    resolution level, of which 0 is the finest.
     """
     rgb = bool(layer.rgb)
     look = _look(layer, index, level_factors(layer, level))
@@ -247,21 +227,3 @@ def _translate(layer: Any, index: Index, step: Vector, shift_by: Any = 0) -> Vec
     shift = np.asarray(layer.data_to_world(start)) - np.asarray(origin)
     linear = np.asarray(layer.affine.linear_matrix)
     return np.asarray(layer.translate, dtype=float) + np.linalg.solve(linear, shift)
-
-
-def image_from_layer_data(data: Any, meta: Mapping[str, Any]) -> Image:
-    """Build an Image from a layer's data and metadata, as npe2 hands them to a writer."""
-    pixels = data[0] if meta.get("multiscale") else data
-    rgb = bool(meta.get("rgb")) and pixels.shape[-1] in RGB_SIZES
-    ndim = len(pixels.shape) - rgb
-    labels = meta.get("axis_labels") or [str(i) for i in range(-ndim, 0)]
-    scale = np.abs(np.asarray(meta.get("scale", np.ones(ndim)), dtype=float))
-    units = [str(unit) for unit in (meta.get("units") or ["pixel"] * ndim)]
-    return Image(
-        pixels,
-        axes_from_labels(pixels.shape[:ndim], labels) + ("C" if rgb else ""),
-        (*scale.tolist(), *([1.0] if rgb else [])),
-        (*units, *(["pixel"] if rgb else [])),
-        str(meta.get("name", "")),
-        dict((meta.get("metadata") or {}).get("napari_dip", {})),
-    )

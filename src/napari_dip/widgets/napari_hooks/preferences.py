@@ -9,21 +9,11 @@ PLUGIN = "napari-dip"
 
 @dataclass(frozen=True)
 class Preferences:
-    """What a person set once for all runs.
+    """What a person set once for all runs."""
 
-    Attributes
-    ----------
-    device : str
-        The device offered first.
-    pictures_per_second : float
-        How often the layer is renewed during a run, at most.
-    output_folder : str
-        Where each answer is written as a TIFF; nowhere if empty.
-    """
-
-    device: str = "auto"
-    pictures_per_second: float = 3.0
-    output_folder: str = ""
+    device: str = "auto"  # the one offered first
+    pictures_per_second: float = 3.0  # at most: how often the layer is renewed during a run
+    output_folder: str = ""  # where each answer is written as a TIFF; nowhere if empty
 
 
 def preferences() -> Preferences:

@@ -52,15 +52,7 @@ def noisy_stack() -> list[tuple[NDArray[np.uint16], dict[str, Any], str]]:
 def synthetic_stack(seed: int = 0) -> NDArray[np.uint16]:
     """Make the noisy stack: filaments as random walks, blobs, optical blur, then camera noise.
 
-    Parameters
-    ----------
-    seed : int
-        Same seed, same pixels.
-
-    Returns
-    -------
-    (12, 128, 128) uint16 array
-        In camera counts, one a photon, on an offset of 100.
+    It is in camera counts, one a photon, on an offset of 100; same seed, same pixels.
     """
     from scipy.ndimage import gaussian_filter
 

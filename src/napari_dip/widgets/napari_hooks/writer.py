@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_dip.images.image import Image
-from napari_dip.widgets.layers.source import image_from_layer_data
+import numpy as np
+
+from napari_dip.images.image import RGB_SIZES, Image
+from napari_dip.widgets.layers.source import axes_from_labels
 
 
 def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
@@ -17,7 +19,7 @@ def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """
     from napari_dip.files.read_write import write
 
-    write(path, image_from_layer_data(data, meta), overwrite=True)
+    write(path, image_from_layer(data, meta), overwrite=True)
     return [path]
 
 
@@ -37,3 +39,21 @@ def write_beside(image: Image, name: str, folder: str, result: str = "denoised")
     except (OSError, ValueError) as error:
         return f"The answer is on its layer, but was not written to {place}: {error}"
     return ""
+
+
+def image_from_layer(data: Any, meta: Mapping[str, Any]) -> Image:
+    """Build an Image from a layer's data and metadata, as npe2 hands them to a writer."""
+    pixels = data[0] if meta.get("multiscale") else data
+    rgb = bool(meta.get("rgb")) and pixels.shape[-1] in RGB_SIZES
+    ndim = len(pixels.shape) - rgb
+    labels = meta.get("axis_labels") or [str(i) for i in range(-ndim, 0)]
+    scale = np.abs(np.asarray(meta.get("scale", np.ones(ndim)), dtype=float))
+    units = [str(unit) for unit in (meta.get("units") or ["pixel"] * ndim)]
+    return Image(
+        pixels,
+        axes_from_labels(pixels.shape[:ndim], labels) + ("C" if rgb else ""),
+        (*scale.tolist(), *([1.0] if rgb else [])),
+        (*units, *(["pixel"] if rgb else [])),
+        str(meta.get("name", "")),
+        dict((meta.get("metadata") or {}).get("napari_dip", {})),
+    )

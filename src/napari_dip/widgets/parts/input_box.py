@@ -10,13 +10,7 @@ from superqt.utils import qdebounced, signals_blocked
 
 from napari_dip.images.image import LETTERS, check_axes
 from napari_dip.widgets.layers.region import HELP, PLANE, RECTANGLE, VIEW, region
-from napari_dip.widgets.layers.source import (
-    Source,
-    default_level,
-    layer_axes,
-    levels,
-    make_source,
-)
+from napari_dip.widgets.layers.source import Source, default_level, layer_axes, levels, make_source
 from napari_dip.widgets.parts.layouts import Rows, combo_box, row
 
 DRAWN_AFTER = 150  # milliseconds after the last move of the camera
@@ -28,14 +22,8 @@ TIGHT += "QComboBox::down-arrow { width: 9px; height: 9px; }"
 class LayerCombo(QComboBox):
     """A combo box of the viewer's layers of one kind; follows the layer list and keeps its choice.
 
-    Parameters
-    ----------
-    viewer : napari.viewer.Viewer
-        Where the layers are.
-    kind : str
-        Their class, such as "Image".
-    beside : LayerCombo, optional
-        Another one; where there is another layer than its choice, this one chooses that.
+    `kind` is the name of their class, such as "Image". Where there is another layer than that
+    chosen in the combo box `beside`, this one chooses it.
     """
 
     chosen = Signal()
@@ -73,10 +61,6 @@ class LayerCombo(QComboBox):
         """The layer chosen, or None."""
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
-
-    def choose(self, layer: Any) -> None:
-        """Choose a layer of the list."""
-        self.setCurrentIndex(self._layers.index(layer))
 
     def disconnect_viewer(self) -> None:
         """Stop following the layer list."""
@@ -142,10 +126,9 @@ class InputBox(QWidget):
         layer_axes(layer)  # refuses too many axes
         axes = "".join(combo.currentText() for combo in self.axes)
         check_axes(axes + ("C" if layer.rgb else ""), tuple(levels(layer)[level].shape))
-        kind, shapes = self.region.currentText(), self.shapes.layer
-        return make_source(
-            layer, axes, region(kind, layer, axes, level, self.viewer, shapes), level
-        )
+        kind = self.region.currentText()
+        crop = region(kind, layer, axes, level, self.viewer, self.shapes.layer)
+        return make_source(layer, axes, crop, level)
 
     @property
     def chosen_level(self) -> int:

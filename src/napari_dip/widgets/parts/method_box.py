@@ -11,25 +11,64 @@ from superqt.utils import signals_blocked
 
 from napari_dip.methods.registry import METHODS, Method, TrainedMethod
 from napari_dip.settings import Settings
-from napari_dip.widgets.parts.device_combo import DeviceCombo
 from napari_dip.widgets.parts.layouts import Rows, align, column, combo_box
 from napari_dip.widgets.parts.settings_form import SettingsForm
 
 
-class MethodBox(QWidget):
-    """Asks how to denoise.
+def find_devices() -> list[tuple[str, str]]:
+    """List the accelerators torch can use, as (name, what it is); loads torch."""
+    import torch
 
-    Parameters
-    ----------
-    device : str
-        The device offered first.
-    methods : mapping
-        What there is to choose from.
-    label : str
-        What it is called.
-    uncertainty, iterates : bool
-        Whether a layer of uncertainty, and one of iterates, are offered.
-    """
+    found = [(f"cuda:{i}", torch.cuda.get_device_name(i)) for i in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        found.append(("mps", "Apple GPU"))
+    return found
+
+
+class DeviceCombo(QComboBox):
+    """Offers "auto", "cpu" and `preferred`, and the accelerators after it was first opened."""
+
+    found = Signal()
+
+    def __init__(self, preferred: str = "auto") -> None:
+        super().__init__()
+        self.addItem("auto (GPU if any)", "auto")
+        self.addItem("cpu", "cpu")
+        self.choose(preferred)
+        self.setToolTip("Where the fit runs. Open the list to look for GPUs.")
+        self._worker: Any = None
+
+    @property
+    def device(self) -> str:
+        """The device chosen."""
+        return str(self.currentData())
+
+    def choose(self, device: str) -> None:
+        """Choose a device by name, whether or not it was looked for."""
+        if self.findData(device) < 0:
+            self.addItem(device, device)
+        self.setCurrentIndex(self.findData(device))
+
+    def showPopup(self) -> None:
+        """Look for devices the first time the list is opened."""
+        if self._worker is None:
+            from napari.qt.threading import create_worker
+
+            self._worker = create_worker(
+                find_devices, _connect={"returned": self._add_devices}, _ignore_errors=True
+            )
+        super().showPopup()
+
+    def _add_devices(self, devices: list[tuple[str, str]]) -> None:
+        for name, what in devices:
+            if self.findData(name) < 0:
+                self.addItem(name, name)
+            self.setItemText(self.findData(name), f"{name} ({what})")
+        self.found.emit()
+
+
+class MethodBox(QWidget):
+    """Asks how to denoise; `uncertainty` and `iterates` offer a layer of each."""
 
     changed = Signal()
 
@@ -48,6 +87,8 @@ class MethodBox(QWidget):
         self._other_labels: list[QLabel] = []
         classes = [record.settings for record in methods.values()]
         self.method = combo_box((how.title, how.method, how.summary) for how in classes)
+        self.summary = QLabel()
+        self.summary.setWordWrap(True)
         self.preset, self.device = QComboBox(), DeviceCombo(device)
         self.keep = QCheckBox("Keep iterates")
         self.keep.setToolTip(
@@ -60,6 +101,7 @@ class MethodBox(QWidget):
         self._rows = Rows()
         self._rows.add("Device", self.device)
         self._rows.add(label, self.method, shrink=False)
+        self._rows.addRow("", self.summary)
         self._rows.add("Preset", self.preset)
         self.form = self._make_form()
         self._layout = column(self.form, self.keep, self.uncertainty, parent=self)
@@ -92,6 +134,7 @@ class MethodBox(QWidget):
         """Show or hide all but the device: a trained model has its method in its file."""
         for field in (self.method, self.preset):
             self._rows.set_visible(field, visible)
+        self._rows.set_visible(self.summary, visible and bool(self.summary.text()))
         self.form.setVisible(visible)
         self.keep.setVisible(visible and self._offers["iterates"])
         self.uncertainty.setVisible(visible and self._offers["uncertainty"])
@@ -120,6 +163,7 @@ class MethodBox(QWidget):
         with signals_blocked(self.preset):
             self.preset.clear()
             self.preset.addItems(list(self.settings_class.presets))
+        self.summary.setText(self.settings_class.summary)
         form = SettingsForm(self.settings_class)
         form.changed.connect(self.changed)
         return form
@@ -129,5 +173,6 @@ class MethodBox(QWidget):
         self._layout.replaceWidget(old, self.form)
         old.hide()  # it may live on until Qt has time
         old.deleteLater()
+        self.show_method(True)
         self.align()
         self.changed.emit()

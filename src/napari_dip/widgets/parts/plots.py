@@ -70,7 +70,7 @@ class LossPlot(Plot):
 
     def __init__(self, background: str = "#262930", text: str = "#f0f1f2") -> None:
         super().__init__(background, text)
-        self._points: list[Point] = []
+        self.points: list[Point] = []
         self._plane = 0
         self.chosen: int | None = None  # the step marked
         if self._item is not None:
@@ -78,25 +78,20 @@ class LossPlot(Plot):
             self._add_lines(background, text)
             self._draw()
 
-    @property
-    def steps(self) -> list[int]:
-        """The steps drawn."""
-        return [point[0] for point in self._points]
-
     def clear(self, visible: bool = True) -> None:
         """Forget the points; not visible where a run has no loss."""
-        self._points, self.chosen = [], None
+        self.points, self.chosen = [], None
         self.setVisible(visible and self._item is not None)
         self._draw()
 
     def show_progress(self, progress: Progress) -> None:
         """Add a report's points and move the mark; a new plane starts a new curve."""
         if progress.plane != self._plane:
-            self._plane, self._points, self.chosen = progress.plane, [], None
-        self._points.extend(progress.points)
-        if len(self._points) > MAX_POINTS:
-            self._points = self._points[::2]
-        if self._points and progress.chosen >= self._points[0][0]:
+            self._plane, self.points, self.chosen = progress.plane, [], None
+        self.points.extend(progress.points)
+        if len(self.points) > MAX_POINTS:
+            self.points = self.points[::2]
+        if self.points and progress.chosen >= self.points[0][0]:
             self.chosen = progress.chosen
         self._draw()
 
@@ -151,8 +146,8 @@ class LossPlot(Plot):
     def _draw(self) -> None:
         if self._item is None:
             return
-        self._item.getAxis("bottom").setStyle(showValues=bool(self._points))
-        loss, criterion = (_finite(self._points, which) for which in (1, 2))
+        self._item.getAxis("bottom").setStyle(showValues=bool(self.points))
+        loss, criterion = (_finite(self.points, which) for which in (1, 2))
         self._draw_lines("left", loss, (self._loss, loss), (self._mean, _smooth(loss)))
         self._draw_lines("right", criterion, (self._criterion, criterion))
         self._criterion.setSymbol("o" if len(criterion) < SYMBOLS_UP_TO else None)

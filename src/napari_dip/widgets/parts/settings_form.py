@@ -65,11 +65,6 @@ class SettingsForm(QWidget):
         return self._settings.preset(self._preset, **edits)
 
     @property
-    def edited(self) -> dict[str, Any]:
-        """The fields a person changed since the preset was chosen, as they stand in their boxes."""
-        return dict(self._edited)
-
-    @property
     def labels(self) -> list[QLabel]:
         """The labels in view at first, to be aligned with others; the longer ones are folded."""
         return self._basic.labels

@@ -18,29 +18,17 @@ Point = tuple[int, float, float | None]  # step, loss, criterion
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where the work stands.
+    """Where the work stands; what is not explained here is as in `Snapshot`."""
 
-    Attributes
-    ----------
-    step, total, chosen, plane, planes, note, measures
-        As in `Snapshot`; step 0 means that the work is being prepared.
-    points : tuple of (step, loss, criterion)
-        What the curve needs since the last report.
-    picture : array or None
-        The answer so far, as the layer shows it, if one was due.
-    std : array or None
-        Beside a picture, its standard deviation, if one was asked for.
-    """
-
-    step: int = 0
+    step: int = 0  # 0 while the work is being prepared
     total: int = 0
     chosen: int = 0
     plane: int = 0
     planes: int = 1
     note: str = ""
-    points: tuple[Point, ...] = ()
-    picture: NDArray[Any] | None = None
-    std: NDArray[Any] | None = None
+    points: tuple[Point, ...] = ()  # since the last report
+    picture: NDArray[Any] | None = None  # the answer so far, if one was due
+    std: NDArray[Any] | None = None  # of the picture, if one was asked for
     measures: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_dip.errors import DenoiseError, lack_of_memory
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.layers.iterates import Iterate, Iterates
+from napari_dip.widgets.layers.result_layers import Iterate, Iterates
 from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.napari_hooks.writer import write_beside
 from napari_dip.widgets.runs.progress import Progress, Reporter
@@ -29,41 +29,22 @@ from napari_dip.widgets.runs.progress import Progress, Reporter
 class FitRequest:
     """What a run does to what.
 
-    Attributes
-    ----------
-    source, how, device
-        The crop of a layer, the method with its settings, and where they run.
-    pictures_per_second : float
-        Pictures a second, at most.
-    keep_iterates : bool
-        Whether pictures are kept for a layer of iterates.
-    folder : str
-        Where the answer is also written as a TIFF; nowhere if empty.
-    begin : callable, optional
-        Starts the work, called as `napari_dip.iter_denoise`, which it is by default.
-    result : str
-        What the answer is, such as "denoised"; its layer and its file are named so.
-    finish : callable, optional
-        Takes the last Snapshot, in the worker, if the answer is kept; returns a sentence for the
-        user.
-    drop : callable, optional
-        Called if the run was discarded.
-    fits : bool
-        Whether a network is fitted or trained, so that there is a loss; else one is applied in
-        several orientations.
+    `begin` starts the work, called as `napari_dip.iter_denoise`, which it is by default. `finish`
+    takes the last Snapshot, in the worker, if the answer is kept, and returns a sentence for the
+    user; `drop` is called if the run was discarded.
     """
 
     source: Source
     how: Settings
     device: str = "auto"
-    pictures_per_second: float = 3.0
-    keep_iterates: bool = False
-    folder: str = ""
+    pictures_per_second: float = 3.0  # at most
+    keep_iterates: bool = False  # for a layer of iterates
+    folder: str = ""  # where the answer is also written as a TIFF; nowhere if empty
     begin: Callable[..., Iterator[Snapshot]] | None = None
-    result: str = "denoised"
+    result: str = "denoised"  # what the answer is; its layer and its file are named so
     finish: Callable[[Snapshot], str] | None = None
     drop: Callable[[], None] | None = None
-    fits: bool = True
+    fits: bool = True  # whether there is a loss; else a model is applied in several orientations
 
 
 class Control:
@@ -95,15 +76,7 @@ class Answer:
 def work(request: FitRequest, control: Control) -> Generator[Progress, None, Answer | None]:
     """Run a method on a layer's source and report as it goes; for napari's `create_worker`.
 
-    Yields
-    ------
-    Progress
-        At each step, but not more than ten a second.
-
-    Returns
-    -------
-    Answer or None
-        None after `control.discard`, and after `control.stop` before the first step.
+    The answer is None after `control.discard`, and after `control.stop` before the first step.
 
     Raises
     ------
