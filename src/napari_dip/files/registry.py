@@ -23,6 +23,9 @@ FORMATS: list[Format] = [TIFF, OME_TIFF, PNG, OME_ZARR, JPEG]
 def register_format(record: Format) -> None:
     """Add a file format to those that are read (and written, if it can be).
 
+    A napari plugin that does so also names the reader
+    ``napari_dip.widgets.napari_hooks.reader:get_reader`` in its manifest.
+
     Raises
     ------
     ValueError
@@ -67,6 +70,11 @@ def folder_format(path: Path) -> Format | None:
         return None
     fitting = (one for one in FORMATS if any((path / sign).exists() for sign in one.folder_signs))
     return next(fitting, None)
+
+
+def format_of(path: Path) -> Format | None:
+    """Return the format of a file by its name, or of a folder by what is in it; None if unknown."""
+    return folder_format(path) if path.is_dir() else format_of_name(path)
 
 
 def is_image_folder(path: Path) -> bool:

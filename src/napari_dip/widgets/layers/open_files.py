@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from napari_dip.batch.jobs import Job
+from napari_dip.images.image import Image
 
 MAX_PIXELS = 2**26  # that are searched for their range; of larger stacks one plane is
 
@@ -36,27 +37,34 @@ def open_file(
     `limits` are its contrast limits, by default the range of the values. RGB is shown as integers
     of `rgb_dtype` where that is given: napari takes float colours to lie in [0, 1].
     """
-    from napari_dip.files.dtypes import cast_pixels
     from napari_dip.files.read_write import read
 
-    image = read(path)
+    pixels, look = image_to_layer_data(read(path), limits, rgb_dtype)
+    return viewer.add_image(pixels, **{**look, "name": name or path.stem})
+
+
+def image_to_layer_data(
+    image: Image, limits: Any = None, rgb_dtype: Any = None
+) -> tuple[Any, dict[str, Any]]:
+    """Return an image's pixels and the arguments of ``add_image``; see `open_file`."""
+    from napari_dip.files.dtypes import cast_pixels
+
     end = -1 if image.is_rgb else None
     pixels: Any = image.pixels
     if limits is None and not image.is_rgb:
         limits = _value_range(pixels)
     if image.is_rgb and rgb_dtype is not None and rgb_dtype.kind in "ui":
         pixels = cast_pixels(np.asarray(pixels), rgb_dtype)[0]
-    return viewer.add_image(
-        pixels,
-        name=name or path.stem,
-        scale=image.scale[:end],
-        units=image.units[:end],
-        axis_labels=tuple(image.axes[:end].lower()),
-        rgb=image.is_rgb,
-        multiscale=False,
-        metadata={"napari_dip": dict(image.provenance)} if image.provenance else {},
-        **({} if limits is None else {"contrast_limits": limits}),
-    )
+    look = {
+        "name": image.name,
+        "scale": image.scale[:end],
+        "units": image.units[:end],
+        "axis_labels": tuple(image.axes[:end].lower()),
+        "rgb": image.is_rgb,
+        "multiscale": False,
+        "metadata": {"napari_dip": dict(image.provenance)} if image.provenance else {},
+    }
+    return pixels, look if limits is None else {**look, "contrast_limits": limits}
 
 
 def _value_range(pixels: Any) -> tuple[float, float] | None:

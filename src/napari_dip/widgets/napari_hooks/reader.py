@@ -1,4 +1,8 @@
-"""What napari does with a model file that is dropped on it: it offers the dock "Denoise"."""
+"""What napari does with a file that is dropped on it.
+
+A trained model opens the dock "Denoise". Images get a layer with axes, scale, units and provenance;
+napari asks for that where its Preferences or the manifest of another plugin name this reader.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,28 @@ from pathlib import Path
 from typing import Any
 
 
-def get_reader(path: str | list[str]) -> Callable[[Any], list[tuple[None]]] | None:
-    """Return the function that takes a trained model, None for other files."""
+def get_reader(path: str | list[str]) -> Callable[[Any], list[Any]] | None:
+    """Return the function that opens a trained model or an image, None for other files."""
     if not isinstance(path, str):
         return None
+    from napari_dip.files.registry import format_of
     from napari_dip.models.model import peek
 
+    if format_of(Path(path)) is not None:
+        return open_image
     try:
         peek(Path(path))
     except (OSError, ValueError):
         return None
     return open_model
+
+
+def open_image(path: str) -> list[tuple[Any, dict[str, Any], str]]:
+    """Return an image file as one layer."""
+    from napari_dip.files.read_write import read
+    from napari_dip.widgets.layers.open_files import image_to_layer_data
+
+    return [(*image_to_layer_data(read(path)), "image")]
 
 
 def open_model(path: str) -> list[tuple[None]]:
