@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import UsageError
 from napari_dip.files.atomic import write_bytes
-from napari_dip.methods.registry import METHODS
+from napari_dip.methods.registry import METHODS, methods_with
 from napari_dip.settings import Settings
 
 if TYPE_CHECKING:
@@ -142,6 +142,12 @@ def _check(path: Path, values: Mapping[str, Any], name: str) -> None:
     own = {key: value for key, value in values.items() if key not in WORDS and key not in SWITCHES}
     for key, value in own.items():
         if key not in method.model_fields:
+            others = [other for other in methods_with(key) if other != name]
+            if others:
+                raise UsageError(
+                    f"{path}: {key} is a setting of the method {' or '.join(others)}, not of {name}: "
+                    f'write method = "{others[0]}".'
+                )
             raise UsageError(
                 f"{path}: {key} is neither a flag that a file can hold ({', '.join((*WORDS, *SWITCHES))}) "
                 f"nor a setting of the method {name}."

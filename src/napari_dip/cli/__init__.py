@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:
-        return talk.give_up(_sentence(error, tokens[0]), MISUSED)
+        return talk.give_up(_sentence(error, tokens), MISUSED)
     except UsageError as error:
         return talk.give_up(str(error), MISUSED)
     except BrokenPipeError:  # of what cyclopts prints itself, such as help
@@ -72,12 +72,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return talk.give_up("Interrupted.", FAILED)
 
 
-def _sentence(error: Exception, verb: str) -> str:
+def _sentence(error: Exception, tokens: Sequence[str]) -> str:
     """Return what is wrong with a command line in one sentence."""
     from pydantic import ValidationError
 
+    from napari_dip.cli.commands import chosen_method
+    from napari_dip.cli.other_methods import explain_other_method
+    from napari_dip.methods.registry import METHODS
     from napari_dip.settings import explain
 
+    if tokens[0] == "denoise":
+        elsewhere = explain_other_method(tokens, chosen_method(tokens, METHODS))
+        if elsewhere:
+            return elsewhere
     if isinstance(error.__cause__, ValidationError):
-        return explain(error.__cause__) + f" See `napari-dip {verb} --help`."
+        return explain(error.__cause__) + f" See `napari-dip {tokens[0]} --help`."
     return str(error).strip()

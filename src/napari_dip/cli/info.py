@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.cli.output import DONE, Talk
+from napari_dip.methods.registry import renamed_method
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,8 @@ def run(path: Path, talk: Talk) -> int:
         talk.say("  made by napari-dip:")
         for line in _lines(provenance, depth=2):
             talk.say(line)
+        if renamed := renamed_method(provenance.get("settings")):
+            talk.say(f"  {renamed}")
     else:
         talk.say("  no record of napari-dip in it")
     talk.result(

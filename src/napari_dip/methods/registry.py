@@ -134,6 +134,22 @@ def settings_classes(registry: Mapping[str, Method | TrainedMethod]) -> dict[str
     return {name: record.settings for name, record in registry.items()}
 
 
+def methods_with(setting: str) -> list[str]:
+    """Return the names of the methods for one image that have a setting."""
+    return [name for name, record in METHODS.items() if setting in record.settings.model_fields]
+
+
+def renamed_method(settings: object) -> str:
+    """Return a sentence for settings recorded before `BlindSpot` and `DIP` were two methods; else nothing."""
+    if not isinstance(settings, Mapping) or settings.get("method") != "dip":
+        return ""
+    if settings.get("net") != "blind-spot":
+        return ""
+    return (
+        "What is recorded as the method dip with the net blind-spot is the method blind-spot now."
+    )
+
+
 def dip_bytes(s: Any, channels: int) -> float:
     """Return the memory of a fit of a network of z, in bytes for each pixel."""
     return DIP_BYTES * s.channels * getattr(s, "restarts", 1)  # type: ignore[no-any-return]
