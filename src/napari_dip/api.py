@@ -76,23 +76,25 @@ def denoise(
     Parameters
     ----------
     image : Image or array-like
-        2 to 5 axes out of TZCYX, any intensity range; a stack goes plane by plane, RGB colours together.
+        2 to 5 axes out of TZCYX, any intensity range; a stack goes plane by plane, RGB colours
+        together.
     how : Settings or Model, optional
-        Method and settings of a fit to this image, ``BlindSpot()`` by default; or a trained model, see
-        `load_model`.
+        Method and settings of a fit to this image, ``BlindSpot()`` by default; or a trained model,
+        see `load_model`.
     axes : str, optional
         A letter an axis for a bare array, such as ``"ZYX"``; guessed where not given.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, ``"mps"``.
     return_std : bool
-        Whether to return a second image that says how far off each pixel may be, from the source that the settings
-        name (``uncertainty``) or, where they name none, the one that suits the network.
+        Whether to return a second image that says how far off each pixel may be, from the source
+        that the settings name (``uncertainty``) or, where they name none, the one that suits the
+        network.
 
     Returns
     -------
     Image or float32 array
-        What was given, denoised: same shape, axes, intensity scale and units. With `return_std` a pair: the answer and
-        its standard deviation, in the same units.
+        What was given, denoised: same shape, axes, intensity scale and units. With `return_std` a
+        pair: the answer and its standard deviation, in the same units.
 
     Raises
     ------

@@ -56,8 +56,8 @@ def fit_image(
     fit : callable, optional
         Fits one plane; by default the function that the method's record names.
     inputs : callable
-        Takes the index of a plane, returns what the fit is given beside it (`known`, `guide`), each (C, Y, X); None for
-        a plane that is left as it is.
+        Takes the index of a plane, returns what the fit is given beside it (`known`, `guide`), each
+        (C, Y, X); None for a plane that is left as it is.
     factor : int
         How many times as high and wide the answer is.
     **work

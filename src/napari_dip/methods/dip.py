@@ -2,18 +2,19 @@
 
     theta* = argmin || A f_theta(z) - y ||^2,    answer = f_theta*(z)
 
-A is what the measurement saw of the image: all of it (denoising), some pixels (inpainting), a coarse version
-(super-resolution), the features of a network. The input z is uniform noise, or a guide image, drawn once and shaken by
-fresh Gaussian noise in every step. An untrained convolutional network learns what looks like an image before it learns
-noise, so the answer is right some way along the fit. Which network is a setting; one that drops values while it is
-fitted gives its answer in evaluation mode, nothing dropped.
+A is what the measurement saw of the image: all of it (denoising), some pixels (inpainting), a
+coarse version (super-resolution), the features of a network. The input z is uniform noise, or a
+guide image, drawn once and shaken by fresh Gaussian noise in every step. An untrained convolutional
+network learns what looks like an image before it learns noise, so the answer is right some way
+along the fit. Which network is a setting; one that drops values while it is fitted gives its answer
+in evaluation mode, nothing dropped.
 
 Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925.
 
-What differs from the paper, each by a setting of its own: a share of the pixels can be hidden from the loss to know
-when to stop, and the image can be variance-stabilised first. Images of any size are fitted on a padded z whose margin
-is cut off the output, so that no pixel of the image is cropped.
-"""
+What differs from the paper, each by a setting of its own: a share of the pixels can be hidden from
+the loss to know when to stop, and the image can be variance-stabilised first. Images of any size
+are fitted on a padded z whose margin is cut off the output, so that no pixel of the image is
+cropped."""
 
 from __future__ import annotations
 
@@ -75,7 +76,8 @@ def fit_measurement(
     generator : Generator
         Seeded; on the CPU, so that every device draws the same numbers.
     z : Tensor or int
-        The network's input, shape (channels, Y, X), in [0, 1]; or how many channels of noise it is to have.
+        The network's input, shape (channels, Y, X), in [0, 1]; or how many channels of noise it is
+        to have.
     operator : Operator, optional
         What `y` is of the image; all of it by default.
 

@@ -1,10 +1,9 @@
 """The registry of methods: what each is and can do, in one record.
 
-A method is a `Settings` class, a function and a record here. Everything that must know more than the settings asks the
-record: tiling and memory, restarts, what goes on from plane to plane of a stack, which stacks may be divided among
-workers. Flags, forms, docs rows and provenance are read off the Settings. Functions are named, not imported, so that
-flags and forms need no torch.
-"""
+A method is a `Settings` class, a function and a record here. Everything that must know more than
+the settings asks the record: tiling and memory, restarts, what goes on from plane to plane of a
+stack, which stacks may be divided among workers. Flags, forms, docs rows and provenance are read
+off the Settings. Functions are named, not imported, so that flags and forms need no torch."""
 
 from __future__ import annotations
 
@@ -46,14 +45,16 @@ class Method:
     settings : type of Settings
         Its settings; ``settings.method`` is its name.
     fit : str
-        ``"module:function"``. The function takes a `napari_dip.engine.plane.Plane` and the settings, and yields the
-        `napari_dip.engine.loop.Step` s of the fit of that plane.
+        ``"module:function"``. The function takes a `napari_dip.engine.plane.Plane` and the
+        settings, and yields the `napari_dip.engine.loop.Step` s of the fit of that plane.
     bytes_per_pixel : callable, optional
-        Takes the settings and the number of channels, returns the bytes of memory that a fit needs for each pixel.
-        Where a plane needs more than there is, it is fitted in tiles. Without it a plane is always fitted whole.
+        Takes the settings and the number of channels, returns the bytes of memory that a fit needs
+        for each pixel. Where a plane needs more than there is, it is fitted in tiles. Without it a
+        plane is always fitted whole.
     warm_steps : callable
-        Takes the settings, returns the steps of a fit that starts from that of the plane before in a stack; 0 where
-        each plane is fitted by itself. Only stacks of such planes are divided among workers.
+        Takes the settings, returns the steps of a fit that starts from that of the plane before in
+        a stack; 0 where each plane is fitted by itself. Only stacks of such planes are divided
+        among workers.
     needs_noise : bool
         Whether a plane in which no noise can be measured is left as it is.
     """

@@ -31,15 +31,16 @@ class ImageStatistics:
     Attributes
     ----------
     units : tuple of UnitRange
-        The map to [0, 1] of each channel, one where there is no such axis. Each channel has a detector of its own,
-        hence its own gain and offset; the planes along T and Z share theirs, and the colours of RGB theirs.
+        The map to [0, 1] of each channel, one where there is no such axis. Each channel has a
+        detector of its own, hence its own gain and offset; the planes along T and Z share theirs,
+        and the colours of RGB theirs.
     noise_is_smooth : bool
         Whether neighbouring pixels share their noise, in any channel.
     hot_pixels : int
         Hot and dead pixels in all planes, see `napari_dip.noise.hot_pixels`.
     blank_planes : int
-        Planes without any number, which are left as they are: a camera that missed a frame, the border of a
-        registered stack.
+        Planes without any number, which are left as they are: a camera that missed a frame, the
+        border of a registered stack.
     """
 
     units: tuple[UnitRange, ...]
@@ -79,12 +80,14 @@ def measure_image(
     stabilise : bool
         Whether the maps make Poisson-Gaussian noise even.
     without : sequence of PlaneIndex
-        Planes that say nothing of range and noise, such as saturated ones, unless a channel has no others.
+        Planes that say nothing of range and noise, such as saturated ones, unless a channel has no
+        others.
 
     Raises
     ------
     ValueError
-        For pixels that are no real numbers, not finite (but for whole planes of a stack), or lost in a float32 answer.
+        For pixels that are no real numbers, not finite (but for whole planes of a stack), or lost
+        in a float32 answer.
     """
     if image.dtype.kind not in "buif":
         raise ValueError(

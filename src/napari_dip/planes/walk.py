@@ -49,15 +49,16 @@ class Work:
     Attributes
     ----------
     fit : callable
-        Takes a plane (C, Y, X) on the device, in the unit range, its `UnitRange` and its index; returns the steps of
-        its fit.
+        Takes a plane (C, Y, X) on the device, in the unit range, its `UnitRange` and its index;
+        returns the steps of its fit.
     canvas : Image, optional
-        What the answer starts as, where it is not the source: with as many planes, in the same order.
+        What the answer starts as, where it is not the source: with as many planes, in the same
+        order.
     finish : callable, optional
         Takes an answer (C, Y, X) in intensities and its index; returns what is shown.
     steps : int or sequence of int, optional
-        Steps a plane, or of each plane in turn, where not those of the settings. A fit may plan others when it begins,
-        see `napari_dip.engine.loop.Step`; the total then follows.
+        Steps a plane, or of each plane in turn, where not those of the settings. A fit may plan
+        others when it begins, see `napari_dip.engine.loop.Step`; the total then follows.
     note : str
         What a user should know before, beside what the image's statistics say.
     record : mapping
@@ -83,8 +84,8 @@ def walk_planes(
 ) -> Iterator[Snapshot]:
     """Process plane by plane; the answers land in one float32 stack that starts as the input.
 
-    A stack too large to be held in memory lies in a temporary file; its Snapshots' pixels are then read from there by
-    the plane (see `napari_dip.planes.canvas.Picture`).
+    A stack too large to be held in memory lies in a temporary file; its Snapshots' pixels are then
+    read from there by the plane (see `napari_dip.planes.canvas.Picture`).
 
     Parameters
     ----------

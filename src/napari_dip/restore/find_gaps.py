@@ -24,14 +24,15 @@ class Gaps:
     Attributes
     ----------
     image : Image
-        Missing pixels hold the nearest known one; only planes without any number, and those in `full`, stay as they
-        are. Read into memory.
+        Missing pixels hold the nearest known one; only planes without any number, and those in
+        `full`, stay as they are. Read into memory.
     marks : Image
         Of bool, True where a pixel is missing; of the same shape and axes.
     count : int
         Missing pixels that can be filled; of RGB colour a pixel counts once.
     full : tuple of PlaneIndex
-        Planes where every pixel was found to be missing, such as saturated ones: nothing there says how to fill them.
+        Planes where every pixel was found to be missing, such as saturated ones: nothing there says
+        how to fill them.
     sparse : int
         Planes where more than half of the pixels were found to be missing.
     """
@@ -56,16 +57,17 @@ def find_gaps(image: Image, mask: Any = FIND) -> Gaps:
     image : Image
         Real numbers; NaN and infinite pixels always are missing.
     mask : array-like or "auto"
-        True, or any value but 0, where a pixel is missing; of the shape of the image (colour left out or not) or of
-        one plane, for all planes alike. ``"auto"`` finds hot and dead pixels (single values far from all others) and,
-        in images of integers, saturated ones: those at the image's largest value, where that is 2^n - 1 with n of 8
-        or more. A plane of nothing else is left as it is.
+        True, or any value but 0, where a pixel is missing; of the shape of the image (colour left
+        out or not) or of one plane, for all planes alike. ``"auto"`` finds hot and dead pixels
+        (single values far from all others) and, in images of integers, saturated ones: those at the
+        image's largest value, where that is 2^n - 1 with n of 8 or more. A plane of nothing else is
+        left as it is.
 
     Raises
     ------
     ValueError
-        If the mask has another shape, marks nothing, or leaves nothing of a plane; or if no pixel of any plane
-        is known.
+        If the mask has another shape, marks nothing, or leaves nothing of a plane; or if no pixel
+        of any plane is known.
     """
     if image.dtype.kind not in "buif":
         raise ValueError(

@@ -1,9 +1,8 @@
 """Guided restoration (flash / no-flash): the network looks at another image of the same place.
 
-As published the guide is the network's input z. The preset ``fast`` shows it to the blind-spot network beside the
-image: what the network makes of the guide has to predict the image's own pixels, so that structures of the guide that
-are not in the image find no way into the answer.
-"""
+As published the guide is the network's input z. The preset ``fast`` shows it to the blind-spot
+network beside the image: what the network makes of the guide has to predict the image's own pixels,
+so that structures of the guide that are not in the image find no way into the answer."""
 
 from __future__ import annotations
 
@@ -44,8 +43,8 @@ def restore_guided(
     image : Image or array-like
         The noisy image, as for `denoise`.
     guide : Image or array-like
-        Of the same shape, or of that of one plane, which then guides all planes alike; of RGB colour, colour may be
-        left out. Any intensity range.
+        Of the same shape, or of that of one plane, which then guides all planes alike; of RGB
+        colour, colour may be left out. Any intensity range.
     how : Guided, optional
         Settings, ``Guided()`` by default.
     axes, device

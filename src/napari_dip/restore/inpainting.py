@@ -48,10 +48,12 @@ def inpaint(
     image : Image or array-like
         As for `denoise`, but NaN and infinite pixels are allowed: they count as missing.
     mask : array-like or "auto"
-        True (or not 0) where a pixel is MISSING; of the shape of the image or of one plane. ``"auto"`` finds hot,
-        dead and saturated pixels; where there are none the image is left as it is, as is a plane of nothing else.
+        True (or not 0) where a pixel is MISSING; of the shape of the image or of one plane.
+        ``"auto"`` finds hot, dead and saturated pixels; where there are none the image is left as
+        it is, as is a plane of nothing else.
     how : Inpaint, optional
-        Settings, ``Inpaint()`` by default; ``Inpaint.preset("holes")`` for gaps wider than about 20 pixels.
+        Settings, ``Inpaint()`` by default; ``Inpaint.preset("holes")`` for gaps wider than about 20
+        pixels.
     keep_known : bool
         Whether known pixels stay as they are, to the bit (as float32); else they are denoised too.
     axes, device
@@ -65,8 +67,8 @@ def inpaint(
     Raises
     ------
     ValueError
-        Before any work starts: for a mask of another shape, one that marks nothing or all of a plane, an image without
-        any number, and what `denoise` refuses.
+        Before any work starts: for a mask of another shape, one that marks nothing or all of a
+        plane, an image without any number, and what `denoise` refuses.
     DenoiseError
         If the work breaks, for instance for lack of memory.
 
@@ -104,8 +106,8 @@ def iter_inpaint(
     Yields
     ------
     Snapshot
-        One a step. `Snapshot.image` is the answer if the work stopped there; missing pixels not reached yet show
-        their nearest known neighbour.
+        One a step. `Snapshot.image` is the answer if the work stopped there; missing pixels not
+        reached yet show their nearest known neighbour.
 
     Raises
     ------
@@ -115,7 +117,8 @@ def iter_inpaint(
     how = checked(how, Inpaint)
     gaps = find_gaps(as_image(image, axes), mask)
     stats = measure_image(gaps.image, stabilise=how.stabilise, without=gaps.full)
-    # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are kept are not replaced.
+    # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are
+    # kept are not replaced.
     hot = 0 if keep_known else stats.hot_pixels
     stats = replace(stats, noise_is_smooth=False, hot_pixels=hot)
 

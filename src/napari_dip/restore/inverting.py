@@ -44,11 +44,13 @@ def invert_features(
     image : Image or array-like
         As for `denoise`; the network sees it mapped to [0, 1].
     module : torch.nn.Module
-        Takes (B, C, Y, X), with C of 1 or 3; a grey image is shown to three colours as three equal ones. Yours: no
-        weights come with this package. A normalisation that it needs is put in front of it by ``nn.Sequential``.
-        A copy in evaluation mode is used, the module itself is left alone.
+        Takes (B, C, Y, X), with C of 1 or 3; a grey image is shown to three colours as three equal
+        ones. Yours: no weights come with this package. A normalisation that it needs is put in
+        front of it by ``nn.Sequential``. A copy in evaluation mode is used, the module itself is
+        left alone.
     layer : str
-        One of the names in ``dict(module.named_modules())``; ``""`` is the output of the whole module.
+        One of the names in ``dict(module.named_modules())``; ``""`` is the output of the whole
+        module.
     how : Invert, optional
         Settings, ``Invert()`` by default.
     axes, device
@@ -57,20 +59,22 @@ def invert_features(
     Returns
     -------
     Image or float32 array
-        An image of the same shape, axes, intensity scale and units, found without looking at any pixel of `image`.
+        An image of the same shape, axes, intensity scale and units, found without looking at any
+        pixel of `image`.
 
     Raises
     ------
     ValueError
-        Before any work starts: for a layer that is not there (with the names of those that are), a module that cannot
-        take the image, and what `denoise` refuses.
+        Before any work starts: for a layer that is not there (with the names of those that are), a
+        module that cannot take the image, and what `denoise` refuses.
     DenoiseError
         If the work breaks, for instance for lack of memory.
 
     References
     ----------
-    Mahendran and Vedaldi, Understanding deep image representations by inverting them, CVPR 2015, arXiv:1412.0035.
-    Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925 (natural pre-image).
+    Mahendran and Vedaldi, Understanding deep image representations by inverting them, CVPR 2015,
+    arXiv:1412.0035. Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925
+    (natural pre-image).
 
     Examples
     --------
@@ -103,7 +107,8 @@ def iter_invert_features(
     Yields
     ------
     Snapshot
-        One a step. `Snapshot.image` is the answer if the work stopped there; planes not reached yet show the input.
+        One a step. `Snapshot.image` is the answer if the work stopped there; planes not reached yet
+        show the input.
 
     Raises
     ------

@@ -68,13 +68,14 @@ def load_script(path: Path) -> nn.Module:
 def cut(module: nn.Module, layer: str) -> nn.Module:
     """Return the part of a TorchScript module up to a layer.
 
-    Such modules tell nothing of what goes on inside, so the way to the layer must lead through containers of the kind
-    ``nn.Sequential``.
+    Such modules tell nothing of what goes on inside, so the way to the layer must lead through
+    containers of the kind ``nn.Sequential``.
 
     Raises
     ------
     ValueError
-        If there is no such layer (with the names of those that are), or it lies inside another kind of module.
+        If there is no such layer (with the names of those that are), or it lies inside another kind
+        of module.
     """
     from torch import nn
 

@@ -48,8 +48,8 @@ def upscale(
     how : Upscale, optional
         Settings, ``Upscale()`` by default.
     down : {"lanczos", "binning"}
-        How the image is thought to have become coarse: ``"lanczos"`` by an anti-aliased resize (Pillow's and most
-        programs'), ``"binning"`` by the mean over a camera's pixel.
+        How the image is thought to have become coarse: ``"lanczos"`` by an anti-aliased resize
+        (Pillow's and most programs'), ``"binning"`` by the mean over a camera's pixel.
     axes, device
         As for `denoise`.
 
@@ -67,7 +67,8 @@ def upscale(
 
     Notes
     -----
-    Detail that the measurement has lost is invented, in the likeness of the rest: look at it, do not measure it.
+    Detail that the measurement has lost is invented, in the likeness of the rest: look at it, do
+    not measure it.
 
     Examples
     --------
@@ -98,8 +99,8 @@ def iter_upscale(
     Yields
     ------
     Snapshot
-        One a step. `Snapshot.image` is the answer if the work stopped there; planes not reached yet show the input,
-        enlarged by cubic splines.
+        One a step. `Snapshot.image` is the answer if the work stopped there; planes not reached yet
+        show the input, enlarged by cubic splines.
 
     Raises
     ------

@@ -33,7 +33,8 @@ def knob(
     basic : bool
         Whether a form shows it unfolded.
     choices : callable, optional
-        Returns the values allowed, where a registry holds them: what is registered later counts too.
+        Returns the values allowed, where a registry holds them: what is registered later counts
+        too.
     **bounds
         As pydantic takes them: ``ge``, ``gt``, ``le``, ``lt``.
     """

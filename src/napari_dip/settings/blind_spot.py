@@ -16,16 +16,15 @@ WARM_LEAST = 50  # but not fewer than these: the rate rises over the first 20
 class BlindSpot(FitSettings):
     """Blind-spot denoising: a network learns from the one noisy image to predict each pixel from those around it.
 
-    The pixel itself is hidden from the network, so that its noise cannot be copied; how far the prediction is to be
-    trusted is learnt too, and the measured pixel is weighed in accordingly.
+    The pixel itself is hidden from the network, so that its noise cannot be copied; how far the
+    prediction is to be trusted is learnt too, and the measured pixel is weighed in accordingly.
 
     References
     ----------
-    Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019, arXiv:1901.10277.
-    Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
-    Batson and Royer, Noise2Self, ICML 2019, arXiv:1901.11365.
-    Wu, Liu, Cao, Ren and Zuo, Unpaired Learning of Deep Image Denoising, ECCV 2020, arXiv:2008.13711.
-    """
+    Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS
+    2019, arXiv:1901.10277. Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980. Batson
+    and Royer, Noise2Self, ICML 2019, arXiv:1901.11365. Wu, Liu, Cao, Ren and Zuo, Unpaired Learning
+    of Deep Image Denoising, ECCV 2020, arXiv:2008.13711."""
 
     method: ClassVar[str] = "blind-spot"
     title: ClassVar[str] = "Blind spot"

@@ -52,8 +52,8 @@ class NetworkOfZ(FitSettings):
 class DIP(NetworkOfZ):
     """Deep Image Prior: an untrained network turns random numbers into the image, and is stopped before it learns noise.
 
-    The preset ``fast`` (the default) is for waiting at the screen; ``paper`` is the fit as published, with a rule that
-    only chooses among its iterates.
+    The preset ``fast`` (the default) is for waiting at the screen; ``paper`` is the fit as
+    published, with a rule that only chooses among its iterates.
 
     References
     ----------

@@ -1,8 +1,7 @@
 """The registry of networks that turn z into an image: one record each.
 
-A network is one file in `napari_dip.nets` and one record here; the choice ``net`` of every method that fits such a
-network, its flag, form and docs row follow.
-"""
+A network is one file in `napari_dip.nets` and one record here; the choice ``net`` of every method
+that fits such a network, its flag, form and docs row follow."""
 
 from __future__ import annotations
 
@@ -20,8 +19,9 @@ class Network:
     name : str
         As ``net`` says it.
     build : str
-        ``"module:function"``; the function takes settings, channels of z and channels of the image, and returns a
-        `napari_dip.nets.base.PriorNet`. A name, so that forms and flags need no torch.
+        ``"module:function"``; the function takes settings, channels of z and channels of the image,
+        and returns a `napari_dip.nets.base.PriorNet`. A name, so that forms and flags need no
+        torch.
     takes_image : bool
         Whether an image may stand in for z, as a guide does.
     has_dropout : bool

@@ -14,13 +14,14 @@ from napari_dip.settings.base import FitSettings, knob
 class PatchDIP(FitSettings):
     """PatchDIP: one untrained network fitted to all overlapping patches of the noisy image.
 
-    The preset ``fast`` (the default) starts at a calibrated blur and learns how to average where; ``paper`` fits the
-    network's output itself, as published, with the constants of the Deep Image Prior where that paper names none.
+    The preset ``fast`` (the default) starts at a calibrated blur and learns how to average where;
+    ``paper`` fits the network's output itself, as published, with the constants of the Deep Image
+    Prior where that paper names none.
 
     References
     ----------
-    Asim, Shamshad and Ahmed, Patch DIP: Exploiting Patch Redundancy in Deep Image Prior for Denoising, 2019.
-    """
+    Asim, Shamshad and Ahmed, Patch DIP: Exploiting Patch Redundancy in Deep Image Prior for
+    Denoising, 2019."""
 
     method: ClassVar[str] = "patchdip"
     title: ClassVar[str] = "PatchDIP"

@@ -42,9 +42,9 @@ class BlindSpotOrZ(NetworkOfZ):
 class Inpaint(BlindSpotOrZ):
     """How missing pixels are filled.
 
-    The preset ``fast`` (the default) learns on hidden known pixels what belongs into gaps and suits scattered pixels
-    and gaps up to about 20 pixels wide; ``holes`` fits the published network to the known pixels and suits larger ones.
-    """
+    The preset ``fast`` (the default) learns on hidden known pixels what belongs into gaps and suits
+    scattered pixels and gaps up to about 20 pixels wide; ``holes`` fits the published network to
+    the known pixels and suits larger ones."""
 
     method: ClassVar[str] = "inpaint"
     title: ClassVar[str] = "Inpainting"
@@ -134,10 +134,9 @@ class Upscale(NetworkOfZ):
 class Guided(BlindSpotOrZ):
     """How an image is restored with the help of a guide.
 
-    The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image. ``flash`` takes it as
-    the input z of the published network, for noise that neighbouring pixels share, as in photographs; ``paper`` is that
-    fit at its published size.
-    """
+    The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image.
+    ``flash`` takes it as the input z of the published network, for noise that neighbouring pixels
+    share, as in photographs; ``paper`` is that fit at its published size."""
 
     method: ClassVar[str] = "guided"
     title: ClassVar[str] = "Guided restoration"

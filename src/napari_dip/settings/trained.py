@@ -74,8 +74,9 @@ class Trained(Settings):
 class IDDP(Trained):
     """Implicit Deep Denoiser Prior: a U-Net trained on noisy images alone, by its own answers.
 
-    The preset ``fast`` (the default) is stable and quick; ``correlated`` is for noise that neighbouring pixels share,
-    over about 3 pixels; ``paper`` has the published constants, for millions of steps.
+    The preset ``fast`` (the default) is stable and quick; ``correlated`` is for noise that
+    neighbouring pixels share, over about 3 pixels; ``paper`` has the published constants, for
+    millions of steps.
 
     References
     ----------

@@ -2,13 +2,14 @@
 
     m(p) = sum_k a_k r_k(p) + a_0 + sum_j w_j(p) b_j(p)
 
-r_k are ring means (`napari_dip.nets.blind_spot`), the same mixture a of them everywhere is a calibrated blur; b_j are
-differences of neighbouring rings (how wide to average) and derivatives of Gaussians (which way to lean, along which
-direction to average), whose weights w may change from place to place. No r or b gives the pixel itself any weight: a
-first or mixed derivative has none at its centre, nor has the difference of the two second derivatives.
+r_k are ring means (`napari_dip.nets.blind_spot`), the same mixture a of them everywhere is a
+calibrated blur; b_j are differences of neighbouring rings (how wide to average) and derivatives of
+Gaussians (which way to lean, along which direction to average), whose weights w may change from
+place to place. No r or b gives the pixel itself any weight: a first or mixed derivative has none at
+its centre, nor has the difference of the two second derivatives.
 
-References: Freeman and Adelson, The Design and Use of Steerable Filters, IEEE PAMI 1991, doi:10.1109/34.93808; Batson
-and Royer, Noise2Self, ICML 2019, arXiv:1901.11365 (the calibration).
+References: Freeman and Adelson, The Design and Use of Steerable Filters, IEEE PAMI 1991,
+doi:10.1109/34.93808; Batson and Royer, Noise2Self, ICML 2019, arXiv:1901.11365 (the calibration).
 """
 
 from __future__ import annotations

@@ -1,25 +1,27 @@
 """PatchDIP: one network fitted to all overlapping patches of the image, each from a random z of its own.
 
-    theta* = argmin sum_n || g(f_theta(z_n)) - P_n y ||^2,    answer = sum_n P_n^T w_n g(f_theta*(z_n))
+    theta* = argmin sum_n || g(f_theta(z_n)) - P_n y ||^2,    answer = sum_n P_n^T w_n
+    g(f_theta*(z_n))
 
-P_n cuts patch n out of the noisy image y, w_n are blending weights that sum up to 1 at every pixel. One set of weights
-has to serve every patch: what repeats over the image is learnt together, noise does not repeat. Every step fits a few
-patches at random.
+P_n cuts patch n out of the noisy image y, w_n are blending weights that sum up to 1 at every pixel.
+One set of weights has to serve every patch: what repeats over the image is learnt together, noise
+does not repeat. Every step fits a few patches at random.
 
-As published (``start="random"``) g is nothing: the network's output is the patch. By default the network says at places
-a few pixels apart how the patch is to be averaged there, and g averages (`napari_dip.methods.patchdip.bands`): wider or narrower,
-along a direction, always without the pixel itself. An output of 0 is a calibrated blur; there the fit starts. Pixels
-between such places share their weights, so hidden pixels tell when noise is learnt. The measured pixel is then weighed
+As published (``start="random"``) g is nothing: the network's output is the patch. By default the
+network says at places a few pixels apart how the patch is to be averaged there, and g averages
+(`napari_dip.methods.patchdip.bands`): wider or narrower, along a direction, always without the
+pixel itself. An output of 0 is a calibrated blur; there the fit starts. Pixels between such places
+share their weights, so hidden pixels tell when noise is learnt. The measured pixel is then weighed
 in by how far off the averages are.
 
-References: Asim, Shamshad and Ahmed, Patch DIP: Exploiting Patch Redundancy in Deep Image Prior for Denoising, 2019;
-Bako et al., Kernel-Predicting Convolutional Networks for Denoising Monte Carlo Renderings, ACM TOG 2017,
-doi:10.1145/3072959.3073708 (a network that says how to average).
+References: Asim, Shamshad and Ahmed, Patch DIP: Exploiting Patch Redundancy in Deep Image Prior for
+Denoising, 2019; Bako et al., Kernel-Predicting Convolutional Networks for Denoising Monte Carlo
+Renderings, ACM TOG 2017, doi:10.1145/3072959.3073708 (a network that says how to average).
 
-What differs from the first also with a random start: blending weights instead of a plain mean, a stop by hidden pixels,
-and the average of the weights over the steps, from which the whole image is made now and then. z_n is drawn afresh from
-a seed of its own whenever patch n is needed, so that memory does not grow with the image.
-"""
+What differs from the first also with a random start: blending weights instead of a plain mean, a
+stop by hidden pixels, and the average of the weights over the steps, from which the whole image is
+made now and then. z_n is drawn afresh from a seed of its own whenever patch n is needed, so that
+memory does not grow with the image."""
 
 from __future__ import annotations
 
@@ -145,21 +147,24 @@ def look(net: PriorNet, work: Patchwork, batch: int) -> Tensor:
 def measured_in(image: Tensor, y: Tensor, hidden: Tensor, noise: float) -> Tensor:
     """Weigh the measured pixels into averages that do not hold them, each by the inverse of its variance.
 
-    How far off the averages are is told by hidden pixels for the whole image, and around each pixel by how its
-    surroundings differ from the rest, as far as they do by more than chance (a shrunken local variance, as in [1]_).
+    How far off the averages are is told by hidden pixels for the whole image, and around each pixel
+    by how its surroundings differ from the rest, as far as they do by more than chance (a shrunken
+    local variance, as in [1]_).
 
     Parameters
     ----------
     image, y : Tensor
         Shape (C, Y, X): the averages, and the noisy image.
     hidden : Tensor of bool
-        Shape (1, Y, X): where the mean squared error is that of the averages plus that of the noise.
+        Shape (1, Y, X): where the mean squared error is that of the averages plus that of the
+        noise.
     noise : float
         Standard deviation of the noise.
 
     References
     ----------
-    .. [1] Lee, Digital Image Enhancement and Noise Filtering by Use of Local Statistics, IEEE PAMI 1980,
+    .. [1] Lee, Digital Image Enhancement and Noise Filtering by Use of Local Statistics, IEEE PAMI
+    1980,
        doi:10.1109/TPAMI.1980.4766994.
     """
     squares = (image - y).square()

@@ -70,7 +70,8 @@ class Averages(Patchwork):
     noise : float
         Standard deviation of the noise in `y`, above 0.
     spacing : int
-        Pixels from one place where the network sets the weights to the next; between them they change linearly.
+        Pixels from one place where the network sets the weights to the next; between them they
+        change linearly.
     """
 
     def __init__(self, y: Tensor, tiles: Tiles, seed: int, noise: float, spacing: int) -> None:
@@ -119,8 +120,8 @@ class Averages(Patchwork):
     def _calibrated(self) -> Tensor:
         """Mix the rings linearly, the same everywhere, so that they predict the image best; (rings + 1, C).
 
-        No ring holds its own pixel, so the noisy image itself is the target. Patch by patch, as everything here.
-        """
+        No ring holds its own pixel, so the noisy image itself is the target. Patch by patch, as
+        everything here."""
         size = len(RING_WIDTHS) + 1
         gram = torch.zeros(len(self.y), size, size, dtype=torch.float64)
         right = torch.zeros(len(self.y), size, dtype=torch.float64)
