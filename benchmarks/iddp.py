@@ -43,7 +43,7 @@ from common import (
 )
 
 from napari_dip import denoise, last, psnr, read, ssim
-from napari_dip.data_sets.fmd import TEST_FIELD, Capture, mixed_test_captures, read_tree
+from napari_dip.data_sets.fmd import TEST_FIELD, Capture, list_captures, mixed_test_captures
 from napari_dip.methods import registry
 from napari_dip.training.train import iter_train
 
@@ -67,12 +67,12 @@ def fmd_tests(folder: Path, samples: list[str] | None, levels: list[str]) -> Pai
     """Read what the models are scored on: test_mix, or the field that is held out."""
     found: list[Capture] = []
     for level in levels:
-        trained_on = {c.sample for c in read_tree(folder, levels=[level], samples=samples)}
+        trained_on = {c.sample for c in list_captures(folder, levels=[level], samples=samples)}
         if (folder / "test_mix").is_dir():
             tests = mixed_test_captures(folder, level)
             found += [c for c in tests if any(c.sample.startswith(sample) for sample in trained_on)]
             continue
-        rest = read_tree(folder, levels=[level], samples=samples, held_out=())
+        rest = list_captures(folder, levels=[level], samples=samples, held_out=())
         for sample in sorted(trained_on):
             found += [c for c in rest if (c.sample, c.field) == (sample, TEST_FIELD)][:PER_SAMPLE]
     if not found:

@@ -56,7 +56,7 @@ def curve(method: str, kind: str, changed: bool) -> dict[str, object]:
     """Train in this process, and return the losses."""
     import torch
 
-    from napari_dip.data_sets.collect import gather
+    from napari_dip.data_sets.build_dataset import build_dataset
     from napari_dip.training.crops import Batch, Crops
     from napari_dip.training.processes import here
     from napari_dip.training.state import State
@@ -76,7 +76,11 @@ def curve(method: str, kind: str, changed: bool) -> dict[str, object]:
         for weight in state.net.parameters():
             weight.mul_(1 + 2**-23 if changed else 1)
     crops = Typed(
-        gather(data()), how.crop, stabilise=True, held_out_share=0.0, generator=state.generator
+        build_dataset(data()),
+        how.crop,
+        stabilise=True,
+        held_out_share=0.0,
+        generator=state.generator,
     )
     cpu = time.process_time()
     losses = [float(step.loss) for step in training_steps(state, crops, Progress(), here())]

@@ -10,14 +10,14 @@ import pytest
 import tifffile
 import torch
 
-from napari_dip.data_sets.collect import gather
+from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
-from napari_dip.data_sets.fmd import is_fmd, mixed_test_captures, read_tree
-from napari_dip.data_sets.sources import Shelf
+from napari_dip.data_sets.fmd import list_captures, looks_like_fmd, mixed_test_captures
+from napari_dip.data_sets.sources import FileCache
 from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
 from napari_dip.noise.anscombe import PoissonGaussian
-from napari_dip.noise.normalise import Standard
+from napari_dip.noise.normalisation import Normalisation
 from napari_dip.noise.units import UNIT
 from napari_dip.training.crops import Crops
 
@@ -49,9 +49,14 @@ def test_files_folders_patterns_arrays_and_images_are_gathered(tmp_path: Path) -
     write(tmp_path / "deep" / "c.tif", Image(noisy((2, 2, 50, 48), "uint16"), "TCYX"))
     write(tmp_path / "deep" / ".hidden" / "d.tif", Image(noisy((90, 90)), "YX"))
     write(tmp_path / "deep" / "e.zarr", Image(noisy((2, 70, 71)), "ZYX"))
-    assert sizes(gather(tmp_path)) == [(36, 36), *[(40, 44)] * 3, *[(50, 48)] * 4, *[(70, 71)] * 2]
-    assert sizes(gather(str(tmp_path / "*.tif"))) == [(40, 44)] * 3
-    both = gather(
+    assert sizes(build_dataset(tmp_path)) == [
+        (36, 36),
+        *[(40, 44)] * 3,
+        *[(50, 48)] * 4,
+        *[(70, 71)] * 2,
+    ]
+    assert sizes(build_dataset(str(tmp_path / "*.tif"))) == [(40, 44)] * 3
+    both = build_dataset(
         [tmp_path / "b.png", noisy((64, 60)).astype("float32"), Image(noisy((2, 33, 34)), "TYX")]
     )
     assert sizes(both) == [(33, 34)] * 2 + [(36, 36), (64, 60)]
@@ -62,12 +67,12 @@ def test_files_folders_patterns_arrays_and_images_are_gathered(tmp_path: Path) -
 
 def test_colours_go_together_or_apart() -> None:
     rgb = Image(np.stack([noisy((40, 40), "uint8", 30, seed) for seed in range(3)], axis=-1), "YXC")
-    apart, together = gather(rgb), gather(rgb, together=True)
+    apart, together = build_dataset(rgb), build_dataset(rgb, together=True)
     assert (apart.channels, len(apart.planes)) == (1, 3)
     assert (together.channels, len(together.planes)) == (3, 1)
     assert crops_of(together).draw(1, torch.Generator()).noisy.shape == (1, 3, 32, 32)
     with pytest.raises(ValueError, match="1 and 3 colours"):
-        gather([rgb, noisy((40, 40))], together=True)
+        build_dataset([rgb, noisy((40, 40))], together=True)
 
 
 def test_noise_becomes_even_and_of_one_size_whatever_the_type() -> None:
@@ -76,9 +81,9 @@ def test_noise_becomes_even_and_of_one_size_whatever_the_type() -> None:
         16 * noisy((96, 96)) + 100,
         (noisy((96, 96)) / 7).astype("float32"),
     ):
-        data = gather(image)
-        whole = data.standard(data.planes[0], True).apply(
-            data.planes[0].read(data.shelf, 0, 0, 96, 96)
+        data = build_dataset(image)
+        whole = data.normalisation(data.planes[0], True).apply(
+            data.planes[0].read(data.cache, 0, 0, 96, 96)
         )
         rough = (2 * whole - np.roll(whole, 1, -1) - np.roll(whole, -1, -1))[..., 2:-2] / np.sqrt(6)
         assert rough.std() == pytest.approx(1.0, abs=0.15)
@@ -86,61 +91,64 @@ def test_noise_becomes_even_and_of_one_size_whatever_the_type() -> None:
 
 
 def test_a_clean_image_is_mapped_to_where_its_noisy_ones_are_on_average() -> None:
-    standard = Standard(PoissonGaussian(2.0, 3.0), 0.0, stabilised=True)
+    normalisation = Normalisation(PoissonGaussian(2.0, 3.0), 0.0, stabilised=True)
     clean = np.full((1, 200, 200), 30.0)
     counts = 2.0 * np.random.default_rng(0).poisson(clean / 2.0) + np.random.default_rng(1).normal(
         0, 3**0.5, clean.shape
     )
-    assert standard.apply(counts).mean() == pytest.approx(
-        standard.apply_to_clean(clean).mean(), abs=0.02
+    assert normalisation.apply(counts).mean() == pytest.approx(
+        normalisation.apply_to_clean(clean).mean(), abs=0.02
     )
-    assert standard.undo(standard.apply_to_clean(clean).astype(float)) == pytest.approx(
+    assert normalisation.undo(normalisation.apply_to_clean(clean).astype(float)) == pytest.approx(
         clean, rel=1e-4
     )
 
 
 def test_what_cannot_be_trained_on_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no file or folder"):
-        gather(tmp_path / "missing.tif")
+        build_dataset(tmp_path / "missing.tif")
     with pytest.raises(FileNotFoundError, match="pattern"):
-        gather(tmp_path / "*.tif")
+        build_dataset(tmp_path / "*.tif")
     with pytest.raises(ValueError, match="no image in the folder"):
-        gather(tmp_path)
+        build_dataset(tmp_path)
     with pytest.raises(ValueError, match="at least 16 x 16"):
-        gather(noisy((12, 90)))
+        build_dataset(noisy((12, 90)))
     with pytest.raises(ValueError, match="given as dict"):
-        gather({})
+        build_dataset({})
     with pytest.raises(ValueError, match="do not match"):
-        gather([noisy((40, 40))], [noisy((40, 41))])
+        build_dataset([noisy((40, 40))], [noisy((40, 41))])
     with pytest.raises(ValueError, match="complex"):
-        gather(noisy((40, 40)).astype(complex))
-    flat = gather(np.full((40, 40), 7.0))
+        build_dataset(noisy((40, 40)).astype(complex))
+    flat = build_dataset(np.full((40, 40), 7.0))
     with pytest.raises(ValueError, match="no noise"):
         crops_of(flat).draw(1, torch.Generator())
     holes = noisy((40, 40)).astype("float32")
     holes[20, 20] = np.nan
     with pytest.raises(ValueError, match="non-finite"):
-        crops_of(gather(holes), 40).draw(1, torch.Generator())
+        crops_of(build_dataset(holes), 40).draw(1, torch.Generator())
 
 
 def test_repeats_along_t_and_second_folders_make_pairs() -> None:
     stack = Image(noisy((4, 2, 40, 40)), "TZYX")
-    assert [len(scene.captures) for scene in gather(stack, second="capture").scenes] == [4, 4]
-    assert [len(scene.captures) for scene in gather(stack).scenes] == [1] * 8
-    pairs = gather([noisy((40, 40))], [noisy((40, 40), seed=1)])
+    assert [len(scene.captures) for scene in build_dataset(stack, second="capture").scenes] == [
+        4,
+        4,
+    ]
+    assert [len(scene.captures) for scene in build_dataset(stack).scenes] == [1] * 8
+    pairs = build_dataset([noisy((40, 40))], [noisy((40, 40), seed=1)])
     batch = crops_of(pairs, second="capture").draw(3, torch.Generator())
     assert batch.target is not None and not torch.equal(batch.noisy, batch.target)
     assert (batch.noisy - batch.target).std() * UNIT == pytest.approx(
         2**0.5, abs=0.2
     )  # one scene, two draws of noise
     with pytest.raises(ValueError, match="two captures"):
-        crops_of(gather(noisy((40, 40))), second="capture")
+        crops_of(build_dataset(noisy((40, 40))), second="capture")
     with pytest.raises(ValueError, match="clean image"):
-        crops_of(gather(noisy((40, 40))), second="clean")
+        crops_of(build_dataset(noisy((40, 40))), second="clean")
 
 
 def test_held_out_places_are_not_drawn() -> None:
-    data = gather(noisy((160, 160)))
+    data = build_dataset(noisy((160, 160)))
     crops = crops_of(data, 32, held_out_share=0.15)
     assert len(crops.held) in (2, 3) and len(crops.held_out()) == len(crops.held)
     generator = torch.Generator().manual_seed(5)
@@ -149,7 +157,7 @@ def test_held_out_places_are_not_drawn() -> None:
     crops.cut = lambda place, other=0: (drawn.append(place), original(place, other))[1]  # type: ignore[method-assign]
     crops.draw(60, generator)
     assert len(drawn) == 60 and not any(place.meets(held) for held in crops.held for place in drawn)
-    assert not crops_of(gather(noisy((20, 20))), 16, held_out_share=0.05).held, (
+    assert not crops_of(build_dataset(noisy((20, 20))), 16, held_out_share=0.05).held, (
         "nothing can be spared of a small image"
     )
 
@@ -179,27 +187,27 @@ def fmd_tree(root: Path) -> Path:
 def test_the_fmd_tree_is_read_by_name(tmp_path: Path) -> None:
     root = fmd_tree(tmp_path / "FMD")
     assert (
-        is_fmd(root)
-        and is_fmd(root / "Confocal_MICE")
-        and is_fmd(root / "test_mix")
-        and not is_fmd(tmp_path)
+        looks_like_fmd(root)
+        and looks_like_fmd(root / "Confocal_MICE")
+        and looks_like_fmd(root / "test_mix")
+        and not looks_like_fmd(tmp_path)
     )
-    assert {(c.sample, c.field) for c in read_tree(root)} == {
+    assert {(c.sample, c.field) for c in list_captures(root)} == {
         ("Confocal_MICE", "1"),
         ("Confocal_MICE", "2"),
     }
-    assert len(read_tree(root, samples=["all"], held_out=())) == 2 * 5
-    assert {c.level for c in read_tree(root, levels=("raw", "avg4"))} == {"raw", "avg4"}
+    assert len(list_captures(root, samples=["all"], held_out=())) == 2 * 5
+    assert {c.level for c in list_captures(root, levels=("raw", "avg4"))} == {"raw", "avg4"}
     assert [c.noisy.parent.name for c in mixed_test_captures(root)] == ["raw"]
-    data = gather(root)
+    data = build_dataset(root)
     assert [len(scene.captures) for scene in data.scenes] == [2, 2]
     assert all(
         scene.clean is not None and scene.clean.source.name == "avg50" for scene in data.scenes
     )
     with pytest.raises(ValueError, match="avg3"):
-        read_tree(root, levels=("avg3",))
+        list_captures(root, levels=("avg3",))
     with pytest.raises(ValueError, match="left out unless"):
-        gather(root / "WideField_BPAE_R")
+        build_dataset(root / "WideField_BPAE_R")
 
 
 def test_a_mixed_folder_is_read_by_name(tmp_path: Path) -> None:
@@ -211,8 +219,8 @@ def test_a_mixed_folder_is_read_by_name(tmp_path: Path) -> None:
         "TwoPhoton_BPAE_R_1_gt",
     ):
         write(tmp_path / f"{name}.png", Image(noisy((32, 32), "uint8", 30)))
-    assert [c.noisy.name for c in read_tree(tmp_path)] == ["fish_raw.png"]
-    found = read_tree(tmp_path, samples=["TwoPhoton"])
+    assert [c.noisy.name for c in list_captures(tmp_path)] == ["fish_raw.png"]
+    found = list_captures(tmp_path, samples=["TwoPhoton"])
     assert [c.clean.name for c in found] == ["TwoPhoton_BPAE_R_1_gt.png"] * 2
 
 
@@ -223,26 +231,26 @@ def test_crops_of_a_big_file_do_not_load_it(tmp_path: Path) -> None:
     stack[:, 896:1152, 896:1152] = noisy((256, 256))
     stack.flush()
     del stack
-    data = Dataset(gather(path).scenes, 1, Shelf(budget=8 << 20))
-    shelf, before = data.shelf, psutil.Process().memory_info().rss
+    data = Dataset(build_dataset(path).scenes, 1, FileCache(budget=8 << 20))
+    cache, before = data.cache, psutil.Process().memory_info().rss
     rng, peak = np.random.default_rng(0), 0
     for _ in range(300):
         plane = data.planes[rng.integers(40)]
-        plane.read(shelf, *rng.integers(0, 1984, 2), 64, 64)
+        plane.read(cache, *rng.integers(0, 1984, 2), 64, 64)
         peak = max(peak, psutil.Process().memory_info().rss)
-        assert sum(used for _, used in shelf.open.values()) <= shelf.budget
+        assert sum(used for _, used in cache.open.values()) <= cache.budget
     assert peak - before < 100 << 20
 
 
 def test_another_file_or_another_content_is_another_mark(tmp_path: Path) -> None:
     for name in "ab":
         write(tmp_path / f"{name}.tif", Image(noisy((40, 40))))
-    mark = gather(tmp_path).mark()
-    assert gather(tmp_path).mark() == mark
+    mark = build_dataset(tmp_path).fingerprint()
+    assert build_dataset(tmp_path).fingerprint() == mark
     write(tmp_path / "b.tif", Image(noisy((40, 42))), overwrite=True)
-    assert gather(tmp_path).mark() != mark
+    assert build_dataset(tmp_path).fingerprint() != mark
 
 
 def test_samples_are_refused_where_there_is_no_fmd() -> None:
     with pytest.raises(ValueError, match="chosen of the FMD data set, and none was found"):
-        gather(np.ones((64, 64), np.uint8), samples=["Confocal"])
+        build_dataset(np.ones((64, 64), np.uint8), samples=["Confocal"])

@@ -10,8 +10,8 @@ import torch
 from scipy import ndimage
 
 from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, psnr, read
-from napari_dip.noise.anscombe import estimate_noise, noise_is_smooth
-from napari_dip.noise.hot_pixels import repair
+from napari_dip.noise.estimate import estimate_noise, noise_is_smooth
+from napari_dip.noise.hot_pixels import replace_hot_pixels
 from napari_dip.planes.image_statistics import measure_image
 
 QUICK = BlindSpot(steps=3, channels=4, crop=16)
@@ -102,19 +102,24 @@ def test_spots_of_light_are_no_hot_pixels(sigma: float) -> None:
         for cy, cx in rng.uniform(4, 90, (12, 2))
     )
     plane = rng.poisson(20 + 3000 * sum(spots)).astype(np.float64)[None]
-    same, count = repair(plane)
+    same, count = replace_hot_pixels(plane)
     assert count == 0
     assert same is plane
 
 
 @pytest.mark.parametrize("mean", [0.01, 0.1, 1.0, 10.0])
 def test_photons_are_no_hot_pixels(mean: float) -> None:
-    assert repair(np.random.default_rng(0).poisson(mean, (1, 256, 256)).astype(np.float64))[1] == 0
+    assert (
+        replace_hot_pixels(
+            np.random.default_rng(0).poisson(mean, (1, 256, 256)).astype(np.float64)
+        )[1]
+        == 0
+    )
 
 
 def test_real_images_have_next_to_no_hot_pixels(data_dir: Path) -> None:
     for path in sorted((data_dir / "fmd_confocal_fov01").glob("*_raw.tif")):
-        assert repair(next(read(path).planes()))[1] == 0, path.name
+        assert replace_hot_pixels(next(read(path).planes()))[1] == 0, path.name
 
 
 @pytest.mark.parametrize("axes", ["CYX", "YXC", "ZCYX"])

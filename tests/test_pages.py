@@ -114,12 +114,12 @@ def test_a_compressed_stack_is_trained_on(tmp_path):
 
 def test_wide_maps_are_let_go_of_before_they_fill_the_memory(tmp_path):
     """The system maps 64 KiB around each line of a crop: the lines of wide planes cost more than their bytes."""
-    from napari_dip.data_sets.sources import AROUND, Shelf, Source
+    from napari_dip.data_sets.sources import AROUND, FileCache, Source
 
     tifffile.memmap(tmp_path / "wide.tif", shape=(512, 1 << 16), dtype=np.uint16).flush()
-    source, shelf = Source(tmp_path / "wide.tif"), Shelf(budget=40 * AROUND)
+    source, cache = Source(tmp_path / "wide.tif"), FileCache(budget=40 * AROUND)
     for top in (0, 100, 200):
-        shelf.read(source, (slice(top, top + 32), slice(7, 71)))
-        used = sum(bytes_ for _, bytes_ in shelf.open.values())
-        assert used >= 32 * AROUND or not shelf.open
-        assert used <= shelf.budget
+        cache.read(source, (slice(top, top + 32), slice(7, 71)))
+        used = sum(bytes_ for _, bytes_ in cache.open.values())
+        assert used >= 32 * AROUND or not cache.open
+        assert used <= cache.budget

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_dip.cli import main
-from napari_dip.data_sets.collect import gather
+from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.files import registry
 from napari_dip.files.format import Format
 from napari_dip.files.read_write import check_fits, read, read_provenance, write
@@ -65,7 +65,7 @@ def test_a_folder_run_picks_its_files_up(toy, tmp_path):
 
 
 def test_a_training_folder_picks_its_files_up(toy):
-    assert [source.name for source in gather(toy.parent).sources] == ["numbers"]
+    assert [source.name for source in build_dataset(toy.parent).sources] == ["numbers"]
 
 
 def test_napari_opens_it(toy):

@@ -9,7 +9,8 @@ import pytest
 from scipy import ndimage
 
 from napari_dip import read
-from napari_dip.noise.anscombe import PoissonGaussian, UnitRange, estimate_noise, noise_is_smooth
+from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
+from napari_dip.noise.estimate import estimate_noise, noise_is_smooth
 
 
 def scene(seed: int, size: int = 192) -> np.ndarray:

@@ -27,7 +27,7 @@ from napari_dip import (
     train,
     write,
 )
-from napari_dip.data_sets.collect import gather
+from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.engine.loop import Step
 from napari_dip.methods import registry
 from napari_dip.models.model import build
@@ -420,7 +420,7 @@ def test_images_that_are_their_own_targets_are_refused(tmp_path: Path) -> None:
 def test_figures_read_together_tell_the_same() -> None:
     def run(every: int) -> tuple[list[tuple[int, float]], State]:
         settings = IDDP(steps=34, filter_share=0.3, **SMALL)
-        data = gather(repeats())
+        data = build_dataset(repeats())
         state = State(settings, 1, torch.device("cpu"))
         crops = Crops(data, 32, stabilise=True, held_out_share=0.05, generator=state.generator)
         progress = Progress()

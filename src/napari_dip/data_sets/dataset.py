@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_dip.data_sets.sources import Plane, Shelf, Source
-from napari_dip.noise.anscombe import noise_is_smooth
-from napari_dip.noise.normalise import NoNoise, Standard, measure
+from napari_dip.data_sets.sources import FileCache, Plane, Source
+from napari_dip.noise.estimate import noise_is_smooth
+from napari_dip.noise.normalisation import NoNoiseError, Normalisation, measure_normalisation
 
 LOOKS = 4  # planes of an image that its noise is measured on
 MEASURED = 16  # images whose statistics are stored
@@ -32,11 +32,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The scenes to train on, and the shelf that they are read from."""
+    """The scenes to train on, and the cache that they are read from."""
 
     scenes: tuple[Scene, ...]
     channels: int
-    shelf: Shelf = field(default_factory=Shelf)
+    cache: FileCache = field(default_factory=FileCache)
 
     @cached_property
     def planes(self) -> list[Plane]:
@@ -55,7 +55,7 @@ class Dataset:
             groups.setdefault((id(plane.source), plane.channel), []).append(plane)
         return groups
 
-    def standard(self, plane: Plane, stabilise: bool) -> Standard:
+    def normalisation(self, plane: Plane, stabilise: bool) -> Normalisation:
         """Return the map to units of the noise; all planes of one channel of an image share theirs.
 
         Raises
@@ -63,13 +63,13 @@ class Dataset:
         ValueError
             If the image has no noise that could be measured.
         """
-        known, key = plane.source.standards, (plane.channel, stabilise)
+        known, key = plane.source.normalisations, (plane.channel, stabilise)
         if key not in known:
             planes = self._channels[
                 id(plane.source), plane.channel
             ]  # not the one drawn first: the same in every run
-            samples = [one.middle(self.shelf) for one in planes[:: -(-len(planes) // LOOKS)]]
-            known[key] = measure(samples, stabilise, plane.source.name)
+            samples = [one.middle(self.cache) for one in planes[:: -(-len(planes) // LOOKS)]]
+            known[key] = measure_normalisation(samples, stabilise, plane.source.name)
         return known[key]
 
     def with_noise(self, stabilise: bool) -> tuple[Dataset, list[str]]:
@@ -84,27 +84,27 @@ class Dataset:
         for scene in self.scenes:
             try:
                 for plane in scene.captures:
-                    self.standard(plane, stabilise)
+                    self.normalisation(plane, stabilise)
                 kept.append(scene)
-            except NoNoise as error:
+            except NoNoiseError as error:
                 blank.append((scene.captures[0].source.name, error))
         if not kept:
             raise blank[0][1]
-        return Dataset(tuple(kept), self.channels, self.shelf), list(
+        return Dataset(tuple(kept), self.channels, self.cache), list(
             dict.fromkeys(name for name, _ in blank)
         )
 
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return a SHA-256 over the marks of all sources: other data, another mark."""
         return hashlib.sha256(
-            "\n".join(source.mark() for source in self.sources).encode()
+            "\n".join(source.fingerprint() for source in self.sources).encode()
         ).hexdigest()
 
     def smooth_noise(self, looks: int = 4) -> list[str]:
         """Name the images, among a few evenly spread, whose neighbouring pixels share their noise."""
         chosen = self.sources[:: -(-len(self.sources) // looks)]
         first = {id(plane.source): plane for plane in reversed(self.planes)}
-        return [s.name for s in chosen if noise_is_smooth([first[id(s)].middle(self.shelf)])]
+        return [s.name for s in chosen if noise_is_smooth([first[id(s)].middle(self.cache)])]
 
     def statistics(self, stabilise: bool, correlated: bool) -> dict[str, Any]:
         """Measure intensities and noise on a few images, evenly spread, ready for JSON."""
@@ -113,9 +113,9 @@ class Dataset:
         rows = []
         for source in chosen:
             plane = first[id(source)]
-            middle, standard = plane.middle(self.shelf), self.standard(plane, stabilise)
-            low, high = np.quantile(standard.apply(middle), (0.001, 0.999))
-            noise = standard.noise
+            middle, normalisation = plane.middle(self.cache), self.normalisation(plane, stabilise)
+            low, high = np.quantile(normalisation.apply(middle), (0.001, 0.999))
+            noise = normalisation.noise
             rows.append(
                 (middle.min(), middle.mean(), middle.max(), high - low, noise.gain, noise.variance)
             )
@@ -139,5 +139,5 @@ class Dataset:
             "pixels": sum(prod(plane.size) for plane in self.planes),
             "types": sorted({str(source.dtype) for source in self.sources}),
             "first_names": names[:8],
-            "sha256_of_names_sizes_and_times": self.mark(),
+            "sha256_of_names_sizes_and_times": self.fingerprint(),
         }

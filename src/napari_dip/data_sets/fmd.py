@@ -33,12 +33,12 @@ class Capture:
     clean: Path | None
 
 
-def is_fmd(folder: Path) -> bool:
+def looks_like_fmd(folder: Path) -> bool:
     """Say whether a folder has one of the two forms."""
     return bool(_samples(folder)) or _mixed(folder) or _test_mix(folder) is not None
 
 
-def read_tree(
+def list_captures(
     folder: Path,
     *,
     levels: Sequence[str] = ("raw",),

@@ -12,8 +12,8 @@ import numpy as np
 
 from napari_dip.files.read_write import read
 from napari_dip.images.image import Image
-from napari_dip.noise.hot_pixels import repair
-from napari_dip.noise.normalise import Standard
+from napari_dip.noise.hot_pixels import replace_hot_pixels
+from napari_dip.noise.normalisation import Normalisation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,9 @@ class Source:
     def __init__(self, image: Image | Path, axes: str | None = None) -> None:
         self.image = image
         self.axes = axes
-        self.standards: dict[tuple[int | None, bool], Standard] = {}  # measured when first wanted
+        self.normalisations: dict[
+            tuple[int | None, bool], Normalisation
+        ] = {}  # measured when first wanted
         shape_of = self.open()
         self.shape, self.letters, self.dtype = shape_of.shape, shape_of.axes, shape_of.dtype
         self.is_rgb = shape_of.is_rgb
@@ -47,7 +49,7 @@ class Source:
         """Return the image; a file is read, or mapped where it is large."""
         return self.image if isinstance(self.image, Image) else read(self.image, axes=self.axes)
 
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """Return what tells this source from another: name, size and age of a file, shape and type of an array."""
         if isinstance(self.image, Image):
             return f"{self.name} {self.shape} {self.dtype}"
@@ -55,7 +57,7 @@ class Source:
         return f"{self.image.name} {facts.st_size} {facts.st_mtime_ns}"
 
 
-class Shelf:
+class FileCache:
     """Open images; the one used longest ago is closed first when more than `BUDGET` bytes have been read."""
 
     def __init__(self, budget: int = BUDGET) -> None:
@@ -108,7 +110,7 @@ class Plane:
         return shape["Y"], shape["X"]
 
     def read(
-        self, shelf: Shelf, top: int, left: int, height: int, width: int
+        self, cache: FileCache, top: int, left: int, height: int, width: int
     ) -> NDArray[np.float64]:
         """Read a part as (C, Y, X) intensities, hot pixels repaired.
 
@@ -119,7 +121,7 @@ class Plane:
         """
         parts = {"Y": slice(top, top + height), "X": slice(left, left + width)}
         index = tuple(parts.get(a, i) for a, i in zip(self.source.letters, self.index, strict=True))
-        pixels = shelf.read(self.source, index)
+        pixels = cache.read(self.source, index)
         letters = [
             a for a, i in zip(self.source.letters, index, strict=True) if isinstance(i, slice)
         ]
@@ -130,10 +132,10 @@ class Plane:
             raise ValueError(
                 f"{self.source.name} has non-finite pixels (NaN or infinite); replace them first."
             )
-        return repair(pixels)[0]
+        return replace_hot_pixels(pixels)[0]
 
-    def middle(self, shelf: Shelf) -> NDArray[np.float64]:
+    def middle(self, cache: FileCache) -> NDArray[np.float64]:
         """Read the middle, at most `LOOK` pixels wide."""
         height, width = self.size
         tall, wide = min(LOOK, height), min(LOOK, width)
-        return self.read(shelf, (height - tall) // 2, (width - wide) // 2, tall, wide)
+        return self.read(cache, (height - tall) // 2, (width - wide) // 2, tall, wide)

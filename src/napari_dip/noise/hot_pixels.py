@@ -18,7 +18,7 @@ FAR = 5.0  # times the distance of the 1st or 99th percentile from the median
 ALONE = 5.0  # times the 4th largest of the 3x3 square, above its least; a spot of light of sigma 0.6 pixels has 4
 
 
-def repair(plane: Pixels) -> tuple[Pixels, int]:
+def replace_hot_pixels(plane: Pixels) -> tuple[Pixels, int]:
     """Replace hot and dead pixels by the median of the 3x3 square around them.
 
     Parameters

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.noise.anscombe import PoissonGaussian, UnitRange, estimate_noise, noise_is_smooth
-from napari_dip.noise.hot_pixels import repair
+from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
+from napari_dip.noise.estimate import estimate_noise, noise_is_smooth
+from napari_dip.noise.hot_pixels import replace_hot_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,7 +121,7 @@ def _measure_channel(
             continue
         _check_finite(plane, image, index)
         filled.append(index)
-        plane, count = repair(plane)
+        plane, count = replace_hot_pixels(plane)
         hot += count
         low, high = min(low, float(plane.min())), max(high, float(plane.max()))
         total += float(plane.mean())
@@ -129,7 +130,8 @@ def _measure_channel(
     total /= len(filled)
     _check_magnitude(max(abs(low), abs(high)))
     samples = [
-        repair(image.plane(index))[0] for index in filled[:: -(-len(filled) // NOISE_PLANES)]
+        replace_hot_pixels(image.plane(index))[0]
+        for index in filled[:: -(-len(filled) // NOISE_PLANES)]
     ]
     noise = estimate_noise(samples)
     _check_precision(max(abs(low), abs(high)), noise, total)

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_dip.errors import DenoiseError, lack_of_memory
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.noise.hot_pixels import repair
+from napari_dip.noise.hot_pixels import replace_hot_pixels
 from napari_dip.planes.canvas import Canvas
 from napari_dip.planes.image_statistics import ImageStatistics, is_blank
 from napari_dip.settings import Settings
@@ -188,7 +188,7 @@ def _prepare(
 
     unit, plane = stats.unit(source, index), source.plane(index)
     blank = is_blank(plane)
-    noisy = plane if blank else repair(plane)[0]
+    noisy = plane if blank else replace_hot_pixels(plane)[0]
     y = torch.as_tensor(np.ascontiguousarray(unit.to_unit(noisy)), dtype=torch.float32)
     padding = unit.padding(noisy)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.noise.hot_pixels import repair
+from napari_dip.noise.hot_pixels import replace_hot_pixels
 from napari_dip.planes.image_statistics import is_blank
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _missing(
         missing |= np.any(given, axis=0)
         return missing
     nearest = _filled(plane, missing)
-    missing |= np.any(repair(nearest)[0] != nearest, axis=0)
+    missing |= np.any(replace_hot_pixels(nearest)[0] != nearest, axis=0)
     if top is not None:
         missing |= np.any(plane == top, axis=0)
     return missing

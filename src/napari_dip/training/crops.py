@@ -133,14 +133,16 @@ class Crops:
         """Cut one square: (1 or 2, C, Y, X), its noisy pixels and those of the other capture or the clean image."""
         scene = self.data.scenes[place.scene]
         plane = scene.captures[place.capture]
-        standard = self.data.standard(plane, self.stabilise)
+        normalisation = self.data.normalisation(plane, self.stabilise)
         where = place.top, place.left, place.size, place.size
-        parts = [standard.apply(plane.read(self.data.shelf, *where))]
+        parts = [normalisation.apply(plane.read(self.data.cache, *where))]
         if self.second == "capture":
             others = [c for c in scene.captures if c is not plane]
-            parts.append(standard.apply(others[other % len(others)].read(self.data.shelf, *where)))
+            parts.append(
+                normalisation.apply(others[other % len(others)].read(self.data.cache, *where))
+            )
         elif scene.clean is not None and self.second == "clean":
-            parts.append(standard.apply_to_clean(scene.clean.read(self.data.shelf, *where)))
+            parts.append(normalisation.apply_to_clean(scene.clean.read(self.data.cache, *where)))
         return torch.from_numpy(np.stack(parts)) / UNIT
 
     def _place(self, size: int, generator: torch.Generator) -> Place:

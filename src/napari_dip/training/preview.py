@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.data_sets.collect import gather
+from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
 from napari_dip.images.image import Image
-from napari_dip.noise.normalise import Standard, measure
+from napari_dip.noise.normalisation import Normalisation, measure_normalisation
 from napari_dip.settings import Trained
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ class Preview:
     ----------
     noisy : Image
         YX, or CYX of several channels.
-    standard : Standard
+    normalisation : Normalisation
         Its map to units of the noise.
     """
 
     noisy: Image
-    standard: Standard
+    normalisation: Normalisation
 
     @classmethod
     def of(cls, data: Dataset, how: Trained) -> Preview:
@@ -42,8 +42,8 @@ class Preview:
         plane = data.planes[0]
         height, width = plane.size
         tall, wide = min(SIDE, height), min(SIDE, width)
-        crop = plane.read(data.shelf, (height - tall) // 2, (width - wide) // 2, tall, wide)
-        return cls(_image(crop, plane.source.name), data.standard(plane, how.stabilise))
+        crop = plane.read(data.cache, (height - tall) // 2, (width - wide) // 2, tall, wide)
+        return cls(_image(crop, plane.source.name), data.normalisation(plane, how.stabilise))
 
     @classmethod
     def of_image(cls, image: Any, how: Trained, channels: int, axes: str | None = None) -> Preview:
@@ -65,8 +65,11 @@ class Preview:
                 f"The preview has {data.channels} channels, the training data {channels}; choose another."
             )
         plane = data.planes[0]
-        crop = plane.read(data.shelf, 0, 0, *plane.size)
-        return cls(_image(crop, plane.source.name), measure([crop], how.stabilise, "The preview"))
+        crop = plane.read(data.cache, 0, 0, *plane.size)
+        return cls(
+            _image(crop, plane.source.name),
+            measure_normalisation([crop], how.stabilise, "The preview"),
+        )
 
     def denoised(self, net: nn.Module) -> Image:
         """Denoise it in one orientation."""
@@ -77,11 +80,11 @@ class Preview:
         device = next(net.parameters()).device
         noisy = np.asarray(self.noisy.pixels, dtype=np.float64)
         x = torch.from_numpy(
-            self.standard.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT)
+            self.normalisation.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT)
         )
         with torch.no_grad():
             answer = net(x[None].to(device))[0].cpu().double().numpy() * UNIT
-        pixels = self.standard.undo(answer).astype(np.float32)
+        pixels = self.normalisation.undo(answer).astype(np.float32)
         return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])
 
 
@@ -90,8 +93,8 @@ def _gathered(image: Any, together: bool, axes: str | None) -> Dataset:
         with suppress(
             ValueError
         ):  # of other axes than the training data, such as a plane beside stacks
-            return gather(image, together=together, axes=axes)
-    return gather(image, together=together)
+            return build_dataset(image, together=together, axes=axes)
+    return build_dataset(image, together=together)
 
 
 def _image(crop: NDArray[np.float64], name: str) -> Image:

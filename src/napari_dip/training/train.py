@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.data_sets.collect import gather
+from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.methods.registry import TRAINED
 from napari_dip.planes.walk import with_own_errors
 from napari_dip.settings import IDDP, Trained
@@ -134,7 +134,7 @@ def iter_train(
     with ranks.together():
         ranks.share(how.batch)
         chosen = ranks.device(device)
-        found = gather(
+        found = build_dataset(
             source,
             targets,
             second=target,
@@ -154,16 +154,16 @@ def iter_train(
             generator=generator,
         )
         if checkpoint is not None and resume:
-            state.load(checkpoint, data.mark())
+            state.load(checkpoint, data.fingerprint())
         shown = (
             Preview.of(data, how)
             if preview is None
             else Preview.of_image(preview, how, data.channels, axes)
         )
-    ranks.check_same(settings=how.to_json(), data=data.mark(), checkpoint=state.step)
+    ranks.check_same(settings=how.to_json(), data=data.fingerprint(), checkpoint=state.step)
     save = None
     if checkpoint is not None and ranks.first:
-        save = Saver(partial(state.save, checkpoint, data.mark()), checkpoint_every)
+        save = Saver(partial(state.save, checkpoint, data.fingerprint()), checkpoint_every)
     texts = {"description": description, "licence": licence}
     return with_own_errors(Stream(state, data, crops, shown, blank, texts, save, ranks).snapshots())
 

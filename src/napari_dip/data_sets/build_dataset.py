@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
-from napari_dip.data_sets.fmd import is_fmd, read_tree
+from napari_dip.data_sets.fmd import list_captures, looks_like_fmd
 from napari_dip.data_sets.sources import Plane, Source
 from napari_dip.files.registry import images_under, is_image_folder, readable_suffixes
 from napari_dip.images.image import Image
@@ -18,7 +18,7 @@ from napari_dip.images.image import Image
 COMPARED = 16  # pairs whose pixels are compared, to find images that are their own targets
 
 
-def gather(
+def build_dataset(
     data: Any,
     targets: Any = None,
     *,
@@ -44,7 +44,7 @@ def gather(
     axes : str, optional
         Letters for arrays and files that do not say.
     samples : sequence of str, optional
-        For FMD, see `napari_dip.data_sets.fmd.read_tree`.
+        For FMD, see `napari_dip.data_sets.fmd.list_captures`.
 
     Raises
     ------
@@ -100,7 +100,7 @@ def _items(data: Any, axes: str | None) -> list[Path | Image]:
 
 
 def _paths(path: Path) -> list[Path | Image]:
-    if path.is_dir() and not is_image_folder(path) and not is_fmd(path):
+    if path.is_dir() and not is_image_folder(path) and not looks_like_fmd(path):
         return _images_in(path)
     if path.exists():
         return [path]
@@ -151,7 +151,7 @@ def _scenes(
 def _fmd_scenes(folder: Path, together: bool, samples: Sequence[str] | None) -> list[Scene]:
     fields: dict[tuple[str, str], list[Plane]] = {}
     clean: dict[tuple[str, str], Plane] = {}
-    for capture in read_tree(folder, samples=samples):
+    for capture in list_captures(folder, samples=samples):
         key = capture.sample, capture.field
         fields.setdefault(key, []).extend(_planes(Source(capture.noisy), together))
         if capture.clean is not None and key not in clean:
@@ -191,9 +191,9 @@ def _check_differ(data: Dataset) -> None:
     looked_at = set(range(0, len(data.scenes), -(-len(data.scenes) // COMPARED)))
     for number, scene in enumerate(data.scenes):
         noisy, target = scene.captures[0], scene.clean or scene.captures[-1]
-        pixels = noisy.middle(data.shelf) if number in looked_at else None
+        pixels = noisy.middle(data.cache) if number in looked_at else None
         same = _place_of(noisy) == _place_of(target)
-        same = same or (pixels is not None and np.array_equal(pixels, target.middle(data.shelf)))
+        same = same or (pixels is not None and np.array_equal(pixels, target.middle(data.cache)))
         if same and (
             pixels is None or np.ptp(pixels) > 0
         ):  # blank images are alike, and left out later

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dip.noise.anscombe import PoissonGaussian, estimate_noise
+from napari_dip.noise.anscombe import PoissonGaussian
+from napari_dip.noise.estimate import estimate_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class NoNoise(ValueError):
+class NoNoiseError(ValueError):
     """An image without noise: nothing can be learnt from it."""
 
 
 @dataclass(frozen=True)
-class Standard:
+class Normalisation:
     """The map that makes the noise of one image even, of standard deviation 1, around a mean of 0."""
 
     noise: PoissonGaussian
@@ -49,16 +50,18 @@ class Standard:
         return self.noise.std(0.0)
 
 
-def measure(samples: list[NDArray[np.float64]], stabilise: bool, name: str) -> Standard:
+def measure_normalisation(
+    samples: list[NDArray[np.float64]], stabilise: bool, name: str
+) -> Normalisation:
     """Measure noise and mean on samples of one image."""
     noise = estimate_noise(samples)
     mean = float(np.mean([sample.mean() for sample in samples]))
     if noise.std(mean) <= 0:
-        raise NoNoise(
+        raise NoNoiseError(
             f"{name} has no noise that could be measured, so nothing can be learnt from it; leave it out."
         )
     if not stabilise or noise.gain <= 0:
         flat = PoissonGaussian(0.0, noise.std(mean) ** 2)
-        return Standard(flat, mean / flat.std(0.0), stabilised=False)
+        return Normalisation(flat, mean / flat.std(0.0), stabilised=False)
     middle = float(np.mean([noise.stabilise(sample).mean() for sample in samples]))
-    return Standard(noise, middle, stabilised=True)
+    return Normalisation(noise, middle, stabilised=True)
