@@ -93,5 +93,6 @@ def fake_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
     """Compute everything on the fake device inside; generators of random numbers stay on the CPU."""
     with monkeypatch.context() as patch, FakeDevice() as mode:
         patch.setattr(torch, "Generator", OnCpu)
-        patch.setattr("napari_dip.engine.device.pick_device", lambda name="auto": DEVICE)
+        for module in ("engine.device", "training.processes"):
+            patch.setattr(f"napari_dip.{module}.pick_device", lambda name="auto": DEVICE)
         yield mode

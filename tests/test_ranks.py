@@ -14,7 +14,7 @@ import torch
 
 from napari_dip import IDDP, N2V, Image, Nb2Nb, iter_train, load_model, write
 from napari_dip.settings import Trained
-from napari_dip.training.processes import ALONE, Ranks
+from napari_dip.training.processes import ALONE, DrawnForAll, ProcessGroup
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun is for Linux and macOS")
 SMALL = {
@@ -52,24 +52,24 @@ sys.path.insert(0, {tests!r})
 import torch
 from napari_dip import IDDP, iter_train
 from napari_dip.cli import main
-from napari_dip.training.processes import here, joined
+from napari_dip.training.processes import joined_group
 from test_ranks import CALL, HOWS, curve, stack
-with joined("cpu") as ranks:
+with joined_group("cpu") as group:
     curves = [curve(how) for how in HOWS]
     refused = []
-    for seed, batch in ((ranks.number, 4), (0, 3)):
+    for seed, batch in ((group.rank, 4), (0, 3)):
         try:
             iter_train(stack(), IDDP(seed=seed, batch=batch))
         except ValueError as error:
             refused.append(str(error))
     try:
-        with ranks.together():
-            if not ranks.first:
+        with group.fail_together():
+            if not group.is_first:
                 raise OSError("no such file")
     except (ValueError, OSError) as error:
         refused.append(str(error))
-    assert ranks.any(not ranks.first) and not ranks.any(False)
-    if ranks.first:
+    assert group.any(not group.is_first) and not group.any(False)
+    if group.is_first:
         with open("curves.json", "w") as file:
             json.dump([curves, refused], file)
     else:
@@ -189,13 +189,11 @@ def test_a_dead_process_ends_the_training_which_can_go_on(
 
 
 def test_a_batch_is_shared_evenly_or_refused() -> None:
-    assert [range(8)[Ranks(n, 4).share(8)] for n in range(4)] == [
+    assert [range(8)[ProcessGroup(n, 4).share(8)] for n in range(4)] == [
         range(k, k + 2) for k in (0, 2, 4, 6)
     ]
     with pytest.raises(ValueError, match="give a batch of 8"):
-        Ranks(0, 8).share(4)
-    drawn = [Ranks(n, 2).drawn(3, lambda crops: torch.arange(crops)) for n in range(2)]
-    assert torch.equal(torch.cat(drawn), torch.arange(6))
+        ProcessGroup(0, 8).share(4)
     assert (
         torch.equal(ALONE.mean(torch.ones(2)), torch.ones(2))
         and ALONE.any(True)
@@ -203,14 +201,29 @@ def test_a_batch_is_shared_evenly_or_refused() -> None:
     )
 
 
+def test_the_draws_of_all_processes_together_are_those_of_one() -> None:
+    def draw(crops: int) -> list[torch.Tensor]:
+        draws = torch.Generator().manual_seed(0)
+        size = (crops, 1, 5, 3)
+        mask = torch.rand(size, generator=draws)
+        return [mask, torch.randint(0, 2, size, generator=draws), mask.new_zeros(size)]
+
+    parts = []
+    for rank in range(2):
+        with DrawnForAll(ProcessGroup(rank, 2)):
+            parts.append(draw(3))
+    for one, *two in zip(draw(6), *parts, strict=True):
+        assert torch.equal(one, torch.cat(two))
+
+
 def test_each_process_has_a_gpu_of_its_own_or_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     with pytest.raises(ValueError, match="one device"):
-        Ranks(0, 4).device("cuda:1")
+        ProcessGroup(0, 4).pick_device("cuda:1")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(
         ValueError, match="4 processes were started on this machine, which has 2 GPUs"
     ):
-        Ranks(0, 4).device("auto")
-    assert Ranks(0, 4).device("cpu").type == "cpu"
+        ProcessGroup(0, 4).pick_device("auto")
+    assert ProcessGroup(0, 4).pick_device("cpu").type == "cpu"

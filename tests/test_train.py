@@ -34,12 +34,12 @@ from napari_dip.models.model import build
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
 from napari_dip.nets.filter_unet import blurred
 from napari_dip.settings import Settings
-from napari_dip.training.collapse import RETURNS, Watch
-from napari_dip.training.crops import Batch, Crops
+from napari_dip.training.collapse import RETURNS, Watch, measure
+from napari_dip.training.crops import Crops
 from napari_dip.training.losses import iddp, n2v, nb2nb
 from napari_dip.training.processes import ALONE
 from napari_dip.training.state import State
-from napari_dip.training.steps import Progress, _Figures, _judged, training_steps
+from napari_dip.training.steps import _Figures, _judge, training_steps
 
 TRAINED = registry.settings_classes(registry.TRAINED)
 
@@ -98,7 +98,7 @@ def test_a_stream_shows_preview_measures_and_model() -> None:
     assert any(not torch.equal(early[name], late[name]) for name in early), (
         "a snapshot keeps the weights of its step"
     )
-    assert math.isfinite(end.criterion or math.nan) or not end.criterion
+    assert end.criterion is not None and math.isfinite(end.criterion)
 
 
 @pytest.mark.parametrize("as_file", [False, True], ids=["array", "file"])
@@ -182,32 +182,33 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
 
 def test_a_collapse_is_noticed_and_training_goes_back_then_gives_up() -> None:
     watch = Watch()
-    assert not watch.see(50, 1.0, {"passed": 0.9, "contrast": 1.0}), (
+    assert not watch.update(50, 1.0, {"passed": 0.9, "contrast": 1.0}), (
         "nothing is alarming at the start"
     )
     watch = Watch(passed=0.05, contrast=1.0)
-    notes = [watch.see(200 + k, 1.0, {"passed": 0.98, "contrast": 1.0}) for k in range(20)]
-    assert not notes[0] and "noise" in notes[-1] and not watch.healthy()
+    notes = [watch.update(200 + k, 1.0, {"passed": 0.98, "contrast": 1.0}) for k in range(20)]
+    assert not notes[0] and "noise" in notes[-1] and not watch.is_healthy()
     assert "went back" in watch.go_back(notes[-1], 220)
     assert (
         "contrast"
         in [
-            watch.see(300 + k, 1.0, {"passed": 0.05, "contrast": 1.0 * (k < 5)}) for k in range(60)
+            watch.update(300 + k, 1.0, {"passed": 0.05, "contrast": 1.0 * (k < 5)})
+            for k in range(60)
         ][-1]
     )
-    assert "number" in watch.see(400, math.nan, {})
+    assert "number" in watch.update(400, math.nan, {})
     with pytest.raises(DenoiseError, match="alpha"):
         for _ in range(RETURNS):
             watch.go_back("it collapsed", 401)
     with pytest.raises(DenoiseError, match="without a denoiser"):
-        Watch(passed=0.9, contrast=1.0).at_the_end(500)
+        Watch(passed=0.9, contrast=1.0).check_end(500)
 
 
 def test_an_answer_that_runs_away_is_noticed_at_once() -> None:
     watch = Watch(passed=0.04, contrast=1.0)
-    assert not watch.see(5498, 0.005, {"passed": 0.04, "contrast": 1.1}) and watch.healthy()
-    notes = [watch.see(5499 + n, 3000.0, {"passed": 0.99, "contrast": 60.0}) for n in range(2)]
-    assert "times the contrast" in notes[1] and not watch.healthy()
+    assert not watch.update(5498, 0.005, {"passed": 0.04, "contrast": 1.1}) and watch.is_healthy()
+    notes = [watch.update(5499 + n, 3000.0, {"passed": 0.99, "contrast": 60.0}) for n in range(2)]
+    assert "times the contrast" in notes[1] and not watch.is_healthy()
 
 
 def test_an_exploding_training_ends_with_the_reason() -> None:
@@ -224,8 +225,8 @@ def test_an_exploding_training_ends_with_the_reason() -> None:
         train(repeats(), wild)
 
 
-def batch(size: int = 32) -> Batch:
-    return Batch(torch.randn((2, 1, size, size), generator=torch.Generator().manual_seed(0)) / 3)
+def crops(size: int = 32) -> torch.Tensor:
+    return torch.randn((2, 1, size, size), generator=torch.Generator().manual_seed(0)) / 3
 
 
 def test_the_indicator_tells_a_denoiser_from_the_identity() -> None:
@@ -237,8 +238,8 @@ def test_the_indicator_tells_a_denoiser_from_the_identity() -> None:
             return y * (1 - 1e-3)
 
     generator = torch.Generator().manual_seed(0)
-    _, blur = iddp.loss(build(IDDP(**BLUR), 1), batch(), IDDP(), generator, 0.0)
-    _, same = iddp.loss(Identity(), batch(), IDDP(), generator, 0.0)
+    nets = build(IDDP(**BLUR), 1), Identity()
+    blur, same = (measure(iddp.loss(net, crops(), None, IDDP(), generator, 0.0)[1]) for net in nets)
     assert blur["passed"] < 0.3 < 0.9 < same["passed"]
 
 
@@ -249,7 +250,9 @@ def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
 
     def gradient(**changes) -> torch.Tensor:
         net.zero_grad()
-        total, _ = iddp.loss(net, batch(), IDDP(**changes), torch.Generator().manual_seed(0), 0.0)
+        total, _ = iddp.loss(
+            net, crops(), None, IDDP(**changes), torch.Generator().manual_seed(0), 0.0
+        )
         total.backward()
         return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
 
@@ -263,7 +266,7 @@ def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
         {"known_level": False},
     ):
         assert not torch.allclose(base, gradient(**changes)), changes
-    y = batch().noisy
+    y = crops()
     with torch.no_grad():
         eta = net(y)
         m = iddp.signs(y, 1, torch.Generator().manual_seed(0))
@@ -272,7 +275,7 @@ def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
             0.15 * (eta - blur).square().mean() + (net(eta + m * (y - eta)) - eta).square().mean()
         )
     plain = IDDP(known_level=False)
-    total, _ = iddp.loss(net, batch(), plain, torch.Generator().manual_seed(0), 0.0)
+    total, _ = iddp.loss(net, crops(), None, plain, torch.Generator().manual_seed(0), 0.0)
     assert float(total) == pytest.approx(float(by_hand), rel=1e-6)
 
 
@@ -292,7 +295,7 @@ def test_the_learned_filter_is_blind_to_a_pixel_and_starts_as_a_blur() -> None:
 
 
 def test_redrawn_noise_is_brought_up_to_its_level_but_not_down_or_far() -> None:
-    weak, strong, none = (s * batch().noisy for s in (0.8, 1.5, 0.1))
+    weak, strong, none = (s * crops() for s in (0.8, 1.5, 0.1))
     assert iddp.up_to_level(weak).std() == pytest.approx(1 / 3, rel=0.05)
     assert torch.equal(iddp.up_to_level(strong), strong)
     assert torch.allclose(iddp.up_to_level(none), iddp.MOST_SCALED * none)
@@ -423,12 +426,10 @@ def test_figures_read_together_tell_the_same() -> None:
         data = build_dataset(repeats())
         state = State(settings, 1, torch.device("cpu"))
         crops = Crops(data, 32, stabilise=True, held_out_share=0.05, generator=state.generator)
-        progress = Progress()
-        steps = training_steps(state, crops, progress, every=every)
+        measures: dict[str, float] = {}
+        steps = training_steps(state, crops, measures, every=every)
         return [
-            (s.index, progress.measures["contrast"])
-            for s in steps
-            if s.index % 10 == 0 and s.index > 10
+            (s.index, measures["contrast"]) for s in steps if s.index % 10 == 0 and s.index > 10
         ], state
 
     (often, first), (seldom, second) = run(1), run(10)
@@ -446,7 +447,7 @@ def test_an_alarm_among_figures_read_together_goes_back() -> None:
     for index in range(200, 210):
         loss = torch.tensor(math.nan if index == 204 else 1.0)
         figures.add(Step(index, loss, None, torch.zeros(1), 0), {"passed": torch.tensor(0.05)})
-    note = _judged(state, figures.read(ALONE))
+    note = _judge(state, figures.read(ALONE))
     assert "At step 204 the loss is no number" in note and state.watch.returns == 1
     assert float(state.net.unet.last.weight.detach().abs().max()) == 0
     assert figures.unread == []

@@ -29,7 +29,7 @@ def run(task: Training, out: Path, talk: Talk, *, overwrite: bool = False) -> in
 
 
 def started_by_torchrun() -> bool:
-    """Say whether ``torchrun``, or what sets the same variables, has started several processes; loads no torch."""
+    """Return whether ``torchrun``, or what sets the same variables, has started several processes; loads no torch."""
     known = all(name in os.environ for name in ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"))
     return known and os.environ["WORLD_SIZE"].isdecimal() and int(os.environ["WORLD_SIZE"]) > 1
 
@@ -44,15 +44,15 @@ def _train_together(task: Training, out: Path, talk: Talk, overwrite: bool) -> i
     DenoiseError
         In each process in which the work breaks, such as when another one has ended.
     """
-    from napari_dip.training.processes import joined
+    from napari_dip.training.processes import joined_group
 
     first = os.environ["RANK"] == "0"
     talk = talk if first else Talk(quiet=True, silent=True)
     try:
-        with joined(task.device) as ranks:
-            with ranks.together():
+        with joined_group(task.device) as group:
+            with group.fail_together():
                 checkpoint = checked(task, out, overwrite)
-            return train(task, out, talk, checkpoint, overwrite, ranks)
+            return train(task, out, talk, checkpoint, overwrite, group)
     except (UsageError, ValueError) as error:
         if first:
             raise UsageError(str(error)) from error

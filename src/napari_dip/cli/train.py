@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_dip.settings import Trained
     from napari_dip.snapshot import Snapshot
-    from napari_dip.training.processes import Ranks
+    from napari_dip.training.processes import ProcessGroup
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ def train(
     talk: Talk,
     checkpoint: Path,
     overwrite: bool,
-    ranks: Ranks | None = None,
+    group: ProcessGroup | None = None,
 ) -> int:
     """Train, alone or as one of several processes; only the first of them writes files."""
-    if ranks is None:
+    if group is None:
         check_found(task.device)
     started = time.monotonic()
-    final, stopped = _follow(task, out, checkpoint, talk, ranks)
-    if ranks is None or ranks.first:
+    final, stopped = _follow(task, out, checkpoint, talk, group)
+    if group is None or group.is_first:
         final.model.save(out, overwrite=overwrite or task.resume)
         if not stopped:
             checkpoint.unlink(missing_ok=True)
@@ -110,7 +110,7 @@ def _places(out: Path, resume: bool, overwrite: bool) -> Path:
 
 
 def _follow(
-    task: Training, out: Path, checkpoint: Path, talk: Talk, ranks: Ranks | None
+    task: Training, out: Path, checkpoint: Path, talk: Talk, group: ProcessGroup | None
 ) -> tuple[Snapshot, bool]:
     """Follow the training to its end or to Ctrl-C, in any process; what it remarks on the way is said at once."""
     from napari_dip.training.train import iter_train
@@ -140,7 +140,7 @@ def _follow(
             if final.note:
                 talk.note(f"{out.name}: {final.note}")
             bar.show(final)
-            stop = asked.is_set() if ranks is None else ranks.any(asked.is_set())
+            stop = asked.is_set() if group is None else group.any(asked.is_set())
             if stop:
                 break
         stream.close()  # type: ignore[attr-defined]  # a generator: this writes the checkpoint

@@ -1,4 +1,4 @@
-"""Watch a training for collapse, go back to the last good state, and give up with the reason."""
+"""Watch a training for collapse, go back to the last good state, give up with the reason."""
 
 from __future__ import annotations
 
@@ -6,18 +6,47 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from napari_dip.errors import DenoiseError
+from napari_dip.training.processes import ALONE, ProcessGroup
 
 MEMORY = 0.95  # of the running means
 FIRST = 100  # steps before which nothing is alarming
 PASSED_ALARM = 0.5  # share of the redrawn noise let through; healthy runs have 0.03 to 0.11
 CONTRAST_ALARM = 0.2  # contrast of the answer by that of the blurred image, once it was above
-CONTRAST_MOST = (
-    4.0  # the same, where the answer runs away: 60 was seen in one of three full trainings
-)
-KEEP_EVERY = 50  # steps between good states
+CONTRAST_MOST = 4.0  # where the answer runs away: 60 was seen in one of three full trainings
+SAVE_EVERY = 50  # steps between good states
 RETURNS = 3  # how often a training may go back
 CALM = 0.5  # factor on the learning rate at each return
+
+
+@torch.no_grad()
+def measure(seen: Mapping[str, Tensor], group: ProcessGroup = ALONE) -> dict[str, Tensor]:
+    """Measure, without ground truth, what tells a collapse to the identity or to a constant.
+
+    Parameters
+    ----------
+    seen : dict of Tensor
+        Shape (B, C, Y, X) each: ``redrawn``, the noise r that was added to an answer, and ``returned``, what of it the
+        network F gave back; ``answer``, F(y), and ``smooth``, the blurred y. Empty where nothing is watched.
+    group : ProcessGroup
+        The processes that share the batch.
+
+    Returns
+    -------
+    dict of Tensor
+        ``passed``, the share ``q = sum r (F(eta + r) - eta) / sum r^2`` that F lets through; ``contrast``, the standard
+        deviation of F(y) by that of the blurred image.
+    """
+    if not seen:
+        return {}
+    redrawn, returned = seen["redrawn"], seen["returned"]
+    sums = torch.stack([(redrawn * returned).sum(), redrawn.square().sum()])
+    through, energy = group.mean(sums)
+    contrast = group.std(seen["answer"]) / group.std(seen["smooth"]).clamp_min(1e-12)
+    return {"passed": through / energy.clamp_min(1e-12), "contrast": contrast}
 
 
 @dataclass
@@ -39,8 +68,8 @@ class Watch:
     grown: bool = False
     returns: int = 0
 
-    def see(self, index: int, loss: float, measures: Mapping[str, float]) -> str:
-        """Take a step's figures; return what is wrong, mostly nothing."""
+    def update(self, index: int, loss: float, measures: Mapping[str, float]) -> str:
+        """Take in a step's figures; return what is wrong, mostly nothing."""
         for name, value in measures.items():
             old = getattr(self, name)
             setattr(self, name, value if math.isnan(old) else MEMORY * old + (1 - MEMORY) * value)
@@ -57,13 +86,13 @@ class Watch:
             return f"the network's answer has {self.contrast:.1f} times the contrast of the image"
         return ""
 
-    def healthy(self) -> bool:
-        """Say whether this state is worth going back to."""
+    def is_healthy(self) -> bool:
+        """Return whether this state is worth going back to."""
         flat = self.grown and self.contrast < 2 * CONTRAST_ALARM
         return not (self.passed > PASSED_ALARM / 2 or flat or self.contrast > CONTRAST_MOST / 2)
 
     def go_back(self, what: str, index: int) -> str:
-        """Count a return and say it.
+        """Count a return to the last good state; return a note.
 
         Raises
         ------
@@ -73,8 +102,9 @@ class Watch:
         self.returns += 1
         if self.returns > RETURNS:
             raise DenoiseError(
-                f"Training failed at step {index}: {what}, and going back {RETURNS} times did not help. Take a larger "
-                "alpha (above 0.125), a smaller learning rate, or the start 'blur'."
+                f"Training failed at step {index}: {what}, and going back {RETURNS} times did not "
+                "help. Take a larger alpha (above 0.125), a smaller learning rate, or the start "
+                "'blur'."
             )
         self.passed = self.contrast = math.nan
         return (
@@ -82,7 +112,7 @@ class Watch:
             f"{CALM**self.returns:g} of the learning rate."
         )
 
-    def at_the_end(self, steps: int) -> None:
+    def check_end(self, steps: int) -> None:
         """Refuse to hand out a network that has collapsed or never learned.
 
         Raises
@@ -92,6 +122,7 @@ class Watch:
         """
         if steps > FIRST and (self.passed > PASSED_ALARM or self.contrast < CONTRAST_ALARM):
             raise DenoiseError(
-                f"Training ended without a denoiser: {self.passed:.0%} of the noise is let through and the contrast is "
-                f"{self.contrast:.0%} of the blurred image's. Take more steps, or the preset 'fast'."
+                f"Training ended without a denoiser: {self.passed:.0%} of the noise is let through "
+                f"and the contrast is {self.contrast:.0%} of the blurred image's. Take more steps, "
+                "or the preset 'fast'."
             )

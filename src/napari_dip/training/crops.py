@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
 from napari_dip.engine.device import put
 from napari_dip.engine.orientations import turn
 from napari_dip.noise.units import UNIT
-from napari_dip.training.processes import ALONE, Ranks
+from napari_dip.training.processes import ALONE, ProcessGroup
 
 HELD_CROPS = 16  # crops of the validation set, at most
 TRIES = 16  # draws that may fall on a held-out crop before one is taken all the same
@@ -29,7 +29,7 @@ class Place:
     size: int
 
     def meets(self, other: Place) -> bool:
-        """Say whether two squares show some of the same pixels."""
+        """Return whether two squares show some of the same pixels."""
         down, right = other.top - self.top, other.left - self.left
         near = (-other.size < shift < self.size for shift in (down, right))
         return self.scene == other.scene and all(near)
@@ -45,18 +45,15 @@ class Batch:
         Shape (B, C, Y, X).
     target : Tensor or None
         The second capture or the clean image of the same places, where there is one.
-    ranks : Ranks
-        The processes that share the whole batch, of which these are one's crops.
     """
 
     noisy: Tensor
     target: Tensor | None = None
-    ranks: Ranks = ALONE
 
     def on(self, device: torch.device) -> Batch:
         """Bring it to a device."""
         target = None if self.target is None else put(self.target, device)
-        return replace(self, noisy=put(self.noisy, device), target=target)
+        return Batch(put(self.noisy, device), target)
 
 
 class Crops:
@@ -108,12 +105,12 @@ class Crops:
             if not any(place.meets(other) for other in self.held):
                 self.held.append(place)
 
-    def draw(self, count: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Batch:
+    def draw(self, count: int, generator: torch.Generator, group: ProcessGroup = ALONE) -> Batch:
         """Cut `count` random squares, each in a random one of the eight orientations.
 
         Of several processes each draws all of them, and cuts and returns those of its share.
         """
-        parts, share = [], range(count)[ranks.share(count)]
+        parts, share = [], range(count)[group.share(count)]
         for number in range(count):
             for _ in range(TRIES):
                 place = self._place(self.size, generator)
@@ -123,7 +120,7 @@ class Crops:
             other = int(torch.randint(1 << 30, (1,), generator=generator))
             if number in share:
                 parts.append(turn(self.cut(place, other), orientation))
-        return _batch(torch.stack(parts), ranks)
+        return _batch(torch.stack(parts))
 
     def held_out(self) -> list[Batch]:
         """Cut the validation crops."""
@@ -166,6 +163,6 @@ def _check(data: Dataset, second: str) -> None:
         raise ValueError(f"This method needs {wanted}.")
 
 
-def _batch(crops: Tensor, ranks: Ranks = ALONE) -> Batch:
+def _batch(crops: Tensor) -> Batch:
     """Turn (B, 1 or 2, C, Y, X) into a batch."""
-    return Batch(crops[:, 0], crops[:, 1] if crops.shape[1] > 1 else None, ranks)
+    return Batch(crops[:, 0], crops[:, 1] if crops.shape[1] > 1 else None)

@@ -1,7 +1,7 @@
 """Several processes that train one network, each on its share of every batch.
 
 The result is that of one process, up to rounding: every process draws the same places, turns and masks from the same
-generator, for the whole batch, and keeps those of its share; gradients and figures are averaged over all.
+generator, for the whole batch, and keeps those of its share; gradients and figures are averaged over all processes.
 
 ``DistributedDataParallel`` is not used: it averages what one call of its `forward` leads to, while the losses here call
 parts of the network by themselves, some twice a step, and the part that learns changes on the way.
@@ -10,45 +10,45 @@ parts of the network by themselves, some twice a step, and the part that learns 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from types import TracebackType
 from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.overrides import TorchFunctionMode
 
-from napari_dip.engine import device as devices
+from napari_dip.engine.device import pick_device
 from napari_dip.errors import DenoiseError
 
-PATIENCE = timedelta(minutes=10)  # for a process that does not answer
+TIMEOUT = timedelta(minutes=10)  # for a process that does not answer
 LOST = (
-    "Another process of this training has ended or can't be reached ({}). Start again with resume to go on from the "
-    "last checkpoint."
+    "Another process of this training has ended or can't be reached ({}). Start again with resume "
+    "to go on from the last checkpoint."
 )
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """One process among those that train together.
+class ProcessGroup:
+    """The processes that train together, as one of them sees it; by default it is alone.
 
     Attributes
     ----------
-    number : int
-        Of this process, from 0; the first one writes the files.
-    count : int
-        Of all processes.
+    rank : int
+        Number of this process, from 0; that one writes the files.
+    world_size : int
+        Number of all processes.
     """
 
-    number: int = 0
-    count: int = 1
+    rank: int = 0
+    world_size: int = 1
 
     @property
-    def first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
-        return self.number == 0
+    def is_first(self) -> bool:
+        """Whether this is the process that writes and prints."""
+        return self.rank == 0
 
     def share(self, batch: int) -> slice:
         """Return which crops of a batch are this process's.
@@ -58,58 +58,55 @@ class Ranks:
         ValueError
             If they can't be shared evenly.
         """
-        if batch % self.count:
+        if batch % self.world_size:
             raise ValueError(
-                f"A batch of {batch} can't be shared evenly by {self.count} processes: give a batch of "
-                f"{-(-batch // self.count) * self.count}, or start as many processes as divide {batch}."
+                f"A batch of {batch} can't be shared evenly by {self.world_size} processes: give a "
+                f"batch of {-(-batch // self.world_size) * self.world_size}, or start as many "
+                f"processes as divide {batch}."
             )
-        each = batch // self.count
-        return slice(self.number * each, (self.number + 1) * each)
-
-    def drawn(self, crops: int, draw: Callable[[int], Tensor]) -> Tensor:
-        """Draw random numbers for the crops of all processes; return those of this one, which has `crops`."""
-        return draw(crops * self.count)[self.number * crops : (self.number + 1) * crops]
+        each = batch // self.world_size
+        return slice(self.rank * each, (self.rank + 1) * each)
 
     def mean(self, value: Tensor) -> Tensor:
         """Average a tensor over the processes; all get the same bits."""
-        if self.count == 1:
+        if self.world_size == 1:
             return value
         total: Tensor = value.detach().clone()
-        with _reported():
+        with _lost_process_reported():
             distributed.all_reduce(total)
-        return total / self.count
+        return total / self.world_size
 
     def std(self, image: Tensor) -> Tensor:
-        """Return the standard deviation over the shares of all processes, which are of one size."""
-        if self.count == 1:
+        """Return the standard deviation over the images of all processes, which are of one size."""
+        if self.world_size == 1:
             return image.std()
         exact = image.double()
         mean, square = self.mean(torch.stack([exact.mean(), exact.square().mean()]))
-        pixels = image.numel() * self.count
-        std: Tensor = ((square - mean.square()).clamp_min(0) * pixels / (pixels - 1)).sqrt()
+        count = image.numel() * self.world_size
+        std: Tensor = ((square - mean.square()).clamp_min(0) * count / (count - 1)).sqrt()
         return std.to(image)
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace the gradients by their means over the processes."""
         gradients = [p.grad for p in parameters if p.grad is not None]
-        if self.count == 1 or not gradients:
+        if self.world_size == 1 or not gradients:
             return
-        together = self.mean(torch.cat([gradient.reshape(-1) for gradient in gradients]))
-        means = torch.split(together, [gradient.numel() for gradient in gradients])
+        flat = self.mean(torch.cat([gradient.reshape(-1) for gradient in gradients]))
+        means = torch.split(flat, [gradient.numel() for gradient in gradients])
         for gradient, mean in zip(gradients, means, strict=True):
             gradient.copy_(mean.view_as(gradient))
 
-    def any(self, mine: bool) -> bool:
-        """Say whether it is so in any process; all must ask."""
-        return bool(self.count > 1 and any(self.told(mine))) or mine
+    def all_gather(self, value: Any) -> list[Any]:
+        """Return the values of all processes, by rank."""
+        values: list[Any] = [value] * self.world_size
+        if self.world_size > 1:
+            with _lost_process_reported():
+                distributed.all_gather_object(values, value)
+        return values
 
-    def told(self, mine: Any) -> list[Any]:
-        """Return what each process has to say."""
-        answers: list[Any] = [mine] * self.count
-        if self.count > 1:
-            with _reported():
-                distributed.all_gather_object(answers, mine)
-        return answers
+    def any(self, value: bool) -> bool:
+        """Return whether it is true in any process; all must ask."""
+        return any(self.all_gather(value))
 
     def check_same(self, **facts: object) -> None:
         """Refuse processes that were not given the same.
@@ -119,65 +116,68 @@ class Ranks:
         ValueError
             With the name of the first fact that differs.
         """
-        all_facts = self.told(facts)
-        differ = [
-            name for name in facts if any(theirs[name] != facts[name] for theirs in all_facts)
-        ]
+        everyones = self.all_gather(facts)
+        differ = [name for name in facts if any(f[name] != facts[name] for f in everyones)]
         if differ:
             raise ValueError(
-                f"The processes of this training were not given the same {differ[0]}: start all of them with the same "
-                "call, and keep data and checkpoint where all can read them."
+                f"The processes of this training were not given the same {differ[0]}: start all of "
+                "them with the same call, and keep data and checkpoint where all can read them."
             )
 
-    def together(self) -> Together:
-        """Return a context that fails in every process if it does in one."""
-        return Together(self)
+    @contextmanager
+    def fail_together(self) -> Iterator[None]:
+        """Fail in every process if one does, so that none waits for the others in vain."""
+        try:
+            yield
+        except Exception as error:  # Ctrl-C waits for nobody
+            self.all_gather(str(error) or type(error).__name__)
+            raise
+        failures = [f"process {n}: {text}" for n, text in enumerate(self.all_gather("")) if text]
+        if failures:
+            raise ValueError(failures[0])
 
-    def device(self, name: str) -> torch.device:
-        """Return the device of that name, as `pick_device`; of several processes each has a GPU of its own.
+    def pick_device(self, name: str) -> torch.device:
+        """Return the device of that name; of several processes each has a GPU of its own.
 
         Raises
         ------
         ValueError
             If there is no such device, or there are too few.
         """
-        return devices.pick_device(name) if self.count == 1 else _own_device(name)
+        return pick_device(name) if self.world_size == 1 else _own_device(name)
 
 
-ALONE = Ranks()
+ALONE = ProcessGroup()
 
 
-@dataclass
-class Together:
-    """A context that fails in every process if it does in one: none goes on alone, to wait for the others in vain."""
+class DrawnForAll(TorchFunctionMode):
+    """Inside, random numbers for crops are drawn for all processes, each of which gets its own.
 
-    ranks: Ranks
+    Sizes start with the number of crops and are tuples; only draws from a generator are shared.
+    """
 
-    def __enter__(self) -> None: ...
+    def __init__(self, group: ProcessGroup) -> None:
+        super().__init__()
+        self.group = group
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is not None and not isinstance(error, Exception):  # Ctrl-C waits for nobody
-            return
-        problems = self.ranks.told(None if error is None else str(error) or type(error).__name__)
-        other = next((f"process {n}: {text}" for n, text in enumerate(problems) if text), None)
-        if error is None and other is not None:
-            raise ValueError(other)
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Enlarge a draw by the number of processes, and return this one's part of it."""
+        if func not in (torch.rand, torch.randint, torch.randn):
+            return func(*args, **(kwargs or {}))
+        *bounds, (crops, *rest) = args
+        drawn = func(*bounds, (crops * self.group.world_size, *rest), **kwargs)
+        return drawn[self.group.share(len(drawn))]
 
 
-def here() -> Ranks:
-    """Return this process among those of torch's default process group; alone where there is none."""
+def current_group() -> ProcessGroup:
+    """Return torch's default process group; alone where there is none."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return ALONE
-    return Ranks(distributed.get_rank(), distributed.get_world_size())
+    return ProcessGroup(distributed.get_rank(), distributed.get_world_size())
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Ranks]:
+def joined_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that ``torchrun`` has started, and leave them at the end.
 
     Parameters
@@ -190,14 +190,14 @@ def joined(device: str) -> Iterator[Ranks]:
     ValueError
         If there are not as many GPUs as processes.
     """
-    if here().count > 1:  # they were joined by who calls
-        yield here()
+    if current_group().world_size > 1:  # they were joined by who calls
+        yield current_group()
         return
-    gpu = _own_device(device).type == "cuda"
-    with _reported():
-        distributed.init_process_group("nccl" if gpu else "gloo", timeout=PATIENCE)
-    yield here()
-    distributed.destroy_process_group()  # not after an error: it would wait for a process that has ended
+    backend = "nccl" if _own_device(device).type == "cuda" else "gloo"
+    with _lost_process_reported():
+        distributed.init_process_group(backend, timeout=TIMEOUT)
+    yield current_group()
+    distributed.destroy_process_group()  # not after an error: it would wait for the lost process
 
 
 def _own_device(name: str) -> torch.device:
@@ -205,27 +205,25 @@ def _own_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name not in ("cuda", "cpu"):
         raise ValueError(
-            f"Device {name!r} is one device, and each of several processes needs its own: give cuda or cpu."
+            f"Device {name!r} is one device, and each of several processes needs its own: give "
+            "cuda or cpu."
         )
-    device = devices.pick_device(name)
-    if device.type == "cpu":
-        return device
-    place, here_ = (
-        int(os.environ.get("LOCAL_RANK", "0")),
-        int(os.environ.get("LOCAL_WORLD_SIZE", "1")),
-    )
-    if here_ > torch.cuda.device_count():
+    if name == "cpu":
+        return torch.device("cpu")
+    pick_device(name)
+    rank, size = (int(os.environ.get(f"LOCAL_{n}", d)) for n, d in (("RANK", 0), ("WORLD_SIZE", 1)))
+    if size > torch.cuda.device_count():
         raise ValueError(
-            f"{here_} processes were started on this machine, which has {torch.cuda.device_count()} GPUs: start one "
-            "for each GPU, or give the device cpu."
+            f"{size} processes were started on this machine, which has {torch.cuda.device_count()} "
+            "GPUs: start one for each GPU, or give the device cpu."
         )
-    torch.cuda.set_device(place)  # NCCL takes the current one
-    return torch.device("cuda", place)
+    torch.cuda.set_device(rank)  # NCCL takes the current one
+    return torch.device("cuda", rank)
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """Say in a sentence that another process is gone; torch tells it as a RuntimeError."""
+def _lost_process_reported() -> Iterator[None]:
+    """Word it where another process is gone; torch raises a RuntimeError."""
     try:
         yield
     except RuntimeError as error:

@@ -103,7 +103,7 @@ class State:
                 moments.setdefault(int(number), {})[moment] = value.clone()
         self.adam.load_state_dict({**self.adam.state_dict(), "state": moments})
 
-    def answer(self) -> BlurredUNet:
+    def average_net(self) -> BlurredUNet:
         """Return a copy of the averaged network, which later steps leave as it is."""
         return deepcopy(self.mean).eval()
 

@@ -126,46 +126,41 @@ def iter_train(
     target = TRAINED[how.method].target
     from napari_dip.training.crops import Crops
     from napari_dip.training.preview import Preview
-    from napari_dip.training.processes import here
-    from napari_dip.training.snapshots import Saver, Stream
+    from napari_dip.training.processes import current_group
+    from napari_dip.training.snapshots import CheckpointWriter, TrainingRun
     from napari_dip.training.state import State
 
-    ranks = here()
-    with ranks.together():
-        ranks.share(how.batch)
-        chosen = ranks.device(device)
+    group, together = current_group(), how.colours == "together"
+    with group.fail_together():
+        group.share(how.batch)
+        chosen = group.pick_device(device)
         found = build_dataset(
-            source,
-            targets,
-            second=target,
-            together=how.colours == "together",
-            axes=axes,
-            samples=samples,
+            source, targets, second=target, together=together, axes=axes, samples=samples
         )
         data, blank = found.with_noise(how.stabilise)
         state = State(how, data.channels, chosen)
-        held, generator = how.held_out_share, state.generator
         crops = Crops(
             data,
             how.crop,
             stabilise=how.stabilise,
             second=target,
-            held_out_share=held,
-            generator=generator,
+            held_out_share=how.held_out_share,
+            generator=state.generator,
         )
         if checkpoint is not None and resume:
             state.load(checkpoint, data.fingerprint())
-        shown = (
-            Preview.of(data, how)
-            if preview is None
-            else Preview.of_image(preview, how, data.channels, axes)
-        )
-    ranks.check_same(settings=how.to_json(), data=data.fingerprint(), checkpoint=state.step)
-    save = None
-    if checkpoint is not None and ranks.first:
-        save = Saver(partial(state.save, checkpoint, data.fingerprint()), checkpoint_every)
+        if preview is None:
+            shown = Preview.of(data, how)
+        else:
+            shown = Preview.of_image(preview, how, data.channels, axes)
+    group.check_same(settings=how.to_json(), data=data.fingerprint(), checkpoint=state.step)
+    checkpoints = None
+    if checkpoint is not None and group.is_first:
+        save = partial(state.save, checkpoint, data.fingerprint())
+        checkpoints = CheckpointWriter(save, checkpoint_every)
     texts = {"description": description, "licence": licence}
-    return with_own_errors(Stream(state, data, crops, shown, blank, texts, save, ranks).snapshots())
+    run = TrainingRun(state, data, crops, shown, blank, texts, checkpoints, group)
+    return with_own_errors(run.snapshots())
 
 
 def _check(how: Any, targets: Any, checkpoint_every: float) -> None:

@@ -9,18 +9,14 @@ image.
 Reference: Lin et al., Self-Supervised Image Denoising Using Implicit Deep Denoiser Prior.
 
 What differs from the paper in the default preset: noise is made even first, so that its level is known; the averaging
-filter is learned through a blind spot instead of fixed (see `napari_dip.nets.blind_spot_filter`); F starts as that filter, which
-the U-Net corrects; the redrawn noise is brought up to the known level where F removed less than that; and alpha is 0.15
+filter is learned through a blind spot instead of fixed (see
+`napari_dip.nets.blind_spot_filter`); F starts as that filter, which the U-Net corrects; the redrawn noise is brought up to the known level where F removed less than that; and alpha is 0.15
 instead of 0.001.
 
 Why alpha: let c be the share of the noise that F passes. One step on the loss leads from c to about
 c^2 / (c^2 + (1 - c)^2 + alpha). Without alpha, c below 1/2 runs to 0 (a denoiser) and above to 1 (the identity); above
 alpha = 1/8 the identity is no fixed point any more. The same map holds for the signal: detail that starts under 1/2
 dies. From a mild filter both start on the right side.
-
-The share q of the redrawn residual that F lets through is known without ground truth, and tells a fall to the identity:
-
-    q = sum m r (F(y2) - eta) / sum (m r)^2,    r = y - eta
 """
 
 from __future__ import annotations
@@ -32,57 +28,52 @@ from napari_dip.engine.device import put
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import IDDP
-from napari_dip.training.crops import Batch
-from napari_dip.training.processes import ALONE, Ranks
 
-Measures = dict[str, Tensor]
 MOST_SCALED = 1.4
 
 
 def loss(
-    net: BlurredUNet, batch: Batch, s: IDDP, generator: torch.Generator, done: float
-) -> tuple[Tensor, Measures]:
-    """Return the loss on a batch, and what tells a collapse.
+    net: BlurredUNet,
+    noisy: Tensor,
+    target: Tensor | None,
+    s: IDDP,
+    generator: torch.Generator,
+    progress: float,
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the loss of a batch of crops.
 
     Parameters
     ----------
     net : BlurredUNet
         F, with its blur.
-    batch : Batch
-        Noisy crops, (B, C, Y, X).
+    noisy : Tensor
+        Shape (B, C, Y, X), the crops in units of three times their noise.
+    target : Tensor, optional
+        Of the same shape: the second capture or the clean image of the same places, for methods that need it.
     s : IDDP
         Settings.
     generator : Generator
-        For the signs.
-    done : float
-        Share of the steps done; not needed here.
+        Of all random numbers, on the CPU. Sizes of draws are tuples that start with B.
+    progress : float
+        Share of the steps done, in (0, 1].
 
     Returns
     -------
-    loss : Tensor
-        Scalar.
-    measures : dict of Tensor
-        ``passed`` is q, ``contrast`` the standard deviation of F(y) by that of the blurred image.
+    loss : Tensor or tuple of two Tensors
+        Scalar; or a sum over the batch and the number that it is divided by.
+    seen : dict of Tensor
+        What collapse is told from, see `napari_dip.training.collapse.measure`; empty where nothing is watched.
     """
-    y = batch.noisy
-    smooth = net.smooth(y)
-    answer = net(y, smooth)
+    smooth = net.smooth(noisy)
+    answer = net(noisy, smooth)
     eta = answer.detach() if s.stop_gradient else answer
-    removed = y - eta
-    flipped = (
-        s.gain
-        * signs(y, s.block, generator, batch.ranks)
-        * (up_to_level(removed) if s.known_level else removed)
-    )
-    again = net(eta + flipped)
-    anchor = smooth if s.target == "blur" else y
-    total = s.alpha * (answer - anchor).square().mean() + (again - eta).square().mean()
-    with torch.no_grad():
-        back = torch.stack([(flipped * (again - eta)).sum(), flipped.square().sum()])
-        through, energy = batch.ranks.mean(back)
-        passed = through / energy.clamp_min(1e-12)
-        contrast = batch.ranks.std(answer) / batch.ranks.std(smooth).clamp_min(1e-12)
-    return total, {"passed": passed, "contrast": contrast}
+    removed = noisy - eta
+    level = up_to_level(removed) if s.known_level else removed
+    redrawn = s.gain * signs(noisy, s.block, generator) * level
+    returned = net(eta + redrawn) - eta
+    anchor = smooth if s.target == "blur" else noisy
+    total = s.alpha * (answer - anchor).square().mean() + returned.square().mean()
+    return total, {"redrawn": redrawn, "returned": returned, "answer": answer, "smooth": smooth}
 
 
 def up_to_level(removed: Tensor) -> Tensor:
@@ -95,15 +86,12 @@ def up_to_level(removed: Tensor) -> Tensor:
     return removed * (1 / UNIT / level).clamp(1, MOST_SCALED)
 
 
-def signs(like: Tensor, block: int, generator: torch.Generator, ranks: Ranks = ALONE) -> Tensor:
+def signs(like: Tensor, block: int, generator: torch.Generator) -> Tensor:
     """Draw +1 or -1 for each square of `block` pixels, in the shape of `like`."""
-    shape = like.shape[1], *(-(-n // block) for n in like.shape[-2:])
-    drawn = ranks.drawn(
-        len(like), lambda crops: torch.randint(0, 2, (crops, *shape), generator=generator)
-    )
+    crops, colours, height, width = like.shape
+    size = (crops, colours, -(-height // block), -(-width // block))
+    drawn = torch.randint(0, 2, size, generator=generator)
     drawn = put(drawn.to(like.dtype), like.device) * 2 - 1
     if block > 1:
-        drawn = drawn.repeat_interleave(block, -2).repeat_interleave(block, -1)[
-            ..., : like.shape[-2], : like.shape[-1]
-        ]
-    return drawn
+        drawn = drawn.repeat_interleave(block, -2).repeat_interleave(block, -1)
+    return drawn[..., :height, :width]

@@ -19,26 +19,23 @@ from napari_dip.engine.device import put
 from napari_dip.nets.blind_spot import mirror
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.settings import N2V
-from napari_dip.training.crops import Batch
-from napari_dip.training.processes import ALONE, Ranks
 
 
 def loss(
-    net: BlurredUNet, batch: Batch, s: N2V, generator: torch.Generator, done: float
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the loss on a batch; see `napari_dip.training.losses.iddp.loss` for the parameters."""
-    y = batch.noisy
-    hidden, filled = hide(y, s.hidden_share, s.radius, generator, batch.ranks)
-    error = (net(filled) - y).square() * hidden
-    pixels = (
-        batch.ranks.mean(hidden.sum()) * y.shape[1]
-    )  # those of all processes count, not each one's for itself
-    return error.sum() / pixels.clamp_min(1 / batch.ranks.count), {}
+    net: BlurredUNet,
+    noisy: Tensor,
+    target: Tensor | None,
+    s: N2V,
+    generator: torch.Generator,
+    progress: float,
+) -> tuple[tuple[Tensor, Tensor], dict[str, Tensor]]:
+    """Return the loss of a batch of crops, see `napari_dip.training.losses.iddp.loss`."""
+    hidden, filled = hide(noisy, s.hidden_share, s.radius, generator)
+    error = (net(filled) - noisy).square() * hidden
+    return (error.sum(), hidden.sum() * noisy.shape[1]), {}
 
 
-def hide(
-    y: Tensor, share: float, radius: int, generator: torch.Generator, ranks: Ranks = ALONE
-) -> tuple[Tensor, Tensor]:
+def hide(y: Tensor, share: float, radius: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Replace a random share of the pixels, each by a random other one at most `radius` away.
 
     Returns
@@ -46,19 +43,14 @@ def hide(
     hidden, filled : Tensor
         Shape (B, 1, Y, X), 1 where hidden, and (B, C, Y, X).
     """
-    batch, _, *size = y.shape
-    drawn = ranks.drawn(batch, lambda crops: torch.rand((crops, 1, *size), generator=generator))
+    crops, _, height, width = y.shape
+    size = (crops, 1, height, width)
+    drawn = torch.rand(size, generator=generator)
     hidden = put((drawn < share).to(y.dtype), y.device)
     side = 2 * radius + 1
-    others = side * side - 1
-    place = ranks.drawn(
-        batch, lambda crops: torch.randint(others, (crops, 1, *size), generator=generator)
-    )
-    place = put(
-        torch.where(place >= side * side // 2, place + 1, place), y.device
-    )  # never the pixel itself
-    windows = (
-        mirror(y, radius).unfold(2, side, 1).unfold(3, side, 1).flatten(4)
-    )  # (B, C, Y, X, side^2)
-    other = windows.gather(4, place[..., None].expand(*y.shape, 1))[..., 0]
+    middle = side * side // 2  # never the pixel itself
+    place = torch.randint(side * side - 1, size, generator=generator)
+    place = put(torch.where(place >= middle, place + 1, place), y.device)
+    windows = mirror(y, radius).unfold(2, side, 1).unfold(3, side, 1).flatten(4)
+    other = windows.gather(4, place[..., None].expand(*y.shape, 1))[..., 0]  # (B, C, Y, X)
     return hidden, torch.where(hidden > 0, other, y)

@@ -20,28 +20,29 @@ from torch.nn import functional
 from napari_dip.engine.device import put
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.settings import Nb2Nb
-from napari_dip.training.crops import Batch
 
 # The ordered pairs of neighbours in a square of 2x2 pixels: 0 1 above 2 3.
 PAIRS = ((0, 1), (0, 2), (1, 3), (2, 3), (1, 0), (2, 0), (3, 1), (3, 2))
 
 
 def loss(
-    net: BlurredUNet, batch: Batch, s: Nb2Nb, generator: torch.Generator, done: float
+    net: BlurredUNet,
+    noisy: Tensor,
+    target: Tensor | None,
+    s: Nb2Nb,
+    generator: torch.Generator,
+    progress: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the loss on a batch; see `napari_dip.training.losses.iddp.loss` for the parameters."""
-    y = batch.noisy[..., : batch.noisy.shape[-2] // 2 * 2, : batch.noisy.shape[-1] // 2 * 2]
-    shape = (1, y.shape[-2] // 2, y.shape[-1] // 2)
-    drawn = batch.ranks.drawn(
-        len(y), lambda crops: torch.randint(8, (crops, *shape), generator=generator)
-    )
-    pairs = put(torch.tensor(PAIRS)[drawn], y.device)
+    """Return the loss of a batch of crops, see `napari_dip.training.losses.iddp.loss`."""
+    y = noisy[..., : noisy.shape[-2] // 2 * 2, : noisy.shape[-1] // 2 * 2]
+    size = (len(y), 1, y.shape[-2] // 2, y.shape[-1] // 2)
+    pairs = put(torch.tensor(PAIRS)[torch.randint(8, size, generator=generator)], y.device)
     with torch.no_grad():
         answer = net(y)
     first, second = (halved(y, pairs[..., k]) for k in (0, 1))
     error = net(first) - second
     differ = halved(answer, pairs[..., 0]) - halved(answer, pairs[..., 1])
-    return error.square().mean() + s.gamma * done * (error - differ).square().mean(), {}
+    return error.square().mean() + s.gamma * progress * (error - differ).square().mean(), {}
 
 
 def halved(image: Tensor, places: Tensor) -> Tensor:

@@ -10,12 +10,16 @@ from torch import Tensor
 
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.settings import Supervised
-from napari_dip.training.crops import Batch
 
 
 def loss(
-    net: BlurredUNet, batch: Batch, s: Supervised, generator: torch.Generator, done: float
+    net: BlurredUNet,
+    noisy: Tensor,
+    target: Tensor | None,
+    s: Supervised,
+    generator: torch.Generator,
+    progress: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the loss on a batch; see `napari_dip.training.losses.iddp.loss` for the parameters."""
-    assert batch.target is not None
-    return (net(batch.noisy) - batch.target).square().mean(), {}
+    """Return the loss of a batch of crops, see `napari_dip.training.losses.iddp.loss`."""
+    assert target is not None
+    return (net(noisy) - target).square().mean(), {}
