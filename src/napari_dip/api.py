@@ -113,8 +113,8 @@ def denoise(
     """
     if return_std and isinstance(how, Model):
         raise ValueError(
-            "A trained model gives no standard deviation; take BlindSpot, DIP or PatchDIP, or leave "
-            "return_std out."
+            "A trained model gives no standard deviation; take BlindSpot, DIP or PatchDIP, or "
+            "leave return_std out."
         )
     if return_std and (how is None or isinstance(how, Settings)):
         how = (how or BlindSpot()).with_uncertainty()
@@ -161,7 +161,7 @@ def iter_denoise(
 def iter_chunk(
     source: Image, how: Settings | Model, device: str, chunk: Chunk | None = None
 ) -> Iterator[Snapshot]:
-    """Denoise as `iter_denoise` does; of a stack too large for one process only a part, as it would be in the whole.
+    """Denoise as `iter_denoise` does, or only a chunk of a stack, as it would be in the whole.
 
     Parameters
     ----------

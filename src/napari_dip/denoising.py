@@ -1,4 +1,4 @@
-"""Fit every plane of an image by itself: which function, how often, in what tiles, and from what start."""
+"""Fit every plane of an image: by which function, how often, in what tiles, from what start."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def _fit_plane(
     carried: tuple[int, dict[tuple[int, int], dict[str, Tensor]]] | None,
     factor: int,
 ) -> Iterator[Step]:
-    """Fit one plane in tiles that memory allows; several times side by side where settings ask for restarts."""
+    """Fit one plane, in tiles that memory allows, once or with restarts."""
     from napari_dip.engine.restarts import side_by_side
     from napari_dip.engine.tiled_fit import fit_in_tiles
 
@@ -135,7 +135,7 @@ def _fit_plane(
 
 
 def _planned_steps(source: Image, how: Settings, method: Method) -> int | list[int]:
-    """Return how many steps the planes take at most: all but the first of a channel may start warm."""
+    """Return the steps of each plane at most; all but the first of a channel may start warm."""
     warm = method.warm_steps(how)
     if not warm:
         return how.steps

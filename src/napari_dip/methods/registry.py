@@ -38,7 +38,7 @@ BLIND_SPOT_BYTES = 180  # for each pixel and channel of the image, beside what a
 
 @dataclass(frozen=True)
 class Method:
-    """A method that is fitted to the image itself: it denoises, or restores with what else it is given.
+    """A method that is fitted to the image itself, to denoise or to restore it.
 
     Attributes
     ----------
@@ -141,7 +141,7 @@ def methods_with(setting: str) -> list[str]:
 
 
 def renamed_method(settings: object) -> str:
-    """Return a sentence for settings recorded before `BlindSpot` and `DIP` were two methods; else nothing."""
+    """Return a sentence for settings recorded before BlindSpot was a method of its own."""
     if not isinstance(settings, Mapping) or settings.get("method") != "dip":
         return ""
     if settings.get("net") != "blind-spot":

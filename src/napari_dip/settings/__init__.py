@@ -1,4 +1,4 @@
-"""Every method's settings: the one place where a default, its unit, its bounds and its help text stand.
+"""Every method's settings: the one place for a default, its unit, its bounds and its help text.
 
 A settings object IS the choice of method and of all its knobs. The dock's form, the command line's
 flags, the table in the docs and the provenance are read off these classes; `knobs` gives them to

@@ -66,7 +66,7 @@ class Settings(BaseModel):
     )
 
     def __init__(self, **values: Any) -> None:
-        """Check all values; what is wrong with them comes as one sentence, not as pydantic's report.
+        """Check all values; what is wrong comes as one sentence, not as pydantic's report.
 
         Raises
         ------
@@ -85,7 +85,7 @@ class Settings(BaseModel):
 
     @classmethod
     def refresh_choices(cls) -> None:
-        """Allow for each knob what its registry holds now; called whenever something is registered."""
+        """Allow for each knob what its registry holds now, whenever something is registered."""
         changed = False
         for info in cls.model_fields.values():
             choices = _extra(info).get("choices")

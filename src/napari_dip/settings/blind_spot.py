@@ -14,10 +14,11 @@ WARM_LEAST = 50  # but not fewer than these: the rate rises over the first 20
 
 
 class BlindSpot(FitSettings):
-    """Blind-spot denoising: a network learns from the one noisy image to predict each pixel from those around it.
+    """Blind-spot denoising: each pixel is predicted from those around it.
 
-    The pixel itself is hidden from the network, so that its noise cannot be copied; how far the
-    prediction is to be trusted is learnt too, and the measured pixel is weighed in accordingly.
+    A network learns that from the one noisy image. The pixel itself is hidden from it, so that its
+    noise cannot be copied; how far the prediction is to be trusted is learnt too, and the measured
+    pixel is weighed in accordingly.
 
     References
     ----------
@@ -44,14 +45,15 @@ class BlindSpot(FitSettings):
     batch: int = shared.BATCH(4)
     through_stack: Literal["warm", "apart"] = knob(
         "warm",
-        "Planes of a stack: warm starts a plane from the network of the one before, with a quarter of the steps, where "
-        "that network predicts it better than a blur; apart fits each by itself.",
+        "Planes of a stack: warm starts a plane from the network of the one before, with a "
+        "quarter of the steps, where that network predicts it better than a blur; apart fits each "
+        "by itself.",
     )
     restarts: int = shared.RESTARTS(1)
     uncertainty: Literal["none", "predicted", "restarts", "iterates"] = knob(
         "none",
-        "A standard deviation for every pixel: as the network predicts it, or the spread over restarts or over late "
-        "iterates.",
+        "A standard deviation for every pixel: as the network predicts it, or the spread over "
+        "restarts or over late iterates.",
     )
 
     def with_uncertainty(self) -> Self:
@@ -68,6 +70,7 @@ class BlindSpot(FitSettings):
     def _has_restarts(self) -> Self:
         if self.uncertainty == "restarts" and self.restarts < 2:
             raise ValueError(
-                "uncertainty 'restarts' needs 2 or more restarts; take that, or uncertainty 'predicted'"
+                "uncertainty 'restarts' needs 2 or more restarts; take that, or uncertainty "
+                "'predicted'"
             )
         return self

@@ -18,7 +18,7 @@ NOW_BLIND_SPOT = (
 
 
 class NetworkOfZ(FitSettings):
-    """What every fit of a network of z shares: with Deep Image Prior, inpainting, upscaling, guides and inversion."""
+    """What every fit of a network of z shares, be it to denoise or to restore."""
 
     net: str
     stop: shared.Rule
@@ -36,21 +36,23 @@ class NetworkOfZ(FitSettings):
 
     @property
     def drops_values(self) -> bool:
-        """Whether the network drops values while it is fitted, and is looked at with nothing dropped."""
+        """Whether the network drops values while it is fitted."""
         return self.net in NETWORKS and NETWORKS[self.net].has_dropout and self.dropout > 0
 
     @model_validator(mode="after")
     def _gives_every_output(self) -> Self:
         if self.stop == "variance" and (self.net not in NETWORKS or self.drops_values):
             raise ValueError(
-                "stop 'variance' watches every output, which the blind-spot network and dropout do not give; "
-                "take net 'skip' or stop 'held-out'"
+                "stop 'variance' watches every output, which the blind-spot network and dropout "
+                "do not give; take net 'skip' or stop 'held-out'"
             )
         return self
 
 
 class DIP(NetworkOfZ):
-    """Deep Image Prior: an untrained network turns random numbers into the image, and is stopped before it learns noise.
+    """Deep Image Prior: an untrained network turns random numbers into the image.
+
+    It learns structure before noise, and is stopped in between.
 
     The preset ``fast`` (the default) is for waiting at the screen; ``paper`` is the fit as
     published, with a rule that only chooses among its iterates.
@@ -87,12 +89,12 @@ class DIP(NetworkOfZ):
     restarts: int = shared.RESTARTS(1)
     uncertainty: Literal["none", "restarts", "iterates", "dropout"] = knob(
         "none",
-        "A standard deviation for every pixel: the spread over restarts, over late iterates, or over dropout masks "
-        "(resunet).",
+        "A standard deviation for every pixel: the spread over restarts, over late iterates, or "
+        "over dropout masks (resunet).",
     )
 
     def with_uncertainty(self) -> Self:
-        """Return these settings with the source of uncertainty that suits them, where they name none."""
+        """Return these settings with a source of uncertainty, where they name none."""
         if self.uncertainty != "none":
             return self
         source = "restarts" if self.restarts > 1 else "iterates"
@@ -114,6 +116,7 @@ class DIP(NetworkOfZ):
         fits, wanted = needs.get(self.uncertainty, (True, ""))
         if not fits:
             raise ValueError(
-                f"uncertainty {self.uncertainty!r} needs {wanted}; take that, or uncertainty 'iterates'"
+                f"uncertainty {self.uncertainty!r} needs {wanted}; take that, or uncertainty "
+                "'iterates'"
             )
         return self

@@ -44,8 +44,8 @@ class PatchDIP(FitSettings):
     steps: int = shared.STEPS(400)
     start: Literal["blur", "random"] = knob(
         "blur",
-        "What the fit starts at: a calibrated blur, whose weights the network then changes from place to place, or "
-        "random patches, the network's own output, as published.",
+        "What the fit starts at: a calibrated blur, whose weights the network then changes from "
+        "place to place, or random patches, the network's own output, as published.",
     )
     spacing: int = knob(
         8,
@@ -87,7 +87,7 @@ class PatchDIP(FitSettings):
     def _has_no_gaps(self) -> Self:
         if self.stride > self.patch:
             raise ValueError(
-                f"stride {self.stride} is larger than the patch of {self.patch} pixels, which leaves gaps between "
-                "patches; take a stride of at most the patch"
+                f"stride {self.stride} is larger than the patch of {self.patch} pixels, which "
+                "leaves gaps between patches; take a stride of at most the patch"
             )
         return self

@@ -1,4 +1,4 @@
-"""The settings of the restorations: what each uses of the two ways to fit, with defaults and presets of its own."""
+"""The settings of the restorations."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ def blind_spot_or_guided() -> list[str]:
 
 
 class BlindSpotOrZ(NetworkOfZ):
-    """What a restoration asks for whose network may see the image itself, around a blind spot."""
+    """What a restoration asks for whose network may see the image itself."""
 
     stabilise: bool = shared.STABILISE(True)
     learning_rate: float = shared.LEARNING_RATE(0.004)
     averaging: float = shared.AVERAGING_OUTPUTS(
         0.98,
-        help_text="Weight of the past in the exponential average of weights (blind-spot) or outputs (other nets).",
+        help_text="Weight of the past in the exponential average of weights (blind-spot) or "
+        "outputs (other nets).",
     )
     layers: int = shared.LAYERS(4)
     crop: int = shared.CROP(32)
@@ -63,20 +64,21 @@ class Inpaint(BlindSpotOrZ):
     steps: int = shared.STEPS(1000, help_text="Steps of Adam.")
     net: str = shared.NET(
         BLIND_SPOT,
-        help_text="Network: blind-spot fills what it sees around; the others turn random z into an image, of which "
-        "skip is the published one.",
+        help_text="Network: blind-spot fills what it sees around; the others turn random z into "
+        "an image, of which skip is the published one.",
         choices=blind_spot_or_any,
     )
     stop: shared.Rule = shared.STOP_OR_VARIANCE(
         "never",
-        help_text="What chooses the step: known pixels held out, the moving variance of outputs (both not for "
-        "blind-spot), or nothing.",
+        help_text="What chooses the step: known pixels held out, the moving variance of outputs "
+        "(both not for blind-spot), or nothing.",
         basic=False,
     )
     stabilise: bool = shared.STABILISE(False)
     averaging: float = shared.AVERAGING_OUTPUTS(
         0.99,
-        help_text="Weight of the past in the average of weights (blind-spot) or outputs (other nets).",
+        help_text="Weight of the past in the average of weights (blind-spot) or outputs (other "
+        "nets).",
     )
     layers: int = shared.LAYERS(6, help_text="Residual blocks of the blind-spot network.")
     crop: int = shared.CROP(48)
@@ -92,7 +94,7 @@ class Inpaint(BlindSpotOrZ):
 
 
 class Upscale(NetworkOfZ):
-    """How an image is enlarged: the published network, fitted so that its image made coarse is the one given."""
+    """How an image is enlarged: the network's image, made coarse, is to be the one given."""
 
     method: ClassVar[str] = "upscale"
     title: ClassVar[str] = "Upscaling"
@@ -112,12 +114,14 @@ class Upscale(NetworkOfZ):
     steps: int = shared.STEPS(250, help_text="Steps of Adam.")
     z: Literal["enlarged", "noise"] = knob(
         "enlarged",
-        "The network's input: random numbers as published, or beside them the image enlarged by splines.",
+        "The network's input: random numbers as published, or beside them the image enlarged by "
+        "splines.",
     )
     net: str = shared.NET("skip")
     stop: shared.Rule = shared.STOP_OR_VARIANCE(
         "never",
-        help_text="What chooses the step: pixels held out, the moving variance of outputs, nothing.",
+        help_text="What chooses the step: pixels held out, the moving variance of outputs, "
+        "nothing.",
     )
     jitter: float = shared.JITTER(0.01)
     input_channels: int = shared.INPUT_CHANNELS(16)
@@ -165,13 +169,14 @@ class Guided(BlindSpotOrZ):
     steps: int = shared.STEPS(800)
     net: str = shared.NET(
         BLIND_SPOT,
-        help_text="Network: blind-spot sees the image around each pixel and the guide; the others the guide only.",
+        help_text="Network: blind-spot sees the image around each pixel and the guide; the others "
+        "the guide only.",
         choices=blind_spot_or_guided,
     )
     stop: shared.Rule = shared.STOP_OR_VARIANCE(
         "held-out",
-        help_text="What chooses the step: the error on hidden pixels, the variance of outputs (not for blind-spot), "
-        "or nothing.",
+        help_text="What chooses the step: the error on hidden pixels, the variance of outputs "
+        "(not for blind-spot), or nothing.",
     )
     scales: int = shared.SCALES(5, help_text="Halvings of skip, resunet and unet.")
     jitter: float = shared.JITTER(
@@ -180,7 +185,7 @@ class Guided(BlindSpotOrZ):
 
 
 class Invert(NetworkOfZ):
-    """How an image with given features is found: the published network, fitted to the features."""
+    """How an image with given features is found: the network is fitted to the features."""
 
     method: ClassVar[str] = "invert"
     title: ClassVar[str] = "Feature inversion"
@@ -193,7 +198,8 @@ class Invert(NetworkOfZ):
     net: str = shared.NET("skip")
     stop: shared.Rule = shared.STOP_OR_VARIANCE(
         "never",
-        help_text="What chooses the step: features held out, the moving variance of outputs, nothing.",
+        help_text="What chooses the step: features held out, the moving variance of outputs, "
+        "nothing.",
         basic=False,
     )
     input_channels: int = shared.INPUT_CHANNELS(32)

@@ -1,4 +1,4 @@
-"""The knobs that several methods have: help text, unit and bounds stand once, each method gives its default.
+"""The knobs that several methods have: each method gives its default, all else stands once.
 
 ``steps: int = STEPS(800)`` declares a knob in a Settings class.
 """
@@ -17,7 +17,7 @@ Rule = Literal["held-out", "variance", "never"]
 
 
 def shared(help_text: str, **more: Any) -> Callable[..., Any]:
-    """Return what declares a knob, given its default; `help_text` and the like can be given anew."""
+    """Return what declares a knob, given its default; all else can be given anew."""
     return partial(knob, help_text=help_text, **more)
 
 

@@ -12,7 +12,7 @@ from napari_dip.settings.base import Settings, knob
 
 
 class Trained(Settings):
-    """What the trained methods share: the same network, crops, schedule and budget, so that they can be compared."""
+    """What the trained methods share: network, crops, schedule and budget, to compare them."""
 
     steps: int = knob(4500, "Steps of Adam.", unit="steps", ge=1, le=100_000_000, basic=True)
     batch: int = knob(4, "Crops a step.", ge=1, le=4096)
@@ -21,7 +21,8 @@ class Trained(Settings):
     schedule: shared.Schedule = shared.SCHEDULE("linear")
     beta2: float = knob(
         0.99,
-        "Adam's weight of the past in the mean of squared gradients; nearer to 1, trainings may run away.",
+        "Adam's weight of the past in the mean of squared gradients; nearer to 1, trainings may "
+        "run away.",
         ge=0,
         lt=1,
     )
@@ -32,7 +33,8 @@ class Trained(Settings):
     depth: int = knob(3, "How many times the U-Net halves the image.", ge=0, le=6)
     start: Literal["learned", "blur", "zero"] = knob(
         "learned",
-        "What the U-Net corrects: an averaging filter that is learned first, a Gaussian blur, or nothing (zero).",
+        "What the U-Net corrects: an averaging filter that is learned first, a Gaussian blur, or "
+        "nothing (zero).",
     )
     blur: float = knob(
         1.0, "Standard deviation of the Gaussian blur.", unit="pixels", ge=0.3, le=16
@@ -62,7 +64,7 @@ class Trained(Settings):
     @field_validator("orientations", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
-        """Take the text of a flag: pydantic turns texts into numbers, but not where only some numbers are allowed."""
+        """Take the text of a flag: pydantic turns no texts into a choice of numbers."""
         return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     @property
