@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Any, ClassVar, Literal
@@ -106,17 +107,24 @@ def test_a_new_choice_is_announced(qtbot: Any) -> None:
         form.box("kind").value = "b"
 
 
-def test_opening_the_dock_leaves_torch_out() -> None:
+def test_opening_the_dock_leaves_torch_out_and_lets_its_threads_wait_idle() -> None:
     code = (
-        "import sys\n"
+        "import os, sys\n"
         "from qtpy.QtWidgets import QApplication\n"
         "app = QApplication([])\n"
         "from napari.components import ViewerModel\n"
         "from napari_dip.widgets.docks.denoise import DenoiseWidget\n"
         "dock = DenoiseWidget(ViewerModel())\n"
         "assert 'torch' not in sys.modules, 'torch was loaded'\n"
+        "assert os.environ['OMP_WAIT_POLICY'] == 'PASSIVE'\n"
     )
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 0, done.stderr

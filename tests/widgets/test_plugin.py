@@ -14,6 +14,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QOpenGLContext
 
 from napari_dip.files.read_write import read
+from napari_dip.files.tiff import OME_TIFF, TIFF
+from napari_dip.models.model import SUFFIX
 from napari_dip.widgets.layers.region import VIEW
 from napari_dip.widgets.napari_hooks import preferences as preferences_module
 from napari_dip.widgets.napari_hooks.preferences import Preferences, preferences
@@ -59,6 +61,12 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
     assert len(contributions.sample_data) == 2 and len(contributions.writers) == 1
     verbs = {command.title.split()[0] for command in contributions.commands}
     assert verbs == {"Apply", "Denoise", "Make", "Open", "Restore", "Save", "Train"}
+
+
+def test_the_writer_and_the_reader_take_what_the_formats_are_named() -> None:
+    contributions = PluginManifest.from_distribution("napari-dip").contributions
+    assert contributions.writers[0].filename_extensions == [*TIFF.suffixes, *OME_TIFF.suffixes]
+    assert contributions.readers[0].filename_patterns == [f"*{SUFFIX}"]
 
 
 def test_napari_hands_each_dock_its_viewer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -28,6 +29,12 @@ SCROLL_BAR = 24
 class Dock(QWidget):
     """A widget whose `shut_down` is called when its dock or window is closed."""
 
+    def __init__(self, viewer: Any) -> None:
+        super().__init__()
+        self.viewer = viewer
+        # Read when torch is loaded: threads that wait by spinning slow down napari, and the fit.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
     def shut_down(self) -> None:
         """End what runs; may be called more than once."""
         raise NotImplementedError
@@ -52,16 +59,15 @@ class FitDock(Dock):
     has_iterates: ClassVar[bool] = True
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        self.viewer = viewer = napari_viewer
+        super().__init__(napari_viewer)
         self.run: FitRun | None = None
         self._iterates_layer: Any = None  # of `run`
         self._shut_down = self._refused = False
-        self.input = InputBox(viewer)
+        self.input = InputBox(napari_viewer)
         layers = {"uncertainty": self.has_uncertainty, "iterates": self.has_iterates}
         self.method_box = MethodBox(preferences().device, self.methods, self.label, **layers)
         self.method_box.align_with(self.input.rows.labels)
-        self.panel = RunPanel(*_theme_colours(viewer))
+        self.panel = RunPanel(*_theme_colours(napari_viewer))
         self.extra = self._make_extra()
         parts = [self.input, self.method_box]
         if self.extra is not None:

@@ -44,8 +44,7 @@ class BatchWidget(Dock):
     """
 
     def __init__(self, napari_viewer: Any) -> None:
-        super().__init__()
-        self.viewer = napari_viewer
+        super().__init__(napari_viewer)
         self.run: BatchRun | None = None
         self.files, self.model = FilesBox(), ModelBox("none: fit every image")
         self.method_box = MethodBox(preferences().device, iterates=False)

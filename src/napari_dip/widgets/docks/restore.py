@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QLineEdit, QStackedWidget, QWidget
 
 from napari_dip.images.image import Image
 from napari_dip.methods.registry import RESTORATIONS
+from napari_dip.models.model import SUFFIX
 from napari_dip.settings import Guided, Inpaint, Invert, Settings, Upscale
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.docks.base import FitDock
@@ -144,7 +145,7 @@ class InvertPage(Page):
     settings = Invert
 
     def add_rows(self, viewer: Any) -> None:
-        pattern, hint = "Networks (*.safetensors *.pt *.pth)", "choose a model, or TorchScript"
+        pattern, hint = f"Networks (*{SUFFIX} *.pt *.pth)", "choose a model, or TorchScript"
         self.module = PathRow("open", "Choose a network", pattern, hint)
         self.layer = QLineEdit()
         self.layer.setPlaceholderText("the whole network's output")

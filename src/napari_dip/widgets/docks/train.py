@@ -12,6 +12,7 @@ from superqt.utils import signals_blocked
 
 from napari_dip.images.image import Image
 from napari_dip.methods.registry import TRAINED
+from napari_dip.models.model import SUFFIX
 from napari_dip.settings import Settings
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.source import Source, layer_axes, levels, make_source
@@ -19,7 +20,7 @@ from napari_dip.widgets.parts.input_box import LayerCombo
 from napari_dip.widgets.parts.layouts import Rows, combo_box
 from napari_dip.widgets.parts.path_row import PathRow, is_file, is_folder
 from napari_dip.widgets.runs.fit_run import FitRun
-from napari_dip.widgets.runs.train_run import SUFFIX, TrainRun, checkpoint_of
+from napari_dip.widgets.runs.train_run import TrainRun, checkpoint_of
 from napari_dip.widgets.runs.worker import FitRequest
 
 LAYER, LAYERS, FILES = "This layer", "All image layers", "Files or a folder"

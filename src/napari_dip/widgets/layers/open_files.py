@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from napari_dip.batch.jobs import Job
+from napari_dip.files.dtypes import cast_pixels
+from napari_dip.files.read_write import read
 from napari_dip.images.image import Image
 
 MAX_PIXELS = 2**26  # that are searched for their range; of larger stacks one plane is
@@ -37,8 +39,6 @@ def open_file(
     `limits` are its contrast limits, by default the range of the values. RGB is shown as integers
     of `rgb_dtype` where that is given: napari takes float colours to lie in [0, 1].
     """
-    from napari_dip.files.read_write import read
-
     pixels, look = image_to_layer_data(read(path), limits, rgb_dtype)
     return viewer.add_image(pixels, **{**look, "name": name or path.stem})
 
@@ -47,8 +47,6 @@ def image_to_layer_data(
     image: Image, limits: Any = None, rgb_dtype: Any = None
 ) -> tuple[Any, dict[str, Any]]:
     """Return an image's pixels and the arguments of ``add_image``; see `open_file`."""
-    from napari_dip.files.dtypes import cast_pixels
-
     end = -1 if image.is_rgb else None
     pixels: Any = image.pixels
     if limits is None and not image.is_rgb:

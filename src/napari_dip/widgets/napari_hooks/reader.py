@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from napari_dip.files.read_write import read
+from napari_dip.files.registry import format_of
+from napari_dip.models.model import peek
+from napari_dip.widgets.layers.open_files import image_to_layer_data
+
 
 def get_reader(path: str | list[str]) -> Callable[[Any], list[Any]] | None:
     """Return the function that opens a trained model or an image, None for other files."""
     if not isinstance(path, str):
         return None
-    from napari_dip.files.registry import format_of
-    from napari_dip.models.model import peek
-
     if format_of(Path(path)) is not None:
         return open_image
     try:
@@ -29,9 +31,6 @@ def get_reader(path: str | list[str]) -> Callable[[Any], list[Any]] | None:
 
 def open_image(path: str) -> list[tuple[Any, dict[str, Any], str]]:
     """Return an image file as one layer."""
-    from napari_dip.files.read_write import read
-    from napari_dip.widgets.layers.open_files import image_to_layer_data
-
     return [(*image_to_layer_data(read(path)), "image")]
 
 

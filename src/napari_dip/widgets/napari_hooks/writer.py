@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_dip.files.read_write import write
 from napari_dip.images.image import RGB_SIZES, Image
 from napari_dip.widgets.layers.source import axes_from_labels
 
@@ -17,16 +18,12 @@ def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 
     Of a multiscale layer the finest level is written. An OSError leaves no half file at `path`.
     """
-    from napari_dip.files.read_write import write
-
     write(path, image_from_layer(data, meta), overwrite=True)
     return [path]
 
 
 def write_beside(image: Image, name: str, folder: str, result: str = "denoised") -> str:
     """Write an answer into a folder, never over another; return why not, or an empty sentence."""
-    from napari_dip.files.read_write import write
-
     stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip() or "image"
     place = Path(folder).expanduser()
     try:

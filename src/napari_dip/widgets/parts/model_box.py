@@ -11,6 +11,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_dip.images.image import Image
+from napari_dip.models.model import SUFFIX, load_model, peek
 from napari_dip.settings import Trained
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.parts.layouts import Rows
@@ -24,7 +25,7 @@ class ModelBox(QWidget):
 
     def __init__(self, hint: str = "none: fit this image") -> None:
         super().__init__()
-        self.row = PathRow("open", "Choose a trained model", "Models (*.safetensors)", hint)
+        self.row = PathRow("open", "Choose a trained model", f"Models (*{SUFFIX})", hint)
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.hide()
@@ -40,8 +41,6 @@ class ModelBox(QWidget):
 
     def settings(self) -> Trained:
         """Return the settings of the model named; a ValueError says why it is none."""
-        from napari_dip.models.model import peek
-
         assert self.path is not None
         self.about.hide()
         try:
@@ -67,6 +66,5 @@ class ModelBox(QWidget):
 def _apply(path: Path, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:
     """Load the model and apply it; in the worker, since this loads torch."""
     from napari_dip.api import iter_denoise
-    from napari_dip.models.model import load_model
 
     return iter_denoise(image, load_model(path), device=device)

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from napari_dip.images.image import Image
+from napari_dip.models.model import SUFFIX
 from napari_dip.settings import Trained
 from napari_dip.snapshot import Snapshot
-
-SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, eq=False)
