@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import inspect
 import json
 import re
@@ -56,3 +57,11 @@ def test_each_public_method_has_a_docstring(name: str) -> None:
         target = plain.fget if isinstance(plain, property) else plain
         if not attribute.startswith("_") and inspect.isfunction(target):
             assert inspect.getdoc(target), f"{name}.{attribute} needs a docstring"
+
+
+@pytest.mark.parametrize("name", [n for n in LISTED if ">>> " in str(PUBLIC[n].__doc__)])
+def test_the_examples_give_what_they_say(name: str) -> None:
+    failures: list[str] = []
+    for example in doctest.DocTestFinder(recurse=False).find(PUBLIC[name], name, globs={}):
+        doctest.DocTestRunner().run(example, out=failures.append)
+    assert not failures, "".join(failures)
