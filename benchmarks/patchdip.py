@@ -1,12 +1,12 @@
 """PatchDIP beside what it is compared with in its paper: Figure 2 (denoising) and Figure 3 (fitting what does not repeat).
 
     python benchmarks/patchdip.py [--part denoise|fit] [--images set12/01+gaussian25,...] [--size 128] [--steps 900]
-                                  [--channels 32] [--device cpu] [--name patchdip] [--columns "DIP skip/PatchDIP"] [--seed 0]
+                                  [--channels 32] [--device cpu] [--name patchdip] [--columns "DIP, skip/PatchDIP"] [--seed 0]
 
 denoise: Deep Decoder, DIP, non-local means, BM3D (where the extra bm3d-noncommercial is installed; its licence is
-non-commercial) and PatchDIP. *DIP skip* and *PatchDIP, random start* have the same network (skip, 4 scales), rate and
-schedule, and as many steps; at 128 x 128 a step of either fits as many pixels. *default DIP* and *PatchDIP* are the presets
-``fast``; those of other seeds stand as ``PatchDIP, seed 1``. Only the columns asked for are made, the others stay. Given is
+non-commercial) and PatchDIP. *DIP, skip* and *PatchDIP, random start* have the same network (skip, 4 scales), rate and
+schedule, and as many steps; at 128 x 128 a step of either fits as many pixels. *BlindSpot* is the default method,
+*PatchDIP* has the preset ``fast``; those of other seeds stand as ``PatchDIP, seed 1``. Only the columns asked for are made, the others stay. Given is
 the peak PSNR of the averaged answer of each ("peak") and that of the answer which the stopping rule takes, 5 per cent of the pixels being hidden from the fit ("stopped").
 fit: the loss over the steps, with uniform noise (left) and with the patches of one photograph against patches of as many
 photographs (right). The paper's size is ``--size 512 --channels 128 --steps 3000 --device cuda --name patchdip_full``.
@@ -31,6 +31,7 @@ from napari_dip import DIP, BlindSpot, Image, PatchDIP, denoise
 from napari_dip.engine.filters import early_stopped
 from napari_dip.engine.loop import Step
 from napari_dip.engine.malloc import kept_memory
+from napari_dip.engine.plane import Plane
 from napari_dip.methods import dip
 from napari_dip.methods.patchdip import fit as patchdip
 from napari_dip.planes.image_statistics import measure_image
@@ -65,10 +66,7 @@ def steps_of(
         return early_stopped(watched(steps), *args, **kwargs)
 
     with mock.patch.object(method, "early_stopped", rule):
-        generator = torch.Generator().manual_seed(how.seed)
-        yield from method.fit(
-            y, how, generator, noise if isinstance(how, PatchDIP) else how.input_channels
-        )
+        yield from method.fit(Plane(y, noise), how)
 
 
 def fitted(
@@ -114,14 +112,14 @@ def denoisers(args: argparse.Namespace) -> dict[str, object]:
     columns = {"Gaussian J": gaussian_j, "GAT+blur": gat_blur, "VST+NLM": vst_nlm}
     if find_spec("bm3d"):
         columns["VST+BM3D"] = vst_bm3d
-    columns["default DIP"] = partial(denoise, how=BlindSpot(), device=args.device)
+    columns["BlindSpot"] = partial(denoise, how=BlindSpot(), device=args.device)
     columns = {
         name: partial(lambda f, y, x: {"stopped": score(x, f(y))}, f) for name, f in columns.items()
     }
     fast = f"PatchDIP, seed {args.seed}" if args.seed else "PatchDIP"
     for name, how in (
         ("Deep Decoder", decoder),
-        ("DIP skip", skip),
+        ("DIP, skip", skip),
         ("PatchDIP, random start", PatchDIP(start="random", averaging=0.95, **same)),
         (fast, PatchDIP(seed=args.seed)),
     ):

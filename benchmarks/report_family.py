@@ -108,8 +108,8 @@ def patches() -> str:
             ["**mean**", *(f"{np.mean(c):.2f}" if len(c) == len(images) else "" for c in columns)]
         )
     text = (
-        "## PatchDIP\n\nThe answer that the stopping rule took; in brackets the peak of the averaged answer. *default DIP* is the preset `fast` "
-        "of napari-dip, *PatchDIP* that of PatchDIP; the others are fits of the skip network with 4 scales, or what their name says.\n\n"
+        "## PatchDIP\n\nThe answer that the stopping rule took; in brackets the peak of the averaged answer. *BlindSpot* is the default method "
+        "of napari-dip, *PatchDIP* has the preset `fast`, *DIP, skip* is the skip network with 4 scales, *Deep Decoder* that network.\n\n"
         + table(["image", *methods], rows)
         + "\n"
         + _against(images)
@@ -140,9 +140,9 @@ def _against(images: dict) -> str:
     """Say what PatchDIP gains on what it is compared with, stopped answers."""
     lines = []
     for method, other, words in (
-        ("PatchDIP, random start", "DIP skip", "the same network, steps and pixels a step"),
-        ("PatchDIP", "DIP skip", "the same kind of network"),
-        ("PatchDIP", "default DIP", "both presets `fast`"),
+        ("PatchDIP, random start", "DIP, skip", "the same network, steps and pixels a step"),
+        ("PatchDIP", "DIP, skip", "the same kind of network"),
+        ("PatchDIP", "BlindSpot", "both with their defaults"),
         ("PatchDIP", "GAT+blur", "a blur in the stabilised domain"),
         ("PatchDIP", "Gaussian J", "a blur whose width is calibrated"),
     ):
@@ -211,7 +211,7 @@ def restarts() -> str:
         ]
         gain = np.mean([row["average"] - row["single_mean"] for row in result["average"].values()])
         text += (
-            f"## The average of {result['restarts']} restarts\n\nDefault preset. On average {gain:+.2f} dB.\n\n"
+            f"## The average of {result['restarts']} restarts\n\nBlindSpot, the default method. On average {gain:+.2f} dB.\n\n"
             + table(["image", "single, mean", "single, range", "average", "gain"], rows)
             + "\n"
             + made_by(result, "python benchmarks/restarts.py --part average")
@@ -260,7 +260,7 @@ def floor() -> str:
         "share below",
     ]
     return (
-        f"\n### The predicted deviation and its floor\n\nCentres of {result['size']} x {result['size']}, default preset, one seed. Before the floor "
+        f"\n### The predicted deviation and its floor\n\nCentres of {result['size']} x {result['size']}, BlindSpot, one seed. Before the floor "
         "the map said of quiet places that they are without error. *error / std*: root mean squares, 1 is calibrated; *share below*: pixels whose "
         "error is below the map, 0.68 for a Gaussian that knows. The floor was chosen on BPAE_G, mice, TwoPhoton_BPAE_R_1 and BPAE_B, with all eight "
         "in view; 0.05 to 0.08 do alike. It mends the calibration; the ranking it hardly changes.\n\n"

@@ -3,7 +3,7 @@
     python benchmarks/restarts.py [--images BPAE_G,fish,mice,TwoPhoton_BPAE_B_1] [--size 128] [--restarts 4]
                                   [--part average|uncertainty] [--sources predicted,...] [--device cpu] [--name restarts]
 
-average: PSNR of single runs of the default DIP with seeds of their own, and of the average of as many restarts.
+average: PSNR of single runs of BlindSpot, the default, with seeds of their own, and of the average of as many restarts.
 uncertainty: for each source, the Spearman correlation over all pixels between the standard deviation and the true
 absolute error, the share of pixels whose error is below it (0.68 for a Gaussian that knows), and the root mean square of
 the error over that of the deviation. The clean image is the average of 50 captures. Results are added to docs/results/NAME.json after every image.
@@ -26,7 +26,7 @@ from napari_dip import DIP, BlindSpot, denoise
 OF_Z = {"steps": 600, "learning_rate": 0.01, "averaging": 0.97, "scales": 4, "patience": 600}
 
 
-def sources(restarts: int) -> dict[str, DIP]:
+def sources(restarts: int) -> dict[str, DIP | BlindSpot]:
     """Return the settings for each source of uncertainty."""
     return {
         "predicted": BlindSpot(uncertainty="predicted"),

@@ -1,4 +1,4 @@
-"""Inpainting, super-resolution, guided restoration: the DIP paper's experiments beside what others do.
+"""Inpainting, super-resolution, guided restoration: the experiments of the Deep Image Prior paper beside what others do.
 
     python benchmarks/restorations.py inpaint | upscale | guided | holes [--full] [--device cuda:0] [--steps N]
     python benchmarks/restorations.py page
@@ -22,7 +22,7 @@ from PIL import Image as Picture
 from scipy import ndimage
 
 from napari_dip import (
-    DIP,
+    BlindSpot,
     Guided,
     Inpaint,
     Upscale,
@@ -49,7 +49,7 @@ UPSCALE = (
 GUIDED = """A channel dimmed to a peak of 20 photons (Poisson noise drawn from seed 0), with the bright channel BPAE_R as guide. BPAE_R shows
 other structures than BPAE_G; the blank image has none at all; the last row is the channel's own bright capture as guide. PSNR for the
 range of 20 photons / correlation of the error with the guide's fine structure, where the image is dark and the guide bright
-(painting would make it positive) / root mean square error there, in photons."""
+(painting would make it positive) / root mean square error there, in photons. *unguided*: `BlindSpot`."""
 CAPTIONS = {
     "inpaint": "Barbara, middle: what was given, biharmonic, `inpaint`, the truth.",
     "upscale": "Zebra, middle: bicubic, `upscale`, the truth.",
@@ -167,7 +167,7 @@ def run_guided(args: argparse.Namespace) -> dict[str, Any]:
         dark &= bright > np.quantile(bright, 0.8)
         answers = {
             "noisy": dim,
-            "unguided": denoise(dim, DIP(**steps_of(args)), device=args.device),
+            "unguided": denoise(dim, BlindSpot(**steps_of(args)), device=args.device),
             "guided": restore_guided(dim, guide, how, device=args.device),
         }
         row: dict[str, object] = {"image": name, "peak_photons": peak}

@@ -27,7 +27,7 @@ import torch
 from common import DATA, RESULTS, machine, pair, save
 from scipy.ndimage import gaussian_filter
 
-from napari_dip import DIP, BlindSpot, iter_denoise, last, psnr, read
+from napari_dip import BlindSpot, iter_denoise, last, psnr, read
 from napari_dip.noise.estimate import estimate_noise
 
 SIZE = 128
@@ -93,7 +93,7 @@ STACKS: dict[str, Callable[[int], Stack]] = {
 }
 
 
-def run(kind: str, noisy: np.ndarray, how: DIP) -> tuple[np.ndarray, dict[str, object]]:
+def run(kind: str, noisy: np.ndarray, how: BlindSpot) -> tuple[np.ndarray, dict[str, object]]:
     """Denoise a stack one way; return the answer in the order of the stack, CPU seconds and steps."""
     turned = slice(None, None, -1) if kind == "backwards" else slice(None)
     how = how.model_copy(update={"through_stack": "apart" if kind == "apart" else "warm"})
@@ -118,7 +118,7 @@ def measure(
     first: np.ndarray | None = None
     for word in args.runs.split(","):
         kind, seed = word.split(":")
-        answer, row = run(kind, noisy, DIP(seed=int(seed), **how))
+        answer, row = run(kind, noisy, BlindSpot(seed=int(seed), **how))
         first = answer if first is None else first
         row["psnr"] = [
             round(float(psnr(c, a, data_range=top)), 3) for c, a in zip(clean, answer, strict=True)
@@ -139,7 +139,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="stack")
     parser.add_argument(
-        "--set", nargs="*", default=[], help="settings of DIP to change, as key=value"
+        "--set", nargs="*", default=[], help="settings of BlindSpot to change, as key=value"
     )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)

@@ -1,7 +1,7 @@
 """How good the automatically chosen step is: PSNR there against the best averaged iterate of the same run.
 
-    python benchmarks/stopping.py [--images fish,set12/01+gaussian25] [--size 256] [--preset fast] [--threads 1]
-                                  [--set key=value ...] [--name stopping]
+    python benchmarks/stopping.py [--images fish,set12/01+gaussian25] [--size 256] [--method blind-spot]
+                                  [--preset fast] [--threads 1] [--set key=value ...] [--name stopping]
 
 The run is made to go on to its last step (patience as long as the run), and every look at the whole image is scored.
 "Best" is the best answer that any stopping step could have given.
@@ -16,7 +16,9 @@ import numpy as np
 import torch
 from common import CONFOCAL, TWO_PHOTON, machine, pair, save, score
 
-from napari_dip import DIP, iter_denoise, last
+from napari_dip import iter_denoise, last
+from napari_dip.methods import registry
+from napari_dip.settings import FitSettings
 
 PHOTOS = tuple(
     f"set12/{n}+{noise}"
@@ -25,7 +27,7 @@ PHOTOS = tuple(
 MORE = ("set12/08+gaussian25", "set12/02+poisson30", "set12/07+speckle0.1")
 
 
-def run(name: str, size: int, how: DIP) -> dict[str, object]:
+def run(name: str, size: int, how: FitSettings) -> dict[str, object]:
     """Fit twice with the same seed: once to score every averaged iterate, once with the rule."""
     noisy, clean = pair(name, size)
     every = max(1, how.steps // 60)
@@ -54,19 +56,20 @@ def main() -> None:
     )
     parser.add_argument("--images", default=",".join(CONFOCAL + TWO_PHOTON + PHOTOS + MORE))
     parser.add_argument("--size", type=int, default=256)
+    parser.add_argument("--method", default="blind-spot", choices=list(registry.METHODS))
     parser.add_argument("--preset", default="fast")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--name", default="stopping")
     parser.add_argument(
-        "--set", nargs="*", default=[], help="settings of DIP to change, as key=value"
+        "--set", nargs="*", default=[], help="settings of the method to change, as key=value"
     )
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     changes = {
         key: ast.literal_eval(value) for key, value in (word.split("=", 1) for word in args.set)
     }
-    how = DIP.preset(args.preset, seed=args.seed, **changes)
+    how = registry.METHODS[args.method].settings.preset(args.preset, seed=args.seed, **changes)
     rows: dict[str, dict[str, object]] = {}
     print(
         "| image | noisy | best (step) | chosen (step) | gap | last | steps run |\n|---|---|---|---|---|---|---|"
