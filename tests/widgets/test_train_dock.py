@@ -191,6 +191,28 @@ def test_what_is_missing_is_said(train: Callable[..., TrainWidget], tmp_path: Pa
     assert dock.start() is None and "Pairs" in dock.panel.message.text()
 
 
+def test_the_image_is_not_taken_for_its_own_clean_image(
+    train: Callable[..., TrainWidget],
+) -> None:
+    """By ==: a viewer that napari hands to a plugin wraps each layer anew."""
+    dock = train()
+    dock.method_box.method.setCurrentIndex(dock.method_box.method.findData("supervised"))
+    assert dock.extra.target_layer.layer == dock.input.layers.layer
+    assert dock.start() is None and "holds the clean image" in dock.panel.message.text()
+
+
+def test_the_axes_chosen_hold_where_all_layers_are_trained_on(
+    train: Callable[..., TrainWidget], viewer: Any
+) -> None:
+    dock = train()
+    viewer.add_image(noisy(3, 40, 48), name="other")
+    dock.extra.where.setCurrentText(LAYERS)
+    dock.input.axes[0].setCurrentText("T")
+    source = dock.input.source()
+    data = dock.request(source, dock.method_box.settings()).begin.__self__.data  # type: ignore[union-attr]
+    assert [image.axes for image in data] == ["TYX", "ZYX"]
+
+
 @pytest.mark.parametrize(
     "text", ["", ".", "..", "/", "~", "~nobody/a", "a" * 3000, "\0", "FOLDER", "x.safetensors/"]
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QLineEdit, QStackedWidget, QWidget
+from qtpy.QtWidgets import QStackedWidget, QWidget
 
 from napari_dip.images.image import Image
 from napari_dip.methods.registry import RESTORATIONS
@@ -20,7 +20,7 @@ from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.masks import mask_from_labels, mask_from_shapes
 from napari_dip.widgets.layers.source import Source, finer_look, make_source
 from napari_dip.widgets.parts.input_box import InputBox, LayerCombo
-from napari_dip.widgets.parts.layouts import Rows, combo_box
+from napari_dip.widgets.parts.layouts import Rows, check_box, combo_box, line_edit
 from napari_dip.widgets.parts.path_row import PathRow
 from napari_dip.widgets.runs.worker import FitRequest
 
@@ -61,9 +61,8 @@ class InpaintPage(Page):
     def add_rows(self, viewer: Any) -> None:
         self.where = combo_box((name, name, tip) for name, tip in WHERE.items())
         self.labels, self.shapes = LayerCombo(viewer, "Labels"), LayerCombo(viewer, "Shapes")
-        self.keep = QCheckBox("Keep known pixels as they are")
-        self.keep.setChecked(True)
-        self.keep.setToolTip("Else they are denoised too.")
+        tip = "Else they are denoised too."
+        self.keep = check_box("Keep known pixels as they are", tip, checked=True)
         self.rows.add("Missing", self.where)
         self.rows.add("Labels", self.labels)
         self.rows.add("Shapes", self.shapes)
@@ -147,11 +146,8 @@ class InvertPage(Page):
     def add_rows(self, viewer: Any) -> None:
         pattern, hint = f"Networks (*{SUFFIX} *.pt *.pth)", "choose a model, or TorchScript"
         self.module = PathRow("open", "Choose a network", pattern, hint)
-        self.layer = QLineEdit()
-        self.layer.setPlaceholderText("the whole network's output")
-        self.layer.setToolTip(
-            "A layer's name; a wrong one is answered with the names that there are."
-        )
+        tip = "A layer's name; a wrong one is answered with the names that there are."
+        self.layer = line_edit("the whole network's output", tip)
         self.rows.add("Network", self.module)
         self.rows.add("Layer", self.layer)
         self.module.changed.connect(self.changed)

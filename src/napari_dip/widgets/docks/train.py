@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QWidget
+from qtpy.QtWidgets import QWidget
 from superqt.utils import signals_blocked
 
 from napari_dip.images.image import Image
@@ -17,7 +17,7 @@ from napari_dip.settings import Settings
 from napari_dip.widgets.docks.base import FitDock
 from napari_dip.widgets.layers.source import Source, layer_axes, levels, make_source
 from napari_dip.widgets.parts.input_box import LayerCombo
-from napari_dip.widgets.parts.layouts import Rows, combo_box
+from napari_dip.widgets.parts.layouts import Rows, check_box, combo_box
 from napari_dip.widgets.parts.path_row import PathRow, is_file, is_folder
 from napari_dip.widgets.runs.fit_run import FitRun
 from napari_dip.widgets.runs.train_run import TrainRun, checkpoint_of
@@ -51,14 +51,10 @@ class TrainBox(QWidget):
         self.target_files = PathRow("folder", title, hint=hint)
         pattern, hint = f"Models (*{SUFFIX})", "choose where it is saved"
         self.model = PathRow("save", "Save the model as", pattern, hint)
-        self.resume = QCheckBox("Go on from where it was stopped")
-        self.resume.setToolTip(
-            "From the checkpoint beside the model: the training ends as if it had not been stopped."
-        )
-        self.replace = QCheckBox("Replace what is there")
-        self.replace.setToolTip(
-            "The model of this name, and what is left beside it of a training that was stopped."
-        )
+        tip = "From the checkpoint beside the model: it ends as if it had never been stopped."
+        self.resume = check_box("Go on from where it was stopped", tip)
+        tip = "The model of this name, and what is left beside it of a training that was stopped."
+        self.replace = check_box("Replace what is there", tip)
         self.rows = Rows(self)
         self.rows.add("Train on", self.where)
         self.rows.add("Files", self.files)
@@ -131,7 +127,7 @@ class TrainBox(QWidget):
         if self.where.currentText() == LAYER:
             return [_whole(layer, axes)]
         layers = [one for one in self.viewer.layers if _is_noisy(one)]
-        return [_whole(one, axes if one is layer else layer_axes(one)) for one in layers]
+        return [_whole(one, axes if one == layer else layer_axes(one)) for one in layers]
 
     def _targets(self, layer: Any, axes: str) -> Any:
         if not self.target:
@@ -146,7 +142,7 @@ class TrainBox(QWidget):
                 "Pairs can be made of this layer and another, or of files; choose one of these."
             )
         target = self.target_layer.layer
-        if target is layer or target is None:
+        if target in (None, layer):  # by ==: napari may wrap a layer anew
             if needed:
                 raise ValueError("Choose the layer that holds the clean image as the target.")
             return None

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QCheckBox, QLineEdit, QWidget
+from qtpy.QtWidgets import QWidget
 
-from napari_dip.widgets.parts.layouts import Rows, combo_box
+from napari_dip.widgets.parts.layouts import Rows, check_box, combo_box, line_edit
 from napari_dip.widgets.parts.path_row import PathRow
 
 VALUES = {"float32": "float32", "same": "as in the file (rounded, clipped)"}
@@ -21,21 +21,14 @@ class FilesBox(QWidget):
         super().__init__()
         hint = 'choose a folder, or files separated by ";"'
         self.images = PathRow("folder", "Folder of images", hint=hint)
-        self.pattern, self.axes = QLineEdit(), QLineEdit()
-        self.pattern.setPlaceholderText("all, or such as *_raw.tif")
-        self.pattern.setToolTip(
-            "Which images of a folder, such as *_raw.tif; day1/*.tif asks for the folder too."
-        )
-        self.axes.setPlaceholderText("as in the files")
-        self.axes.setToolTip("A letter of TZCYX for each axis, such as ZYX.")
-        self.recursive = QCheckBox("Folders in the folder too")
-        self.recursive.setChecked(True)
+        tip = "Which images of a folder, such as *_raw.tif; day1/*.tif asks for the folder too."
+        self.pattern = line_edit("all, or such as *_raw.tif", tip)
+        self.axes = line_edit("as in the files", "A letter of TZCYX for each axis, such as ZYX.")
+        self.recursive = check_box("Folders in the folder too", checked=True)
         self.out = PathRow("folder", "Folder for the results", hint="choose a folder")
         self.values = combo_box((text, key, "") for key, text in VALUES.items())
-        self.replace = QCheckBox("Replace files that exist")
-        self.replace.setToolTip(
-            "Without it what an earlier run has done with the same settings is left as done."
-        )
+        tip = "Without it what an earlier run has done with the same settings is left as done."
+        self.replace = check_box("Replace files that exist", tip)
         self.rows = Rows(self)
         self.rows.add("Images", self.images)
         self.rows.add("Pattern", self.pattern)

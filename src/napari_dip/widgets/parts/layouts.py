@@ -6,11 +6,13 @@ from collections.abc import Iterable
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFormLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -83,6 +85,22 @@ def combo_box(entries: Iterable[tuple[str, object, str]]) -> QComboBox:
         combo.addItem(text, data)
         combo.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
     return combo
+
+
+def check_box(text: str, tooltip: str = "", checked: bool = False) -> QCheckBox:
+    """Return a check box."""
+    box = QCheckBox(text)
+    box.setToolTip(tooltip)
+    box.setChecked(checked)
+    return box
+
+
+def line_edit(hint: str, tooltip: str = "") -> QLineEdit:
+    """Return a line of text; the hint stands in it while it is empty."""
+    line = QLineEdit()
+    line.setPlaceholderText(hint)
+    line.setToolTip(tooltip)
+    return line
 
 
 def column(*widgets: QWidget, parent: QWidget | None = None, spacing: int = 4) -> QVBoxLayout:

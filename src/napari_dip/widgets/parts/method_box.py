@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QWidget
 from superqt.utils import signals_blocked
 
 from napari_dip.methods.registry import METHODS, Method, TrainedMethod
 from napari_dip.settings import Settings
-from napari_dip.widgets.parts.layouts import Rows, align, column, combo_box
+from napari_dip.widgets.parts.layouts import Rows, align, check_box, column, combo_box
 from napari_dip.widgets.parts.settings_form import SettingsForm
 
 
@@ -90,14 +90,10 @@ class MethodBox(QWidget):
         self.summary = QLabel()
         self.summary.setWordWrap(True)
         self.preset, self.device = QComboBox(), DeviceCombo(device)
-        self.keep = QCheckBox("Keep iterates")
-        self.keep.setToolTip(
-            "A slider then shows how the fit went, and any iterate can be made the answer."
-        )
-        self.uncertainty = QCheckBox("Uncertainty layer")
-        self.uncertainty.setToolTip(
-            "A second layer, hidden at first, says for every pixel how far off the answer may be."
-        )
+        tip = "A slider then shows how the fit went, and any iterate can be made the answer."
+        self.keep = check_box("Keep iterates", tip)
+        tip = "A second layer, hidden at first, says for every pixel how far off the answer may be."
+        self.uncertainty = check_box("Uncertainty layer", tip)
         self._rows = Rows()
         self._rows.add("Device", self.device)
         self._rows.add(label, self.method, shrink=False)

@@ -93,11 +93,8 @@ class RunPanel(QWidget):
     def show_ending(self, what: str) -> None:
         """Say that Stop or Discard was heard, and when the run will end."""
         self._ending = True
-        when = (
-            "after the step at hand"
-            if self._stepped
-            else "before the first step, when all is prepared"
-        )
+        preparing = "before the first step, when all is prepared"
+        when = "after the step at hand" if self._stepped else preparing
         self.message.say(f"{what} {when} ...")
         self.buttons["Pause"].setEnabled(False)
         self.buttons["Stop"].setEnabled(False)

@@ -114,12 +114,12 @@ def _box(knob: Knob, values: list[Any]) -> Any:
     if kind is bool:
         return create_widget(widget_type="CheckBox", options={"text": ""})
     if kind is int:
-        return create_widget(widget_type="SpinBox", options=_int_bounds(knob))
+        return create_widget(widget_type="SpinBox", options=_bounds(knob, BIGGEST, 1))
     if kind is float:
         digits = (math.floor(math.log10(abs(value))) for value in values if value)
         digit = min(digits, default=0)  # of the first digit
         decimals = max(2 - digit, 4)
-        options = {**_float_bounds(knob, decimals), "step": 10.0 ** min(digit - 1, -1)}
+        options = {**_bounds(knob, 1e9, 10.0**-decimals), "step": 10.0 ** min(digit - 1, -1)}
         box = create_widget(widget_type="FloatSpinBox", options=options)
         box.native.setDecimals(decimals)
         return box
@@ -128,17 +128,11 @@ def _box(knob: Knob, values: list[Any]) -> Any:
     return box
 
 
-def _int_bounds(knob: Knob) -> dict[str, int]:
-    low = knob.bounds.get("ge", knob.bounds.get("gt", -BIGGEST - 1) + 1)
-    high = knob.bounds.get("le", knob.bounds.get("lt", BIGGEST + 1) - 1)
-    return {"min": int(max(low, -BIGGEST)), "max": int(min(high, BIGGEST))}
-
-
-def _float_bounds(knob: Knob, decimals: int) -> dict[str, float]:
-    tiny = 10.0**-decimals  # the nearest value to an open bound that the box can show
-    low = knob.bounds.get("ge", knob.bounds.get("gt", -1e9) + tiny)
-    high = knob.bounds.get("le", knob.bounds.get("lt", 1e9) - tiny)
-    return {"min": low, "max": high}
+def _bounds(knob: Knob, largest: float, step: float) -> dict[str, float]:
+    """Return the bounds of a box; `step` leads from an open bound to the nearest value in it."""
+    low = knob.bounds.get("ge", knob.bounds.get("gt", -largest - step) + step)
+    high = knob.bounds.get("le", knob.bounds.get("lt", largest + step) - step)
+    return {"min": max(low, -largest), "max": min(high, largest)}
 
 
 def _widen(box: Any, value: Any) -> None:

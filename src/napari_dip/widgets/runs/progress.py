@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_dip.snapshot import Snapshot
+from napari_dip.widgets.layers.result_layers import Iterate, Iterates
 
 REPORT_EVERY = 0.1  # seconds
 PICTURE_SHARE = 0.25  # of the worker's time, at most, goes into pictures
@@ -37,6 +38,7 @@ class Reporter:
     """Decides when a report and when a picture is due, and makes reports of snapshots."""
 
     pictures_per_second: float
+    iterates: Iterates | None = None  # which get the pictures too
     points: list[Point] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     next_report: float = 0.0
@@ -64,8 +66,10 @@ class Reporter:
         """Return whether it is time for a picture, and it would differ from the last."""
         return snapshot.chosen != self.last_picture and time.monotonic() >= self.next_picture
 
-    def picture_made(self, snapshot: Snapshot, seconds: float) -> None:
-        """Schedule the next picture; after a costly one it comes later."""
+    def picture_made(self, snapshot: Snapshot, picture: Any, seconds: float) -> None:
+        """Offer the picture to the iterates, and schedule the next: after a costly one later."""
+        if self.iterates is not None:
+            self.iterates.offer(Iterate(snapshot.chosen, picture, dict(snapshot.provenance)))
         self.last_picture = snapshot.chosen
         wait = max(1 / self.pictures_per_second, seconds * (1 / PICTURE_SHARE - 1))
         self.next_picture = time.monotonic() + wait

@@ -94,9 +94,9 @@ def work(request: FitRequest, control: Control) -> Generator[Progress, None, Ans
         begin = request.begin or api.iter_denoise
         stream = iter(begin(request.source.image(), how=request.how, device=request.device))
         iterates = Iterates() if request.keep_iterates else None
-        reporter = Reporter(request.pictures_per_second)
-        last = yield from _reports(stream, request.source, control, reporter, iterates)
-        return None if last is None else _answer(request, last, reporter.report(last), iterates)
+        reporter = Reporter(request.pictures_per_second, iterates)
+        last = yield from _reports(stream, request.source, control, reporter)
+        return None if last is None else _answer(request, last, reporter)
     except (RuntimeError, MemoryError, StopIteration) as error:
         sentence = _explain(error)
         traceback.clear_frames(error.__traceback__)  # they hold the net and its memory
@@ -107,11 +107,7 @@ def work(request: FitRequest, control: Control) -> Generator[Progress, None, Ans
 
 
 def _reports(
-    stream: Iterator[Snapshot],
-    source: Source,
-    control: Control,
-    reporter: Reporter,
-    iterates: Iterates | None,
+    stream: Iterator[Snapshot], source: Source, control: Control, reporter: Reporter
 ) -> Generator[Progress, None, Snapshot | None]:
     """Yield reports until the stream ends or is stopped; return the last snapshot to be kept."""
     snapshot = None
@@ -127,9 +123,7 @@ def _reports(
         if control.drawn.is_set() and reporter.picture_due(snapshot):
             picture = source.layer_pixels(snapshot.image)
             std = source.layer_std(snapshot.std)
-            reporter.picture_made(snapshot, time.monotonic() - now)
-            if iterates is not None:
-                iterates.offer(Iterate(snapshot.chosen, picture, dict(snapshot.provenance)))
+            reporter.picture_made(snapshot, picture, time.monotonic() - now)
             control.drawn.clear()
             yield reporter.report(snapshot, picture, std)
         elif now >= reporter.next_report:
@@ -142,19 +136,16 @@ def _reports(
     return snapshot
 
 
-def _answer(
-    request: FitRequest, last: Snapshot, report: Progress, iterates: Iterates | None
-) -> Answer:
+def _answer(request: FitRequest, last: Snapshot, reporter: Reporter) -> Answer:
     remark = request.finish(last) if request.finish else ""
-    source, provenance = request.source, dict(last.provenance)
-    picture = source.layer_pixels(last.image)
+    source, provenance, iterates = request.source, dict(last.provenance), reporter.iterates
+    picture, std = source.layer_pixels(last.image), source.layer_std(last.std)
     if iterates is not None:
         iterates.append_final(Iterate(last.chosen, picture, provenance))
     warning = ""
     if request.folder:
         warning = write_beside(last.image, source.name, request.folder, request.result)
-    std = source.layer_std(last.std)
-    return Answer(picture, provenance, report, iterates, std, remark, warning)
+    return Answer(picture, provenance, reporter.report(last), iterates, std, remark, warning)
 
 
 def _explain(error: Exception) -> str:
