@@ -14,7 +14,8 @@ Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:17
 What differs from the paper, each by a setting of its own: a share of the pixels can be hidden from
 the loss to know when to stop, and the image can be variance-stabilised first. Images of any size
 are fitted on a padded z whose margin is cut off the output, so that no pixel of the image is
-cropped."""
+cropped.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 A method is a `Settings` class, a function and a record here. Everything that must know more than
 the settings asks the record: tiling and memory, restarts, what goes on from plane to plane of a
 stack, which stacks may be divided among workers. Flags, forms, docs rows and provenance are read
-off the Settings. Functions are named, not imported, so that flags and forms need no torch."""
+off the Settings. Functions are named, not imported, so that flags and forms need no torch.
+"""
 
 from __future__ import annotations
 

@@ -4,4 +4,5 @@
 
 Inpainting: A leaves pixels out. Upscaling: A takes means. Guided restoration: z is another image.
 Inversion: A is a network. Each function has a stream, as `napari_dip.iter_denoise` is to
-`napari_dip.denoise`."""
+`napari_dip.denoise`.
+"""

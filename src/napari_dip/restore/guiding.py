@@ -2,7 +2,8 @@
 
 As published the guide is the network's input z. The preset ``fast`` shows it to the blind-spot
 network beside the image: what the network makes of the guide has to predict the image's own pixels,
-so that structures of the guide that are not in the image find no way into the answer."""
+so that structures of the guide that are not in the image find no way into the answer.
+"""
 
 from __future__ import annotations
 

@@ -3,7 +3,8 @@
 A settings object IS the choice of method and of all its knobs. The dock's form, the command line's
 flags, the table in the docs and the provenance are read off these classes; `knobs` gives them to
 whoever builds such a thing. Which methods there are, and what else is known of each, stands in
-`napari_dip.methods.registry`."""
+`napari_dip.methods.registry`.
+"""
 
 from napari_dip.settings.base import FitSettings, Knob, Settings, explain, knob, knobs
 from napari_dip.settings.blind_spot import BlindSpot

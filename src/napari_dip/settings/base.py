@@ -10,6 +10,8 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+Presets = Mapping[str, Mapping[str, Any]]
+
 
 def knob(
     default: Any,
@@ -54,7 +56,7 @@ class Settings(BaseModel):
     method: ClassVar[str]  # its name on the command line and in files
     title: ClassVar[str]  # its name in words
     summary: ClassVar[str] = ""  # one line that helps a microscopist to choose
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"fast": {}}
+    presets: ClassVar[Presets] = {"fast": {}}
 
     steps: int
     seed: int = knob(

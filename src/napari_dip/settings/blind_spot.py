@@ -25,7 +25,8 @@ class BlindSpot(FitSettings):
     Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS
     2019, arXiv:1901.10277. Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980. Batson
     and Royer, Noise2Self, ICML 2019, arXiv:1901.11365. Wu, Liu, Cao, Ren and Zuo, Unpaired Learning
-    of Deep Image Denoising, ECCV 2020, arXiv:2008.13711."""
+    of Deep Image Denoising, ECCV 2020, arXiv:2008.13711.
+    """
 
     method: ClassVar[str] = "blind-spot"
     title: ClassVar[str] = "Blind spot"
@@ -38,7 +39,7 @@ class BlindSpot(FitSettings):
     stabilise: bool = shared.STABILISE(True)
     learning_rate: float = shared.LEARNING_RATE(0.004)
     schedule: shared.Schedule = shared.SCHEDULE("linear")
-    averaging: float = shared.AVERAGING_WEIGHTS(0.98)
+    averaging: float = shared.AVERAGING(0.98)
     channels: int = shared.CHANNELS(32)
     layers: int = shared.LAYERS(4)
     crop: int = shared.CROP(32)

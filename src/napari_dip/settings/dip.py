@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import field_validator, model_validator
 
 from napari_dip.settings import shared
-from napari_dip.settings.base import FitSettings, knob
+from napari_dip.settings.base import FitSettings, Presets, knob
 from napari_dip.settings.networks import NETWORKS
 
 NOW_BLIND_SPOT = (
@@ -26,7 +25,7 @@ class NetworkOfZ(FitSettings):
     held_out_share: float = shared.HELD_OUT_SHARE(0.05)
     learning_rate: float = shared.LEARNING_RATE(0.01)
     schedule: shared.Schedule = shared.SCHEDULE("linear")
-    averaging: float = shared.AVERAGING_OUTPUTS(0.98)
+    averaging: float = shared.AVERAGING(0.98)
     channels: int = shared.CHANNELS(32)
     scales: int = shared.SCALES(5)
     skip_channels: int = shared.SKIP_CHANNELS(4)
@@ -65,7 +64,7 @@ class DIP(NetworkOfZ):
     method: ClassVar[str] = "dip"
     title: ClassVar[str] = "Deep Image Prior"
     summary: ClassVar[str] = "As published: slower, and more freely smooth."
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {
             "net": "skip",

@@ -1,7 +1,8 @@
 """The registry of networks that turn z into an image: one record each.
 
 A network is one file in `napari_dip.nets` and one record here; the choice ``net`` of every method
-that fits such a network, its flag, form and docs row follow."""
+that fits such a network, its flag, form and docs row follow.
+"""
 
 from __future__ import annotations
 

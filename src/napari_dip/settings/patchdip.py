@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
 from napari_dip.settings import shared
-from napari_dip.settings.base import FitSettings, knob
+from napari_dip.settings.base import FitSettings, Presets, knob
 
 
 class PatchDIP(FitSettings):
@@ -21,12 +20,13 @@ class PatchDIP(FitSettings):
     References
     ----------
     Asim, Shamshad and Ahmed, Patch DIP: Exploiting Patch Redundancy in Deep Image Prior for
-    Denoising, 2019."""
+    Denoising, 2019.
+    """
 
     method: ClassVar[str] = "patchdip"
     title: ClassVar[str] = "PatchDIP"
     summary: ClassVar[str] = "For what repeats over the image: one network for all its patches."
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {
             "start": "random",
@@ -68,7 +68,7 @@ class PatchDIP(FitSettings):
     stabilise: bool = shared.STABILISE(True)
     learning_rate: float = shared.LEARNING_RATE(0.004)
     schedule: shared.Schedule = shared.SCHEDULE("linear")
-    averaging: float = shared.AVERAGING_WEIGHTS(0.97)
+    averaging: float = shared.AVERAGING(0.97)
     channels: int = shared.CHANNELS(32)
     scales: int = shared.SCALES(3)
     skip_channels: int = shared.SKIP_CHANNELS(4)

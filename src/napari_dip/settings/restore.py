@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
 from napari_dip.settings import shared
-from napari_dip.settings.base import knob
+from napari_dip.settings.base import Presets, knob
 from napari_dip.settings.dip import NetworkOfZ
 from napari_dip.settings.networks import NETWORKS, any_network, networks_of_images
 
 BLIND_SPOT = "blind-spot"  # the network that sees the image around each pixel, beside those of z
+NET_HELP = (
+    "Network: blind-spot sees the image around each pixel; the others turn z, random or the guide, "
+    "into the image, and skip is the published one."
+)
 
 
 def blind_spot_or_any() -> list[str]:
@@ -30,11 +33,7 @@ class BlindSpotOrZ(NetworkOfZ):
 
     stabilise: bool = shared.STABILISE(True)
     learning_rate: float = shared.LEARNING_RATE(0.004)
-    averaging: float = shared.AVERAGING_OUTPUTS(
-        0.98,
-        help_text="Weight of the past in the exponential average of weights (blind-spot) or "
-        "outputs (other nets).",
-    )
+    averaging: float = shared.AVERAGING(0.98)
     layers: int = shared.LAYERS(4)
     crop: int = shared.CROP(32)
     batch: int = shared.BATCH(4)
@@ -45,11 +44,12 @@ class Inpaint(BlindSpotOrZ):
 
     The preset ``fast`` (the default) learns on hidden known pixels what belongs into gaps and suits
     scattered pixels and gaps up to about 20 pixels wide; ``holes`` fits the published network to
-    the known pixels and suits larger ones."""
+    the known pixels and suits larger ones.
+    """
 
     method: ClassVar[str] = "inpaint"
     title: ClassVar[str] = "Inpainting"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "fast": {},
         "holes": {
             "net": "skip",
@@ -61,25 +61,15 @@ class Inpaint(BlindSpotOrZ):
         },
     }
 
-    steps: int = shared.STEPS(1000, help_text="Steps of Adam.")
+    steps: int = shared.STEPS(1000)
     net: str = shared.NET(
         BLIND_SPOT,
-        help_text="Network: blind-spot fills what it sees around; the others turn random z into "
-        "an image, of which skip is the published one.",
+        help_text=NET_HELP,
         choices=blind_spot_or_any,
     )
-    stop: shared.Rule = shared.STOP_OR_VARIANCE(
-        "never",
-        help_text="What chooses the step: known pixels held out, the moving variance of outputs "
-        "(both not for blind-spot), or nothing.",
-        basic=False,
-    )
+    stop: shared.Rule = shared.STOP_OR_VARIANCE("never")
     stabilise: bool = shared.STABILISE(False)
-    averaging: float = shared.AVERAGING_OUTPUTS(
-        0.99,
-        help_text="Weight of the past in the average of weights (blind-spot) or outputs (other "
-        "nets).",
-    )
+    averaging: float = shared.AVERAGING(0.99)
     layers: int = shared.LAYERS(6, help_text="Residual blocks of the blind-spot network.")
     crop: int = shared.CROP(48)
     input_channels: int = shared.INPUT_CHANNELS(32)
@@ -98,7 +88,7 @@ class Upscale(NetworkOfZ):
 
     method: ClassVar[str] = "upscale"
     title: ClassVar[str] = "Upscaling"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {
             "steps": 2000,
@@ -111,18 +101,14 @@ class Upscale(NetworkOfZ):
         },
     }
 
-    steps: int = shared.STEPS(250, help_text="Steps of Adam.")
+    steps: int = shared.STEPS(250)
     z: Literal["enlarged", "noise"] = knob(
         "enlarged",
         "The network's input: random numbers as published, or beside them the image enlarged by "
         "splines.",
     )
     net: str = shared.NET("skip")
-    stop: shared.Rule = shared.STOP_OR_VARIANCE(
-        "never",
-        help_text="What chooses the step: pixels held out, the moving variance of outputs, "
-        "nothing.",
-    )
+    stop: shared.Rule = shared.STOP_OR_VARIANCE("never")
     jitter: float = shared.JITTER(0.01)
     input_channels: int = shared.INPUT_CHANNELS(16)
 
@@ -140,11 +126,12 @@ class Guided(BlindSpotOrZ):
 
     The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image.
     ``flash`` takes it as the input z of the published network, for noise that neighbouring pixels
-    share, as in photographs; ``paper`` is that fit at its published size."""
+    share, as in photographs; ``paper`` is that fit at its published size.
+    """
 
     method: ClassVar[str] = "guided"
     title: ClassVar[str] = "Guided restoration"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "fast": {},
         "flash": {
             "net": "skip",
@@ -169,19 +156,10 @@ class Guided(BlindSpotOrZ):
     steps: int = shared.STEPS(800)
     net: str = shared.NET(
         BLIND_SPOT,
-        help_text="Network: blind-spot sees the image around each pixel and the guide; the others "
-        "the guide only.",
+        help_text=NET_HELP,
         choices=blind_spot_or_guided,
     )
-    stop: shared.Rule = shared.STOP_OR_VARIANCE(
-        "held-out",
-        help_text="What chooses the step: the error on hidden pixels, the variance of outputs "
-        "(not for blind-spot), or nothing.",
-    )
-    scales: int = shared.SCALES(5, help_text="Halvings of skip, resunet and unet.")
-    jitter: float = shared.JITTER(
-        1 / 30, help_text="Standard deviation of the noise that shakes the guide in every step."
-    )
+    stop: shared.Rule = shared.STOP_OR_VARIANCE("held-out")
 
 
 class Invert(NetworkOfZ):
@@ -189,17 +167,12 @@ class Invert(NetworkOfZ):
 
     method: ClassVar[str] = "invert"
     title: ClassVar[str] = "Feature inversion"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {"steps": 3000, "averaging": 0.99, "channels": 128, "schedule": "constant"},
     }
 
-    steps: int = shared.STEPS(600, help_text="Steps of Adam.")
+    steps: int = shared.STEPS(600)
     net: str = shared.NET("skip")
-    stop: shared.Rule = shared.STOP_OR_VARIANCE(
-        "never",
-        help_text="What chooses the step: features held out, the moving variance of outputs, "
-        "nothing.",
-        basic=False,
-    )
+    stop: shared.Rule = shared.STOP_OR_VARIANCE("never")
     input_channels: int = shared.INPUT_CHANNELS(32)

@@ -22,21 +22,16 @@ def shared(help_text: str, **more: Any) -> Callable[..., Any]:
 
 
 STEPS = shared(
-    "Steps of Adam at most; the stopping rule may end the fit earlier.",
+    "Steps of Adam at most; a stopping rule may end the fit earlier.",
     unit="steps",
     ge=1,
-    le=1_000_000,
     basic=True,
 )
-NET = shared(
-    "Network that turns random z into the image; skip is the published one.", choices=any_network
-)
-STOP = shared(
-    "What chooses the step: the error on hidden pixels, or nothing.",
-    basic=True,
-)
+NET = shared("Network that turns z into the image; skip is the published one.", choices=any_network)
+STOP = shared("What chooses the step: the error on hidden pixels, or nothing.", basic=True)
 STOP_OR_VARIANCE = shared(
-    "What chooses the step: the error on hidden pixels, the variance of outputs, or nothing.",
+    "What chooses the step: the error on what is hidden from the loss, the moving variance of "
+    "outputs (networks of z only), or nothing.",
     basic=True,
 )
 PATIENCE = shared("Steps without improvement before the fit ends.", unit="steps", ge=1)
@@ -46,8 +41,11 @@ STABILISE = shared(
 )
 LEARNING_RATE = shared("Learning rate of Adam.", gt=0, le=1)
 SCHEDULE = shared("Learning rate over the steps: constant, or flat to the half and then down to 0.")
-AVERAGING_OUTPUTS = shared("Weight of the past in the exponential average of outputs.", ge=0, lt=1)
-AVERAGING_WEIGHTS = shared("Weight of the past in the exponential average of weights.", ge=0, lt=1)
+AVERAGING = shared(
+    "Weight of the past in the exponential average of weights, or of outputs of networks of z.",
+    ge=0,
+    lt=1,
+)
 CHANNELS = shared("Width of the network.", unit="channels", ge=1, le=1024)
 SCALES = shared("Halvings of skip, resunet and unet, doublings of decoder.", ge=1, le=8)
 SKIP_CHANNELS = shared("Channels of each skip connection (skip, resunet).", ge=1, le=1024)

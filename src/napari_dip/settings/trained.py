@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import field_validator
 
 from napari_dip.settings import shared
-from napari_dip.settings.base import Settings, knob
+from napari_dip.settings.base import Presets, Settings, knob
 
 
 class Trained(Settings):
@@ -50,7 +49,7 @@ class Trained(Settings):
     stabilise: bool = knob(
         True, "Make Poisson-Gaussian noise even first; measured on every image for itself."
     )
-    averaging: float = shared.AVERAGING_WEIGHTS(0.99)
+    averaging: float = shared.AVERAGING(0.99)
     held_out_share: float = shared.HELD_OUT_SHARE(
         0.05, help_text="Share of the pixels kept for the validation curve."
     )
@@ -87,7 +86,7 @@ class IDDP(Trained):
 
     method: ClassVar[str] = "iddp"
     title: ClassVar[str] = "Implicit Deep Denoiser Prior"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+    presets: ClassVar[Presets] = {
         "fast": {},
         "correlated": {
             "steps": 300,

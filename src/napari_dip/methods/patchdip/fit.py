@@ -21,7 +21,8 @@ Renderings, ACM TOG 2017, doi:10.1145/3072959.3073708 (a network that says how t
 What differs from the first also with a random start: blending weights instead of a plain mean, a
 stop by hidden pixels, and the average of the weights over the steps, from which the whole image is
 made now and then. z_n is drawn afresh from a seed of its own whenever patch n is needed, so that
-memory does not grow with the image."""
+memory does not grow with the image.
+"""
 
 from __future__ import annotations
 

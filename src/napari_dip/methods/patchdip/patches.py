@@ -121,7 +121,8 @@ class Averages(Patchwork):
         """Mix the rings linearly, the same everywhere, so that they predict the image best; (rings + 1, C).
 
         No ring holds its own pixel, so the noisy image itself is the target. Patch by patch, as
-        everything here."""
+        everything here.
+        """
         size = len(RING_WIDTHS) + 1
         gram = torch.zeros(len(self.y), size, size, dtype=torch.float64)
         right = torch.zeros(len(self.y), size, dtype=torch.float64)
