@@ -1,4 +1,4 @@
-"""Denoise microscopy images without clean training data: Deep Image Prior and its family.
+"""Denoise microscopy images without clean training data: BlindSpot, DIP, PatchDIP, trained models.
 
 Names are loaded on first use: importing the package loads neither torch nor napari.
 """

@@ -38,7 +38,10 @@ from napari_dip.errors import UsageError
 from napari_dip.methods.registry import METHODS, TRAINED, Method, TrainedMethod
 from napari_dip.settings import Settings
 
-HELP = """Denoise microscopy images without clean training data, by Deep Image Prior.
+HELP = """Denoise microscopy images without clean training data.
+
+By default a network learns from the one image to predict each pixel from its neighbours (blind-spot);
+Deep Image Prior (dip), PatchDIP and networks trained on your own images are one choice away.
 
 Start with `napari-dip demo`. Exit codes: 0 done, 1 some input failed, 2 wrong usage."""
 
