@@ -96,7 +96,9 @@ def main(out: Path, steps: int, stop_after: float, name: str) -> None:
     if name == "Restore":
         paint(viewer, dock)
     if name == "Train":
-        dock.extra.model.path = Path(tempfile.mkdtemp()) / "zebrafish.safetensors"
+        out = out.absolute()
+        os.chdir(tempfile.mkdtemp())  # the window shows no folder of this machine
+        dock.extra.model.path = Path("zebrafish.safetensors")
     if steps:
         dock.method_box.form.box("steps").value = steps
     run = dock.start()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import dask.array as da
 import numpy as np
 import pytest
 import zarr
+from qtpy.QtCore import Qt
 
 from napari_dip.api import iter_denoise
+from napari_dip.methods.registry import METHODS, Method
 from napari_dip.planes import canvas
+from napari_dip.settings import BlindSpot, Settings, knob
 from napari_dip.widgets.layers.region import PLANE, RECTANGLE
+from napari_dip.widgets.parts import plots
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -227,3 +231,42 @@ def test_the_letters_of_five_axes_are_read(make_dock: Callable[..., Any], qtbot:
         part = QStyle.SubControl.SC_ComboBoxEditField
         room = combo.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, combo)
         assert room.width() >= combo.fontMetrics().horizontalAdvance(combo.currentText()) + 1
+
+
+def test_the_default_is_blind_spot_and_each_method_says_in_a_line_what_it_is_for(
+    make_dock: Callable[..., Any],
+) -> None:
+    box = make_dock().method_box
+    names = [box.method.itemText(i) for i in range(box.method.count())]
+    assert names == ["Blind spot", "Deep Image Prior", "PatchDIP"]
+    assert isinstance(box.settings(), BlindSpot) and box.summary.text() == BlindSpot.summary
+    for i, record in enumerate(METHODS.values()):
+        box.method.setCurrentIndex(i)
+        tip = box.method.itemData(i, Qt.ItemDataRole.ToolTipRole)
+        assert box.summary.text() == tip == record.settings.summary != ""
+
+
+def test_a_method_registered_elsewhere_is_offered_and_run(
+    make_dock: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, finish: Any
+) -> None:
+    class Toy(Settings):
+        method: ClassVar[str] = "toy"
+        title: ClassVar[str] = "Toy"
+        steps: int = knob(3, "Steps.", ge=1, basic=True)
+
+    monkeypatch.setitem(METHODS, "toy", Method(Toy, "nowhere:fit"))
+    dock = make_dock()
+    dock.method_box.method.setCurrentText("Toy")
+    assert dock.method_box.summary.isHidden() and dock.method_box.form.box("steps").value == 3
+    assert finish(dock.start()).request.how == Toy()
+
+
+def test_without_pyqtgraph_a_run_has_no_curve(
+    make_dock: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, finish: Any
+) -> None:
+    monkeypatch.setattr(plots, "pyqtgraph", None)
+    dock = make_dock()
+    dock.show()
+    run = finish(dock.start())
+    assert run.failure == "" and (run.layer.data == 30).all()
+    assert not dock.panel.loss_plot.isVisible() and not dock.panel.training_plot.isVisible()
