@@ -62,6 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # of what cyclopts prints itself, such as help
         unheard(sys.stdout)
         return DONE
+    except SystemExit as error:  # rich, from 14 on, makes one of a broken pipe
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        return DONE
     except (DenoiseError, OSError, ValueError) as error:
         return talk.give_up(str(error), FAILED)
     except MemoryError:  # before the work, as when an image is read
