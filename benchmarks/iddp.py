@@ -43,7 +43,7 @@ from common import (
 )
 
 from napari_dip import denoise, last, psnr, read, ssim
-from napari_dip.data_sets.fmd import TEST_FIELD, Capture, list_captures, mixed_test_captures
+from napari_dip.data_sets.fmd import PAPERS, TEST_FIELD, Capture, list_captures, mixed_test_captures
 from napari_dip.methods import registry
 from napari_dip.training.train import iter_train
 
@@ -63,7 +63,7 @@ Pairs = dict[str, tuple[np.ndarray, np.ndarray]]
 PER_SAMPLE = 4  # captures of field 19 that are scored
 
 
-def fmd_tests(folder: Path, samples: list[str] | None, levels: list[str]) -> Pairs:
+def fmd_tests(folder: Path, samples: list[str], levels: list[str]) -> Pairs:
     """Read what the models are scored on: test_mix, or the field that is held out."""
     found: list[Capture] = []
     for level in levels:
@@ -92,7 +92,7 @@ def images(
 ) -> Pairs:
     """Return (noisy, clean) by name."""
     if Path(data).is_dir():
-        return fmd_tests(Path(data), samples, list(levels))
+        return fmd_tests(Path(data), samples or list(PAPERS), list(levels))
     if data == "fmd":
         return {name: pair(name, 512) for name in CONFOCAL + TWO_PHOTON}
     if data == "widefield":
@@ -225,7 +225,8 @@ def main() -> None:
     changes = {
         key: ast.literal_eval(value) for key, value in (word.split("=") for word in args.set)
     }
-    samples = args.samples.split(",") if args.samples else None
+    in_papers = list(PAPERS) if Path(args.data).is_dir() else None
+    samples = args.samples.split(",") if args.samples else in_papers
     pairs = images(args.data, samples, tuple(args.levels.split(",")))
     data = "fmd_tree" if Path(args.data).is_dir() else args.data
     print("| method | " + " | ".join(COLUMNS) + " |\n|" + "---|" * (len(COLUMNS) + 1))

@@ -12,7 +12,7 @@ import torch
 
 from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
-from napari_dip.data_sets.fmd import list_captures, looks_like_fmd, mixed_test_captures
+from napari_dip.data_sets.fmd import PAPERS, list_captures, looks_like_fmd, mixed_test_captures
 from napari_dip.data_sets.sources import FileCache
 from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
@@ -192,22 +192,52 @@ def test_the_fmd_tree_is_read_by_name(tmp_path: Path) -> None:
         and looks_like_fmd(root / "test_mix")
         and not looks_like_fmd(tmp_path)
     )
-    assert {(c.sample, c.field) for c in list_captures(root)} == {
+    assert {(c.sample, c.field) for c in list_captures(root, samples=PAPERS)} == {
         ("Confocal_MICE", "1"),
         ("Confocal_MICE", "2"),
     }
     assert len(list_captures(root, samples=["all"], held_out=())) == 2 * 5
     assert {c.level for c in list_captures(root, levels=("raw", "avg4"))} == {"raw", "avg4"}
     assert [c.noisy.parent.name for c in mixed_test_captures(root)] == ["raw"]
-    data = build_dataset(root)
+    data = build_dataset(root, samples=["Confocal"])
+    assert data.notes == ("Left out of FMD: field 19, TwoPhoton_BPAE_G, WideField_BPAE_R.",)
     assert [len(scene.captures) for scene in data.scenes] == [2, 2]
     assert all(
         scene.clean is not None and scene.clean.source.name == "avg50" for scene in data.scenes
     )
     with pytest.raises(ValueError, match="avg3"):
         list_captures(root, levels=("avg3",))
-    with pytest.raises(ValueError, match="left out unless"):
-        build_dataset(root / "WideField_BPAE_R")
+    with pytest.raises(ValueError, match="it holds the samples WideField_BPAE_R, and Confocal was"):
+        build_dataset(root / "WideField_BPAE_R", samples=["Confocal"])
+
+
+def test_rules_of_fmd_hold_only_where_fmd_is_asked_for(tmp_path: Path) -> None:
+    """A folder of anyone's files is read whole, whatever their names are."""
+    (tmp_path / "mine").mkdir()
+    for name in ("a", "b", "WideField", "cell_raw", "cell_gt"):
+        write(tmp_path / "mine" / f"{name}.tif", Image(noisy((32, 32))))
+    data = build_dataset(tmp_path / "mine")
+    assert sorted(source.name for source in data.sources) == [
+        "WideField",
+        "a",
+        "b",
+        "cell_gt",
+        "cell_raw",
+    ]
+    assert "those named gt too" in data.notes[0]
+    root = fmd_tree(tmp_path / "FMD")
+    every = build_dataset(root)
+    assert len(every.sources) == len(list(root.rglob("*.png")))
+    assert len(build_dataset(root, samples=["all"]).sources) == 2 * 4, "of each field but 19"
+
+
+def test_one_small_plane_does_not_make_all_crops_small() -> None:
+    data = build_dataset([noisy((96, 96)), noisy((20, 300)), noisy((96, 90))])
+    rest = data.without_small_planes(64)
+    assert sizes(rest) == [(96, 90), (96, 96)] and crops_of(rest, 64).size == 64
+    assert "much smaller than crops of 64 pixels: array." in rest.notes[0]
+    alike = build_dataset([noisy((40, 50)), noisy((50, 60)), noisy((60, 70))])
+    assert alike.without_small_planes(64) is alike and crops_of(alike, 64).size == 40
 
 
 def test_a_mixed_folder_is_read_by_name(tmp_path: Path) -> None:
@@ -219,7 +249,7 @@ def test_a_mixed_folder_is_read_by_name(tmp_path: Path) -> None:
         "TwoPhoton_BPAE_R_1_gt",
     ):
         write(tmp_path / f"{name}.png", Image(noisy((32, 32), "uint8", 30)))
-    assert [c.noisy.name for c in list_captures(tmp_path)] == ["fish_raw.png"]
+    assert len(list_captures(tmp_path)) == 3
     found = list_captures(tmp_path, samples=["TwoPhoton"])
     assert [c.clean.name for c in found] == ["TwoPhoton_BPAE_R_1_gt.png"] * 2
 

@@ -28,7 +28,7 @@ from napari_dip.settings import Trained
 
 DATA = flag(
     list[Path],
-    "Noisy images, folders of them, or patterns; the FMD data set is read by name.",
+    "Noisy images, folders of them, or patterns.",
     group=FILES,
 )
 MODEL_OUT = flag(Path, "The model to write, a .safetensors file.", "--out", "-o", group=FILES)
@@ -39,7 +39,8 @@ TARGETS = flag(
 )
 SAMPLES = flag(
     list[str],
-    "For FMD: beginnings of the samples' names, or all; see the docs for what is left out.",
+    "For a folder of the FMD data set, whose noisy captures are taken then: beginnings of its "
+    "samples' names, or all; field 19 is left out.",
     group=FILES,
 )
 PREVIEW = flag(

@@ -1,16 +1,16 @@
-"""Make a data set out of files, folders, patterns, arrays and Images; pairs and repeats are found here."""
+"""Make a data set out of files, folders, patterns, arrays and Images; pairs and repeats are found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
-from napari_dip.data_sets.fmd import list_captures, looks_like_fmd
+from napari_dip.data_sets.fmd import PAPERS, Capture, left_out_note, list_captures, looks_like_fmd
 from napari_dip.data_sets.sources import Plane, Source
 from napari_dip.files.registry import images_under, is_image_folder, readable_suffixes
 from napari_dip.images.image import Image
@@ -32,19 +32,21 @@ def build_dataset(
     Parameters
     ----------
     data : path-like, array-like, Image or sequence of these
-        A folder is searched to the bottom; the FMD data set is read by name. A pattern such as ``"*.tif"`` is
-        resolved. Planes along T, Z and further axes are samples of their own.
+        A folder is searched to the bottom. A pattern such as ``"*.tif"`` is resolved. Planes along
+        T, Z and further axes are samples of their own.
     targets : like `data`, optional
         The second capture or the clean image of each one, in the same order and of the same shapes.
     second : {"", "capture", "clean"}
-        What a method needs beside each noisy image: another capture, which may be another plane along T or another
-        capture of FMD's field, or a clean image.
+        What a method needs beside each noisy image: another capture, which may be another plane
+        along T or another capture of FMD's field, or a clean image.
     together : bool
-        Whether the colours of RGB images belong together; else each is a plane of its own, as other channels are.
+        Whether the colours of RGB images belong together; else each is a plane of its own, as other
+        channels are.
     axes : str, optional
         Letters for arrays and files that do not say.
     samples : sequence of str, optional
-        For FMD, see `napari_dip.data_sets.fmd.list_captures`.
+        That folders are those of the FMD data set, and which samples of it to take, see
+        `napari_dip.data_sets.fmd.list_captures`.
 
     Raises
     ------
@@ -53,92 +55,105 @@ def build_dataset(
     FileNotFoundError
         If a file or folder is not there.
     """
-    repeats, items = second == "capture", _items(data, axes)
-    if samples is not None and not any(map(_is_tree, items)):
+    items = _list_items(data, axes, samples)
+    if samples is not None and not any(map(_is_fmd_folder, items)):
         raise ValueError(
-            f"Samples ({', '.join(samples)}) are chosen of the FMD data set, and none was found here: leave them "
-            "out, or give the data set's folder."
+            f"Samples ({', '.join(samples)}) are chosen of the FMD data set, and none was found "
+            "here: leave them out, or give the data set's folder."
         )
-    scenes = [scene for item in items for scene in _scenes(item, repeats, together, axes, samples)]
+    notes: list[str] = []
+    if samples is None:
+        notes += _fmd_hints(data)
+    scenes: list[Scene] = []
+    for item in items:
+        if samples is not None and _is_fmd_folder(item):
+            captures = list_captures(item, samples=samples)
+            notes.append(left_out_note(item, captures))
+            scenes += _fmd_scenes(captures, together)
+        else:
+            scenes += _scenes(Source(item, axes), second == "capture", together)
     if targets is not None:
         others = [
             scene
-            for item in _items(targets, axes)
-            for scene in _scenes(item, False, together, axes, samples)
+            for item in _list_items(targets, axes)
+            for scene in _scenes(Source(item, axes), False, together)
         ]
-        scenes = _paired(_singles(scenes), _singles(others), second == "clean")
-    scenes = [scene for scene in scenes if min(min(p.size) for p in scene.captures) >= SMALLEST]
+        scenes = _pair(_planes_of(scenes), _planes_of(others), second == "clean")
+    scenes = [scene for scene in scenes if scene.shortest_side >= SMALLEST]
     if not scenes:
         raise ValueError(
-            f"There is nothing to train on: no plane of at least {SMALLEST} x {SMALLEST} pixels was found."
+            f"There is nothing to train on: no plane of at least {SMALLEST} x {SMALLEST} pixels "
+            "was found."
         )
-    counts = {_channels(plane) for scene in scenes for plane in scene.captures}
+    counts = {_channel_count(plane) for scene in scenes for plane in scene.captures}
     if len(counts) > 1:
         raise ValueError(
-            f"The images have {' and '.join(map(str, sorted(counts)))} colours; to train one model on them, take the "
-            "colours apart."
+            f"The images have {' and '.join(map(str, sorted(counts)))} colours; to train one model "
+            "on them, take the colours apart."
         )
-    found = Dataset(tuple(scenes), counts.pop())
+    dataset = Dataset(tuple(scenes), counts.pop(), notes=tuple(filter(None, notes)))
     if targets is not None:
-        _check_differ(found)
-    return found
+        _check_differ(dataset)
+    return dataset
 
 
-def _items(data: Any, axes: str | None) -> list[Path | Image]:
-    """Resolve folders and patterns; leave Images and arrays as they are."""
+def _list_items(
+    data: Any, axes: str | None, samples: Sequence[str] | None = None
+) -> list[Path | Image]:
+    """Resolve folders and patterns; folders of FMD stay where `samples` are given."""
     if isinstance(data, Image):
         return [data]
     if isinstance(data, str | PathLike):
-        return _paths(Path(data))
+        return _list_paths(Path(data), samples)
     if hasattr(data, "shape") and hasattr(data, "dtype"):
         return [Image(data, axes or "")]
     if isinstance(data, Sequence) and len(data):
-        return [item for part in data for item in _items(part, axes)]
+        return [item for one in data for item in _list_items(one, axes, samples)]
     raise ValueError(
         f"Training data are given as {type(data).__name__}; give files, folders, arrays or Images."
     )
 
 
-def _paths(path: Path) -> list[Path | Image]:
-    if path.is_dir() and not is_image_folder(path) and not looks_like_fmd(path):
-        return _images_in(path)
+def _list_paths(path: Path, samples: Sequence[str] | None) -> list[Path | Image]:
+    if path.is_dir() and not is_image_folder(path):
+        if samples is not None and looks_like_fmd(path):
+            return [path]
+        found = images_under(path)
+        if not found:
+            raise ValueError(
+                f"There is no image in the folder {path}: {', '.join(readable_suffixes())} are read."
+            )
+        return list(found)
     if path.exists():
         return [path]
     if any(letter in str(path) for letter in "*?["):
         root = Path(path.anchor) if path.is_absolute() else Path()
-        found = sorted(
-            root.glob(str(path.relative_to(path.anchor)) if path.is_absolute() else str(path))
-        )
-        if found:
-            return [item for one in found for item in _paths(one)]
+        matches = sorted(root.glob(str(path.relative_to(path.anchor))))
+        if matches:
+            return [item for match in matches for item in _list_paths(match, samples)]
         raise FileNotFoundError(f"No file fits the pattern {path}.")
     raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
 
 
-def _images_in(folder: Path) -> list[Path | Image]:
-    found = images_under(folder)
-    if not found:
-        raise ValueError(
-            f"There is no image in the folder {folder}: {', '.join(readable_suffixes())} are read."
-        )
-    return list(found)
-
-
-def _is_tree(item: Path | Image) -> bool:
-    """Say whether an item is the folder of the FMD data set; `_items` lists the images of all others."""
+def _is_fmd_folder(item: Path | Image) -> TypeGuard[Path]:
+    """Return whether an item is a folder of FMD; `_list_items` lists the images of all others."""
     return isinstance(item, Path) and item.is_dir() and not is_image_folder(item)
 
 
-def _scenes(
-    item: Path | Image,
-    repeats: bool,
-    together: bool,
-    axes: str | None,
-    samples: Sequence[str] | None,
-) -> list[Scene]:
-    if isinstance(item, Path) and _is_tree(item):
-        return _fmd_scenes(item, together, samples)
-    source = Source(item, axes)
+def _fmd_hints(data: Any) -> list[str]:
+    """Return a sentence for each folder whose names are those of FMD, as its clean images are used."""
+    items = data if isinstance(data, list | tuple) else [data]
+    folders = [Path(item) for item in items if isinstance(item, str | PathLike)]
+    return [
+        f"All images in {folder.name} are trained on, those named gt too. If this is the FMD data "
+        f"set, choose its samples ({', '.join(PAPERS)} or all): only noisy captures are taken then."
+        for folder in folders
+        if folder.is_dir() and looks_like_fmd(folder)
+    ]
+
+
+def _scenes(source: Source, repeats: bool, together: bool) -> list[Scene]:
+    """Return the scenes of an image; where `repeats`, planes along T are captures of one scene."""
     groups: dict[tuple[Any, ...], list[Plane]] = {}
     for number, plane in enumerate(_planes(source, together)):
         key = tuple(
@@ -148,10 +163,10 @@ def _scenes(
     return [Scene(tuple(planes)) for planes in groups.values()]
 
 
-def _fmd_scenes(folder: Path, together: bool, samples: Sequence[str] | None) -> list[Scene]:
+def _fmd_scenes(captures: Sequence[Capture], together: bool) -> list[Scene]:
     fields: dict[tuple[str, str], list[Plane]] = {}
     clean: dict[tuple[str, str], Plane] = {}
-    for capture in list_captures(folder, samples=samples):
+    for capture in captures:
         key = capture.sample, capture.field
         fields.setdefault(key, []).extend(_planes(Source(capture.noisy), together))
         if capture.clean is not None and key not in clean:
@@ -160,27 +175,37 @@ def _fmd_scenes(folder: Path, together: bool, samples: Sequence[str] | None) -> 
 
 
 def _planes(source: Source, together: bool) -> list[Plane]:
-    """List the planes in the order of storage; with the channels apart each is a plane of its own."""
+    """List the planes in the order of storage; channels that are not together are apart."""
     together = together and source.is_rgb
     whole = "YXC" if together else "YX"
     lengths = [1 if a in whole else n for a, n in zip(source.letters, source.shape, strict=True)]
     at = source.letters.find("C")
     planes = []
-    for places in np.ndindex(*lengths):
+    for numbers in np.ndindex(*lengths):
         index = tuple(
-            slice(None) if a in whole else i for a, i in zip(source.letters, places, strict=True)
+            slice(None) if a in whole else i for a, i in zip(source.letters, numbers, strict=True)
         )
-        planes.append(Plane(source, index, None if together or at < 0 else places[at]))
+        planes.append(Plane(source, index, None if together or at < 0 else numbers[at]))
     return planes
 
 
-def _channels(plane: Plane) -> int:
+def _channel_count(plane: Plane) -> int:
     at = plane.source.letters.find("C")
     return plane.source.shape[at] if at >= 0 and isinstance(plane.index[at], slice) else 1
 
 
-def _singles(scenes: list[Scene]) -> list[Plane]:
+def _planes_of(scenes: list[Scene]) -> list[Plane]:
     return [plane for scene in scenes for plane in scene.captures]
+
+
+def _pair(noisy: list[Plane], others: list[Plane], clean: bool) -> list[Scene]:
+    if [p.size for p in noisy] != [p.size for p in others]:
+        raise ValueError(
+            f"The {len(noisy)} planes and their {len(others)} targets do not match in number or "
+            "size; give one target for each image, sorted the same way."
+        )
+    pairs = zip(noisy, others, strict=True)
+    return [Scene((a,), b) if clean else Scene((a, b)) for a, b in pairs]
 
 
 def _check_differ(data: Dataset) -> None:
@@ -188,31 +213,20 @@ def _check_differ(data: Dataset) -> None:
 
     Names are compared for all pairs, pixels for a few that are evenly spread.
     """
-    looked_at = set(range(0, len(data.scenes), -(-len(data.scenes) // COMPARED)))
+    compared = set(range(0, len(data.scenes), -(-len(data.scenes) // COMPARED)))
     for number, scene in enumerate(data.scenes):
         noisy, target = scene.captures[0], scene.clean or scene.captures[-1]
-        pixels = noisy.middle(data.cache) if number in looked_at else None
-        same = _place_of(noisy) == _place_of(target)
+        pixels = noisy.middle(data.cache) if number in compared else None
+        same = _identity(noisy) == _identity(target)
         same = same or (pixels is not None and np.array_equal(pixels, target.middle(data.cache)))
-        if same and (
-            pixels is None or np.ptp(pixels) > 0
-        ):  # blank images are alike, and left out later
+        # Blank images are alike, and left out later.
+        if same and (pixels is None or np.ptp(pixels) > 0):
             raise ValueError(
-                f"{noisy.source.name} is its own target ({target.source.name} holds the same pixels): give another "
-                "capture of the same view, or its clean image."
+                f"{noisy.source.name} is its own target ({target.source.name} holds the same "
+                "pixels): give another capture of the same view, or its clean image."
             )
 
 
-def _place_of(plane: Plane) -> tuple[object, ...]:
+def _identity(plane: Plane) -> tuple[object, ...]:
     image = plane.source.image
     return image.resolve() if isinstance(image, Path) else id(image.pixels), *map(str, plane.index)
-
-
-def _paired(noisy: list[Plane], others: list[Plane], clean: bool) -> list[Scene]:
-    if [p.size for p in noisy] != [p.size for p in others]:
-        raise ValueError(
-            f"The {len(noisy)} planes and their {len(others)} targets do not match in number or size; give one target "
-            "for each image, sorted the same way."
-        )
-    pairs = zip(noisy, others, strict=True)
-    return [Scene((a,), b) if clean else Scene((a, b)) for a, b in pairs]

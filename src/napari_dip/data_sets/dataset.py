@@ -1,15 +1,18 @@
 """What a model is trained on: scenes, each with its noisy captures and perhaps a clean image.
 
-Files are read a crop at a time, so that memory does not grow with the data (see `napari_dip.data_sets.sources`).
+Files are read a crop at a time, so that memory does not grow with the data (see
+`napari_dip.data_sets.sources`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from typing import Any
+from statistics import median_low
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,9 +20,12 @@ from napari_dip.data_sets.sources import FileCache, Plane, Source
 from napari_dip.noise.estimate import noise_is_smooth
 from napari_dip.noise.normalisation import NoNoiseError, Normalisation, measure_normalisation
 
-LOOKS = 4  # planes of an image that its noise is measured on
-MEASURED = 16  # images whose statistics are stored
+NOISE_PLANES = 4  # planes of an image that its noise is measured on
+STATISTICS_IMAGES = 16  # images whose statistics are stored
 SMALLEST = 16  # pixels; no crop can be cut out of less
+NO_NOISE = "Left out, since no noise could be measured in them: {}."
+_T = TypeVar("_T")
+TOO_SMALL = "Left out, since they are much smaller than crops of {} pixels: {}."
 
 
 @dataclass(frozen=True)
@@ -29,14 +35,25 @@ class Scene:
     captures: tuple[Plane, ...]
     clean: Plane | None = None
 
+    @property
+    def name(self) -> str:
+        """Of its first image."""
+        return self.captures[0].source.name
+
+    @property
+    def shortest_side(self) -> int:
+        """Height or width of its planes, whichever is less, in pixels."""
+        return min(min(plane.size) for plane in self.captures)
+
 
 @dataclass(frozen=True)
 class Dataset:
-    """The scenes to train on, and the cache that they are read from."""
+    """The scenes to train on, the cache they are read from, and what a user should know of them."""
 
     scenes: tuple[Scene, ...]
     channels: int
     cache: FileCache = field(default_factory=FileCache)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def planes(self) -> list[Plane]:
@@ -49,79 +66,94 @@ class Dataset:
         return list({id(plane.source): plane.source for plane in self.planes}.values())
 
     @cached_property
-    def _channels(self) -> dict[tuple[int, int | None], list[Plane]]:
+    def _planes_of_channel(self) -> dict[tuple[int, int | None], list[Plane]]:
         groups: dict[tuple[int, int | None], list[Plane]] = {}
         for plane in self.planes:
             groups.setdefault((id(plane.source), plane.channel), []).append(plane)
         return groups
 
+    @cached_property
+    def _first_planes(self) -> dict[int, Plane]:
+        return {id(plane.source): plane for plane in reversed(self.planes)}
+
     def normalisation(self, plane: Plane, stabilise: bool) -> Normalisation:
-        """Return the map to units of the noise; all planes of one channel of an image share theirs.
+        """Return the map to units of the noise, the same for all planes of a channel of an image.
 
         Raises
         ------
-        ValueError
+        NoNoiseError
             If the image has no noise that could be measured.
         """
         known, key = plane.source.normalisations, (plane.channel, stabilise)
         if key not in known:
-            planes = self._channels[
-                id(plane.source), plane.channel
-            ]  # not the one drawn first: the same in every run
-            samples = [one.middle(self.cache) for one in planes[:: -(-len(planes) // LOOKS)]]
+            # Of planes evenly spread, not of the one drawn first: the same in every run.
+            planes = _spread(self._planes_of_channel[id(plane.source), plane.channel], NOISE_PLANES)
+            samples = [one.middle(self.cache) for one in planes]
             known[key] = measure_normalisation(samples, stabilise, plane.source.name)
         return known[key]
 
-    def with_noise(self, stabilise: bool) -> tuple[Dataset, list[str]]:
-        """Measure the noise of every image; return the data without those that have none, and their names.
+    def with_noise(self, stabilise: bool) -> Dataset:
+        """Measure the noise of every image; return the data without those that have none.
 
         Raises
         ------
         ValueError
             If no image is left, or one has NaN or infinite pixels.
         """
-        kept, blank = [], []
+        left: list[Scene] = []
+        errors: dict[str, NoNoiseError] = {}
         for scene in self.scenes:
             try:
                 for plane in scene.captures:
                     self.normalisation(plane, stabilise)
-                kept.append(scene)
+                left.append(scene)
             except NoNoiseError as error:
-                blank.append((scene.captures[0].source.name, error))
-        if not kept:
-            raise blank[0][1]
-        return Dataset(tuple(kept), self.channels, self.cache), list(
-            dict.fromkeys(name for name, _ in blank)
-        )
+                errors.setdefault(scene.name, error)
+        if not left:
+            raise next(iter(errors.values()))
+        note = (NO_NOISE.format(_first_names(errors)),) if errors else ()
+        return replace(self, scenes=tuple(left), notes=(*self.notes, *note))
+
+    def without_small_planes(self, crop: int) -> Dataset:
+        """Return the data without scenes that would make all crops much smaller than most allow.
+
+        All crops are of one size, that of the smallest plane where this is below `crop`. Scenes
+        under half of what at least half of the scenes allow are left out.
+        """
+        typical = median_low(min(crop, scene.shortest_side) for scene in self.scenes)
+        left = [scene for scene in self.scenes if 2 * scene.shortest_side >= typical]
+        if len(left) == len(self.scenes):
+            return self
+        small = [scene.name for scene in self.scenes if 2 * scene.shortest_side < typical]
+        note = TOO_SMALL.format(typical, _first_names(small))
+        return replace(self, scenes=tuple(left), notes=(*self.notes, note))
 
     def fingerprint(self) -> str:
-        """Return a SHA-256 over the marks of all sources: other data, another mark."""
-        return hashlib.sha256(
-            "\n".join(source.fingerprint() for source in self.sources).encode()
-        ).hexdigest()
+        """Return a SHA-256 over the fingerprints of all sources."""
+        lines = "\n".join(source.fingerprint() for source in self.sources)
+        return hashlib.sha256(lines.encode()).hexdigest()
 
-    def smooth_noise(self, looks: int = 4) -> list[str]:
-        """Name the images, among a few evenly spread, whose neighbouring pixels share their noise."""
-        chosen = self.sources[:: -(-len(self.sources) // looks)]
-        first = {id(plane.source): plane for plane in reversed(self.planes)}
-        return [s.name for s in chosen if noise_is_smooth([first[id(s)].middle(self.cache)])]
+    def smooth_noise(self, most: int = 4) -> list[str]:
+        """Name the images, of at most `most` evenly spread, whose neighbouring pixels share noise."""
+        return [
+            source.name
+            for source in _spread(self.sources, most)
+            if noise_is_smooth([self._first_planes[id(source)].middle(self.cache)])
+        ]
 
     def statistics(self, stabilise: bool, correlated: bool) -> dict[str, Any]:
         """Measure intensities and noise on a few images, evenly spread, ready for JSON."""
-        first = {id(plane.source): plane for plane in reversed(self.planes)}
-        chosen = self.sources[:: -(-len(self.sources) // MEASURED)]
         rows = []
-        for source in chosen:
-            plane = first[id(source)]
+        for source in _spread(self.sources, STATISTICS_IMAGES):
+            plane = self._first_planes[id(source)]
             middle, normalisation = plane.middle(self.cache), self.normalisation(plane, stabilise)
             low, high = np.quantile(normalisation.apply(middle), (0.001, 0.999))
             noise = normalisation.noise
             rows.append(
                 (middle.min(), middle.mean(), middle.max(), high - low, noise.gain, noise.variance)
             )
-        least, mean, most, contrast, gain, variance = (
-            np.array(column, dtype=float) for column in zip(*rows, strict=True)
-        )
+        columns = np.array(list(zip(*rows, strict=True)), dtype=float)
+        least, mean, most, contrast, gain, variance = columns
         return {
             "intensity": [float(least.min()), float(mean.mean()), float(most.max())],
             "contrast": [float(contrast.min()), float(contrast.max())],
@@ -131,7 +163,7 @@ class Dataset:
         }
 
     def summary(self) -> dict[str, Any]:
-        """Say what it is, ready for JSON; names of folders stay out."""
+        """Return what the data are, ready for JSON; names of folders stay out."""
         names = [source.name for source in self.sources]
         return {
             "images": len(names),
@@ -141,3 +173,15 @@ class Dataset:
             "first_names": names[:8],
             "sha256_of_names_sizes_and_times": self.fingerprint(),
         }
+
+
+def _spread(items: list[_T], most: int) -> list[_T]:
+    """Return at most `most` items, evenly spread."""
+    return items[:: -(-len(items) // most)]
+
+
+def _first_names(names: Iterable[str]) -> str:
+    """List the first three different names, and how many more there are."""
+    different = list(dict.fromkeys(names))
+    more = f" and {len(different) - 3} more" if len(different) > 3 else ""
+    return ", ".join(different[:3]) + more

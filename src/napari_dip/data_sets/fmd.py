@@ -1,11 +1,11 @@
 """The Fluorescence Microscopy Denoising data set (FMD), read by the names of its folders and files.
 
-Two forms are known: the tree as it is downloaded, ``<sample>/{raw,avg2,avg4,avg8,avg16}/<field>/*.png`` with the
-average of 50 captures in ``<sample>/gt/<field>/avg50.png`` and ``test_mix/{raw,...,gt}/*.png``; and a folder of files
-``<sample>_<capture>_raw.png`` with ``<sample>_<any>_gt.png`` beside them.
+Two forms are known: the tree as it is downloaded, ``<sample>/{raw,avg2,...,avg16}/<field>/*.png`` with
+the average of 50 captures in ``<sample>/gt/<field>/avg50.png`` and ``test_mix/{raw,...,gt}/*.png``; and
+a folder of files ``<sample>_<capture>_raw.png`` with ``<sample>_<any>_gt.png`` beside them.
 
-Reference: Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images, CVPR 2019,
-arXiv:1812.10366.
+Reference: Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images,
+CVPR 2019, arXiv:1812.10366.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from napari_dip.files.registry import format_of_name
+
 LEVELS = ("raw", "avg2", "avg4", "avg8", "avg16")  # captures averaged: 1, 2, 4, 8, 16
 TEST_FIELD = "19"  # the field of view that the data set's authors keep for testing
-LEFT_OUT = ("WideField", "TwoPhoton_BPAE")  # not trained on in the papers
-_PICTURES = (".png", ".tif", ".tiff")
-_RAW = re.compile(r"(?P<sample>.+?)(_(?P<capture>\d+))?_raw")
+PAPERS = ("Confocal", "TwoPhoton_MICE")  # the samples that the papers train on
+_RAW = re.compile(r"(?P<sample>.+?)(_\d+)?_raw")
+_CLEAN = re.compile(r"(?P<sample>.+?)(_\d+)?_gt")
 
 
 @dataclass(frozen=True)
 class Capture:
-    """One noisy file: which sample and field it shows, at which noise level, and its clean image where there is one."""
+    """One noisy file: which sample and field it shows, at which noise level, and its clean image."""
 
     sample: str
     field: str
@@ -34,15 +36,15 @@ class Capture:
 
 
 def looks_like_fmd(folder: Path) -> bool:
-    """Say whether a folder has one of the two forms."""
-    return bool(_samples(folder)) or _mixed(folder) or _test_mix(folder) is not None
+    """Return whether a folder has one of the two forms."""
+    return bool(_samples(folder)) or _is_mixed(folder) or _test_mix(folder) is not None
 
 
 def list_captures(
     folder: Path,
     *,
     levels: Sequence[str] = ("raw",),
-    samples: Sequence[str] | None = None,
+    samples: Sequence[str] = ("all",),
     held_out: Sequence[str] = (TEST_FIELD,),
 ) -> list[Capture]:
     """List the noisy files of a folder in either form.
@@ -53,9 +55,8 @@ def list_captures(
         The data set's folder, or that of one sample.
     levels : sequence of str
         Out of `LEVELS`.
-    samples : sequence of str, optional
-        Beginnings of the samples' names, such as ``"Confocal"``; ``"all"`` takes every one. By default the wide-field
-        samples and the two-photon BPAE ones are left out, as the papers do.
+    samples : sequence of str
+        Beginnings of the samples' names, such as ``"Confocal"``; ``"all"`` takes every one.
     held_out : sequence of str
         Fields of view that are left out, for testing.
 
@@ -64,20 +65,29 @@ def list_captures(
     ValueError
         If nothing is left, or a noise level is unknown.
     """
-    strangers = sorted(set(levels) - set(LEVELS))
-    if strangers:
+    unknown = sorted(set(levels) - set(LEVELS))
+    if unknown:
         raise ValueError(
-            f"Noise level {', '.join(strangers)} is unknown; FMD has {', '.join(LEVELS)}."
+            f"Noise level {', '.join(unknown)} is unknown; FMD has {', '.join(LEVELS)}."
         )
     found = [c for c in _captures(folder, levels) if c.field not in held_out]
-    kept = [c for c in found if _wanted(c.sample, samples)]
-    if not kept:
+    chosen = [c for c in found if "all" in samples or c.sample.startswith(tuple(samples))]
+    if not chosen:
         names = ", ".join(sorted({c.sample for c in found})) or "none"
         raise ValueError(
-            f"Nothing to train on is left of {folder.name}: it holds the samples {names}, and wide-field and "
-            "two-photon BPAE ones are left out unless asked for. Name the files themselves, or the samples (or all)."
+            f"Nothing to train on is left of {folder.name}: it holds the samples {names}, and "
+            f"{', '.join(samples)} was asked for. Name other samples, or all."
         )
-    return kept
+    return chosen
+
+
+def left_out_note(folder: Path, captures: Sequence[Capture]) -> str:
+    """Return a sentence on the fields and samples that are not among `captures`; empty if none."""
+    every = _captures(folder, ("raw",))
+    samples = sorted({c.sample for c in every} - {c.sample for c in captures})
+    field = f"field {TEST_FIELD}" if any(c.field == TEST_FIELD for c in every) else ""
+    names = ", ".join(name for name in (field, *samples) if name)
+    return f"Left out of {folder.name}: {names}." if names else ""
 
 
 def mixed_test_captures(folder: Path, level: str = "raw") -> list[Capture]:
@@ -87,22 +97,21 @@ def mixed_test_captures(folder: Path, level: str = "raw") -> list[Capture]:
         raise ValueError(f"{folder.name} has no folder test_mix with {level} and gt in it.")
     return [
         Capture(file.stem, TEST_FIELD, level, file, mix / "gt" / file.name)
-        for file in _pictures(mix / level)
+        for file in _images(mix / level)
         if (mix / "gt" / file.name).is_file()
     ]
 
 
 def _captures(folder: Path, levels: Sequence[str]) -> list[Capture]:
-    if _mixed(folder):
+    if _is_mixed(folder):
         return _mixed_captures(folder)
     captures = []
     for sample in _samples(folder):
         for level in levels:
             for field in sorted((sample / level).glob("*/"), key=lambda p: (len(p.name), p.name)):
-                clean = next(iter(_pictures(sample / "gt" / field.name)), None)
+                clean = next(iter(_images(sample / "gt" / field.name)), None)
                 captures += [
-                    Capture(sample.name, field.name, level, file, clean)
-                    for file in _pictures(field)
+                    Capture(sample.name, field.name, level, file, clean) for file in _images(field)
                 ]
     return captures
 
@@ -120,34 +129,24 @@ def _test_mix(folder: Path) -> Path | None:
     return mix if (mix / "gt").is_dir() and (mix / "raw").is_dir() else None
 
 
-def _mixed(folder: Path) -> bool:
-    stems = [file.stem for file in _pictures(folder)]
+def _is_mixed(folder: Path) -> bool:
+    stems = [file.stem for file in _images(folder)]
     return any(s.endswith("_raw") for s in stems) and any(s.endswith("_gt") for s in stems)
 
 
 def _mixed_captures(folder: Path) -> list[Capture]:
-    files = _pictures(folder)
-    clean = {
-        re.sub(r"(_\d+)?_gt$", "", file.stem): file for file in files if file.stem.endswith("_gt")
-    }
+    files = _images(folder)
+    matches = [(file, _CLEAN.fullmatch(file.stem)) for file in files]
+    clean = {match["sample"]: file for file, match in matches if match}
     captures = []
     for file in files:
         match = _RAW.fullmatch(file.stem)
         if match:
-            sample = match["sample"]
-            captures.append(Capture(sample, "1", "raw", file, clean.get(sample)))
+            captures.append(Capture(match["sample"], "1", "raw", file, clean.get(match["sample"])))
     return captures
 
 
-def _wanted(sample: str, samples: Sequence[str] | None) -> bool:
-    if samples is None:
-        return not sample.startswith(LEFT_OUT)
-    return "all" in samples or sample.startswith(tuple(samples))
-
-
-def _pictures(folder: Path) -> list[Path]:
+def _images(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(
-        p for p in folder.iterdir() if p.suffix.lower() in _PICTURES and not p.name.startswith(".")
-    )
+    return sorted(p for p in folder.iterdir() if format_of_name(p) and not p.name.startswith("."))

@@ -157,8 +157,8 @@ def _check(data: Dataset, second: str) -> None:
 
     if any(lacks(scene) for scene in data.scenes):
         wanted = {
-            "capture": "two captures or more of every scene: repeats along T, or a second folder as targets",
-            "clean": "a clean image for every noisy one: give them as targets",
+            "capture": "two captures or more of every scene: repeats along T, a second folder as targets, or samples of FMD",
+            "clean": "a clean image for every noisy one: give them as targets, or samples of FMD",
         }[second]
         raise ValueError(f"This method needs {wanted}.")
 

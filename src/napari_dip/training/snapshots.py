@@ -26,7 +26,6 @@ from napari_dip.training.state import State
 from napari_dip.training.steps import training_steps_anywhere
 
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
-NO_NOISE = "Left out, since no noise could be measured in them: {}."
 SMOOTH_NOISE = (
     "The noise of neighbouring pixels is correlated in {}: part of it looks like structure and "
     "will stay. Train on the raw data if there are any, bin them by 2 first, or take the preset "
@@ -59,8 +58,6 @@ class TrainingRun:
         What it is trained on, and how that is drawn.
     preview : Preview
         What the Snapshots show.
-    blank : list of str
-        Names of the images that were left out.
     texts : dict of str
         Description and licence of the model.
     checkpoints : CheckpointWriter, optional
@@ -73,7 +70,6 @@ class TrainingRun:
     data: Dataset
     crops: Crops
     preview: Preview
-    blank: list[str]
     texts: dict[str, str]
     checkpoints: CheckpointWriter | None = None
     group: ProcessGroup = ALONE
@@ -111,8 +107,8 @@ class TrainingRun:
 
     def _note(self, smooth: list[str]) -> str:
         """Return what a user should know before; mostly nothing."""
-        notes = [NO_NOISE.format(first_names(self.blank))] if self.blank else []
-        return " ".join([*notes, *([SMOOTH_NOISE.format(", ".join(smooth[:3]))] if smooth else [])])
+        correlated = [SMOOTH_NOISE.format(", ".join(smooth[:3]))] if smooth else []
+        return " ".join([*self.data.notes, *correlated])
 
     def _model_maker(self, smooth: list[str]) -> Callable[[int, BlurredUNet], Model]:
         """Return a function that makes the Model of a step and its network."""
@@ -151,9 +147,3 @@ class TrainingRun:
             noisy=self.preview.noisy,
             make_model=partial(make_model, step.index, net),
         )
-
-
-def first_names(names: list[str]) -> str:
-    """List the first three names, and how many more there are."""
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

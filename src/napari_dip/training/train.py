@@ -134,10 +134,10 @@ def iter_train(
     with group.fail_together():
         group.share(how.batch)
         chosen = group.pick_device(device)
-        found = build_dataset(
+        data = build_dataset(
             source, targets, second=target, together=together, axes=axes, samples=samples
         )
-        data, blank = found.with_noise(how.stabilise)
+        data = data.without_small_planes(how.crop).with_noise(how.stabilise)
         state = State(how, data.channels, chosen)
         crops = Crops(
             data,
@@ -159,7 +159,7 @@ def iter_train(
         save = partial(state.save, checkpoint, data.fingerprint())
         checkpoints = CheckpointWriter(save, checkpoint_every)
     texts = {"description": description, "licence": licence}
-    run = TrainingRun(state, data, crops, shown, blank, texts, checkpoints, group)
+    run = TrainingRun(state, data, crops, shown, texts, checkpoints, group)
     return with_own_errors(run.snapshots())
 
 
