@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -159,3 +161,30 @@ def test_a_damaged_folder_is_refused(tmp_path):
     (tmp_path / "f.zarr").mkdir()
     with pytest.raises(IsADirectoryError, match="is a folder"):
         read(tmp_path / "f.zarr")
+
+
+class Bomb:
+    """Leaves a file behind where it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self):
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "filters"),
+    [("<u2", ["pickle"]), ("|O", ["pickle"]), ("|O", ["vlen-utf8", "pickle"])],
+)
+def test_a_codec_that_would_run_code_is_refused(dtype, filters, tmp_path):
+    """Only with the versions that pyproject.toml asks for; older ones run it."""
+    mark, folder = tmp_path / "ran", tmp_path / "g.zarr"
+    folder.mkdir()
+    record = {"zarr_format": 2, "shape": [4, 4], "chunks": [4, 4], "order": "C", "fill_value": 0}
+    record |= {"dtype": dtype, "compressor": None, "filters": [{"id": name} for name in filters]}
+    (folder / ".zarray").write_text(json.dumps(record))
+    (folder / "0.0").write_bytes(pickle.dumps(Bomb(mark)))
+    with pytest.raises(ValueError, match=r"damaged|real numbers are wanted"):
+        np.asarray(read(folder).pixels)
+    assert not mark.exists()

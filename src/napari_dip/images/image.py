@@ -105,7 +105,8 @@ class Image:
     def dtype(self) -> np.dtype[Any]:
         """Type of a pixel value."""
         dtype: np.dtype[Any] = np.dtype(self.pixels.dtype)
-        return dtype.newbyteorder("=")  # a file's byte order is no property of the image
+        # A file's byte order is no property of the image; texts have none.
+        return dtype if dtype.isnative else dtype.newbyteorder("=")
 
     @property
     def is_rgb(self) -> bool:
