@@ -271,6 +271,19 @@ def test_settings_go_to_a_file_and_back(
     assert "stepps" in other.message.text() and "s.toml" in other.message.text()
 
 
+def test_a_file_of_settings_with_a_model_hides_the_method(
+    dock: BatchWidget, tmp_path: Path
+) -> None:
+    dock.method_box.method.setCurrentIndex(dock.method_box.method.findData("patchdip"))
+    (tmp_path / "s.toml").write_text('model = "a.safetensors"\n')
+    dock.load(tmp_path / "s.toml")
+    box = dock.method_box
+    hidden = (box.method, box.summary, box.preset, box.form, box.uncertainty)
+    assert not any(widget.isVisibleTo(dock) for widget in hidden)
+    dock.model.row.path = None
+    assert all(widget.isVisibleTo(dock) for widget in hidden)
+
+
 def test_a_dock_that_is_closed_ends_its_run(
     dock: BatchWidget, engine: FakeEngine, qtbot: Any
 ) -> None:

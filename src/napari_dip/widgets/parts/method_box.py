@@ -128,6 +128,7 @@ class MethodBox(QWidget):
 
     def show_method(self, visible: bool) -> None:
         """Show or hide all but the device: a trained model has its method in its file."""
+        self._shows_method = visible
         for field in (self.method, self.preset):
             self._rows.set_visible(field, visible)
         self._rows.set_visible(self.summary, visible and bool(self.summary.text()))
@@ -169,6 +170,6 @@ class MethodBox(QWidget):
         self._layout.replaceWidget(old, self.form)
         old.hide()  # it may live on until Qt has time
         old.deleteLater()
-        self.show_method(True)
+        self.show_method(self._shows_method)
         self.align()
         self.changed.emit()
