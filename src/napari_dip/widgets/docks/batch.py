@@ -22,7 +22,7 @@ from napari_dip.widgets.parts.files_box import FilesBox
 from napari_dip.widgets.parts.layouts import Message, button, column, row, scroll_area
 from napari_dip.widgets.parts.method_box import MethodBox
 from napari_dip.widgets.parts.model_box import ModelBox
-from napari_dip.widgets.runs.batch_run import BatchRequest, BatchRun
+from napari_dip.widgets.runs.batch_run import BatchRun
 
 RUN_HELP = {
     "What would be done": "List the files and the size of their results; nothing is written.",
@@ -61,8 +61,8 @@ class BatchWidget(Dock):
         self._on_model()
         self._set_running(False)
 
-    def request(self, dry_run: bool = False) -> BatchRequest:
-        """Return what is chosen; a ValueError says in a sentence what is missing."""
+    def make_run(self, dry_run: bool = False) -> BatchRun:
+        """Return a run of what is chosen; a ValueError says in a sentence what is missing."""
         fits = self.model.path is None
         how = self.method_box.settings() if fits else self.model.settings()
         task = Task(
@@ -71,21 +71,20 @@ class BatchWidget(Dock):
             overwrite=self.files.replace.isChecked(),
             dry_run=dry_run,
             std=fits and how.std_from != "none",
+            model=self.model.path,
             **self.files.options(),
         )
-        inputs, folder = self.files.inputs(), self.files.folder()
-        return BatchRequest.into_folder(inputs, folder, task, self.model.path)
+        return BatchRun(self.files.inputs(), self.files.folder(), task)
 
     def start(self, dry_run: bool = False) -> BatchRun | None:
         """Run on what is chosen; return the run, or None where the choice cannot be run."""
         if self.run is not None and self.run.running:
             return None
         try:
-            request = self.request(dry_run)
+            self.run = run = self.make_run(dry_run)
         except (ValueError, OSError) as error:
             self.message.say(str(error), error=True)
             return None
-        self.run = run = BatchRun(request)
         # napari's closing window deletes docks without closing them
         self.destroyed.connect(run.stop)
         run.planned.connect(self._on_planned)

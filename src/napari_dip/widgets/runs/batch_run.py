@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,27 +32,8 @@ WORDS = {  # of the command line, and what the dock has in their place
 }
 
 
-@dataclass(frozen=True, eq=False)
-class BatchRequest:
-    """What is done to which files; with a model its settings are the task's."""
-
-    inputs: tuple[Path, ...]
-    out: Path
-    task: Task
-    model: Path | None = None
-
-    @classmethod
-    def into_folder(
-        cls, inputs: Sequence[Path], folder: Path, task: Task, model: Path | None
-    ) -> BatchRequest:
-        """Return a request whose results go into a folder, one file's too."""
-        single = len(inputs) == 1 and inputs[0].is_file()
-        out = folder / name_of(inputs[0], task.dtype) if single else folder
-        return cls(tuple(inputs), out, task, model)
-
-
 class BatchRun(Run):
-    """Works on the files.
+    """Works on the files; a model that the task names is loaded in the thread.
 
     It emits `planned` with the list of jobs, then for each file many times `progressed` with
     (number, step, total) and once `file_ended` with (number, record), then once `ended` with
@@ -65,9 +45,11 @@ class BatchRun(Run):
     file_ended = Signal(int, object)
     ended = Signal(str, bool)
 
-    def __init__(self, request: BatchRequest) -> None:
+    def __init__(self, inputs: Sequence[Path], folder: Path, task: Task) -> None:
         super().__init__()
-        self.request = request
+        single = len(inputs) == 1 and inputs[0].is_file()
+        self.inputs, self.task = inputs, task
+        self.out = folder / name_of(inputs[0], task.dtype) if single else folder
         self.stopping = threading.Event()
 
     def start(self) -> None:
@@ -84,11 +66,11 @@ class BatchRun(Run):
 
     def _work(self) -> tuple[str, bool]:
         """Return how the work ended; nothing is raised, since workers swallow some errors."""
-        request, task = self.request, self.request.task
+        task = self.task
         try:
-            if request.model is not None:
-                task = with_model(task, request.model)
-            jobs = jobs_of(request.inputs, request.out, task)[1]
+            if task.model is not None:
+                task = with_model(task, task.model)
+            jobs = jobs_of(self.inputs, self.out, task)[1]
             self.planned.emit(jobs)
             return self._dry_run(jobs, task) if task.dry_run else self._work_on(jobs, task)
         except Exception as error:  # noqa: BLE001 - shown in the dock
@@ -110,7 +92,7 @@ class BatchRun(Run):
         )
 
     def _work_on(self, jobs: Sequence[Job], task: Task) -> tuple[str, bool]:
-        table = Table(self.request.out) if len(jobs) > 1 else None
+        table = Table(self.out) if len(jobs) > 1 else None
         records: list[dict[str, Any]] = []
         trouble = ""
         for number, job in enumerate(jobs):
