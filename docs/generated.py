@@ -1,8 +1,8 @@
 """mkdocs hook: what can be read off the code is not written by hand.
 
-``<!-- settings -->`` becomes a table of every method's settings, ``<!-- presets -->`` one of the presets, and
-``<!-- restorations -->`` shows how the restorations' settings differ from DIP's, ``<!-- help: VERB -->`` the verb's
-``--help``.
+``<!-- settings -->`` becomes a table of every method's settings, ``<!-- presets -->`` one of the
+presets, ``<!-- restorations -->`` says in which settings each restoration differs from the methods
+that it is built on, and ``<!-- help: VERB -->`` becomes the verb's ``--help``.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from napari_dip.methods import registry
-from napari_dip.settings import DIP, Knob, Settings, knobs
+from napari_dip.settings import DIP, BlindSpot, BlindSpotOrZ, Knob, Settings, knobs
 
 METHODS = registry.settings_classes(registry.METHODS)
 RESTORATIONS = registry.settings_classes(registry.RESTORATIONS)
@@ -58,17 +58,21 @@ def presets_table(method: type[Settings]) -> str:
 
 
 def changes_table(task: type[Settings]) -> str:
-    """Write the settings of a restoration that are not DIP's, those of DIP that it lacks, and its presets."""
-    plain = {row(knob) for knob in knobs(DIP)}
+    """Write in which settings a restoration differs from its bases, and its presets."""
+    bases = (BlindSpot, DIP) if issubclass(task, BlindSpotOrZ) else (DIP,)
+    plain = {knob.name: row(knob) for base in reversed(bases) for knob in knobs(base)}
+    own = {knob.name: row(knob) for knob in knobs(task)}
     rows = [
-        f"| {' | '.join(map(_cell, row(knob)))} |" for knob in knobs(task) if row(knob) not in plain
+        f"| {' | '.join(map(_cell, cells))} |"
+        for name, cells in own.items()
+        if plain.get(name) != cells
     ]
+    names = " and ".join(f"`{base.__name__}`" for base in bases)
     head = [
-        "| differs from DIP's in | default | allowed | unit | what it does |",
+        f"| differs from {names} in | default | allowed | unit | what it does |",
         "|---|---|---|---|---|",
     ]
-    names = {knob.name for knob in knobs(task)}
-    without = ", ".join(f"`{knob.name}`" for knob in knobs(DIP) if knob.name not in names)
+    without = ", ".join(f"`{name}`" for name in plain if name not in own)
     more = ["", f"Not there, since nothing here asks for it: {without}.", ""]
     return "\n".join(
         [f"### {task.title} (`{task.__name__}`)", "", *head, *rows, *more, presets_table(task)]
