@@ -1,28 +1,39 @@
-"""Deep Image Prior through a blind spot: the network sees the image, but never the pixel it predicts.
+"""Blind-spot denoising of one image: the network sees it, but never the pixel that it predicts.
 
-    theta* = argmin  E[ log(v + s^2) + (m - y)^2 / (v + s^2) ],   (m, v) = f_theta(y without the pixel)
+    theta* = argmin  E[ log(v + s^2) + (m - y)^2 / (v + s^2) ],   (m, v) = f_theta(pixels around y)
     answer = (s^2 m + v y) / (s^2 + v)
 
-As in the Deep Image Prior an untrained network is fitted to the one noisy image and stopped before it learns the noise.
-Its input is not random but the image itself, seen around a blind spot: a pixel's own noise cannot be copied, so the fit
-starts at a calibrated blur instead of grey and stays useful far longer. m is the prediction from the neighbours and v
-the variance of its error; s is the standard deviation of the noise, the same everywhere in the stabilised image. The
-answer weighs the prediction against the measured pixel by how much each is to be trusted.
+y is a pixel of the noisy image, whose noise has been made even: standard deviation s everywhere. m
+is the prediction from its neighbours and v the variance of the prediction's error. Noise that is
+independent from pixel to pixel cannot be predicted, and the pixel's own is hidden from the network,
+so it cannot be copied. The answer weighs the prediction against the measured pixel by how much each
+is to be trusted. The fit starts at a calibrated blur; the error on pixels that are held out of the
+loss chooses the step.
 
-The fit draws random crops with flips and quarter turns, so that a step costs the same however large the image is. At
-every look at the whole image the next of the eight orientations is taken, and the looks are averaged.
+The fit draws random crops with flips and quarter turns, so that a step costs the same however large
+the image is. At every look at the whole image the next of the eight orientations is taken, and the
+looks are averaged.
 
-In a stack the network may start from the plane before: what it has learnt is how pixels follow from their neighbours,
-and that hardly changes from plane to plane. Such a fit takes a quarter of the steps. It carries no noise along, since
-the network keeps a filter and not pixels; and where it predicts the new plane no better than the calibrated blur does,
-as after a change of content, the fit starts at the blur with all its steps. Every pixel of the new plane judges that,
-since the network has seen none of them.
+In a stack the network may start from the plane before: what it has learnt is how pixels follow from
+their neighbours, and that hardly changes from plane to plane. Such a fit takes a quarter of the
+steps. It carries no noise along, since the network keeps a filter and not pixels; and where it
+predicts the new plane no better than the calibrated blur does, as after a change of content, the
+fit starts at the blur with all its steps. Every pixel of the new plane judges that, since the
+network has seen none of them.
 
-References: Ulyanov et al., Deep Image Prior, CVPR 2018, arXiv:1711.10925; Batson and Royer, Noise2Self, ICML 2019,
-arXiv:1901.11365; Laine et al., High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019, arXiv:1901.10277.
+References
+----------
+Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019,
+arXiv:1901.10277: a network that is blind by its construction, the predicted variance, the measured
+pixel weighed in.
+Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980, and Batson and Royer, Noise2Self,
+ICML 2019, arXiv:1901.11365: learning from noisy pixels that are hidden from the network.
+Wu, Liu, Cao, Ren and Zuo, Unpaired Learning of Deep Image Denoising, ECCV 2020, arXiv:2008.13711:
+the blind spot made of dilated convolutions.
 
-What differs from these papers: one image instead of a training set, a small dilated network, and the stopping rule of
-held-out pixels.
+What differs from these papers: one image instead of a training set, a smaller network that starts
+at a blur of the whole surroundings, noise that is measured and made even first, and the stopping
+rule of held-out pixels.
 """
 
 from __future__ import annotations

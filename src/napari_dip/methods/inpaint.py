@@ -2,20 +2,21 @@
 
     theta* = argmin  E_H rho(M H (f_theta(y, M (1 - H)) - y)),    answer = f_theta*(y, M)
 
-M marks the known pixels of the one image y. In every step a random part H of them is hidden too, and the network f is
-asked for it; what it learns there it does at the pixels that nobody knows. rho is the square of small errors and the
-size of large ones. As in the Deep Image Prior an untrained network is fitted to the one image, but it sees the known
-pixels instead of noise, which is right from the first step on where the image is smooth and is learnt faster where it
-is not. Hidden are single pixels, and where the gaps of the image are larger than that, also copies of these gaps moved
-elsewhere.
+M marks the known pixels of the one image y. In every step a random part H of them is hidden too,
+and the network f is asked for it; what it learns there it does at the pixels that nobody knows. rho
+is the square of small errors and the size of large ones. The network corrects a smooth fill, so the
+answer is right from the first step on where the image is smooth. Hidden are single pixels, and
+where the gaps of the image are larger than that, also copies of these gaps moved elsewhere.
 
 The fit draws random crops with flips and quarter turns; the answer averages the eight orientations.
 
-References: Ulyanov et al., Deep Image Prior, CVPR 2018, arXiv:1711.10925; Batson and Royer, Noise2Self, ICML 2019,
-arXiv:1901.11365; Quan, Chen, Pang and Ji, Self2Self with Dropout, CVPR 2020, doi:10.1109/CVPR42600.2020.00196.
+References
+----------
+Batson and Royer, Noise2Self, ICML 2019, arXiv:1901.11365.
+Quan, Chen, Pang and Ji, Self2Self with Dropout, CVPR 2020, doi:10.1109/CVPR42600.2020.00196.
 
-What differs from these papers: a small dilated network that corrects a smooth fill, crops instead of the image, no
-dropout of features.
+What differs from these papers: missing pixels instead of noise, a small dilated network that
+corrects a smooth fill, crops instead of the image, no dropout of features.
 """
 
 from __future__ import annotations

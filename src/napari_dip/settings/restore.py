@@ -43,8 +43,8 @@ class Inpaint(BlindSpotOrZ):
     """How missing pixels are filled.
 
     The preset ``fast`` (the default) learns on hidden known pixels what belongs into gaps and suits
-    scattered pixels and gaps up to about 20 pixels wide; ``holes`` fits the published network to
-    the known pixels and suits larger ones.
+    scattered pixels and gaps up to about 20 pixels wide; ``holes`` is Deep Image Prior, fitted to
+    the known pixels, and suits larger ones.
     """
 
     method: ClassVar[str] = "inpaint"
@@ -125,8 +125,8 @@ class Guided(BlindSpotOrZ):
     """How an image is restored with the help of a guide.
 
     The preset ``fast`` (the default) shows the guide to the blind-spot network beside the image.
-    ``flash`` takes it as the input z of the published network, for noise that neighbouring pixels
-    share, as in photographs; ``paper`` is that fit at its published size.
+    ``flash`` is Deep Image Prior with the guide in place of random z, for noise that neighbouring
+    pixels share, as in photographs; ``paper`` is that fit at its published size.
     """
 
     method: ClassVar[str] = "guided"
