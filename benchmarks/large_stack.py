@@ -16,7 +16,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import tifffile
@@ -135,21 +137,12 @@ def check(source: Path, out: Path, model: Path) -> dict[str, object]:
 
 def alone_with(noisy: Image, one: tuple[slice, ...], model: Path) -> np.ndarray:
     """Denoise one plane of a stack by itself, at the intensity map of the stack."""
-    from napari_dip import applied
-
-    found = measure_image(noisy, stabilise=True)
-    channel = one[2].start
-    original = applied.survey
-    applied.survey = lambda image, *, stabilise: type(found)(
-        (found.units[channel],), found.noise_is_smooth, 0
-    )
-    try:
-        piece = noisy.with_pixels(np.asarray(noisy.pixels[one]))
-        return np.asarray(denoise(piece, load_model(model), device="cpu").pixels).reshape(
-            1, PLANE, PLANE
-        )
-    finally:
-        applied.survey = original
+    stats = measure_image(noisy, stabilise=True)
+    channel = replace(stats, units=(stats.units[one[2].start],), hot_pixels=0)
+    piece = noisy.with_pixels(np.asarray(noisy.pixels[one]))
+    with mock.patch("napari_dip.models.apply.measure_image", return_value=channel):
+        answer = denoise(piece, load_model(model), device="cpu")
+    return np.asarray(answer.pixels).reshape(1, PLANE, PLANE)
 
 
 def main() -> None:
@@ -191,7 +184,7 @@ def main() -> None:
         }
         result["planes_a_second"] = int(np.prod(shape[:3])) / float(str(result["seconds"]))
         result |= check(source, out, model)
-        result |= {"settings": SETTINGS.described(), "machine": machine()}
+        result |= {"settings": SETTINGS.to_json(), "machine": machine()}
         print(result)
         print("wrote", save(choices.name, result))
     finally:

@@ -70,7 +70,7 @@ def networks() -> str:
         "at step",
         f"plateau within {result['within']} dB",
     ]
-    text = "## Networks\n\nFitted to photographs with noise of sigma 25, published constants, never stopped; means over images and seeds.\n\n"
+    text = "## Networks of z\n\nDeep Image Prior with several networks, fitted to photographs with noise of sigma 25, published constants, never stopped; means over images and seeds.\n\n"
     text += table(head, rows)
     for key, run in cut.items():
         text += f"\n{key}: {run['averaged']:.2f} dB and still rising after {run['step']} steps; cut short, not in the table.\n"
@@ -225,7 +225,7 @@ def restarts() -> str:
     ]
     return text + (
         "\n## Does the uncertainty know where the error is?\n\nSpearman correlation, over all pixels, of the standard deviation with the true "
-        "absolute error; centres of 128 x 128.\n\n"
+        "absolute error; centres of 128 x 128. *predicted*, *iterates* and *restarts* are those of BlindSpot, *iterates (skip)* and *dropout (resunet)* of DIP.\n\n"
         + table(["image", *names], rows)
         + "\nThe predicted standard deviation is the best of the sources and costs nothing. The last column says what the brightness of the answer "
         "alone would tell: about as much, since photon noise grows with it. The column *predicted* was measured before its floor.\n\n"

@@ -100,7 +100,7 @@ def workers() -> str:
     ]
     two, one = (result["rows"][f"--workers {n}"]["files_a_minute"] for n in (2, 1))
     return (
-        f"## Workers\n\n{result['files']} images of {result['side']} x {result['side']}, {result['steps']} steps each, {result['cores']} cores that did nothing "
+        f"## Workers\n\n{result['files']} images of {result['side']} x {result['side']}, {result['steps']} steps of BlindSpot each, {result['cores']} cores that did nothing "
         f"else, one thread a process (OMP_NUM_THREADS={result['threads_asked']}). Asked: two workers at least 1.7 times as fast as one; found {two / one:.2f}. "
         "The start of the program and of its workers is in the figure.\n\n"
         + table(["way", "seconds", "files a minute", "seconds of fits"], rows)

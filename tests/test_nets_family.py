@@ -1,4 +1,4 @@
-"""The networks of the Deep Image Prior family: any size, any number of colours."""
+"""The networks of z: any size, any number of colours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The skip network of the Deep Image Prior: a U-Net whose skips are narrow.
+"""The published network of Deep Image Prior: a U-Net whose skips are narrow.
 
 Five scales, 128 channels down and up, 4 in each skip, reflection padding, strided convolution down, bilinear up, batch
 norm and LeakyReLU 0.2 after every convolution, a 1x1 convolution after each scale, a sigmoid at the end: 2,217,831
