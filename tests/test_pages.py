@@ -6,7 +6,7 @@ import tifffile
 
 from napari_dip import read
 from napari_dip.files import tiff_reader
-from napari_dip.files.lazy_tiff import Pages
+from napari_dip.files.lazy_tiff import LazyPages
 
 STACK = np.random.default_rng(0).integers(0, 4096, (2, 3, 50, 70)).astype(np.uint16)
 KINDS = {
@@ -42,7 +42,7 @@ def written(path, kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_slices_of_the_pages_are_those_of_the_array(tmp_path, kind):
     image = read(written(tmp_path / "stack.ome.tif", kind))
-    assert isinstance(image.pixels, Pages)
+    assert isinstance(image.pixels, LazyPages)
     assert (image.axes, image.shape, image.dtype) == ("TZYX", STACK.shape, STACK.dtype)
     for key in KEYS:
         np.testing.assert_array_equal(image.pixels[key], STACK[key])
@@ -54,16 +54,16 @@ def test_uncompressed_pages_with_gaps_between_them_are_read_by_parts(tmp_path):
         for page in STACK[0]:
             tif.write(page, metadata=None, contiguous=False, rowsperstrip=20)
     pixels = read(tmp_path / "stack.tif").pixels
-    assert isinstance(pixels, Pages)
+    assert isinstance(pixels, LazyPages)
     np.testing.assert_array_equal(pixels[1:, 5:45:2], STACK[0, 1:, 5:45:2])
 
 
 def test_a_crop_reads_only_its_strips(tmp_path, monkeypatch):
     image = read(written(tmp_path / "stack.ome.tif", "strips"))
     read_segments = []
-    whole = Pages._segment
+    whole = LazyPages._decode
     monkeypatch.setattr(
-        Pages, "_segment", lambda *words: read_segments.append(words[2:]) or whole(*words)
+        LazyPages, "_decode", lambda *words: read_segments.append(words[2:]) or whole(*words)
     )
     assert image.pixels[1, 0, 17:30, 5:25].shape == (13, 20)
     assert read_segments == [(3, 1)]  # page 3, rows 16 to 32

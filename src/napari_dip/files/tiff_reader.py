@@ -19,7 +19,7 @@ import numpy as np
 import tifffile
 
 from napari_dip.files.channel_names import named, names_of_labels
-from napari_dip.files.lazy_tiff import Pages
+from napari_dip.files.lazy_tiff import LazyPages
 from napari_dip.files.pixel_sizes import (
     Calibration,
     imagej_calibration,
@@ -157,7 +157,7 @@ def _load(path: Path) -> _Raw:
             raise _Damaged
         pixels = _pixels(tif, path, series)
         if (
-            isinstance(pixels, Pages) and letters[-1] == "S"
+            isinstance(pixels, LazyPages) and letters[-1] == "S"
         ):  # of grey pages; their last axes are Y and X
             letters, shape = letters[:-1], shape[:-1]
         names = header.channels or names_of_labels(header.labels, letters, shape)
@@ -173,7 +173,9 @@ def _pixels(tif: tifffile.TiffFile, path: Path, series: tifffile.TiffPageSeries)
         or series.nbytes < MAP_FROM
         or series.transform is not None
     ):
-        paged = Pages.of(path, series, _cut_short(path)) if series.nbytes >= PAGED_FROM else None
+        paged = (
+            LazyPages.of(path, series, _cut_short(path)) if series.nbytes >= PAGED_FROM else None
+        )
         return series.asarray() if paged is None else paged
     if offset + series.nbytes > path.stat().st_size:
         raise _Damaged

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex, release_pages
+from napari_dip.images.lazy_array import LazyArray, as_slice
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
 IN_FILE_FROM = 1 << 30  # bytes of float32 pixels that are no longer held in memory
 
@@ -65,56 +68,26 @@ class Canvas:
         return Picture(self, done, current)
 
 
-class Picture:
-    """A stack as it stood at one moment, as an array-like that reads only what is asked for.
-
-    Attributes
-    ----------
-    shape, dtype, ndim
-        As numpy has them; dtype is float32.
-    """
+class Picture(LazyArray):
+    """A stack as it stood at one moment, float32, read plane by plane."""
 
     def __init__(self, canvas: Canvas, done: int, current: NDArray[Any] | None) -> None:
         self._canvas, self._done, self._current = canvas, done, current
-        self.shape = canvas.start.shape
-        self.dtype: np.dtype[np.float32] = np.dtype(np.float32)
-        self.ndim = len(self.shape)
-        self.size = prod(self.shape)
-        self.nbytes = self.size * 4
+        self.shape, self.dtype = canvas.start.shape, np.dtype(np.float32)
 
-    def __len__(self) -> int:
-        """Return the length of the first axis."""
-        return self.shape[0]
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        """Return the whole stack as numpy."""
-        return np.asarray(self[()], dtype=dtype)
-
-    def __getitem__(self, key: Any) -> NDArray[np.float32]:
-        """Read a part, as numpy would: whole numbers and slices by the plane, all else from the whole stack."""
-        keys = full_key(key, self.ndim)
-        if keys is None:
-            return np.asarray(self[()][key], dtype=np.float32)
-        whole = [isinstance(part, slice) for part in self._canvas.indices[0]]  # the axes of a plane
-        ranges = [
-            range(n)[k] if isinstance(k, slice) else [range(n)[k]]
-            for k, n in zip(keys, self.shape, strict=True)
+    def _read(self, ranges: Sequence[range]) -> NDArray[np.float32]:
+        out = np.empty([len(places) for places in ranges], np.float32)
+        in_plane = [isinstance(key, slice) for key in self._canvas.indices[0]]
+        inner = tuple(as_slice(r) for r, flag in zip(ranges, in_plane, strict=True) if flag)
+        along = [
+            [(slice(None),) * 2] if flag else list(enumerate(r))
+            for r, flag in zip(ranges, in_plane, strict=True)
         ]
-        out = np.empty([len(r) for r in ranges], dtype=np.float32)
-        inner = tuple(
-            (k if isinstance(k, slice) else slice(r[0], r[0] + 1))
-            for k, r, w in zip(keys, ranges, whole, strict=True)
-            if w
-        )
-        stack_axes = [axis for axis, w in enumerate(whole) if not w]
-        for places in product(*(enumerate(ranges[axis]) for axis in stack_axes)):
-            at: list[Any] = [slice(None)] * self.ndim
-            index: list[Any] = [slice(None)] * self.ndim
-            for axis, (to, origin) in zip(stack_axes, places, strict=True):
-                at[axis], index[axis] = to, origin
-            out[tuple(at)] = self._plane(tuple(index))[inner]
+        for pairs in product(*along):
+            to, index = zip(*pairs, strict=True)
+            out[to] = self._plane(index)[inner]
         release_pages(self._canvas.stack)  # what was read stays in the file
-        return out[tuple(slice(None) if isinstance(k, slice) else 0 for k in keys)]
+        return out
 
     def _plane(self, index: PlaneIndex) -> NDArray[Any]:
         number = self._canvas.order[_hashable(index)]
@@ -135,25 +108,6 @@ def _on_disk(shape: tuple[int, ...], size: int) -> NDArray[np.float32]:
     with tempfile.TemporaryFile() as file:  # the mapping keeps it
         file.truncate(size)
         return np.memmap(file, np.float32, "r+", shape=shape)
-
-
-def full_key(key: Any, ndim: int) -> tuple[Any, ...] | None:
-    """Return a whole number or slice an axis, None where the key is more than that."""
-    parts = key if isinstance(key, tuple) else (key,)
-    parts = tuple(int(k) if isinstance(k, np.integer) else k for k in parts)
-    if (
-        any(not isinstance(k, int | slice) and k is not Ellipsis for k in parts)
-        or parts.count(Ellipsis) > 1
-    ):
-        return None
-    if any(isinstance(k, bool) for k in parts):
-        return None
-    at = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
-    left, right = parts[:at], parts[at + 1 :]
-    missing = ndim - len(left) - len(right)
-    if missing < 0:
-        return None
-    return (*left, *([slice(None)] * missing), *right)
 
 
 def _hashable(index: PlaneIndex) -> tuple[int, ...]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.planes.canvas import full_key
+from napari_dip.images.lazy_array import LazyArray, as_slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from napari_dip.images.image import ArrayLike, Image
     from napari_dip.planes.image_statistics import ImageStatistics
@@ -36,26 +36,7 @@ class Chunk:
         return image.with_pixels(ChunkView(image.pixels, self.axis, self.start, self.stop))
 
 
-class _Lazy:
-    """An array-like that calls `_read` with a whole number or a slice an axis."""
-
-    shape: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self[()], dtype=dtype)
-
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        keys = full_key(key, len(self.shape))
-        return np.asarray(self[()])[key] if keys is None else self._read(list(keys))
-
-    def _read(self, keys: list[Any]) -> NDArray[Any]:
-        raise NotImplementedError
-
-
-class ChunkView(_Lazy):
+class ChunkView(LazyArray):
     """The range from `start` to `stop` along an axis of an array-like."""
 
     def __init__(self, pixels: ArrayLike, axis: int, start: int, stop: int) -> None:
@@ -64,17 +45,13 @@ class ChunkView(_Lazy):
         self.dtype = pixels.dtype
         self._axis, self._range = axis, range(start, stop)
 
-    def _read(self, keys: list[Any]) -> NDArray[Any]:
-        at = self._range[keys[self._axis]]
-        if isinstance(at, range):
-            stop = at.stop if at.stop >= 0 else None
-            keys[self._axis] = slice(at.start, stop, at.step)
-        else:
-            keys[self._axis] = at
+    def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
+        keys = [as_slice(places) for places in ranges]
+        keys[self._axis] = as_slice(self._range[keys[self._axis]])
         return np.asarray(self.base[tuple(keys)])
 
 
-class ChunkedStack(_Lazy):
+class ChunkedStack(LazyArray):
     """Chunks along an axis as one float32 array-like; only the one read last is kept open.
 
     Parameters
@@ -101,13 +78,14 @@ class ChunkedStack(_Lazy):
         self._number = -1
         self.base: ArrayLike | None = None  # the chunk that is open
 
-    def _read(self, keys: list[Any]) -> NDArray[Any]:
-        axis, at = self._axis, range(self.shape[self._axis])[keys[self._axis]]
-        if isinstance(at, range):
-            planes = [self._read([*keys[:axis], i, *keys[axis + 1 :]]) for i in at]
-            return np.stack(planes, axis=sum(isinstance(key, slice) for key in keys[:axis]))
-        number = bisect_right(self._bounds, at) - 1
-        if number != self._number:
-            self.base, self._number = self._open_chunk(number), number
-        assert self.base is not None
-        return np.asarray(self.base[(*keys[:axis], at - self._bounds[number], *keys[axis + 1 :])])
+    def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
+        out = np.empty([len(places) for places in ranges], self.dtype)
+        keys = [as_slice(places) for places in ranges]
+        for plane, place in zip(np.moveaxis(out, self._axis, 0), ranges[self._axis], strict=True):
+            number = bisect_right(self._bounds, place) - 1
+            if number != self._number:
+                self.base, self._number = self._open_chunk(number), number
+            assert self.base is not None
+            inside = (*keys[: self._axis], place - self._bounds[number], *keys[self._axis + 1 :])
+            plane[...] = self.base[inside]
+        return out
