@@ -7,7 +7,7 @@ import pytest
 import tifffile
 from some_images import make
 
-from napari_dip.files.dtypes import cast
+from napari_dip.files.dtypes import cast_pixels
 from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
 
@@ -28,14 +28,14 @@ from napari_dip.images.image import Image
     ],
 )
 def test_cast_rounds_clips_and_counts(values, dtype, expected, clipped):
-    image, count = cast(Image(np.array([values]), "YX"), dtype)
-    assert image.dtype == np.dtype(dtype) and count == clipped
-    np.testing.assert_array_equal(np.asarray(image.pixels)[0], np.array(expected, dtype))
+    pixels, count = cast_pixels(np.array(values), np.dtype(dtype))
+    assert pixels.dtype == np.dtype(dtype) and count == clipped
+    np.testing.assert_array_equal(pixels, np.array(expected, dtype))
 
 
 def test_cast_between_integers_does_not_wrap():
-    image, count = cast(Image(np.array([[-5, 300, 7]], "int16"), "YX"), "uint8")
-    assert image.pixels.tolist() == [[0, 255, 7]] and count == 2
+    pixels, count = cast_pixels(np.array([-5, 300, 7], "int16"), np.dtype("uint8"))
+    assert pixels.tolist() == [0, 255, 7] and count == 2
 
 
 @pytest.mark.parametrize(

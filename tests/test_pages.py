@@ -29,7 +29,7 @@ KEYS = [
 
 @pytest.fixture(autouse=True)
 def every_size(monkeypatch):
-    monkeypatch.setattr(tiff_reader, "PAGED_FROM", 1)
+    monkeypatch.setattr(tiff_reader, "LAZY_FROM", 1)
 
 
 def written(path, kind):
@@ -77,7 +77,7 @@ def test_colour_and_small_files_are_read_whole(tmp_path, monkeypatch):
         compression="zlib",
     )
     assert isinstance(read(tmp_path / "rgb.tif").pixels, np.ndarray)
-    monkeypatch.setattr(tiff_reader, "PAGED_FROM", 1 << 28)
+    monkeypatch.setattr(tiff_reader, "LAZY_FROM", 1 << 28)
     assert isinstance(read(written(tmp_path / "stack.ome.tif", "strips")).pixels, np.ndarray)
 
 

@@ -9,41 +9,11 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
-    from napari_dip.images.image import Image
-
-KEPT = (np.dtype("uint8"), np.dtype("uint16"), np.dtype("float32"))  # what every TIFF reader takes
-
-
-def cast(image: Image, dtype: DTypeLike) -> tuple[Image, int]:
-    """Return the image in another type, and how many values had to be clipped.
-
-    Parameters
-    ----------
-    image : Image
-        Any real type.
-    dtype : dtype-like or "same"
-        An integer type rounds to the nearest whole number and clips to the type's range; ``"same"`` changes
-        nothing.
-
-    Returns
-    -------
-    image : Image
-        With numpy pixels of that type.
-    clipped : int
-        Values outside the type's range. NaN counts too where the type has none, and becomes 0.
-
-    Raises
-    ------
-    ValueError
-        For complex pixels or a type that is no real number.
-    """
-    wanted = target_dtype(image.dtype, dtype)
-    pixels, clipped = cast_pixels(np.asarray(image.pixels), wanted)
-    return image.with_pixels(pixels), clipped
+PLAIN = ("uint8", "uint16", "float32")  # what every TIFF reader takes
 
 
 def target_dtype(have: np.dtype[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
-    """Say which type a file gets: None keeps uint8, uint16 and float32 and turns the rest into float32.
+    """Return the type a file gets: None keeps the types of `PLAIN`, all others become float32.
 
     Raises
     ------
@@ -56,7 +26,7 @@ def target_dtype(have: np.dtype[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
         )
     have = have.newbyteorder("=")
     if dtype is None:
-        return have if have in KEPT else np.dtype("float32")
+        return have if have.name in PLAIN else np.dtype("float32")
     if isinstance(dtype, str) and dtype == "same":
         return have
     try:
@@ -71,38 +41,30 @@ def target_dtype(have: np.dtype[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
 
 
 def cast_pixels(pixels: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], int]:
-    """Cast an array, rounding and clipping; return it and the number of clipped values."""
-    if pixels.dtype.newbyteorder("=") == dtype:
+    """Cast an array; return it and the number of values that had to be clipped.
+
+    Integer types round to the nearest whole number. NaN becomes 0 there, and counts as clipped.
+    """
+    kind = pixels.dtype.kind
+    if pixels.dtype.newbyteorder("=") == dtype or kind == "b":
         return pixels.astype(dtype), 0
     if dtype.kind == "f":
-        return _cast_to_float(pixels, dtype)
-    limits = np.iinfo(dtype)
-    if pixels.dtype.kind in "biu":
-        # Compare as Python integers would: numpy would wrap a limit that the source type cannot hold.
-        source = np.iinfo(pixels.dtype) if pixels.dtype.kind != "b" else None
-        if source is None or (source.min >= limits.min and source.max <= limits.max):
+        if kind != "f" or pixels.dtype.itemsize <= dtype.itemsize:
             return pixels.astype(dtype), 0
-        low, high = max(limits.min, source.min), min(limits.max, source.max)
-        clipped = int(np.count_nonzero((pixels < low) | (pixels > high)))
-        return np.clip(pixels, low, high).astype(dtype), clipped
-    rounded = np.rint(pixels.astype(np.float64))
-    inside = (rounded >= limits.min) & (rounded <= limits.max)  # False for NaN
-    clipped = int(inside.size - np.count_nonzero(inside))
-    if clipped:
-        rounded = np.clip(
-            np.nan_to_num(rounded, nan=0.0, posinf=limits.max, neginf=limits.min),
-            limits.min,
-            limits.max,
-        )
-    return rounded.astype(dtype), clipped
-
-
-def _cast_to_float(pixels: NDArray[Any], dtype: np.dtype[Any]) -> tuple[NDArray[Any], int]:
-    limits = np.finfo(dtype)
-    if pixels.dtype.kind != "f" or pixels.dtype.itemsize <= dtype.itemsize:
-        return pixels.astype(dtype), 0
-    over = np.isfinite(pixels) & (np.abs(pixels) > limits.max)
-    clipped = int(np.count_nonzero(over))
-    if clipped:
-        pixels = np.where(over, np.sign(pixels) * limits.max, pixels)
-    return pixels.astype(dtype), clipped
+        top = np.finfo(dtype).max
+        outside = np.isfinite(pixels) & (np.abs(pixels) > top)
+        return np.where(outside, np.sign(pixels) * top, pixels).astype(dtype), int(outside.sum())
+    limits = np.iinfo(dtype)
+    low, high = limits.min, limits.max
+    if kind == "f":
+        pixels = np.rint(pixels.astype(np.float64))
+        outside = ~((pixels >= low) & (pixels <= high))  # True for NaN
+        if outside.any():
+            pixels = np.nan_to_num(pixels, nan=0.0, posinf=high, neginf=low)
+    else:
+        # Compare as Python integers would: numpy would wrap a limit that the source cannot hold.
+        source = np.iinfo(pixels.dtype)
+        low, high = max(low, source.min), min(high, source.max)
+        outside = (pixels < low) | (pixels > high)
+    clipped = int(np.count_nonzero(outside))
+    return (np.clip(pixels, low, high) if clipped else pixels).astype(dtype), clipped

@@ -10,37 +10,37 @@ and Cell Biology 2023, doi:10.1007/s00418-023-02209-1. Written is version 0.4, r
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_dip.files.channel_names import named, omero_names, unnamed
+from napari_dip.files.channel_names import default_names, fitting_names, names_from_omero
 from napari_dip.files.dtypes import cast_pixels
 from napari_dip.files.format import Format
 from napari_dip.files.pixel_sizes import clean_unit, positive
-from napari_dip.files.provenance import KEY, pack, unpack
+from napari_dip.files.provenance import KEY, read_provenance, write_record
 from napari_dip.images.image import LETTERS, Image, release_pages
 
 CHUNK = 1024  # side of a chunk, in pixels
 SMALLEST = 256  # the pyramid ends with a level no larger than this
 _TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
 _NAMES = {
-    "um": "micrometer",
+    "pm": "picometer",
     "nm": "nanometer",
+    "um": "micrometer",
     "mm": "millimeter",
     "cm": "centimeter",
     "m": "meter",
-    "pm": "picometer",
-    "s": "second",
-    "ms": "millisecond",
-    "us": "microsecond",
     "ns": "nanosecond",
+    "us": "microsecond",
+    "ms": "millisecond",
+    "s": "second",
     "min": "minute",
     "h": "hour",
     "d": "day",
 }
+_COLOURS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
 _UNITS = {name: unit for unit, name in _NAMES.items()}
 
 
@@ -52,13 +52,7 @@ def read_zarr(path: Path, axes: str | None = None) -> Image:
     ValueError
         If the folder holds no image, or one with axes of other kinds.
     """
-    zarr = _zarr()
-    try:
-        node = zarr.open(str(path), mode="r")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
-        raise ValueError(
-            f"{path.name} is a damaged Zarr folder; copy it again from its source."
-        ) from None
+    node = _open(path)
     name = path.name.split(".")[0] or path.stem
     if hasattr(node, "shape"):
         return Image(node, axes or "", name=name)
@@ -68,67 +62,71 @@ def read_zarr(path: Path, axes: str | None = None) -> Image:
         scales = attributes["multiscales"][0]
         level = scales["datasets"][0]
         array = node[level["path"]]
-        found = [_axis(axis) for axis in scales["axes"]]
-        sizes = _scale(scales, level, len(found))
+        letters = "".join(str(axis["name"]).upper() for axis in scales["axes"])
+        units = tuple(_unit(axis) for axis in scales["axes"])
+        sizes = _scale(scales, level, len(units))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         raise ValueError(
             f"{path.name} holds no OME-Zarr image: give the folder of one image in it."
         ) from None
-    letters = "".join(letter for letter, _ in found)
     if axes is None and (set(letters) - set(LETTERS) or len(array.shape) != len(letters)):
         raise ValueError(
             f"{path.name} has axes {letters}; T, Z, C, Y and X are known: name them with `axes`."
         )
     letters = axes.upper() if axes else letters
+    known = len(units) == len(letters)
     return Image(
         array,
         letters,
-        scale=tuple(sizes) if len(sizes) == len(letters) else (),
-        units=tuple(unit for _, unit in found) if len(found) == len(letters) else (),
+        scale=sizes if known else (),
+        units=units if known else (),
         name=name,
         provenance=_provenance(node),
-        channels=named(omero_names(attributes), letters, array.shape)
-        if len(letters) == len(array.shape)
-        else (),
+        channels=fitting_names(names_from_omero(attributes), letters, array.shape),
     )
 
 
 def read_zarr_provenance(path: Path) -> dict[str, Any]:
     """Return what made a Zarr image of ours, empty for others."""
     try:
-        node = _zarr().open(str(path), mode="r")
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        return _provenance(_open(path))
+    except ValueError:
         return {}
-    return _provenance(node)
+
+
+def _open(path: Path) -> Any:
+    zarr = _zarr()
+    try:
+        return zarr.open(str(path), mode="r")
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        raise ValueError(
+            f"{path.name} is a damaged Zarr folder; copy it again from its source."
+        ) from None
 
 
 def _provenance(node: Any) -> dict[str, Any]:
-    record = unpack([node.attrs.get(KEY, "")])
-    return record.provenance if record else {}
+    return read_provenance([node.attrs.get(KEY, "")])
 
 
 def write_zarr(path: Path, image: Image, dtype: np.dtype[Any]) -> int:
-    """Write an image as OME-Zarr 0.4 with a pyramid into a new folder; return the number of clipped values."""
-    zarr = _zarr()
+    """Write OME-Zarr 0.4 with a pyramid into a new folder; return the number of clipped values."""
     order = "".join(a for a in LETTERS if a in image.axes)
-    turn = [image.axes.index(a) for a in order]
-    shape = tuple(image.shape[i] for i in turn)
-    group = zarr.open_group(str(path), mode="w", zarr_format=2)
+    positions = [image.axes.index(a) for a in order]
+    shape = tuple(image.shape[i] for i in positions)
+    group = _zarr().open_group(str(path), mode="w", zarr_format=2)
     levels = [_new_level(group, 0, shape, dtype)]
     clipped = 0
-    front = order[:-2]  # T, Z, C: a plane is Y and X
-    for place in product(*(range(n) for n in shape[:-2])):
-        at = dict(zip(front, place, strict=True))
+    for place in np.ndindex(shape[:-2]):
+        at = dict(zip(order, place, strict=False))  # Y and X are whole
         plane = np.asarray(image.pixels[tuple(at.get(a, slice(None)) for a in image.axes)])
         release_pages(image.pixels)
         if image.axes.index("Y") > image.axes.index("X"):
             plane = plane.T
-        stored, count = cast_pixels(plane, dtype)
-        levels[0][place] = stored
+        levels[0][place], count = cast_pixels(plane, dtype)
         clipped += count
     while max(levels[-1].shape[-2:]) > SMALLEST:
-        levels.append(_halved(group, len(levels), levels[-1]))
-    sizes = [(image.scale[i], image.units[i]) for i in turn]
+        levels.append(_halve(group, len(levels), levels[-1]))
+    sizes = [(image.scale[i], image.units[i]) for i in positions]
     _describe(group, image, order, sizes, [level.shape for level in levels])
     return clipped
 
@@ -145,11 +143,11 @@ def _new_level(group: Any, number: int, shape: tuple[int, ...], dtype: np.dtype[
     )
 
 
-def _halved(group: Any, number: int, level: Any) -> Any:
+def _halve(group: Any, number: int, level: Any) -> Any:
     """Add the next level of the pyramid: means over 2 x 2 pixels."""
     shape = (*level.shape[:-2], *(-(-n // 2) for n in level.shape[-2:]))
     half = _new_level(group, number, shape, level.dtype)
-    for place in product(*(range(n) for n in shape[:-2])):
+    for place in np.ndindex(shape[:-2]):
         plane = np.asarray(level[place], dtype=np.float64)
         plane = np.pad(plane, [(0, n % 2) for n in plane.shape], mode="edge")
         mean = (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
@@ -164,6 +162,7 @@ def _describe(
     sizes: list[tuple[float, str]],
     shapes: list[tuple[int, ...]],
 ) -> None:
+    """Write the metadata of OME-Zarr, and our record."""
     axes, datasets = [], []
     for letter, (_, unit) in zip(order, sizes, strict=True):
         axis = {"name": letter.lower(), "type": _TYPES[letter]}
@@ -171,44 +170,35 @@ def _describe(
     for number, shape in enumerate(shapes):
         factors = [first / n for first, n in zip(shapes[0], shape, strict=True)]
         scale = [size * factor for (size, _), factor in zip(sizes, factors, strict=True)]
-        datasets.append(
-            {"path": str(number), "coordinateTransformations": [{"type": "scale", "scale": scale}]}
-        )
+        transform = {"type": "scale", "scale": scale}
+        datasets.append({"path": str(number), "coordinateTransformations": [transform]})
     name = "".join(c for c in image.name if c.isprintable()) or KEY
-    group.attrs["multiscales"] = [
-        {"version": "0.4", "name": name, "axes": axes, "datasets": datasets}
+    multiscale = {"version": "0.4", "name": name, "axes": axes, "datasets": datasets}
+    group.attrs["multiscales"] = [multiscale]
+    count = shapes[0][order.index("C")] if "C" in order else 1
+    names = image.channels or default_names(count)
+    colours = ("FFFFFF",) if count == 1 else _COLOURS
+    channels = [
+        {"label": label, "color": colours[i % len(colours)], "active": True}
+        for i, label in enumerate(names)
     ]
-    channels = shapes[0][order.index("C")] if "C" in order else 1
-    colours = (
-        ["FFFFFF"]
-        if channels == 1
-        else ["FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF"]
-    )
-    names = image.channels or unnamed(channels)
-    group.attrs["omero"] = {
-        "channels": [
-            {"label": names[i], "color": colours[i % len(colours)], "active": True}
-            for i in range(channels)
-        ]
-    }
-    group.attrs[KEY] = pack(image, {})
+    group.attrs["omero"] = {"channels": channels}
+    group.attrs[KEY] = write_record(image, {})
 
 
-def _axis(axis: Any) -> tuple[str, str]:
-    """Return letter and unit of an axis as the metadata give it."""
+def _unit(axis: Any) -> str:
     unit = str(axis.get("unit") or "")
-    return str(axis["name"]).upper(), _UNITS.get(unit, clean_unit(unit))
+    return _UNITS.get(unit, clean_unit(unit))
 
 
-def _scale(scales: Any, level: Any, ndim: int) -> list[float]:
+def _scale(scales: Any, level: Any, ndim: int) -> tuple[float, ...]:
+    """Multiply the scales of a level and of all levels."""
     size = np.ones(ndim)
-    for step in [
-        *level.get("coordinateTransformations", []),
-        *scales.get("coordinateTransformations", []),
-    ]:
-        if step.get("type") == "scale":
-            size *= np.asarray([positive(s) or 1.0 for s in step["scale"]], dtype=float)
-    return [float(s) for s in size]
+    for node in (level, scales):
+        for step in node.get("coordinateTransformations", []):
+            if step.get("type") == "scale":
+                size *= np.asarray([positive(s) or 1.0 for s in step["scale"]], dtype=float)
+    return tuple(float(s) for s in size)
 
 
 def _zarr() -> Any:

@@ -12,7 +12,12 @@ import numpy as np
 
 from napari_dip.files.dtypes import cast_pixels
 from napari_dip.files.format import Format
-from napari_dip.files.provenance import KEY, pack, restore, unpack
+from napari_dip.files.provenance import (
+    KEY,
+    apply_record,
+    read_record,
+    write_record,
+)
 from napari_dip.images.image import Image
 
 if TYPE_CHECKING:
@@ -37,10 +42,10 @@ def read_picture(path: Path, axes: str | None = None) -> Image:
         )
     with _open(path) as picture:
         pixels = _pixels(picture)
-        record = unpack([picture.info.get(KEY)])
+        record = read_record([picture.info.get(KEY)])
     letters = "YX" if pixels.ndim == 2 else "YXC"
     if record is not None and axes is None:
-        image = restore(record, pixels, letters, {}, path.stem)
+        image = apply_record(record, pixels, letters, {}, path.stem)
         if image is not None:
             return image
     provenance = record.provenance if record else {}
@@ -51,7 +56,7 @@ def read_picture_provenance(path: Path) -> dict[str, Any]:
     """Return the provenance in a PNG file of ours, empty for others."""
     with _open(path) as picture:
         picture.load()  # texts may stand after the pixels
-        record = unpack([picture.info.get(KEY)])
+        record = read_record([picture.info.get(KEY)])
     return record.provenance if record else {}
 
 
@@ -66,7 +71,7 @@ def write_png(path: Path, image: Image, dtype: np.dtype[Any]) -> int:
     plane = np.asarray(plane).transpose([letters.index(a) for a in "YXC"[: len(letters)]])
     pixels, clipped = cast_pixels(plane, dtype)
     texts = PngInfo()
-    texts.add_text(KEY, pack(image, {}))
+    texts.add_text(KEY, write_record(image, {}))
     PIL.Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", pnginfo=texts)
     return clipped
 

@@ -1,7 +1,7 @@
-"""The record that a written file carries: axes, scale, units and what made the image, as one line of JSON.
+"""The record in a written file: axes, scale, units and provenance, as one line of JSON.
 
-TIFF tags hold sizes as rounded rationals and no singleton axes; the record holds both exactly. Where a file
-was edited afterwards (another pixel size given in Fiji, slices turned into frames), the tags win.
+TIFF tags hold sizes as rounded rationals and no singleton axes; the record holds both exactly. Where a
+file was edited afterwards (another pixel size given in Fiji, slices turned into frames), the tags win.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from napari_dip.files.channel_names import named
-from napari_dip.files.pixel_sizes import Calibration, agree, clean_unit, positive
+from napari_dip.files.channel_names import fitting_names
+from napari_dip.files.pixel_sizes import Calibration, agree, clean_unit, positive, scale_and_units
 from napari_dip.images.image import Image
 
 KEY = "napari-dip"
@@ -22,7 +22,7 @@ _PREFIX = f"{KEY} = "
 
 @dataclass(frozen=True)
 class Record:
-    """What a file of ours says about itself; `written` is the calibration its tags got."""
+    """What a file of ours says about itself; `written` is the calibration in its tags."""
 
     axes: str
     shape: tuple[int, ...]
@@ -32,7 +32,7 @@ class Record:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def pack(image: Image, written: Calibration) -> str:
+def write_record(image: Image, written: Calibration) -> str:
     """Return the record of an image as one line of ASCII.
 
     Raises
@@ -49,14 +49,14 @@ def pack(image: Image, written: Calibration) -> str:
         "provenance": dict(image.provenance),
     }
     try:
-        return _PREFIX + json.dumps(content, default=_plain)
+        return _PREFIX + json.dumps(content, default=_to_json)
     except (TypeError, ValueError):
         raise ValueError(
             "The image's provenance cannot be stored: it may hold text, numbers, lists and dicts only."
         ) from None
 
 
-def unpack(texts: Iterable[object]) -> Record | None:
+def read_record(texts: Iterable[object]) -> Record | None:
     """Find and read the record among a file's texts; None where there is none or it is damaged.
 
     Nothing in a text is trusted: it is parsed as JSON, and every field is checked for its type.
@@ -71,7 +71,13 @@ def unpack(texts: Iterable[object]) -> Record | None:
     return None
 
 
-def restore(
+def read_provenance(texts: Iterable[object]) -> dict[str, Any]:
+    """Return the provenance in the record among a file's texts, empty if there is no record."""
+    record = read_record(texts)
+    return record.provenance if record else {}
+
+
+def apply_record(
     record: Record,
     pixels: Any,
     letters: str,
@@ -104,20 +110,18 @@ def restore(
         return None
     order = [a for a in record.axes if a in letters]
     pixels = pixels.transpose([letters.index(a) for a in order])
-    pixels = pixels.reshape(
-        [pixels.shape[order.index(a)] if a in order else 1 for a in record.axes]
-    )
+    lengths = dict(zip(order, pixels.shape, strict=True))
+    pixels = pixels.reshape([lengths.get(a, 1) for a in record.axes])
+    exact = {"scale": record.scale, "units": record.units}
     untouched = agree(record.written, found, "".join(order))
-    sizes = [found.get(a, (1.0, "pixel")) for a in record.axes]
     try:
         return Image(
             pixels,
             record.axes,
-            scale=record.scale if untouched else tuple(size for size, _ in sizes),
-            units=record.units if untouched else tuple(unit for _, unit in sizes),
+            **(exact if untouched else scale_and_units(found, record.axes)),
             name=name,
             provenance=record.provenance,
-            channels=named(channels, record.axes, pixels.shape),
+            channels=fitting_names(channels, record.axes, pixels.shape),
         )
     except ValueError:
         return None
@@ -136,8 +140,8 @@ def _checked(content: Any) -> Record:
     return Record(axes, shape, scale, units, written, dict(content["provenance"]))
 
 
-def _plain(value: object) -> object:
-    """Turn what JSON does not know into what it does: numpy numbers and arrays, paths, other mappings."""
+def _to_json(value: object) -> object:
+    """Turn what JSON does not know into what it does: numpy, paths, other mappings."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, PurePath):

@@ -1,7 +1,7 @@
 """Read TIFF: plain, ImageJ and OME, with axes, scale, units and our own record.
 
-Axes are named by what the file says; what it leaves unnamed is taken as Z, then T, then C. Singleton axes of
-a file are dropped, as tifffile does, unless our record or the caller names them.
+Axes are named by what the file says; what it leaves unnamed is taken as Z, then T, then C. Singleton
+axes of a file are dropped, as tifffile does, unless our record or the caller names them.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
-from napari_dip.files.channel_names import named, names_of_labels
+from napari_dip.files.channel_names import fitting_names, names_from_labels
 from napari_dip.files.lazy_tiff import LazyPages
 from napari_dip.files.pixel_sizes import (
     Calibration,
     imagej_calibration,
     ome_calibration,
     ome_header,
+    scale_and_units,
 )
-from napari_dip.files.provenance import Record, restore, unpack
+from napari_dip.files.provenance import apply_record, read_provenance, read_record
 from napari_dip.images.image import LETTERS, RGB_SIZES, Image
 
 if TYPE_CHECKING:
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAP_FROM = 1 << 25
-"""Bytes from which uncompressed pixels stay on disk; smaller files are copied, as they may change or go."""
+"""Bytes from which uncompressed pixels stay on disk; smaller files are copied: they may change or go."""
 
-PAGED_FROM = 1 << 28
-"""Bytes from which pixels that can't be mapped, such as compressed ones, are decoded only where they are wanted."""
+LAZY_FROM = 1 << 28
+"""Bytes from which pixels that can't be mapped, such as compressed ones, are decoded when wanted."""
 
 _BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
@@ -50,146 +51,118 @@ _SIGNS_OF_DAMAGE = (
     "is missing",
     "index out of range",
 )
-_SIGNS_OF_MISSING_FILES = ("failed to read",)
-
-
-@dataclass(frozen=True)
-class _Raw:
-    """What a TIFF holds, before its axes are settled: unsqueezed pixels and their letters."""
-
-    pixels: Any
-    letters: str
-    calibration: Calibration
-    record: Record | None
-    channels: tuple[str, ...] = ()
-
-
-def read_tiff(path: Path, axes: str | None = None) -> Image:
-    """Read the first image of a TIFF file; see `napari_dip.files.read_write.read`."""
-    raw = _load(path)
-    name = path.name.split(".")[0] or path.stem
-    if raw.record is not None and axes in (None, raw.record.axes):
-        letters, pixels = _named_colour(raw)
-        image = restore(raw.record, pixels, letters, raw.calibration, name, raw.channels)
-        if image is not None:
-            return image
-    pixels, letters = _by_letters(raw, path) if axes is None else _by_request(raw, axes.upper())
-    sizes = [raw.calibration.get(a, (1.0, "pixel")) for a in letters]
-    return Image(
-        pixels,
-        letters,
-        scale=tuple(size for size, _ in sizes),
-        units=tuple(unit for _, unit in sizes),
-        name=name,
-        provenance=raw.record.provenance if raw.record else {},
-        channels=named(raw.channels, letters, pixels.shape)
-        if len(letters) == len(pixels.shape)
-        else (),
-    )
-
-
-def read_tiff_provenance(path: Path) -> dict[str, Any]:
-    """Return the provenance in a TIFF file of ours, empty for others."""
-    with _opened(path) as tif:
-        record = unpack(_header(tif).texts)
-    return record.provenance if record else {}
-
-
-def _by_letters(raw: _Raw, path: Path) -> tuple[Any, str]:
-    """Drop singletons, put colour last, and name what the file leaves unnamed."""
-    letters, pixels = _named_colour(raw)
-    unnamed = [a for a in letters if a not in LETTERS]
-    free = [a for a in "ZTC" if a not in letters][: len(unnamed)]
-    if len(unnamed) > len(free) or len(set(letters)) != len(letters) - len(unnamed) + len(
-        set(unnamed)
-    ):
-        shape = tuple(pixels.shape)
-        raise ValueError(
-            f"{path.name} has axes {shape} that are more than T, Z, C, Y and X: split it into files first."
-        )
-    names = iter(a for a in "TZC" if a in free)
-    return pixels, "".join(a if a in LETTERS else next(names) for a in letters)
-
-
-def _by_request(raw: _Raw, axes: str) -> tuple[Any, str]:
-    """Name the axes as the caller wants them; singleton axes of the file count only where they are named."""
-    shape = raw.pixels.shape
-    kept = [
-        i for i, (a, n) in enumerate(zip(raw.letters, shape, strict=True)) if n > 1 or a in "YX"
-    ]
-    if len(axes) == len(kept):
-        return raw.pixels.reshape([shape[i] for i in kept]), axes
-    have = {a: n for a, n in zip(raw.letters, shape, strict=True) if n > 1 or a in "YX"}
-    if [a for a in axes if a in have] == list(have):
-        return raw.pixels.reshape([have.get(a, 1) for a in axes]), axes
-    if len(axes) == len(shape):
-        return raw.pixels, axes
-    return raw.pixels.reshape([shape[i] for i in kept]), axes  # Image refuses it, with the reason
-
-
-def _named_colour(raw: _Raw) -> tuple[str, Any]:
-    """Drop singleton axes and turn samples (S) into C: last where they are colours, else before Y."""
-    kept = [
-        i
-        for i, (a, n) in enumerate(zip(raw.letters, raw.pixels.shape, strict=True))
-        if n > 1 or a in "YX"
-    ]
-    letters = "".join(raw.letters[i] for i in kept)
-    pixels = raw.pixels.reshape([raw.pixels.shape[i] for i in kept])
-    if "S" not in letters or "C" in letters:
-        return letters, pixels
-    at = letters.index("S")
-    rest = letters.replace("S", "")
-    to = len(rest) if pixels.shape[at] in RGB_SIZES else rest.index("Y")
-    return rest[:to] + "C" + rest[to:], np.moveaxis(pixels, at, to)
-
-
-def _load(path: Path) -> _Raw:
-    with _opened(path) as tif:
-        series = tif.series[0]
-        if len(tif.series) > 1:
-            warnings.warn(
-                f"{path.name} holds {len(tif.series)} images; the first one is read.", stacklevel=4
-            )
-        header = _header(tif)
-        letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
-        if 0 in shape:
-            raise _Damaged
-        pixels = _pixels(tif, path, series)
-        if (
-            isinstance(pixels, LazyPages) and letters[-1] == "S"
-        ):  # of grey pages; their last axes are Y and X
-            letters, shape = letters[:-1], shape[:-1]
-        names = header.channels or names_of_labels(header.labels, letters, shape)
-        return _Raw(pixels.reshape(shape), letters, header.calibration, unpack(header.texts), names)
-
-
-def _pixels(tif: tifffile.TiffFile, path: Path, series: tifffile.TiffPageSeries) -> Any:
-    """Map the pixels where they lie in one piece; else read them, a large stack by parts."""
-    offset = series.dataoffset
-    if (
-        offset is None
-        or series.is_multifile
-        or series.nbytes < MAP_FROM
-        or series.transform is not None
-    ):
-        paged = (
-            LazyPages.of(path, series, _cut_short(path)) if series.nbytes >= PAGED_FROM else None
-        )
-        return series.asarray() if paged is None else paged
-    if offset + series.nbytes > path.stat().st_size:
-        raise _Damaged
-    return np.memmap(path, series.dtype.newbyteorder(tif.byteorder), "r", offset, series.shape)
+_SIGN_OF_MISSING_FILES = "failed to read"
 
 
 @dataclass(frozen=True)
 class _Header:
-    """What the tags say: sizes, the texts among which our record may be, and the names of channels or planes."""
+    """What the tags say: sizes, texts that may hold our record, names of channels or of planes."""
 
     calibration: Calibration
     texts: list[object]
     channels: tuple[str, ...] = ()
     labels: object = None
+
+
+def read_tiff(path: Path, axes: str | None = None) -> Image:
+    """Read the first image of a TIFF file; see `napari_dip.files.read_write.read`."""
+    with _open(path) as tif:
+        if len(tif.series) > 1:
+            warnings.warn(
+                f"{path.name} holds {len(tif.series)} images; the first one is read.", stacklevel=4
+            )
+        header = _header(tif)
+        pixels, letters = _pixels(tif, path)
+    channels = header.channels or names_from_labels(header.labels, letters, pixels.shape)
+    record = read_record(header.texts)
+    name = path.name.split(".")[0] or path.stem
+    if record is not None and axes in (None, record.axes):
+        short, short_letters = _squeeze(pixels, letters)
+        image = apply_record(record, short, short_letters, header.calibration, name, channels)
+        if image is not None:
+            return image
+    if axes is None:
+        pixels, letters = _name_axes(*_squeeze(pixels, letters), path)
+    else:
+        pixels, letters = _take_axes(pixels, letters, axes.upper())
+    return Image(
+        pixels,
+        letters,
+        **scale_and_units(header.calibration, letters),
+        name=name,
+        provenance=record.provenance if record else {},
+        channels=fitting_names(channels, letters, pixels.shape),
+    )
+
+
+def read_tiff_provenance(path: Path) -> dict[str, Any]:
+    """Return the provenance in a TIFF file of ours, empty for others."""
+    with _open(path) as tif:
+        return read_provenance(_header(tif).texts)
+
+
+def _pixels(tif: tifffile.TiffFile, path: Path) -> tuple[Any, str]:
+    """Return the pixels with all axes that the file names, and their letters.
+
+    Pixels that lie in one piece are mapped, other large stacks decoded lazily, the rest read.
+    """
+    series = tif.series[0]
+    letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    if 0 in shape:
+        raise _DamagedError
+    offset = series.dataoffset
+    scattered = offset is None or series.is_multifile or series.transform is not None
+    if not scattered and series.nbytes >= MAP_FROM:
+        assert offset is not None
+        if offset + series.nbytes > path.stat().st_size:
+            raise _DamagedError
+        dtype = series.dtype.newbyteorder(tif.byteorder)
+        return np.memmap(path, dtype, "r", offset, series.shape).reshape(shape), letters
+    if series.nbytes >= LAZY_FROM:
+        pages = LazyPages.of(path, series, _damaged(path))
+        if pages is not None:
+            grey = letters.endswith("S")  # of one sample; the last axes are Y and X
+            return pages.reshape(shape[:-1] if grey else shape), letters[: -1 if grey else None]
+    return series.asarray().reshape(shape), letters
+
+
+def _squeeze(pixels: Any, letters: str) -> tuple[Any, str]:
+    """Drop singleton axes and turn samples (S) into C: last where they are colours, else before Y."""
+    lengths = [(a, n) for a, n in zip(letters, pixels.shape, strict=True) if n > 1 or a in "YX"]
+    letters = "".join(a for a, _ in lengths)
+    pixels = pixels.reshape([n for _, n in lengths])
+    if "S" not in letters or "C" in letters:
+        return pixels, letters
+    at = letters.index("S")
+    rest = letters.replace("S", "")
+    to = len(rest) if pixels.shape[at] in RGB_SIZES else rest.index("Y")
+    return np.moveaxis(pixels, at, to), rest[:to] + "C" + rest[to:]
+
+
+def _name_axes(pixels: Any, letters: str, path: Path) -> tuple[Any, str]:
+    """Name what the file leaves unnamed."""
+    known = [a for a in letters if a in LETTERS]
+    unnamed = [a for a in letters if a not in LETTERS]
+    free = [a for a in "ZTC" if a not in letters][: len(unnamed)]
+    if len(unnamed) > len(free) or len(set(known)) < len(known):
+        raise ValueError(
+            f"{path.name} has axes {tuple(pixels.shape)} that are more than T, Z, C, Y and X: "
+            "split it into files first."
+        )
+    names = iter(a for a in "TZC" if a in free)
+    return pixels, "".join(a if a in LETTERS else next(names) for a in letters)
+
+
+def _take_axes(pixels: Any, letters: str, axes: str) -> tuple[Any, str]:
+    """Name the axes as the caller wants; singleton axes count only where they are named."""
+    lengths = [(a, n) for a, n in zip(letters, pixels.shape, strict=True) if n > 1 or a in "YX"]
+    by_letter = dict(lengths)
+    if len(axes) != len(lengths):
+        if [a for a in axes if a in by_letter] == list(by_letter):
+            return pixels.reshape([by_letter.get(a, 1) for a in axes]), axes
+        if len(axes) == pixels.ndim:
+            return pixels, axes
+    return pixels.reshape([n for _, n in lengths]), axes  # Image refuses what does not fit
 
 
 def _header(tif: tifffile.TiffFile) -> _Header:
@@ -199,33 +172,30 @@ def _header(tif: tifffile.TiffFile) -> _Header:
     if tif.is_imagej:
         metadata = tif.imagej_metadata or {}
         tags = tif.pages.first.tags
-        sizes = {
-            key.lower(): tags.valueof(key)
-            for key in ("XResolution", "YResolution", "ResolutionUnit")
-        }
+        size_tags = ("XResolution", "YResolution", "ResolutionUnit")
+        sizes = {name.lower(): tags.valueof(name) for name in size_tags}
         info = metadata.get("Info", "")
         texts = info if isinstance(info, list) else [info]
-        return _Header(
-            imagej_calibration({**metadata, **sizes}), texts, labels=metadata.get("Labels")
-        )
+        calibration = imagej_calibration({**metadata, **sizes})
+        return _Header(calibration, texts, labels=metadata.get("Labels"))
     return _Header({}, [])
 
 
-class _Damaged(Exception):
+class _DamagedError(Exception):
     """Pixels are missing."""
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
-    """Open a TIFF; what goes wrong inside becomes one sentence that never repeats the header's text."""
-    with _overheard() as said:
+def _open(path: Path) -> Iterator[tifffile.TiffFile]:
+    """Open a TIFF; what goes wrong becomes one sentence that never repeats the header's text."""
+    with _tifffile_log() as lines:
         try:
             with tifffile.TiffFile(path) as tif:
                 yield tif
         except tifffile.TiffFileError:
             raise ValueError(_not_a_tiff(path)) from None
-        except _Damaged:
-            raise ValueError(_cut_short(path)) from None
+        except _DamagedError:
+            raise ValueError(_damaged(path)) from None
         except OSError as error:
             raise OSError(
                 f"{path.name} could not be read ({error.strerror or 'input/output error'})."
@@ -233,45 +203,49 @@ def _opened(path: Path) -> Iterator[tifffile.TiffFile]:
         except _BROKEN as error:
             if "imagecodecs" in str(error):
                 raise ValueError(
-                    f"{path.name} is compressed in a way that needs the package imagecodecs: install it "
-                    "(pip install imagecodecs) or save the file without compression."
+                    f"{path.name} is compressed in a way that needs the package imagecodecs: install "
+                    "it (pip install imagecodecs) or save the file without compression."
                 ) from None
-            raise ValueError(_cut_short(path)) from None
-    if any(sign in line for line in said for sign in _SIGNS_OF_MISSING_FILES):
+            raise ValueError(_damaged(path)) from None
+    if any(_SIGN_OF_MISSING_FILES in line for line in lines):
         raise ValueError(
-            f"{path.name} is one of several OME-TIFF files that belong together; put the others beside it."
+            f"{path.name} is one of several OME-TIFF files that belong together; put the others "
+            "beside it."
         )
-    if any(sign in line for line in said for sign in _SIGNS_OF_DAMAGE):
-        raise ValueError(_cut_short(path))
+    if any(sign in line for line in lines for sign in _SIGNS_OF_DAMAGE):
+        raise ValueError(_damaged(path))
 
 
-def _cut_short(path: Path) -> str:
-    return f"{path.name} is a damaged TIFF: cut short, or with pages missing; copy it again from its source."
+def _damaged(path: Path) -> str:
+    return (
+        f"{path.name} is a damaged TIFF: cut short, or with pages missing; copy it again from its "
+        "source."
+    )
 
 
 def _not_a_tiff(path: Path) -> str:
     with path.open("rb") as file:
         start = file.read(4)
     if start[:2] in (b"II", b"MM"):
-        return _cut_short(path)
+        return _damaged(path)
     return f"{path.name} is not a TIFF file, though its name says so; give an image in TIFF or PNG."
 
 
 @contextmanager
-def _overheard() -> Iterator[list[str]]:
-    """Collect what tifffile logs in this thread: it reports missing pages there and fills them with zeros."""
-    said: list[str] = []
+def _tifffile_log() -> Iterator[list[str]]:
+    """Collect what tifffile logs in this thread: it reports missing pages and fills them with zeros."""
+    lines: list[str] = []
     me = threading.get_ident()
 
-    class Ear(logging.Handler):
+    class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             if record.thread == me:
                 # Without the leading "<TiffFile 'name'>": a name is free to contain any word.
-                said.append(record.getMessage().partition(">")[2])
+                lines.append(record.getMessage().partition(">")[2])
 
-    logger, ear = logging.getLogger("tifffile"), Ear(logging.WARNING)
-    logger.addHandler(ear)
+    logger, collector = logging.getLogger("tifffile"), Collector(logging.WARNING)
+    logger.addHandler(collector)
     try:
-        yield said
+        yield lines
     finally:
-        logger.removeHandler(ear)
+        logger.removeHandler(collector)

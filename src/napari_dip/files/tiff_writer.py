@@ -1,11 +1,11 @@
-"""Write TIFF that Fiji opens right: ImageJ where it can hold the image, else OME-TIFF, BigTIFF from 4 GB on.
+"""Write TIFF that Fiji opens right: ImageJ where it can hold the image, else OME-TIFF.
 
-Planes are cast and written one by one, so that a stack larger than the memory can be written.
+BigTIFF from 4 GB on. Planes are cast and written one by one, so that a stack larger than the memory can
+be written.
 """
 
 from __future__ import annotations
 
-from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,16 +13,17 @@ from uuid import uuid4
 import numpy as np
 import tifffile
 
-from napari_dip.files.channel_names import labels_of
+from napari_dip.files.channel_names import imagej_labels
 from napari_dip.files.dtypes import cast_pixels
 from napari_dip.files.pixel_sizes import (
+    calibration_of,
     imagej_calibration,
     imagej_tags,
     ome_attributes,
     ome_calibration,
 )
-from napari_dip.files.provenance import KEY, pack
-from napari_dip.images.image import release_pages
+from napari_dip.files.provenance import KEY, write_record
+from napari_dip.images.image import LETTERS, release_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,6 @@ BIG = 2**32 - 2**25
 
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
-_ORDER = "TZCYX"
 
 
 def check_tiff(dtype: np.dtype[Any]) -> None:
@@ -68,10 +68,9 @@ def choose_layout(
     Returns
     -------
     dialect : {"imagej", "ome"}
-        ImageJ's format holds 8- and 16-bit whole numbers and float32, colour only in 8 bits, and 4 GB.
+        ImageJ's format holds the types of `_IMAGEJ_TYPES`, colour only in 8 bits, and 4 GB.
     big : bool
         Whether it must be a BigTIFF.
-
     """
     big = prod(shape) * dtype.itemsize >= BIG
     colour_fits = not axes.endswith("C") or (dtype.name == "uint8" and shape[-1] == 3)
@@ -82,85 +81,66 @@ def choose_layout(
 def write_tiff(path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool) -> int:
     """Write an image and return the number of clipped values."""
     dialect, big = choose_layout(image.axes, image.shape, dtype, ome=ome)
-    order = (
-        "".join(a for a in _ORDER if a in image.axes and not (a == "C" and image.is_rgb))
-        + "C" * image.is_rgb
-    )
-    shape = tuple(image.shape[image.axes.index(a)] for a in order)
-    stored_axes = order[:-1] + "S" if image.is_rgb else order
+    stack_axes = [a for a in LETTERS[:3] if a in image.axes and not (a == "C" and image.is_rgb)]
+    page_axes = "YXC" if image.is_rgb else "YX"
     metadata, options = _imagej_metadata(image) if dialect == "imagej" else _ome_metadata(image)
-    counter = _Counter()
+    clipped = 0
+
+    def pages() -> Iterator[Any]:
+        nonlocal clipped
+        lengths = dict(zip(image.axes, image.shape, strict=True))
+        order = [a for a in image.axes if a in page_axes]
+        for place in np.ndindex(*(lengths[a] for a in stack_axes)):
+            at = dict(zip(stack_axes, place, strict=True))
+            page = np.asarray(image.pixels[tuple(at.get(a, slice(None)) for a in image.axes)])
+            page, count = cast_pixels(page.transpose([order.index(a) for a in page_axes]), dtype)
+            clipped += count
+            release_pages(image.pixels)
+            yield np.ascontiguousarray(page)
+
+    imagej = dialect == "imagej"
     with tifffile.TiffWriter(
-        path, bigtiff=big, imagej=dialect == "imagej", ome=dialect == "ome", byteorder="<"
+        path, bigtiff=big, byteorder="<", imagej=imagej, ome=not imagej
     ) as writer:
         writer.write(
-            _planes(image, order, dtype, counter),
-            shape=shape,
+            pages(),
+            shape=tuple(image.shape[image.axes.index(a)] for a in (*stack_axes, *page_axes)),
             dtype=dtype,
             photometric="rgb" if image.is_rgb else "minisblack",
             planarconfig="contig" if image.is_rgb else None,
-            metadata={"axes": stored_axes, **metadata},
+            metadata={"axes": "".join(stack_axes) + page_axes.replace("C", "S"), **metadata},
             software=KEY,
             **options,
         )
-    return counter.clipped
-
-
-class _Counter:
-    """Counts clipped values over the planes."""
-
-    clipped = 0
-
-
-def _planes(image: Image, order: str, dtype: np.dtype[Any], counter: _Counter) -> Iterator[Any]:
-    """Yield each page's pixels, in the order of storage."""
-    page_axes = order[order.index("Y") :]
-    left = [a for a in image.axes if a in page_axes]
-    turn = [left.index(a) for a in page_axes]
-    steps = order[: order.index("Y")]
-    for place in product(*(range(image.shape[image.axes.index(a)]) for a in steps)):
-        at = dict(zip(steps, place, strict=True))
-        page = np.asarray(image.pixels[tuple(at.get(a, slice(None)) for a in image.axes)])
-        page, clipped = cast_pixels(page.transpose(turn), dtype)
-        counter.clipped += clipped
-        release_pages(image.pixels)
-        yield np.ascontiguousarray(page)
+    return clipped
 
 
 def _imagej_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
-    tags = imagej_tags(
-        dict(zip(image.axes, zip(image.scale, image.units, strict=True), strict=True))
-    )
+    tags = imagej_tags(calibration_of(image))
     metadata: dict[str, Any] = {
         key: tags[key] for key in ("unit", "spacing", "finterval") if key in tags
     }
     if "C" in image.axes and not image.is_rgb:
         metadata["mode"] = "composite"
-    if labels := labels_of(image):
+    if labels := imagej_labels(image):
         metadata["Labels"] = labels
-    options = (
-        {"resolution": (tags["xresolution"], tags["yresolution"])} if "xresolution" in tags else {}
-    )
-    # ImageJ without a resolution means 1 pixel; the reader finds the tag (1, 1) then, hence the same here.
+    # Without a resolution ImageJ takes 1 pixel, and the reader finds the tag (1, 1).
     read_back = {"xresolution": 1, "yresolution": 1, **tags}
-    metadata["Info"] = pack(image, imagej_calibration(read_back))
-    return metadata, options
+    metadata["Info"] = write_record(image, imagej_calibration(read_back))
+    if "xresolution" not in tags:
+        return metadata, {}
+    return metadata, {"resolution": (tags["xresolution"], tags["yresolution"])}
 
 
 def _ome_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
-    attributes = ome_attributes(
-        dict(zip(image.axes, zip(image.scale, image.units, strict=True), strict=True))
-    )
-    comment = {"Namespace": KEY, "Value": pack(image, ome_calibration(attributes))}
-    name = (
-        "".join(c for c in image.name if c.isprintable()) or KEY
-    )  # XML knows no control characters
-    identity = f"urn:uuid:{uuid4()}"  # tifffile's own would hold the machine's network address
-    channels = {"Channel": {"Name": list(image.channels)}} if image.channels else {}
+    attributes = ome_attributes(calibration_of(image))
+    record = write_record(image, ome_calibration(attributes))
+    # XML knows no control characters.
+    name = "".join(c for c in image.name if c.isprintable()) or KEY
     return {
-        "UUID": identity,
+        "UUID": f"urn:uuid:{uuid4()}",  # tifffile's own would hold the machine's network address
         "Name": name,
         **attributes,
-        **channels,
-        "CommentAnnotation": comment,
+        **({"Channel": {"Name": list(image.channels)}} if image.channels else {}),
+        "CommentAnnotation": {"Namespace": KEY, "Value": record},
     }, {}
