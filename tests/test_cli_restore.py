@@ -164,7 +164,7 @@ def test_bad_calls_are_refused_before_any_work(
             "See `napari-dip upscale --help`",
             ["upscale", str(cells), "--factor", "2", "--patience", "0"],
         ),
-        ("option: --restarts", ["upscale", str(cells), "--factor", "2", "--restarts", "2"]),
+        ("Unknown option", ["upscale", str(cells), "--factor", "2", "--restarts", "2"]),
         ("guide has the shape (5, 6)", ["guided", str(cells), "--guide", str(other)]),
         (
             "no layer 'conv'; there are 0, 1, 1.0, 1.1, 2",
