@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.methods.registry import Method, record_of
+from napari_dip.methods.method import Method
+from napari_dip.methods.registry import record_of
 from napari_dip.planes.image_statistics import ImageStatistics, channel_of, measure_image
 from napari_dip.planes.walk import NO_NOISE, Work, walk_planes
 from napari_dip.settings import Settings

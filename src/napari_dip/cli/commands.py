@@ -35,7 +35,8 @@ from napari_dip.cli.flags import (
 )
 from napari_dip.cli.output import Talk
 from napari_dip.errors import UsageError
-from napari_dip.methods.registry import METHODS, TRAINED, Method, TrainedMethod
+from napari_dip.methods.method import Method, TrainedMethod
+from napari_dip.methods.registry import METHODS, TRAINED
 from napari_dip.settings import Settings
 
 HELP = """Denoise microscopy images without clean training data.

@@ -1,11 +1,12 @@
 """The file formats that are known, and which one a path has.
 
-To add a format: write its record in a file of its own, and name it in `FORMATS` below. Other packages
-call `register_format`.
+To add a format: write its record in a file of its own, and register it at the end of this file, as other
+packages do.
 """
 
 from __future__ import annotations
 
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from napari_dip.files.ome_zarr import OME_ZARR
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 FORMATS: list[Format] = [TIFF, OME_TIFF, PNG, OME_ZARR, JPEG]
 
 
-def register_format(record: Format) -> None:
-    """Add a file format to those that are read (and written, if it can be).
+def register_format(format_: Format | str) -> None:
+    """Add a file format, its record or the ``"module:name"`` of that, to those that are read.
 
     A napari plugin that does so also names the reader
     ``napari_dip.widgets.napari_hooks.reader:get_reader`` in its manifest.
@@ -31,6 +32,7 @@ def register_format(record: Format) -> None:
     ValueError
         If a suffix is not lower case with a dot, or belongs to another format.
     """
+    record: Format = resolve_name(format_) if isinstance(format_, str) else format_
     for suffix in record.suffixes:
         if not suffix.startswith(".") or suffix != suffix.lower():
             raise ValueError(f"The suffix {suffix!r} must be lower case and start with a dot.")

@@ -9,7 +9,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QWidget
 from superqt.utils import signals_blocked
 
-from napari_dip.methods.registry import METHODS, Method, TrainedMethod
+from napari_dip.methods.method import Method, TrainedMethod
+from napari_dip.methods.registry import METHODS
 from napari_dip.settings import Settings
 from napari_dip.widgets.parts.layouts import Rows, align, check_box, column, combo_box
 from napari_dip.widgets.parts.settings_form import SettingsForm

@@ -6,18 +6,19 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 
-from napari_dip import DIP, Image, denoise, iter_denoise, last, train
+from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, read, train, write
 from napari_dip.cli.commands import build
+from napari_dip.files import registry as formats
 from napari_dip.methods import registry
-from napari_dip.settings import FitSettings, PatchDIP, Settings, knobs, networks
+from napari_dip.settings import FitSettings, PatchDIP, Settings, knob, knobs, networks
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 RNG = np.random.default_rng(0)
 NOISY = RNG.poisson(60, (40, 52)).astype(np.float32)
@@ -39,11 +40,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def follow_recipe(place: Path, name: str, scope: Any) -> Any:
     """Do what a recipe says, with a module outside of the package; return that module."""
     line = block(f"{name}, its line")
-    (where,) = re.findall(r'"(napari_dip[\w.]+):', line)
+    (where,) = re.findall(r'"(napari_dip[\w.]+):', line)  # module of the object that it names
     module = where.rpartition(".")[2]
-    (place / f"{module}.py").write_text(block(name), "utf-8")
+    text = re.sub(rf"{where}\b", module, block(name))
+    (place / f"{module}.py").write_text(text, "utf-8")
     made = __import__(module)
-    exec(line.replace(where, module), {**vars(scope), **vars(made)})
+    exec(line.replace(where, module), vars(scope))
     return made
 
 
@@ -165,6 +167,40 @@ def test_a_network_of_z_is_a_choice_of_every_method_that_fits_one(
     (knob,) = (knob for knob in knobs(cls) if knob.name == "net")
     assert network in knob.annotation.__args__
     assert network in docs_table(cls)
+
+
+def test_a_format_is_read_and_never_written(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "FORMATS", [*formats.FORMATS])
+    follow_recipe(place, "format", formats)
+    np.savetxt(place / "a.numbers", NOISY)
+    assert np.array_equal(np.asarray(read(place / "a.numbers")), NOISY)
+    with pytest.raises(ValueError, match="no suffix that can be written"):
+        write(place / "b.numbers", Image(NOISY))
+
+
+def test_a_knob_is_one_line(qtbot: Any) -> None:
+    from napari_dip.widgets.parts.settings_form import SettingsForm
+
+    scope: dict[str, Any] = {"BlindSpot": BlindSpot, "knob": knob, "ClassVar": ClassVar}
+    exec(f"class WithKnob(BlindSpot):\n{block('knob')}", scope)
+    changed = scope["WithKnob"]
+    form = SettingsForm(changed)
+    qtbot.addWidget(form)
+    assert form.settings() == changed() and form.box("margin").value == 4
+    assert "| `margin` | `4` | ≥ 0 | pixels |" in docs_table(changed)
+    assert changed(margin=2).to_json()["margin"] == 2
+
+
+def test_a_dock_option_reaches_the_run(viewer: Any, qtbot: Any) -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(block("dock option"), "CONTRIBUTING.md", "exec", dont_inherit=True), scope)
+    layer = viewer.add_image(NOISY, name="cells")
+    dock = scope["NamingDock"](viewer)
+    qtbot.addWidget(dock)
+    source = dock.input.source()
+    assert dock.request(source, BlindSpot()).result == "clean"
+    assert layer.name == "cells"
+    dock.shut_down()
 
 
 def test_a_network_is_gone_with_its_record(place: Path) -> None:
