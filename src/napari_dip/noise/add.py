@@ -77,7 +77,8 @@ def add_poisson(
         raise ValueError(f"white must be positive; given was {white}.")
     if x.size and x.min() < 0:
         raise ValueError(
-            f"Poisson noise needs pixels from 0 up, but the least is {x.min():g}: subtract the offset first."
+            f"Poisson noise needs pixels from 0 up, but the least is {x.min():g}: subtract the "
+            "offset first."
         )
     y = np.random.default_rng(seed).poisson(x / white * peak) / peak * white
     return _like(image, y, clip)
@@ -114,15 +115,12 @@ def add_speckle(
 
 def _clean(image: Any, name: str, amount: float, *, positive: bool = False) -> NDArray[np.float64]:
     if not np.isfinite(amount) or amount < 0 or (positive and amount == 0):
-        raise ValueError(
-            f"{name} must be {'positive' if positive else 'at least 0'} and finite; given was {amount}."
-        )
+        bound = "positive" if positive else "at least 0"
+        raise ValueError(f"{name} must be {bound} and finite; given was {amount}.")
     return np.asarray(image, dtype=np.float64)
 
 
 def _like(image: ImageOrArray, noisy: NDArray[np.float64], clip: Limits) -> ImageOrArray:
     """Give back an Image for an Image, an array for all else."""
-    if clip is not None:
-        noisy = np.clip(noisy, *clip)
-    pixels = noisy.astype(np.float32)
+    pixels = (noisy if clip is None else np.clip(noisy, *clip)).astype(np.float32)
     return cast("ImageOrArray", image.with_pixels(pixels) if isinstance(image, Image) else pixels)

@@ -1,8 +1,8 @@
 """The transform that makes Poisson-Gaussian noise even, and the map of a stack to the unit range.
 
 Camera and photon-counting noise is Poisson-Gaussian: ``var(y) = gain * mean(y) + variance``. The
-generalised Anscombe transform turns it into noise of standard deviation 1 everywhere, which is what a
-squared error assumes.
+generalised Anscombe transform turns it into noise of standard deviation 1 everywhere, which is what
+a squared error assumes.
 
 References
 ----------
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 FLAT = 15
 
 
+def is_flat(y: Pixels) -> NDArray[np.bool_]:
+    """Return where the square of side `FLAT` around a pixel of (..., Y, X) holds one value."""
+    from scipy import ndimage
+
+    size = (*[1] * (y.ndim - 2), FLAT, FLAT)
+    flat: NDArray[np.bool_] = ndimage.maximum_filter(y, size) == ndimage.minimum_filter(y, size)
+    return flat
+
+
 @dataclass(frozen=True)
 class PoissonGaussian:
     """Noise whose variance grows with the signal: ``var = gain * mean + variance``.
@@ -35,15 +44,15 @@ class PoissonGaussian:
     gain : float
         Intensity units per detected photon; 0 for purely additive noise.
     variance : float
-        The part that does not depend on the signal, in intensity units squared. Negative where the image has an
-        offset: the line then crosses zero at the offset.
+        The part that does not depend on the signal, in intensity units squared. Negative where the
+        image has an offset: the line then crosses zero at the offset.
     """
 
     gain: float
     variance: float
 
     def std(self, mean: float) -> float:
-        """Return the standard deviation of the noise where the signal is `mean`, in intensity units."""
+        """Return the standard deviation of the noise where the signal is `mean`."""
         return float(np.sqrt(max(self.gain * mean + self.variance, 0.0)))
 
     def stabilise(self, y: Pixels) -> Pixels:
@@ -53,7 +62,7 @@ class PoissonGaussian:
         return np.asarray(2 * np.sqrt(photons), dtype=np.float64)
 
     def restore(self, z: Pixels) -> Pixels:
-        """Undo `stabilise` on a denoised image, without bias (closed form of the exact unbiased inverse)."""
+        """Undo `stabilise` on a denoised image, by the closed form of the exact unbiased inverse."""
         z = np.maximum(z, 0.5)
         root = np.sqrt(1.5)
         photons = z**2 / 4 + root / (4 * z) - 11 / (8 * z**2) + 5 * root / (8 * z**3) - 0.125
@@ -62,14 +71,15 @@ class PoissonGaussian:
 
 @dataclass(frozen=True)
 class UnitRange:
-    """The one map of a whole stack to [0, 1] and back, through the stabilising transform where asked.
+    """The map of a whole stack to [0, 1] and back, through the stabilising transform where asked.
 
     Attributes
     ----------
     low, high : float
         The (stabilised) values that become 0 and 1.
     noise : float
-        Standard deviation of the noise in the unit range: even where stabilised, else at the mean intensity.
+        Standard deviation of the noise in the unit range: even where stabilised, else at the mean
+        intensity.
     model : PoissonGaussian or None
         The noise that is stabilised; None for a plain affine map.
     """
@@ -97,18 +107,18 @@ class UnitRange:
         return (z - self.low) / (self.high - self.low)
 
     def padding(self, y: Pixels) -> NDArray[np.bool_] | None:
-        """Find the places of (C, Y, X) intensities that the stabilising transform would lose, None if there are none.
+        """Find the pixels of (C, Y, X) intensities that the transform would lose; None if none.
 
-        Intensities below the offset of the camera all become 0. Noise seldom gets there, but the border of a
-        registered or rotated image does: squares of one value, which are to be kept as they are.
+        Intensities below the offset of the camera all become 0. Noise seldom gets there, but the
+        border of a registered or rotated image does: squares of one value, which are to be kept as
+        they are.
         """
         from scipy import ndimage
 
         if self.model is None or not (lost := self.model.stabilise(y) == 0).any():
             return None
-        size = (1, FLAT, FLAT)
-        flat = ndimage.maximum_filter(y, size) == ndimage.minimum_filter(y, size)
-        whole = ndimage.maximum_filter(flat & lost, size)  # out from the middles of the squares
+        # Out from the middles of the squares.
+        whole = ndimage.maximum_filter(is_flat(y) & lost, (1, FLAT, FLAT))
         return whole if whole.any() else None
 
     def from_unit(self, u: Pixels) -> Pixels:

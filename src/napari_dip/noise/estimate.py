@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dip.noise.anscombe import FLAT, PoissonGaussian
+from napari_dip.noise.anscombe import FLAT, PoissonGaussian, is_flat
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,8 +44,8 @@ def estimate_noise(planes: Iterable[Pixels], *, spacing: int = 1) -> PoissonGaus
 
     Notes
     -----
-    The pixels compared are taken to have independent noise: noise that is smooth (resampled or blurred images) is
-    underestimated, see `noise_is_smooth`.
+    The pixels compared are taken to have independent noise: noise that is smooth (resampled or
+    blurred images) is underestimated, see `noise_is_smooth`.
     """
     points = [_variance_against_mean(channel, spacing) for plane in planes for channel in plane]
     points = [p for p in points if p[0].size]
@@ -54,7 +54,7 @@ def estimate_noise(planes: Iterable[Pixels], *, spacing: int = 1) -> PoissonGaus
     mean, variance = (np.concatenate(column) for column in zip(*points, strict=True))
     if variance.mean() <= 0:
         return PoissonGaussian(0.0, 0.0)
-    # In units of the noise and from the middle: intensities of 1e-9 (metres) or 1e30 give the same line.
+    # In units of the noise and from the middle: intensities of 1e-9 or 1e30 give the same line.
     middle, unit = float(mean.mean()), float(np.sqrt(variance.mean()))
     gain, constant = _line((mean - middle) / unit, variance / unit**2)
     if gain * np.ptp(mean) < 0.05 * unit:  # no growth worth a transform, or a falling line
@@ -67,9 +67,8 @@ def _line(mean: Pixels, variance: Pixels) -> tuple[float, float]:
     floor = 0.02
     weight = 1 / np.maximum(variance, floor)
     gain = constant = 0.0
-    for _ in range(
-        20
-    ):  # reweighted: a variance is known to a share of itself, and textured bins are outliers
+    # Reweighted: a variance is known to a share of itself, and textured bins are outliers.
+    for _ in range(20):
         lines = np.stack([mean, np.ones_like(mean)], axis=1)
         gain, constant = np.linalg.lstsq(lines * weight[:, None], variance * weight, rcond=None)[0]
         fitted = np.maximum(gain * mean + constant, floor)
@@ -78,9 +77,10 @@ def _line(mean: Pixels, variance: Pixels) -> tuple[float, float]:
 
 
 def noise_is_smooth(planes: Sequence[Pixels]) -> bool:
-    """Say whether neighbouring pixels share their noise, as after resampling, demosaicing or a camera's own filter.
+    """Return whether neighbouring pixels share their noise, as after resampling or demosaicing.
 
-    Compared with pixels two apart, direct neighbours then differ less: the noise measured between them is smaller.
+    Compared with pixels two apart, direct neighbours then differ less: the noise measured between
+    them is smaller.
     """
     near, far = (estimate_noise(planes, spacing=spacing) for spacing in (1, 2))
     bright = float(np.mean([np.quantile(plane, 0.9) for plane in planes]))
@@ -88,22 +88,18 @@ def noise_is_smooth(planes: Sequence[Pixels]) -> bool:
 
 
 def _variance_against_mean(channel: Pixels, spacing: int) -> tuple[Pixels, Pixels]:
-    """Return local mean and noise variance in bins of equal count."""
+    """Return local mean and noise variance of a (Y, X) channel in bins of equal count."""
     from scipy import ndimage
 
     if min(channel.shape) < 3 + 2 * spacing:
         return np.empty(0), np.empty(0)
     inner = (slice(spacing, -spacing), slice(spacing, -spacing))
+    # Second differences in y and x are zero on planes, and of unit gain on white noise.
     residual = channel
-    for axis in (
-        0,
-        1,
-    ):  # second differences in y and x: zero on planes, and of unit gain on white noise
+    for axis in (0, 1):
         ends = np.roll(residual, spacing, axis) + np.roll(residual, -spacing, axis)
         residual = (2 * residual - ends) / np.sqrt(6)
-    flat = ndimage.maximum_filter(channel, FLAT) == ndimage.minimum_filter(
-        channel, FLAT
-    )  # around each pixel
+    flat = is_flat(channel)
     noisy = ~ndimage.maximum_filter(flat, 2 * FLAT + 1)[inner].ravel()  # away from their edges too
     if noisy.mean() < 0.1:
         noisy = ~flat[inner].ravel()
@@ -111,9 +107,8 @@ def _variance_against_mean(channel: Pixels, spacing: int) -> tuple[Pixels, Pixel
     level = ndimage.gaussian_filter(channel, 1.5)[inner].ravel()
     if not noisy.any():
         return np.empty(0), np.empty(0)
-    if (
-        np.median(residual[noisy] ** 2) > 0
-    ):  # else drawn, not measured (labels), or nearly no photons: take all
+    # Else drawn, not measured (labels), or nearly no photons: take all.
+    if np.median(residual[noisy] ** 2) > 0:
         residual, level = residual[noisy], level[noisy]
     count = int(np.clip(residual.size // 100, 1, BINS))
     means, variances = [], []

@@ -1,6 +1,7 @@
-"""Hot and dead pixels: single values so far from all others that they are the camera's, not the light's.
+"""Hot and dead pixels: single values so far from all others that they are the camera's.
 
-A handful of them among a million pixels ruins a noise estimate and a least-squares fit, so both see them repaired.
+A handful of them among a million pixels ruins a noise estimate and a least-squares fit, so both see
+them replaced.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float64]
 
 FAR = 5.0  # times the distance of the 1st or 99th percentile from the median
-ALONE = 5.0  # times the 4th largest of the 3x3 square, above its least; a spot of light of sigma 0.6 pixels has 4
+# times the 4th largest of the 3x3 square, above its least; a spot of light of sigma 0.6 pixels has 4
+ALONE = 5.0
 
 
 def replace_hot_pixels(plane: Pixels) -> tuple[Pixels, int]:
@@ -29,7 +31,7 @@ def replace_hot_pixels(plane: Pixels) -> tuple[Pixels, int]:
     Returns
     -------
     plane : (C, Y, X) array
-        The same array where there is nothing to repair.
+        The same array where there is nothing to replace.
     count : int
         Pixels replaced: those beyond `FAR` of the whole channel, at most three of them together.
     """
@@ -37,12 +39,12 @@ def replace_hot_pixels(plane: Pixels) -> tuple[Pixels, int]:
     fixed = plane.copy()
     for channel, found, out in zip(plane, hot, fixed, strict=True):
         for sign in (1.0, -1.0):
-            _repair_one_side(sign * channel, found, out)
+            _replace_on_one_side(sign * channel, found, out)
     count = int(hot.sum())
     return (fixed, count) if count else (plane, 0)
 
 
-def _repair_one_side(channel: Pixels, found: NDArray[np.bool_], out: Pixels) -> None:
+def _replace_on_one_side(channel: Pixels, found: NDArray[np.bool_], out: Pixels) -> None:
     """Mark the pixels far above all others in `found`, and put medians in their place in `out`."""
     middle, high = np.quantile(channel, (0.5, 0.99))
     rows, columns = np.nonzero(channel > middle + FAR * (high - middle))
@@ -58,6 +60,5 @@ def _repair_one_side(channel: Pixels, found: NDArray[np.bool_], out: Pixels) -> 
 def _squares(channel: Pixels, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Pixels:
     """Return the 3x3 square around each of some pixels, (9, pixels)."""
     padded = np.pad(channel, 1, mode="reflect" if min(channel.shape) > 1 else "edge")
-    return np.stack(
-        [padded[rows + down, columns + right] for down in range(3) for right in range(3)]
-    )
+    offsets = [(down, right) for down in range(3) for right in range(3)]
+    return np.stack([padded[rows + down, columns + right] for down, right in offsets])

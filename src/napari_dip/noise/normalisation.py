@@ -20,7 +20,7 @@ class NoNoiseError(ValueError):
 
 @dataclass(frozen=True)
 class Normalisation:
-    """The map that makes the noise of one image even, of standard deviation 1, around a mean of 0."""
+    """The map that makes the noise of an image even, of standard deviation 1, and its mean 0."""
 
     noise: PoissonGaussian
     mean: float
@@ -28,37 +28,34 @@ class Normalisation:
 
     def apply(self, y: NDArray[np.float64]) -> NDArray[np.float32]:
         """Map intensities to units of the noise."""
-        z = self.noise.stabilise(y) if self.stabilised else y / self._sigma
+        z = self.noise.stabilise(y) if self.stabilised else y / self.noise.std(0.0)
         return np.asarray(z - self.mean, dtype=np.float32)
 
     def apply_to_clean(self, x: NDArray[np.float64]) -> NDArray[np.float32]:
-        """Map clean intensities to where `apply` brings noisy ones on average, so that the way back has no bias."""
+        """Map clean intensities to where `apply` brings noisy ones on average."""
         if not self.stabilised:
             return self.apply(x)
-        grid = np.linspace(0.5, 2 + float(self.noise.stabilise(np.asarray(x.max()))) * 1.05, 4096)
-        return np.asarray(
-            np.interp(x, self.noise.restore(grid), grid) - self.mean, dtype=np.float32
-        )
+        top = 2 + float(self.noise.stabilise(np.asarray(x.max()))) * 1.05
+        grid = np.linspace(0.5, top, 4096)
+        z = np.interp(x, self.noise.restore(grid), grid)
+        return np.asarray(z - self.mean, dtype=np.float32)
 
     def undo(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """Bring a denoised image back to intensities, without bias."""
         z = z + self.mean
-        return self.noise.restore(z) if self.stabilised else z * self._sigma
-
-    @property
-    def _sigma(self) -> float:
-        return self.noise.std(0.0)
+        return self.noise.restore(z) if self.stabilised else z * self.noise.std(0.0)
 
 
 def measure_normalisation(
     samples: list[NDArray[np.float64]], stabilise: bool, name: str
 ) -> Normalisation:
-    """Measure noise and mean on samples of one image."""
+    """Measure noise and mean on (C, Y, X) samples of the image `name`."""
     noise = estimate_noise(samples)
     mean = float(np.mean([sample.mean() for sample in samples]))
     if noise.std(mean) <= 0:
         raise NoNoiseError(
-            f"{name} has no noise that could be measured, so nothing can be learnt from it; leave it out."
+            f"{name} has no noise that could be measured, so nothing can be learnt from it; leave "
+            "it out."
         )
     if not stabilise or noise.gain <= 0:
         flat = PoissonGaussian(0.0, noise.std(mean) ** 2)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def residual_check(noisy: ArrayLike | Image, denoised: ArrayLike | Image) -> dict[str, float]:
-    """Say what was taken away: it should be noise, hence of mean 0 and, in most cameras, uncorrelated.
+    """Measure what was taken away: it should have mean 0 and, in most cameras, be uncorrelated.
 
     Parameters
     ----------
@@ -23,10 +23,10 @@ def residual_check(noisy: ArrayLike | Image, denoised: ArrayLike | Image) -> dic
     Returns
     -------
     dict
-        ``mean`` and ``std`` of the residual, in gray levels; ``autocorrelation_x`` and ``autocorrelation_y``,
-        its correlation with its right and its lower neighbour, in [-1, 1] (0 where there is none). Pixels that are NaN
-        or infinite in `noisy` are left out.
-        Values well above 0 mean that structure was removed, or that the noise itself was correlated.
+        ``mean`` and ``std`` of the residual, in gray levels; ``autocorrelation_x`` and
+        ``autocorrelation_y``, its correlation with its right and its lower neighbour, in [-1, 1] (0
+        where there is none). Pixels that are NaN or infinite in `noisy` are left out. Values well
+        above 0 mean that structure was removed, or that the noise itself was correlated.
 
     Raises
     ------
@@ -39,23 +39,22 @@ def residual_check(noisy: ArrayLike | Image, denoised: ArrayLike | Image) -> dic
             f"Two images of one shape are wanted; given were {one.shape} and {two.shape}."
         )
     count, sums = 0, np.zeros(2)
-    pairs = {"X": np.zeros(3), "Y": np.zeros(3)}
+    along_x, along_y = np.zeros(3), np.zeros(3)
     for index in one.plane_indices():
-        known = np.isfinite(
-            noisy := one.plane(index)
-        )  # where a pixel was missing nothing was taken away
-        residual = np.where(known, noisy, 0.0) - np.where(known, two.plane(index), 0.0)  # (C, Y, X)
+        plane = one.plane(index)
+        known = np.isfinite(plane)  # where a pixel was missing nothing was taken away
+        residual = np.where(known, plane, 0.0) - np.where(known, two.plane(index), 0.0)  # (C, Y, X)
         count += int(known.sum())
         sums += residual.sum(), np.square(residual).sum()
         residual[known] -= residual[known].mean() if known.any() else 0.0
-        pairs["X"] += _products(residual[..., :-1], residual[..., 1:])
-        pairs["Y"] += _products(residual[..., :-1, :], residual[..., 1:, :])
+        along_x += _products(residual[..., :-1], residual[..., 1:])
+        along_y += _products(residual[..., :-1, :], residual[..., 1:, :])
     mean, square = sums / max(count, 1)
     return {
         "mean": float(mean),
         "std": float(np.sqrt(max(square - mean**2, 0.0))),
-        "autocorrelation_x": _correlation(pairs["X"]),
-        "autocorrelation_y": _correlation(pairs["Y"]),
+        "autocorrelation_x": _correlation(along_x),
+        "autocorrelation_y": _correlation(along_y),
     }
 
 
