@@ -58,14 +58,14 @@ def curve(method: str, kind: str, changed: bool) -> dict[str, object]:
 
     from napari_dip.data_sets.build_dataset import build_dataset
     from napari_dip.training.crops import Batch, Crops
-    from napari_dip.training.processes import here
+    from napari_dip.training.processes import current_group
     from napari_dip.training.state import State
-    from napari_dip.training.steps import Progress, training_steps
+    from napari_dip.training.steps import training_steps
 
     class Typed(Crops):
         def draw(self, *arguments: object) -> Batch:
             batch = super().draw(*arguments)  # type: ignore[arg-type]
-            return Batch(batch.noisy.to(dtype), None, batch.ranks)
+            return Batch(batch.noisy.to(dtype))
 
     torch.set_num_threads(1)
     dtype, how = getattr(torch, kind), HOWS[method]
@@ -76,14 +76,14 @@ def curve(method: str, kind: str, changed: bool) -> dict[str, object]:
         for weight in state.net.parameters():
             weight.mul_(1 + 2**-23 if changed else 1)
     crops = Typed(
-        build_dataset(data()),
+        build_dataset(data()).with_noise(True),
         how.crop,
         stabilise=True,
         held_out_share=0.0,
         generator=state.generator,
     )
     cpu = time.process_time()
-    losses = [float(step.loss) for step in training_steps(state, crops, Progress(), here())]
+    losses = [float(step.loss) for step in training_steps(state, crops, {}, current_group())]
     return {"loss": losses, "cpu_seconds_of_a_process": time.process_time() - cpu}
 
 
@@ -100,11 +100,11 @@ def run(method: str, processes: int, kind: str, changed: bool) -> dict[str, obje
 
 def part(method: str, kind: str, changed: str, file: str) -> None:
     """Be one of the processes."""
-    from napari_dip.training.processes import ALONE, joined
+    from napari_dip.training.processes import ALONE, joined_group
 
-    with joined("cpu") if "RANK" in os.environ else nullcontext(ALONE) as ranks:
+    with joined_group("cpu") if "RANK" in os.environ else nullcontext(ALONE) as group:
         found = curve(method, kind, changed == "1")
-        if ranks.first:
+        if group.is_first:
             Path(file).write_text(json.dumps(found))
 
 

@@ -89,7 +89,7 @@ def main() -> None:
     viewer.window.resize(1500, 920)
     viewer.open_sample("napari-dip", "fish")
     _, dock = viewer.window.add_plugin_dock_widget("napari-dip", "Denoise")
-    dock.choices.device.setCurrentIndex(dock.choices.device.findData("cpu"))
+    dock.method_box.device.choose("cpu")
     wait(2)
     load = os.getloadavg()[0]
     with Ticks() as idle:
