@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import numpy as np
 
@@ -22,55 +22,30 @@ if TYPE_CHECKING:
     from napari_dip.planes.chunk import Chunk
 
 
+How = Settings | Model | None
+Given = TypeVar("Given", Image, ArrayLike)
+
+
 @overload
 def denoise(
-    image: Image,
-    how: Settings | Model | None = ...,
-    *,
-    axes: str | None = ...,
-    device: str = ...,
-    return_std: Literal[True],
-) -> tuple[Image, Image]: ...
-@overload
-def denoise(
-    image: ArrayLike,
-    how: Settings | Model | None = ...,
-    *,
-    axes: str | None = ...,
-    device: str = ...,
-    return_std: Literal[True],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
-@overload
-def denoise(
-    image: Image,
-    how: Settings | Model | None = ...,
-    *,
-    axes: str | None = ...,
-    device: str = ...,
-    return_std: Literal[False] = ...,
+    image: Image, how: How = ..., *, axes: str | None = ..., device: str = ...
 ) -> Image: ...
 @overload
 def denoise(
-    image: ArrayLike,
-    how: Settings | Model | None = ...,
-    *,
-    axes: str | None = ...,
-    device: str = ...,
-    return_std: Literal[False] = ...,
+    image: ArrayLike, how: How = ..., *, axes: str | None = ..., device: str = ...
 ) -> NDArray[np.float32]: ...
+@overload
+def denoise(
+    image: Given, how: How = ..., *, axes: str | None = ..., device: str = ..., return_std: bool
+) -> tuple[Given, Given]: ...
 def denoise(
     image: Image | ArrayLike,
-    how: Settings | Model | None = None,
+    how: How = None,
     *,
     axes: str | None = None,
     device: str = "auto",
     return_std: bool = False,
-) -> (
-    Image
-    | NDArray[np.float32]
-    | tuple[Image, Image]
-    | tuple[NDArray[np.float32], NDArray[np.float32]]
-):
+) -> Any:
     """Denoise an image without clean training data.
 
     Parameters
@@ -131,7 +106,7 @@ def denoise(
 
 def iter_denoise(
     image: Image | ArrayLike,
-    how: Settings | Model | None = None,
+    how: How = None,
     *,
     axes: str | None = None,
     device: str = "auto",
