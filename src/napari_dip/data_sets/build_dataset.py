@@ -1,4 +1,4 @@
-"""Make a data set out of files, folders, patterns, arrays and Images; pairs and repeats are found."""
+"""Make a data set out of files, folders, patterns, arrays and Images."""
 
 from __future__ import annotations
 
@@ -121,7 +121,8 @@ def _list_paths(path: Path, samples: Sequence[str] | None) -> list[Path | Image]
         found = images_under(path)
         if not found:
             raise ValueError(
-                f"There is no image in the folder {path}: {', '.join(readable_suffixes())} are read."
+                f"There is no image in the folder {path}: {', '.join(readable_suffixes())} are "
+                "read."
             )
         return list(found)
     if path.exists():
@@ -141,7 +142,7 @@ def _is_fmd_folder(item: Path | Image) -> TypeGuard[Path]:
 
 
 def _fmd_hints(data: Any) -> list[str]:
-    """Return a sentence for each folder whose names are those of FMD, as its clean images are used."""
+    """Return a sentence for each folder that looks like FMD: its clean images are used."""
     items = data if isinstance(data, list | tuple) else [data]
     folders = [Path(item) for item in items if isinstance(item, str | PathLike)]
     return [

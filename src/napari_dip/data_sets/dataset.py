@@ -134,7 +134,7 @@ class Dataset:
         return hashlib.sha256(lines.encode()).hexdigest()
 
     def smooth_noise(self, most: int = 4) -> list[str]:
-        """Name the images, of at most `most` evenly spread, whose neighbouring pixels share noise."""
+        """Name images, of at most `most`, whose neighbouring pixels share their noise."""
         return [
             source.name
             for source in _spread(self.sources, most)

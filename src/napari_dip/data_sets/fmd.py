@@ -1,11 +1,12 @@
 """The Fluorescence Microscopy Denoising data set (FMD), read by the names of its folders and files.
 
-Two forms are known: the tree as it is downloaded, ``<sample>/{raw,avg2,...,avg16}/<field>/*.png`` with
-the average of 50 captures in ``<sample>/gt/<field>/avg50.png`` and ``test_mix/{raw,...,gt}/*.png``; and
-a folder of files ``<sample>_<capture>_raw.png`` with ``<sample>_<any>_gt.png`` beside them.
+Two forms are known: the tree as it is downloaded, ``<sample>/{raw,avg2,...,avg16}/<field>/*.png``
+with the average of 50 captures in ``<sample>/gt/<field>/avg50.png`` and
+``test_mix/{raw,...,gt}/*.png``; and a folder of files ``<sample>_<capture>_raw.png`` with
+``<sample>_<any>_gt.png`` beside them.
 
-Reference: Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images,
-CVPR 2019, arXiv:1812.10366.
+Reference: Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy
+Images, CVPR 2019, arXiv:1812.10366.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _CLEAN = re.compile(r"(?P<sample>.+?)(_\d+)?_gt")
 
 @dataclass(frozen=True)
 class Capture:
-    """One noisy file: which sample and field it shows, at which noise level, and its clean image."""
+    """One noisy file: its sample, field and noise level, and its clean image."""
 
     sample: str
     field: str

@@ -1,4 +1,4 @@
-"""Images that training reads a crop at a time: opened when wanted, closed when too much of them has been read."""
+"""Images that training reads a crop at a time; few are open at once."""
 
 from __future__ import annotations
 
@@ -21,25 +21,21 @@ if TYPE_CHECKING:
     from napari_dip.images.image import PlaneIndex
 
 BUDGET = 256 << 20  # bytes of files that are kept open or mapped
-AROUND = (
-    1 << 16
-)  # bytes that the system maps around each line of a crop, where they are in its cache
-LOOK = 512  # side of the square that an image's noise is measured on
+AROUND = 1 << 16  # bytes that the system maps around each line of a crop, if they are in its cache
+MIDDLE = 512  # side of the square that an image's noise is measured on
 
 
 class Source:
     """One image: a file, opened when needed, or an Image in hand."""
 
     def __init__(self, image: Image | Path, axes: str | None = None) -> None:
-        self.image = image
-        self.axes = axes
-        self.normalisations: dict[
-            tuple[int | None, bool], Normalisation
-        ] = {}  # measured when first wanted
-        shape_of = self.open()
-        self.shape, self.letters, self.dtype = shape_of.shape, shape_of.axes, shape_of.dtype
-        self.is_rgb = shape_of.is_rgb
-        self.name = shape_of.name or "array"
+        self.image, self.axes = image, axes
+        # By channel and `stabilise`; measured when first wanted.
+        self.normalisations: dict[tuple[int | None, bool], Normalisation] = {}
+        opened = self.open()
+        self.shape, self.letters, self.dtype = opened.shape, opened.axes, opened.dtype
+        self.is_rgb = opened.is_rgb
+        self.name = opened.name or "array"
         if self.dtype.kind not in "buif":
             raise ValueError(
                 f"{self.name} has pixels of type {self.dtype}; give integers or floats."
@@ -50,15 +46,15 @@ class Source:
         return self.image if isinstance(self.image, Image) else read(self.image, axes=self.axes)
 
     def fingerprint(self) -> str:
-        """Return what tells this source from another: name, size and age of a file, shape and type of an array."""
+        """Return name, size and age of a file, name, shape and type of an array."""
         if isinstance(self.image, Image):
             return f"{self.name} {self.shape} {self.dtype}"
-        facts = self.image.stat()
-        return f"{self.image.name} {facts.st_size} {facts.st_mtime_ns}"
+        stat = self.image.stat()
+        return f"{self.image.name} {stat.st_size} {stat.st_mtime_ns}"
 
 
 class FileCache:
-    """Open images; the one used longest ago is closed first when more than `BUDGET` bytes have been read."""
+    """Open images; those used longest ago are closed after `budget` bytes were read."""
 
     def __init__(self, budget: int = BUDGET) -> None:
         self.budget = budget
@@ -71,22 +67,18 @@ class FileCache:
         image, used = self.open.pop(id(source), (None, 0))
         if image is None:
             image = source.open()
-            loaded = isinstance(image.pixels, np.ndarray) and not isinstance(
-                image.pixels, np.memmap
-            )
-            used = prod(image.shape) * image.dtype.itemsize if loaded else 0
-        part = np.asarray(image.pixels[index], dtype=np.float64)
-        if isinstance(
-            image.pixels, np.memmap
-        ):  # what was touched stays in memory until the map is closed
-            used += _mapped(part.shape, index, image)
+            if isinstance(image.pixels, np.ndarray) and not isinstance(image.pixels, np.memmap):
+                used = image.pixels.nbytes
+        crop = np.asarray(image.pixels[index], dtype=np.float64)
+        if isinstance(image.pixels, np.memmap):  # what was touched stays until the map is closed
+            used += _mapped_bytes(crop.shape, index, image)
         self.open[id(source)] = image, used
-        while sum(bytes_ for _, bytes_ in self.open.values()) > self.budget and self.open:
+        while self.open and sum(size for _, size in self.open.values()) > self.budget:
             self.open.popitem(last=False)
-        return part
+        return crop
 
 
-def _mapped(shape: tuple[int, ...], index: PlaneIndex, image: Image) -> int:
+def _mapped_bytes(shape: tuple[int, ...], index: PlaneIndex, image: Image) -> int:
     """Return how many bytes of a map reading a part keeps in memory, at most."""
     colours = image.is_rgb and isinstance(index[-1], slice)
     line = prod(shape[-2:] if colours else shape[-1:]) * image.dtype.itemsize
@@ -97,34 +89,33 @@ def _mapped(shape: tuple[int, ...], index: PlaneIndex, image: Image) -> int:
 
 @dataclass(frozen=True)
 class Plane:
-    """A plane of a source: Y and X whole, and one channel or all of them."""
+    """A plane of a source: Y and X whole, and one channel, or all of them (`channel` is None)."""
 
     source: Source
     index: PlaneIndex
-    channel: int | None  # None: all channels together
+    channel: int | None
 
     @property
     def size(self) -> tuple[int, int]:
         """Height and width."""
-        shape = dict(zip(self.source.letters, self.source.shape, strict=True))
-        return shape["Y"], shape["X"]
+        lengths = dict(zip(self.source.letters, self.source.shape, strict=True))
+        return lengths["Y"], lengths["X"]
 
     def read(
         self, cache: FileCache, top: int, left: int, height: int, width: int
     ) -> NDArray[np.float64]:
-        """Read a part as (C, Y, X) intensities, hot pixels repaired.
+        """Read a part as (C, Y, X) intensities, hot pixels replaced.
 
         Raises
         ------
         ValueError
             If it holds NaN or infinite pixels.
         """
-        parts = {"Y": slice(top, top + height), "X": slice(left, left + width)}
-        index = tuple(parts.get(a, i) for a, i in zip(self.source.letters, self.index, strict=True))
-        pixels = cache.read(self.source, index)
-        letters = [
-            a for a, i in zip(self.source.letters, index, strict=True) if isinstance(i, slice)
-        ]
+        part = {"Y": slice(top, top + height), "X": slice(left, left + width)}
+        keys = zip(self.source.letters, self.index, strict=True)
+        index = {a: part.get(a, i) for a, i in keys}
+        pixels = cache.read(self.source, tuple(index.values()))
+        letters = [a for a, i in index.items() if isinstance(i, slice)]
         if "C" not in letters:
             pixels, letters = pixels[None], ["C", *letters]
         pixels = pixels.transpose([letters.index(a) for a in "CYX"])
@@ -135,7 +126,7 @@ class Plane:
         return replace_hot_pixels(pixels)[0]
 
     def middle(self, cache: FileCache) -> NDArray[np.float64]:
-        """Read the middle, at most `LOOK` pixels wide."""
+        """Read the middle, at most `MIDDLE` pixels wide."""
         height, width = self.size
-        tall, wide = min(LOOK, height), min(LOOK, width)
+        tall, wide = min(MIDDLE, height), min(MIDDLE, width)
         return self.read(cache, (height - tall) // 2, (width - wide) // 2, tall, wide)

@@ -24,21 +24,24 @@ def atomic_path(target: Path, size: int) -> Iterator[Path]:
     Parameters
     ----------
     target : Path
-        A file, or a folder if a folder is made under the temporary path; what stands there is replaced.
+        A file, or a folder if a folder is made under the temporary path; what stands there is
+        replaced.
     size : int
         Bytes that are about to be written, for the message of a full disk.
 
     Yields
     ------
     Path
-        Where to write. Whatever ends the block early, nothing is left there and `target` is as it was.
+        Where to write. Whatever ends the block early, nothing is left there and `target` is as it
+        was.
 
     Raises
     ------
     OSError
         If the disk is full or does not let us write, with a sentence that says so.
     """
-    # A suffix that no reader takes for an image, and short: the target's name may be as long as names get.
+    # A suffix that no reader takes for an image, and short: the target's name may be as long as
+    # names get.
     part = target.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield part

@@ -48,7 +48,7 @@ def imagej_labels(image: Image) -> list[str]:
 
 
 def names_from_omero(attributes: Any) -> list[object]:
-    """Return the labels of OME-Zarr's channels, none where they are the numbers of `default_names`."""
+    """Return OME-Zarr's channel labels, none where they are `default_names`."""
     try:
         labels = [channel.get("label", "") for channel in attributes["omero"]["channels"]]
     except (KeyError, TypeError, AttributeError):

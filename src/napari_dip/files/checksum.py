@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def sha256(path: str | PathLike[str]) -> str:
-    """Return a file's SHA-256 as 64 hexadecimal digits; of a folder that of its files' names and hashes."""
+    """Return a file's SHA-256 in hexadecimal; of a folder that of its files' names and sums."""
     if Path(path).is_dir():
         files = sorted(file for file in Path(path).rglob("*") if file.is_file())
         lines = [f"{file.relative_to(path).as_posix()} {sha256(file)}" for file in files]

@@ -22,7 +22,8 @@ def target_dtype(have: np.dtype[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
     """
     if have.kind not in "buif":
         raise ValueError(
-            f"The image has pixels of type {have}; real numbers are wanted: take the magnitude first."
+            f"The image has pixels of type {have}; real numbers are wanted: take the magnitude "
+            "first."
         )
     have = have.newbyteorder("=")
     if dtype is None:

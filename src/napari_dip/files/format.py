@@ -45,7 +45,8 @@ class Format:
 
     Notes
     -----
-    A format's module is imported when the first image is read: it imports its libraries in functions.
+    A format's module is imported when the first image is read: it imports its libraries in
+    functions.
     """
 
     name: str
@@ -58,5 +59,5 @@ class Format:
     folder_signs: tuple[str, ...] = ()
 
     def stores(self, dtype: str) -> bool:
-        """Return whether files can be written with pixels of that type ("same": the image's own)."""
+        """Return whether it can write pixels of that type ("same": the image's own)."""
         return self.write is not None and (not self.dtypes or dtype in (*self.dtypes, "same"))

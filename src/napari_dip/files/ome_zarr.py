@@ -1,11 +1,13 @@
-"""Read and write OME-Zarr: a folder of chunks with axes, sizes, channels and a pyramid; plain Zarr arrays in, too.
+"""Read and write OME-Zarr: axes, sizes, channels, a pyramid; plain Zarr is read too.
 
-Needs the package zarr (``pip install "napari-dip[zarr]"``). Pixels are read and written by the plane, never whole.
+Needs the package zarr (``pip install "napari-dip[zarr]"``). Pixels are read and written by the
+plane, never whole.
 
 References
 ----------
-Moore et al., OME-Zarr: a cloud-optimized bioimaging file format with international community support, Histochemistry
-and Cell Biology 2023, doi:10.1007/s00418-023-02209-1. Written is version 0.4, read are 0.4 and 0.5.
+Moore et al., OME-Zarr: a cloud-optimized bioimaging file format with international community
+support, Histochemistry and Cell Biology 2023, doi:10.1007/s00418-023-02209-1. Written is version
+0.4, read are 0.4 and 0.5.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Pixel sizes and units as ImageJ and OME write them.
 
-A `Calibration` gives size and unit of a pixel by axis letter, for the axes a file says something about.
-Units are spelled one way on our side (``um``, ``s``, ``pixel``); the spellings in files are many.
+A `Calibration` gives size and unit of a pixel by axis letter, for the axes a file says something
+about. Units are spelled one way on our side (``um``, ``s``, ``pixel``); the spellings in files are
+many.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def calibration_of(image: Image) -> Calibration:
 
 
 def scale_and_units(calibration: Calibration, axes: str) -> dict[str, Any]:
-    """Return `Image`'s arguments `scale` and `units`; 1 pixel where the calibration says nothing."""
+    """Return `Image`'s arguments `scale` and `units`, 1 pixel by default."""
     sizes = [calibration.get(a, (1.0, "pixel")) for a in axes]
     return {"scale": tuple(size for size, _ in sizes), "units": tuple(unit for _, unit in sizes)}
 

@@ -38,7 +38,8 @@ def read_picture(path: Path, axes: str | None = None) -> Image:
     """
     if _is_deep_colour(path):
         raise ValueError(
-            f"{path.name} is a colour PNG with 16 bits a channel, which cannot be read whole: give a TIFF."
+            f"{path.name} is a colour PNG with 16 bits a channel, which cannot be read whole: give "
+            "a TIFF."
         )
     with _open(path) as picture:
         pixels = _pixels(picture)
@@ -86,7 +87,8 @@ def check_png(image: Image, dtype: np.dtype[Any]) -> None:
     """
     if len(image.plane_indices()) > 1:
         raise ValueError(
-            f"A PNG holds one plane, but the image has shape {image.shape} ({image.axes}): write a TIFF."
+            f"A PNG holds one plane, but the image has shape {image.shape} ({image.axes}): write a "
+            "TIFF."
         )
     if dtype.name not in PNG.dtypes:
         raise ValueError(

@@ -1,7 +1,8 @@
 """The record in a written file: axes, scale, units and provenance, as one line of JSON.
 
-TIFF tags hold sizes as rounded rationals and no singleton axes; the record holds both exactly. Where a
-file was edited afterwards (another pixel size given in Fiji, slices turned into frames), the tags win.
+TIFF tags hold sizes as rounded rationals and no singleton axes; the record holds both exactly.
+Where a file was edited afterwards (another pixel size given in Fiji, slices turned into frames),
+the tags win.
 """
 
 from __future__ import annotations
@@ -52,7 +53,8 @@ def write_record(image: Image, written: Calibration) -> str:
         return _PREFIX + json.dumps(content, default=_to_json)
     except (TypeError, ValueError):
         raise ValueError(
-            "The image's provenance cannot be stored: it may hold text, numbers, lists and dicts only."
+            "The image's provenance cannot be stored: it may hold text, numbers, lists and dicts "
+            "only."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Read and write images in any of the formats that are registered, see `napari_dip.files.registry`."""
+"""Read and write images in any of the formats of `napari_dip.files.registry`."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ def write(
     FileExistsError
         If the file is there and `overwrite` is False.
     OSError
-        If the disk is full or does not let us write; nothing is left under `path` or beside it then.
+        If the disk is full or does not let us write; nothing is left under `path` or beside it
+        then.
     ValueError
         If the name's suffix, or the image in that format, is not supported.
     """

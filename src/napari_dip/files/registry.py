@@ -1,7 +1,7 @@
 """The file formats that are known, and which one a path has.
 
-To add a format: write its record in a file of its own, and register it at the end of this file, as other
-packages do.
+To add a format: write its record in a file of its own, and register it at the end of this file, as
+other packages do.
 """
 
 from __future__ import annotations

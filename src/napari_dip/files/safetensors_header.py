@@ -1,4 +1,4 @@
-"""The header of a safetensors file, read without torch: eight bytes of length, JSON, and then the tensors' bytes."""
+"""The header of a safetensors file, read without torch: a length of eight bytes, then JSON."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
     Returns
     -------
     record, tensors : dict
-        What the file says of itself, and what it says of each tensor; nothing in them is checked.
+        What the file says of itself and of each tensor; nothing in them is checked.
     space : int
         How many bytes follow.
 
@@ -40,17 +40,19 @@ def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
         raise IsADirectoryError(f"{path} is a folder; give a {what} (.safetensors).")
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}; check the name and the folder.")
-    stranger = ValueError(
+    not_ours = ValueError(
         f"{path.name} is no {what}; give a .safetensors file that it has written."
     )
-    header, space = _header(path, stranger)
+    header, space = _json_header(path, not_ours)
     texts = header.pop("__metadata__", None)
-    if not isinstance(texts, dict) or not isinstance(texts.get(key), str):
-        if isinstance(texts, dict) and f"{key}{CHECKPOINT}" in texts:
+    texts = texts if isinstance(texts, dict) else {}
+    if not isinstance(texts.get(key), str):
+        if f"{key}{CHECKPOINT}" in texts:
             raise ValueError(
-                f"{path.name} is the checkpoint of a training, no {what}: `napari-dip train --resume` goes on from it."
+                f"{path.name} is the checkpoint of a training, no {what}: "
+                "`napari-dip train --resume` goes on from it."
             )
-        raise stranger
+        raise not_ours
     try:
         record = json.loads(texts[key])
     except (ValueError, RecursionError):
@@ -58,23 +60,23 @@ def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
             f"{path.name} has a damaged record; copy it again from its source."
         ) from None
     if not isinstance(record, dict):
-        raise stranger
+        raise not_ours
     return record, header, space
 
 
-def _header(path: Path, stranger: ValueError) -> tuple[dict[str, Any], int]:
+def _json_header(path: Path, not_ours: ValueError) -> tuple[dict[str, Any], int]:
     """Return the JSON header and how many bytes follow it."""
     total = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         if total < 10 or not 2 <= length <= LONGEST_HEADER:
-            raise stranger
+            raise not_ours
         if length > total - 8:
             raise ValueError(f"{path.name} is cut short; copy it again from its source.")
         try:
             header = json.loads(file.read(length).decode("utf-8"))
         except (ValueError, RecursionError):
-            raise stranger from None
+            raise not_ours from None
     if not isinstance(header, dict):
-        raise stranger
+        raise not_ours
     return header, total - 8 - length

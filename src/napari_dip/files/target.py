@@ -24,7 +24,8 @@ def check_target(target: Path, overwrite: bool) -> None:
             raise IsADirectoryError(f"{target} is a folder; give the name of a file in it.")
         if target.exists() and not overwrite:
             raise FileExistsError(
-                f"{target} exists already; allow overwriting (overwrite=True) or choose another name."
+                f"{target} exists already; allow overwriting (overwrite=True) or choose another "
+                "name."
             )
         if not target.absolute().parent.is_dir():
             raise FileNotFoundError(

@@ -1,7 +1,7 @@
 """Read TIFF: plain, ImageJ and OME, with axes, scale, units and our own record.
 
-Axes are named by what the file says; what it leaves unnamed is taken as Z, then T, then C. Singleton
-axes of a file are dropped, as tifffile does, unless our record or the caller names them.
+Axes are named by what the file says; what it leaves unnamed is taken as Z, then T, then C.
+Singleton axes of a file are dropped, as tifffile does, unless our record or the caller names them.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAP_FROM = 1 << 25
-"""Bytes from which uncompressed pixels stay on disk; smaller files are copied: they may change or go."""
+"""Bytes from which pixels stay on disk; smaller files are copied: they may change."""
 
 LAZY_FROM = 1 << 28
-"""Bytes from which pixels that can't be mapped, such as compressed ones, are decoded when wanted."""
+"""Bytes from which pixels that can't be mapped are decoded when they are wanted."""
 
 _BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
@@ -127,7 +127,7 @@ def _pixels(tif: tifffile.TiffFile, path: Path) -> tuple[Any, str]:
 
 
 def _squeeze(pixels: Any, letters: str) -> tuple[Any, str]:
-    """Drop singleton axes and turn samples (S) into C: last where they are colours, else before Y."""
+    """Drop singleton axes and turn samples (S) into C: last if colours, else before Y."""
     lengths = [(a, n) for a, n in zip(letters, pixels.shape, strict=True) if n > 1 or a in "YX"]
     letters = "".join(a for a, _ in lengths)
     pixels = pixels.reshape([n for _, n in lengths])
@@ -203,7 +203,8 @@ def _open(path: Path) -> Iterator[tifffile.TiffFile]:
         except _BROKEN as error:
             if "imagecodecs" in str(error):
                 raise ValueError(
-                    f"{path.name} is compressed in a way that needs the package imagecodecs: install "
+                    f"{path.name} is compressed in a way that needs the package imagecodecs: "
+                    "install "
                     "it (pip install imagecodecs) or save the file without compression."
                 ) from None
             raise ValueError(_damaged(path)) from None
@@ -233,7 +234,7 @@ def _not_a_tiff(path: Path) -> str:
 
 @contextmanager
 def _tifffile_log() -> Iterator[list[str]]:
-    """Collect what tifffile logs in this thread: it reports missing pages and fills them with zeros."""
+    """Collect what tifffile logs in this thread, such as pages that it fills with zeros."""
     lines: list[str] = []
     me = threading.get_ident()
 

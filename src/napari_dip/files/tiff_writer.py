@@ -1,7 +1,7 @@
 """Write TIFF that Fiji opens right: ImageJ where it can hold the image, else OME-TIFF.
 
-BigTIFF from 4 GB on. Planes are cast and written one by one, so that a stack larger than the memory can
-be written.
+BigTIFF from 4 GB on. Planes are cast and written one by one, so that a stack larger than the memory
+can be written.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_dip.images.image import Image
 
 BIG = 2**32 - 2**25
-"""Bytes of pixels from which 32-bit offsets no longer reach, with room for the tags of each plane."""
+"""Bytes from which 32-bit offsets no longer reach, with room for the tags of each plane."""
 
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")

@@ -22,14 +22,15 @@ def as_image(image: Image | ArrayLike, axes: str | None) -> Image:
 
 
 def _as_array_like(image: Any) -> ArrayLike:
-    """Leave numpy, dask, zarr and the like as they are, and turn lists, tensors and data frames into numpy."""
+    """Leave array-likes as they are; turn lists, tensors and data frames into numpy."""
     if isinstance(image, str | PathLike):
         raise ValueError(
             f"The image is the name of a file, {str(image)!r}; read it first: denoise(read(...))."
         )
     if np.ma.is_masked(image):
         raise ValueError(
-            "The image has masked pixels, and a fit cannot leave any out; fill them first: image.filled()."
+            "The image has masked pixels, and a fit cannot leave any out; fill them first: "
+            "image.filled()."
         )
     try:
         np.dtype(image.dtype)
@@ -41,5 +42,6 @@ def _as_array_like(image: Any) -> ArrayLike:
         return np.asarray(image.detach().cpu() if hasattr(image, "detach") else image)
     except (TypeError, ValueError, RuntimeError):
         raise ValueError(
-            f"The image is a {type(image).__name__} that numpy cannot read as numbers on a grid; give a numpy array."
+            f"The image is a {type(image).__name__} that numpy cannot read as numbers on a grid; "
+            "give a numpy array."
         ) from None

@@ -39,8 +39,8 @@ class Image:
     pixels : array-like
         numpy, dask, zarr or memory-mapped; read plane by plane.
     axes : str, optional
-        A letter an axis out of ``TZCYX``, each once, with Y and X. ``C`` last (``YXC``) means RGB or RGBA
-        colour. By default guessed from the number of axes, see `guess_axes`.
+        A letter an axis out of ``TZCYX``, each once, with Y and X. ``C`` last (``YXC``) means RGB
+        or RGBA colour. By default guessed from the number of axes, see `guess_axes`.
     scale : tuple of float, optional
         The size of a pixel along each axis, in `units`; 1 by default.
     units : tuple of str, optional
@@ -48,8 +48,8 @@ class Image:
     name : str
         What to call it: a file's stem, a layer's name.
     channels : tuple of str, optional
-        The names of the channels, one each along C, or the only one's where there is no C; none by default, and none
-        for RGB. What cannot be printed is left out.
+        The names of the channels, one each along C, or the only one's where there is no C; none by
+        default, and none for RGB. What cannot be printed is left out.
     provenance : mapping
         What made it, ready for JSON; empty for raw data.
 
@@ -76,7 +76,9 @@ class Image:
             values = tuple(getattr(self, name)) or (blank,) * len(shape)
             if len(values) != len(shape):
                 raise ValueError(
-                    f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one an axis."
+                    f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one "
+                    "an "
+                    "axis."
                 )
             object.__setattr__(self, name, values)
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
@@ -87,13 +89,15 @@ class Image:
             isinstance(name, str) for name in self.channels
         ):
             raise ValueError(
-                f"channels is {self.channels!r}; give a name for each channel, such as ('DAPI', 'GFP')."
+                f"channels is {self.channels!r}; give a name for each channel, such as ('DAPI', "
+                "'GFP')."
             )
         object.__setattr__(self, "channels", tuple(printable_name(name) for name in self.channels))
         count = 0 if self.is_rgb else shape[axes.index("C")] if "C" in axes else 1
         if self.channels and len(self.channels) != count:
             raise ValueError(
-                f"channels names {len(self.channels)} channels; an image {axes} of {shape} has {count}."
+                f"channels names {len(self.channels)} channels; an image {axes} of {shape} has "
+                f"{count}."
             )
 
     @property
@@ -122,7 +126,7 @@ class Image:
         return replace(self, pixels=pixels, **changes)
 
     def plane_indices(self) -> list[PlaneIndex]:
-        """Return the index of each plane, in the order of storage: Y and X whole, colour with them."""
+        """Return the index of each plane, in the order of storage: Y, X and colour whole."""
         whole = {"Y", "X"} | ({"C"} if self.is_rgb else set())
         choices = [
             [slice(None)] if a in whole else range(n)
@@ -146,7 +150,7 @@ class Image:
         return plane.transpose([plane_axes.index(a) for a in "CYX"])
 
     def plane_like(self, plane: NDArray[Any]) -> NDArray[Any]:
-        """Turn a (C, Y, X) plane into this image's own layout, ready for ``pixels[index] = ...``."""
+        """Turn a (C, Y, X) plane into this image's layout, for ``pixels[index] = ...``."""
         order = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
         if "C" not in order:
             return np.transpose(plane[0], ["YX".index(a) for a in order])
@@ -160,8 +164,8 @@ class Image:
 def guess_axes(shape: tuple[int, ...], dtype: DTypeLike) -> str:
     """Guess axis letters for unlabelled data.
 
-    Two axes are YX. Three are YXC for 8- or 16-bit data whose last axis has 3 or 4 entries and whose others
-    are longer, else ZYX. Four are TZYX, five TZCYX.
+    Two axes are YX. Three are YXC for 8- or 16-bit data whose last axis has 3 or 4 entries and
+    whose others are longer, else ZYX. Four are TZYX, five TZCYX.
 
     Raises
     ------
@@ -170,7 +174,8 @@ def guess_axes(shape: tuple[int, ...], dtype: DTypeLike) -> str:
     """
     if not 2 <= len(shape) <= len(LETTERS):
         raise ValueError(
-            f"An image has 2 to 5 axes out of TZCYX; given was the shape {shape}. Drop or split axes first."
+            f"An image has 2 to 5 axes out of TZCYX; given was the shape {shape}. Drop or split "
+            "axes first."
         )
     colour = (
         np.dtype(dtype).kind == "u"
@@ -193,7 +198,8 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
     """
     if len(axes) != len(shape):
         raise ValueError(
-            f"axes {axes!r} name {len(axes)} axes; the data have {len(shape)} ({shape}): give a letter each."
+            f"axes {axes!r} name {len(axes)} axes; the data have {len(shape)} ({shape}): give a "
+            "letter each."
         )
     strangers = sorted(set(axes) - set(LETTERS))
     if strangers:
@@ -208,14 +214,15 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"axes {axes!r} lack Y or X; both are needed.")
     if axes.endswith("C") and shape[-1] not in RGB_SIZES:
         raise ValueError(
-            f"axes {axes!r} end with C, which means RGB; that axis has {shape[-1]} entries, not 3 or 4."
+            f"axes {axes!r} end with C, which means RGB; that axis has {shape[-1]} entries, not 3 "
+            "or 4."
         )
     if 0 in shape:
         raise ValueError(f"The image has no pixels: its shape is {shape}.")
 
 
 def printable_name(name: str) -> str:
-    """Return what of a channel's name can be printed, at most 100 characters: XML holds no others."""
+    """Return what of a channel's name can be printed, at most 100 characters."""
     return "".join(c for c in name if c.isprintable())[:LONGEST_NAME].strip()
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class LazyArray:
-    """The base of array-likes that read by whole numbers and slices; all other keys read everything.
+    """The base of array-likes that read by whole numbers and slices; other keys read all.
 
     A class that derives from it sets `shape` and `dtype` and defines `_read`.
     """

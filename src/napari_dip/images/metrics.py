@@ -28,10 +28,12 @@ def psnr(
     clean, image : array-like or Image
         Of one shape. `clean` is the reference.
     data_range : float, optional
-        The peak. By default the whole range of `clean`'s integer type: 255 for uint8, 65535 for uint16, which
-        is far too large for a 12-bit camera. Images of float have no such range: give one.
+        The peak. By default the whole range of `clean`'s integer type: 255 for uint8, 65535 for
+        uint16, which is far too large for a 12-bit camera. Images of float have no such range: give
+        one.
     affine : bool
-        First match `image` to `clean` by the least-squares gain and offset, for pairs stretched apart.
+        First match `image` to `clean` by the least-squares gain and offset, for pairs stretched
+        apart.
 
     Returns
     -------
@@ -58,8 +60,9 @@ def ssim(
 ) -> float:
     """Structural similarity, at most 1, with scikit-image's 7 x 7 window.
 
-    A stack is scored plane by plane and the mean returned, as its axes need not have one scale. Colour (the
-    last axis has 3 or 4 entries, the two before it at least 7) is scored channel by channel.
+    A stack is scored plane by plane and the mean returned, as its axes need not have one scale.
+    Colour (the last axis has 3 or 4 entries, the two before it at least 7) is scored channel by
+    channel.
 
     Parameters
     ----------
@@ -73,8 +76,8 @@ def ssim(
 
     References
     ----------
-    Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to structural
-    similarity, IEEE Transactions on Image Processing 2004, doi:10.1109/TIP.2003.819861.
+    Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to
+    structural similarity, IEEE Transactions on Image Processing 2004, doi:10.1109/TIP.2003.819861.
     """
     from skimage import metrics
 
@@ -85,7 +88,8 @@ def ssim(
     height, width = (reference.shape[axes.index(a)] for a in "YX")
     if min(height, width) < _WINDOW:
         raise ValueError(
-            f"SSIM needs planes of at least {_WINDOW} x {_WINDOW} pixels; these have {height} x {width}."
+            f"SSIM needs planes of at least {_WINDOW} x {_WINDOW} pixels; these have {height} x "
+            f"{width}."
         )
     score: Any = metrics.structural_similarity  # untyped
     scores = [
@@ -114,14 +118,15 @@ def data_range_of(clean: ArrayLike | Image, given: float | None = None) -> float
         return 1.0
     if dtype.kind not in "ui":
         raise ValueError(
-            f"The clean image is of type {dtype}, which has no range of its own: give data_range (255?)."
+            f"The clean image is of type {dtype}, which has no range of its own: give data_range "
+            "(255?)."
         )
     limits = np.iinfo(dtype)
     return float(int(limits.max) - int(limits.min))
 
 
 def match_affine(clean: NDArray[Any], image: NDArray[Any]) -> NDArray[np.float64]:
-    """Return ``gain * image + offset`` with the gain and offset that bring it closest to `clean`."""
+    """Return ``gain * image + offset``, with gain and offset of the least squared error."""
     reference, other = np.asarray(clean, np.float64), np.asarray(image, np.float64)
     centred = other - other.mean()
     energy = float(np.mean(centred**2))
@@ -136,11 +141,13 @@ def _pair(
     reference, other = np.asarray(clean), np.asarray(image)
     if reference.shape != other.shape:
         raise ValueError(
-            f"The images differ in shape: {reference.shape} and {other.shape}; give two of one shape."
+            f"The images differ in shape: {reference.shape} and {other.shape}; give two of one "
+            "shape."
         )
     if isinstance(clean, Image) and isinstance(image, Image) and clean.axes != image.axes:
         raise ValueError(
-            f"The images differ in axes: {clean.axes} and {image.axes}; read both with the same axes."
+            f"The images differ in axes: {clean.axes} and {image.axes}; read both with the same "
+            "axes."
         )
     if reference.size == 0:
         raise ValueError(f"The images have no pixels: their shape is {reference.shape}.")
@@ -151,7 +158,8 @@ def _pair(
             )
         if not np.all(np.isfinite(pixels)):
             raise ValueError(
-                f"The {name} holds NaN or infinite pixels, so no score can be given; replace them first."
+                f"The {name} holds NaN or infinite pixels, so no score can be given; replace them "
+                "first."
             )
     reference, other = reference.astype(np.float64), other.astype(np.float64)
     return reference, match_affine(reference, other) if affine else other

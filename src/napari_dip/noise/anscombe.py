@@ -62,7 +62,7 @@ class PoissonGaussian:
         return np.asarray(2 * np.sqrt(photons), dtype=np.float64)
 
     def restore(self, z: Pixels) -> Pixels:
-        """Undo `stabilise` on a denoised image, by the closed form of the exact unbiased inverse."""
+        """Undo `stabilise` on a denoised image: closed form of the exact unbiased inverse."""
         z = np.maximum(z, 0.5)
         root = np.sqrt(1.5)
         photons = z**2 / 4 + root / (4 * z) - 11 / (8 * z**2) + 5 * root / (8 * z**3) - 0.125

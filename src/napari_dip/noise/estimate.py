@@ -2,8 +2,8 @@
 
 References
 ----------
-Foi, Trimeche, Katkovnik and Egiazarian, Practical Poissonian-Gaussian noise modeling and fitting for
-single-image raw-data, IEEE TIP 2008, doi:10.1109/TIP.2008.2001399.
+Foi, Trimeche, Katkovnik and Egiazarian, Practical Poissonian-Gaussian noise modeling and fitting
+for single-image raw-data, IEEE TIP 2008, doi:10.1109/TIP.2008.2001399.
 """
 
 from __future__ import annotations

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float64]
 
 FAR = 5.0  # times the distance of the 1st or 99th percentile from the median
-# times the 4th largest of the 3x3 square, above its least; a spot of light of sigma 0.6 pixels has 4
+# times the 4th largest of the 3x3 square, above its least; a spot of light of sigma 0.6 pixels has
+# 4
 ALONE = 5.0
 
 

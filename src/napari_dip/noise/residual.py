@@ -66,7 +66,7 @@ def _image(pixels: ArrayLike) -> Image:
 
 
 def _products(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the sums that a correlation is made of; both sides have about the residual's mean, 0."""
+    """Return the sums that a correlation is made of, for two sides of mean about 0."""
     return np.array([(first * second).sum(), np.square(first).sum(), np.square(second).sum()])
 
 

@@ -1,7 +1,8 @@
-"""Where the answers of a stack land, plane by plane: in memory, or in a temporary file where they are large.
+"""The answers of a stack, plane by plane: in memory, or in a temporary file where they are large.
 
-A plane is put once and never changes. So a picture of the stack as it stands now needs no copy of it: it remembers how
-many planes were there, shows those from the canvas, and all others as they were at the start.
+A plane is put once and never changes. So a picture of the stack as it stands now needs no copy of
+it: it remembers how many planes were there, shows those from the canvas, and all others as they
+were at the start.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ class Canvas:
     start : Image
         What the stack shows where no plane was put yet; read by the plane.
     in_file_from : int, optional
-        Bytes from which the planes go to a temporary file, which has no name and is gone with the canvas; 1 GB by
-        default.
+        Bytes from which the planes go to a temporary file, which has no name and is gone with the
+        canvas; 1 GB by default.
 
     Raises
     ------
@@ -45,15 +46,12 @@ class Canvas:
     def __init__(self, start: Image, *, in_file_from: int | None = None) -> None:
         self.start = start
         self.indices = start.plane_indices()
-        self.order = {
-            index: number for number, index in enumerate(_hashable(i) for i in self.indices)
-        }
+        self.numbers = {_hashable(index): number for number, index in enumerate(self.indices)}
         self.done = 0
         size = prod(start.shape) * 4
         self.in_file = size >= (IN_FILE_FROM if in_file_from is None else in_file_from)
-        self.stack: NDArray[np.float32]
-        self.stack = (
-            _on_disk(start.shape, size) if self.in_file else np.empty(start.shape, dtype=np.float32)
+        self.stack: NDArray[np.float32] = (
+            _on_disk(start.shape, size) if self.in_file else np.empty(start.shape, np.float32)
         )
 
     def put(self, plane: NDArray[Any] | None) -> None:
@@ -64,7 +62,7 @@ class Canvas:
         release_pages(self.stack)
 
     def picture(self, done: int, current: NDArray[Any] | None = None) -> Picture:
-        """Return the stack as it stood when `done` planes were put, with `current` in the place of the next one."""
+        """Return the stack after `done` planes, with `current` in place of the next one."""
         return Picture(self, done, current)
 
 
@@ -77,20 +75,22 @@ class Picture(LazyArray):
 
     def _read(self, ranges: Sequence[range]) -> NDArray[np.float32]:
         out = np.empty([len(places) for places in ranges], np.float32)
-        in_plane = [isinstance(key, slice) for key in self._canvas.indices[0]]
-        inner = tuple(as_slice(r) for r, flag in zip(ranges, in_plane, strict=True) if flag)
-        along = [
-            [(slice(None),) * 2] if flag else list(enumerate(r))
-            for r, flag in zip(ranges, in_plane, strict=True)
-        ]
-        for pairs in product(*along):
-            to, index = zip(*pairs, strict=True)
-            out[to] = self._plane(index)[inner]
+        inner: list[slice] = []
+        pairs: list[list[tuple[Any, Any]]] = []  # an index in `out`, and one in the stack
+        for places, key in zip(ranges, self._canvas.indices[0], strict=True):
+            if isinstance(key, slice):  # an axis of a plane
+                inner.append(as_slice(places))
+                pairs.append([(slice(None), slice(None))])
+            else:
+                pairs.append(list(enumerate(places)))
+        for place in product(*pairs):
+            to, index = zip(*place, strict=True)
+            out[to] = self._plane(index)[tuple(inner)]
         release_pages(self._canvas.stack)  # what was read stays in the file
         return out
 
     def _plane(self, index: PlaneIndex) -> NDArray[Any]:
-        number = self._canvas.order[_hashable(index)]
+        number = self._canvas.numbers[_hashable(index)]
         if number < self._done:
             return self._canvas.stack[index]
         if number == self._done and self._current is not None:
@@ -102,8 +102,10 @@ def _on_disk(shape: tuple[int, ...], size: int) -> NDArray[np.float32]:
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if size > free:
         raise OSError(
-            f"The answer takes {size:,} bytes on the disk of temporary files while it is made, and {free:,} are free "
-            f"in {tempfile.gettempdir()}: make room, or set TMPDIR to a folder on another disk."
+            f"The answer takes {size:,} bytes on the disk of temporary files while it is made, and "
+            f"{free:,} are free in {tempfile.gettempdir()}: make room, or set TMPDIR to a folder "
+            "on "
+            "another disk."
         )
     with tempfile.TemporaryFile() as file:  # the mapping keeps it
         file.truncate(size)
