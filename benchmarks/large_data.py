@@ -85,9 +85,9 @@ def measure(folder: Path, kind: str, steps: int) -> dict[str, object]:
     draws: list[tuple[float, float]] = []
     plain = Crops.draw
 
-    def timed(self: Crops, count: int, generator: torch.Generator) -> Batch:
+    def timed(self: Crops, *arguments: object) -> Batch:
         wall, cpu = time.perf_counter(), time.process_time()
-        batch = plain(self, count, generator)
+        batch = plain(self, *arguments)
         draws.append((time.perf_counter() - wall, time.process_time() - cpu))
         return batch
 
