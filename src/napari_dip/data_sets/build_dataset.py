@@ -47,13 +47,6 @@ def build_dataset(
     samples : sequence of str, optional
         That folders are those of the FMD data set, and which samples of it to take, see
         `napari_dip.data_sets.fmd.list_captures`.
-
-    Raises
-    ------
-    ValueError
-        If there is nothing to train on, or pairs do not match or are the same image.
-    FileNotFoundError
-        If a file or folder is not there.
     """
     items = _list_items(data, axes, samples)
     if samples is not None and not any(map(_is_fmd_folder, items)):

@@ -77,13 +77,7 @@ class Dataset:
         return {id(plane.source): plane for plane in reversed(self.planes)}
 
     def normalisation(self, plane: Plane, stabilise: bool) -> Normalisation:
-        """Return the map to units of the noise, the same for all planes of a channel of an image.
-
-        Raises
-        ------
-        NoNoiseError
-            If the image has no noise that could be measured.
-        """
+        """Return the map to units of the noise, the same for all planes of a channel."""
         known, key = plane.source.normalisations, (plane.channel, stabilise)
         if key not in known:
             # Of planes evenly spread, not of the one drawn first: the same in every run.
@@ -93,13 +87,7 @@ class Dataset:
         return known[key]
 
     def with_noise(self, stabilise: bool) -> Dataset:
-        """Measure the noise of every image; return the data without those that have none.
-
-        Raises
-        ------
-        ValueError
-            If no image is left, or one has NaN or infinite pixels.
-        """
+        """Measure the noise of every image; return the data without those that have none."""
         left: list[Scene] = []
         errors: dict[str, NoNoiseError] = {}
         for scene in self.scenes:

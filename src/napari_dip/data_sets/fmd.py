@@ -60,11 +60,6 @@ def list_captures(
         Beginnings of the samples' names, such as ``"Confocal"``; ``"all"`` takes every one.
     held_out : sequence of str
         Fields of view that are left out, for testing.
-
-    Raises
-    ------
-    ValueError
-        If nothing is left, or a noise level is unknown.
     """
     unknown = sorted(set(levels) - set(LEVELS))
     if unknown:

@@ -104,13 +104,7 @@ class Plane:
     def read(
         self, cache: FileCache, top: int, left: int, height: int, width: int
     ) -> NDArray[np.float64]:
-        """Read a part as (C, Y, X) intensities, hot pixels replaced.
-
-        Raises
-        ------
-        ValueError
-            If it holds NaN or infinite pixels.
-        """
+        """Read a part as (C, Y, X) intensities, hot pixels replaced."""
         part = {"Y": slice(top, top + height), "X": slice(left, left + width)}
         keys = zip(self.source.letters, self.index, strict=True)
         index = {a: part.get(a, i) for a, i in keys}

@@ -28,17 +28,6 @@ def atomic_path(target: Path, size: int) -> Iterator[Path]:
         replaced.
     size : int
         Bytes that are about to be written, for the message of a full disk.
-
-    Yields
-    ------
-    Path
-        Where to write. Whatever ends the block early, nothing is left there and `target` is as it
-        was.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or does not let us write, with a sentence that says so.
     """
     # A suffix that no reader takes for an image, and short: the target's name may be as long as
     # names get.

@@ -13,13 +13,7 @@ PLAIN = ("uint8", "uint16", "float32")  # what every TIFF reader takes
 
 
 def target_dtype(have: np.dtype[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
-    """Return the type a file gets: None keeps the types of `PLAIN`, all others become float32.
-
-    Raises
-    ------
-    ValueError
-        For complex pixels or a type that is no real number.
-    """
+    """Return the type a file gets: None keeps the types of `PLAIN`, all others become float32."""
     if have.kind not in "buif":
         raise ValueError(
             f"The image has pixels of type {have}; real numbers are wanted: take the magnitude "

@@ -51,13 +51,7 @@ class LazyPages(LazyArray):
 
     @classmethod
     def of(cls, path: Path, series: tifffile.TiffPageSeries, damaged: str) -> Self | None:
-        """Find the pages of a series; None unless they are grey, of one size and in this file.
-
-        Raises
-        ------
-        ValueError
-            If a segment lies outside the file, or the first one can't be decoded.
-        """
+        """Find the pages of a series; None unless they are grey, of one size and in this file."""
         shape, key = series.shape, series.keyframe
         segments = [
             (tuple(p.dataoffsets), tuple(p.databytecounts)) for p in series.pages if p is not None

@@ -22,7 +22,7 @@ from napari_dip.files.dtypes import cast_pixels
 from napari_dip.files.format import Format
 from napari_dip.files.pixel_sizes import clean_unit, positive
 from napari_dip.files.provenance import KEY, read_provenance, write_record
-from napari_dip.images.image import LETTERS, Image, release_pages
+from napari_dip.images.image import LETTERS, Image
 
 CHUNK = 1024  # side of a chunk, in pixels
 SMALLEST = 256  # the pyramid ends with a level no larger than this
@@ -47,13 +47,7 @@ _UNITS = {name: unit for unit, name in _NAMES.items()}
 
 
 def read_zarr(path: Path, axes: str | None = None) -> Image:
-    """Read the finest level of an OME-Zarr image, or a plain Zarr array; pixels stay on disk.
-
-    Raises
-    ------
-    ValueError
-        If the folder holds no image, or one with axes of other kinds.
-    """
+    """Read the finest level of an OME-Zarr image, or a plain Zarr array; pixels stay on disk."""
     node = _open(path)
     name = path.name.split(".")[0] or path.stem
     if hasattr(node, "shape"):
@@ -118,12 +112,7 @@ def write_zarr(path: Path, image: Image, dtype: np.dtype[Any]) -> int:
     group = _zarr().open_group(str(path), mode="w", zarr_format=2)
     levels = [_new_level(group, 0, shape, dtype)]
     clipped = 0
-    for place in np.ndindex(shape[:-2]):
-        at = dict(zip(order, place, strict=False))  # Y and X are whole
-        plane = np.asarray(image.pixels[tuple(at.get(a, slice(None)) for a in image.axes)])
-        release_pages(image.pixels)
-        if image.axes.index("Y") > image.axes.index("X"):
-            plane = plane.T
+    for place, plane in image.pages(order[:-2], "YX"):
         levels[0][place], count = cast_pixels(plane, dtype)
         clipped += count
     while max(levels[-1].shape[-2:]) > SMALLEST:

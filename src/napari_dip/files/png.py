@@ -29,13 +29,7 @@ if TYPE_CHECKING:
 
 
 def read_picture(path: Path, axes: str | None = None) -> Image:
-    """Read a PNG or JPEG file.
-
-    Raises
-    ------
-    ValueError
-        If it is damaged, no picture, or a colour PNG with 16 bits (which Pillow would cut to 8).
-    """
+    """Read a PNG or JPEG file."""
     if _is_deep_colour(path):
         raise ValueError(
             f"{path.name} is a colour PNG with 16 bits a channel, which cannot be read whole: give "
@@ -67,10 +61,10 @@ def write_png(path: Path, image: Image, dtype: np.dtype[Any]) -> int:
     from PIL.PngImagePlugin import PngInfo
 
     check_png(image, dtype)
-    plane = image.pixels[image.plane_indices()[0]]
-    letters = [a for a in image.axes if a in "YX" or (a == "C" and image.is_rgb)]
-    plane = np.asarray(plane).transpose([letters.index(a) for a in "YXC"[: len(letters)]])
-    pixels, clipped = cast_pixels(plane, dtype)
+    page_axes = "YXC" if image.is_rgb else "YX"
+    stack_axes = "".join(a for a in image.axes if a not in page_axes)
+    ((_, page),) = image.pages(stack_axes, page_axes)
+    pixels, clipped = cast_pixels(page, dtype)
     texts = PngInfo()
     texts.add_text(KEY, write_record(image, {}))
     PIL.Image.fromarray(np.ascontiguousarray(pixels)).save(path, format="PNG", pnginfo=texts)
@@ -78,13 +72,7 @@ def write_png(path: Path, image: Image, dtype: np.dtype[Any]) -> int:
 
 
 def check_png(image: Image, dtype: np.dtype[Any]) -> None:
-    """Refuse what a PNG cannot hold.
-
-    Raises
-    ------
-    ValueError
-        For more than one plane, other types than uint8 and uint16, or 16-bit colour.
-    """
+    """Refuse what a PNG cannot hold."""
     if len(image.plane_indices()) > 1:
         raise ValueError(
             f"A PNG holds one plane, but the image has shape {image.shape} ({image.axes}): write a "

@@ -34,13 +34,7 @@ class Record:
 
 
 def write_record(image: Image, written: Calibration) -> str:
-    """Return the record of an image as one line of ASCII.
-
-    Raises
-    ------
-    ValueError
-        If the provenance cannot be JSON.
-    """
+    """Return the record of an image as one line of ASCII."""
     content = {
         "axes": image.axes,
         "shape": image.shape,
@@ -89,23 +83,8 @@ def apply_record(
 ) -> Image | None:
     """Lay pixels out as the record says: order of axes, singletons, exact sizes.
 
-    Parameters
-    ----------
-    record : Record
-        What the file says about itself.
-    pixels, letters : array and str
-        What the file holds, without singleton axes other than Y and X.
-    found : Calibration
-        What its tags say now; it wins where it is not what was written.
-    name : str
-        The new image's name.
-    channels : tuple of str
-        The names of its channels.
-
-    Returns
-    -------
-    Image or None
-        None where the file's axes are no longer those of the record; a crop still fits.
+    `found`, what the file's tags say now, wins where it is not what was written. None where the
+    file's axes are no longer those of the record; a crop still fits.
     """
     long_axes = {a for a, n in zip(record.axes, record.shape, strict=True) if n > 1} | {"Y", "X"}
     if set(letters) != long_axes or len(letters) != len(long_axes):

@@ -110,25 +110,7 @@ def write(
 def check_fits(
     path: str | PathLike[str], image: Image, dtype: DTypeLike | None = None
 ) -> np.dtype[Any]:
-    """Refuse what a file of that name could not hold, so that nobody learns it after a long fit.
-
-    Parameters
-    ----------
-    path, image, dtype
-        As for `write`; of the image only axes, shape and type count.
-
-    Returns
-    -------
-    dtype
-        The type that will be stored.
-
-    Raises
-    ------
-    ValueError
-        If the image in that type and format is not supported.
-    OSError
-        If the disk has no room for it.
-    """
+    """Refuse what a file of that name could not hold, so that nobody learns it after a long fit."""
     target = Path(path)
     stored = target_dtype(image.dtype, dtype)
     check = _writable_format(target).check
@@ -142,11 +124,6 @@ def read_provenance(path: str | PathLike[str]) -> dict[str, Any]:
     """Return what made a file: method, settings, seed, versions, as `write` stored it.
 
     Empty for files that `write` has not made.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError, ValueError
-        As in `read`.
     """
     file = Path(path)
     return _format_of_file(file).read_provenance(file)

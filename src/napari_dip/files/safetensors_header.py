@@ -28,13 +28,6 @@ def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
         What the file says of itself and of each tensor; nothing in them is checked.
     space : int
         How many bytes follow.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        If there is no such file.
-    ValueError
-        If it is none of ours, or damaged.
     """
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; give a {what} (.safetensors).")

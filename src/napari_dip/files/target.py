@@ -11,13 +11,7 @@ ROOM = 1 << 20  # bytes of a file beside its pixels, at most
 
 
 def check_target(target: Path, overwrite: bool) -> None:
-    """Refuse a name under which no file can or may be written.
-
-    Raises
-    ------
-    IsADirectoryError, FileExistsError, FileNotFoundError, OSError
-        With the reason.
-    """
+    """Refuse a name under which no file can or may be written."""
     try:
         image = folder_format(target)
         if target.is_dir() and (image is None or image is not format_of_name(target)):

@@ -23,7 +23,7 @@ from napari_dip.files.pixel_sizes import (
     ome_calibration,
 )
 from napari_dip.files.provenance import KEY, write_record
-from napari_dip.images.image import LETTERS, release_pages
+from napari_dip.images.image import LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,13 +39,7 @@ _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
 
 
 def check_tiff(dtype: np.dtype[Any]) -> None:
-    """Refuse what no TIFF of ours can hold.
-
-    Raises
-    ------
-    ValueError
-        For other types of pixels.
-    """
+    """Refuse what no TIFF of ours can hold."""
     if dtype.name not in _OME_TYPES:
         raise ValueError(
             f"TIFF files here hold {', '.join(_OME_TYPES)}; given was {dtype.name}: choose another "
@@ -56,22 +50,7 @@ def check_tiff(dtype: np.dtype[Any]) -> None:
 def choose_layout(
     axes: str, shape: tuple[int, ...], dtype: np.dtype[Any], *, ome: bool
 ) -> tuple[str, bool]:
-    """Choose a TIFF dialect.
-
-    Parameters
-    ----------
-    axes, shape, dtype
-        Of the pixels as they will be stored.
-    ome : bool
-        Whether the file's name asks for OME-TIFF.
-
-    Returns
-    -------
-    dialect : {"imagej", "ome"}
-        ImageJ's format holds the types of `_IMAGEJ_TYPES`, colour only in 8 bits, and 4 GB.
-    big : bool
-        Whether it must be a BigTIFF.
-    """
+    """Return "imagej" where that can hold the pixels, else "ome", and whether it is a BigTIFF."""
     big = prod(shape) * dtype.itemsize >= BIG
     colour_fits = not axes.endswith("C") or (dtype.name == "uint8" and shape[-1] == 3)
     imagej = not ome and not big and dtype.name in _IMAGEJ_TYPES and colour_fits
@@ -81,21 +60,16 @@ def choose_layout(
 def write_tiff(path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool) -> int:
     """Write an image and return the number of clipped values."""
     dialect, big = choose_layout(image.axes, image.shape, dtype, ome=ome)
-    stack_axes = [a for a in LETTERS[:3] if a in image.axes and not (a == "C" and image.is_rgb)]
     page_axes = "YXC" if image.is_rgb else "YX"
+    stack_axes = "".join(a for a in LETTERS if a in image.axes and a not in page_axes)
     metadata, options = _imagej_metadata(image) if dialect == "imagej" else _ome_metadata(image)
     clipped = 0
 
     def pages() -> Iterator[Any]:
         nonlocal clipped
-        lengths = dict(zip(image.axes, image.shape, strict=True))
-        order = [a for a in image.axes if a in page_axes]
-        for place in np.ndindex(*(lengths[a] for a in stack_axes)):
-            at = dict(zip(stack_axes, place, strict=True))
-            page = np.asarray(image.pixels[tuple(at.get(a, slice(None)) for a in image.axes)])
-            page, count = cast_pixels(page.transpose([order.index(a) for a in page_axes]), dtype)
+        for _, page in image.pages(stack_axes, page_axes):
+            page, count = cast_pixels(page, dtype)
             clipped += count
-            release_pages(image.pixels)
             yield np.ascontiguousarray(page)
 
     imagej = dialect == "imagej"
@@ -104,11 +78,11 @@ def write_tiff(path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool) -> 
     ) as writer:
         writer.write(
             pages(),
-            shape=tuple(image.shape[image.axes.index(a)] for a in (*stack_axes, *page_axes)),
+            shape=tuple(image.shape[image.axes.index(a)] for a in stack_axes + page_axes),
             dtype=dtype,
             photometric="rgb" if image.is_rgb else "minisblack",
             planarconfig="contig" if image.is_rgb else None,
-            metadata={"axes": "".join(stack_axes) + page_axes.replace("C", "S"), **metadata},
+            metadata={"axes": stack_axes + page_axes.replace("C", "S"), **metadata},
             software=KEY,
             **options,
         )

@@ -117,6 +117,10 @@ class Image:
         """Whether the last axis is colour."""
         return self.axes.endswith("C")
 
+    @property
+    def _plane_axes(self) -> str:
+        return "".join(a for a in self.axes if a in ("YXC" if self.is_rgb else "YX"))
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         """Return the pixels as numpy, so that numpy functions take an Image."""
         return np.asarray(self.pixels, dtype=dtype)
@@ -127,12 +131,23 @@ class Image:
 
     def plane_indices(self) -> list[PlaneIndex]:
         """Return the index of each plane, in the order of storage: Y, X and colour whole."""
-        whole = {"Y", "X"} | ({"C"} if self.is_rgb else set())
         choices = [
-            [slice(None)] if a in whole else range(n)
+            [slice(None)] if a in self._plane_axes else range(n)
             for a, n in zip(self.axes, self.shape, strict=True)
         ]
         return list(product(*choices))
+
+    def pages(
+        self, stack_axes: str, page_axes: str
+    ) -> Iterator[tuple[tuple[int, ...], NDArray[Any]]]:
+        """Walk the stored pixels by page, both kinds of axes in the order given."""
+        order = [a for a in self.axes if a in page_axes]
+        lengths = dict(zip(self.axes, self.shape, strict=True))
+        for place in np.ndindex(*(lengths[a] for a in stack_axes)):
+            at = dict(zip(stack_axes, place, strict=True))
+            page = np.asarray(self.pixels[tuple(at.get(a, slice(None)) for a in self.axes)])
+            release_pages(self.pixels)
+            yield place, page.transpose([order.index(a) for a in page_axes])
 
     def plane(self, index: PlaneIndex) -> NDArray[np.float64]:
         """Read one plane as float64, channels first.
@@ -144,17 +159,17 @@ class Image:
         """
         plane = np.array(self.pixels[index], dtype=np.float64)
         release_pages(self.pixels)
-        plane_axes = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
-        if "C" not in plane_axes:
-            plane, plane_axes = plane[None], ["C", *plane_axes]
-        return plane.transpose([plane_axes.index(a) for a in "CYX"])
+        axes = self._plane_axes
+        if "C" not in axes:
+            plane, axes = plane[None], "C" + axes
+        return plane.transpose([axes.index(a) for a in "CYX"])
 
     def plane_like(self, plane: NDArray[Any]) -> NDArray[Any]:
         """Turn a (C, Y, X) plane into this image's layout, for ``pixels[index] = ...``."""
-        order = [a for a in self.axes if a in "YX" or (a == "C" and self.is_rgb)]
-        if "C" not in order:
-            return np.transpose(plane[0], ["YX".index(a) for a in order])
-        return np.transpose(plane, ["CYX".index(a) for a in order])
+        axes = self._plane_axes
+        if "C" not in axes:
+            return np.transpose(plane[0], ["YX".index(a) for a in axes])
+        return np.transpose(plane, ["CYX".index(a) for a in axes])
 
     def planes(self) -> Iterator[NDArray[np.float64]]:
         """Walk the planes as (C, Y, X) float64 arrays."""
@@ -172,18 +187,18 @@ def guess_axes(shape: tuple[int, ...], dtype: DTypeLike) -> str:
     ValueError
         If there are fewer than two axes or more than five.
     """
+    return axes_for(shape, np.dtype(dtype).kind == "u", 5)
+
+
+def axes_for(shape: tuple[int, ...], may_be_colour: bool, smallest: int) -> str:
+    """Name 2 to 5 axes; colour is last, with 3 or 4 entries and planes of `smallest` or more."""
     if not 2 <= len(shape) <= len(LETTERS):
         raise ValueError(
             f"An image has 2 to 5 axes out of TZCYX; given was the shape {shape}. Drop or split "
             "axes first."
         )
-    colour = (
-        np.dtype(dtype).kind == "u"
-        and shape[-1] in RGB_SIZES
-        and len(shape) > 2
-        and min(shape[-3:-1]) > 4
-    )
-    if colour:
+    colour = may_be_colour and len(shape) > 2 and shape[-1] in RGB_SIZES
+    if colour and min(shape[-3:-1]) >= smallest:
         return {3: "YXC", 4: "ZYXC", 5: "TZYXC"}[len(shape)]
     return {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}[len(shape)]
 

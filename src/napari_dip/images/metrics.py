@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.images.image import RGB_SIZES, Image
+from napari_dip.images.image import Image, axes_for
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -83,7 +83,8 @@ def ssim(
 
     reference, other = _pair(clean, image, affine)
     peak = data_range_of(clean, data_range)
-    axes = clean.axes if isinstance(clean, Image) else _axes_of(reference.shape)
+    # By shape alone: the type, by which `guess_axes` tells colour, is float by now.
+    axes = clean.axes if isinstance(clean, Image) else axes_for(reference.shape, True, _WINDOW)
     first, second = Image(reference, axes), Image(other, axes)
     height, width = (reference.shape[axes.index(a)] for a in "YX")
     if min(height, width) < _WINDOW:
@@ -163,12 +164,3 @@ def _pair(
             )
     reference, other = reference.astype(np.float64), other.astype(np.float64)
     return reference, match_affine(reference, other) if affine else other
-
-
-def _axes_of(shape: tuple[int, ...]) -> str:
-    """Name axes by shape alone; by then the type, by which `guess_axes` tells colour, is float."""
-    colour = len(shape) >= 3 and shape[-1] in RGB_SIZES and min(shape[-3:-1]) >= _WINDOW
-    names = (
-        {3: "YXC", 4: "ZYXC", 5: "TZYXC"} if colour else {2: "YX", 3: "ZYX", 4: "TZYX", 5: "TZCYX"}
-    )
-    return names.get(len(shape), "")  # "" lets Image refuse it, with the reason

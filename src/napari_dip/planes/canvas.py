@@ -36,11 +36,6 @@ class Canvas:
     in_file_from : int, optional
         Bytes from which the planes go to a temporary file, which has no name and is gone with the
         canvas; 1 GB by default.
-
-    Raises
-    ------
-    OSError
-        If the disk of temporary files has no room for them.
     """
 
     def __init__(self, start: Image, *, in_file_from: int | None = None) -> None:
