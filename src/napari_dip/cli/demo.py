@@ -76,7 +76,8 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
         talk.say(
             f"  {which:9} PSNR {scores[f'psnr_{which}']:.2f} dB, SSIM {scores[f'ssim_{which}']:.4f}"
         )
-    talk.say(f"  {seconds:.1f} s, step {final.chosen} of {final.step} was taken (range {RANGE:g})")
+    taken = f"step {final.chosen} of {final.step} was taken (range {RANGE:g})"
+    talk.say(f"  {how.title}: {seconds:.1f} s, {taken}")
     talk.say(f"Wrote {tiff} and {png}.")
     if interrupted:
         talk.note("Interrupted: this is the answer so far.")
