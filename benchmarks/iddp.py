@@ -43,7 +43,7 @@ from common import (
 )
 
 from napari_dip import denoise, last, psnr, read, ssim
-from napari_dip.data_sets.fmd import PAPERS, TEST_FIELD, Capture, list_captures, mixed_test_captures
+from napari_dip.data_sets.fmd import PAPERS, TEST_FIELD, Capture, list_captures
 from napari_dip.methods import registry
 from napari_dip.training.train import iter_train
 
@@ -69,8 +69,10 @@ def fmd_tests(folder: Path, samples: list[str], levels: list[str]) -> Pairs:
     for level in levels:
         trained_on = {c.sample for c in list_captures(folder, levels=[level], samples=samples)}
         if (folder / "test_mix").is_dir():
-            tests = mixed_test_captures(folder, level)
-            found += [c for c in tests if any(c.sample.startswith(sample) for sample in trained_on)]
+            for file in sorted((folder / "test_mix" / level).glob("*.png")):
+                clean = folder / "test_mix" / "gt" / file.name
+                if clean.is_file() and file.stem.startswith(tuple(trained_on)):
+                    found.append(Capture(file.stem, TEST_FIELD, level, file, clean))
             continue
         rest = list_captures(folder, levels=[level], samples=samples, held_out=())
         for sample in sorted(trained_on):

@@ -81,7 +81,8 @@ def test_a_truncated_tiff_is_refused(tmp_path, layout, part, capfd):
     data = whole.read_bytes()
     whole.write_bytes(data[: int(len(data) * part)])
     if layout == "imagej" and part > 0.99:
-        # Only the tags of later pages are lost, which ImageJ's format does not need: every pixel is there.
+        # Only the tags of later pages are lost, which ImageJ's format does not need: every pixel is
+        # there.
         np.testing.assert_array_equal(read(whole).pixels, pixels)
     else:
         with pytest.raises(ValueError, match="damaged TIFF"):

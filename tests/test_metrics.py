@@ -115,7 +115,7 @@ def test_the_figures_that_the_data_sets_state(data_dir, folder, clean, noisy, pl
 
 
 def test_the_figure_of_fish(data_dir):
-    """The noisy capture of the table in the baselines: 19.60 dB, SSIM 0.38 on the centre 256 x 256."""
+    """The noisy capture of the table in the baselines: 19.60 dB, SSIM 0.38 on its centre."""
     folder = data_dir / "fmd_confocal_fov01"
     clean, noisy = (
         read(folder / f"fish_{kind}.tif").pixels[128:384, 128:384] for kind in ("gt", "raw")

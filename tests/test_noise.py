@@ -1,4 +1,4 @@
-"""Noise has the moments it claims, a seed of its own, and the residual check sees what it should."""
+"""Noise has the moments it claims and a seed; the residual check sees what it should."""
 
 from __future__ import annotations
 

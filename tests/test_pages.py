@@ -113,7 +113,7 @@ def test_a_compressed_stack_is_trained_on(tmp_path):
 
 
 def test_wide_maps_are_let_go_of_before_they_fill_the_memory(tmp_path):
-    """The system maps 64 KiB around each line of a crop: the lines of wide planes cost more than their bytes."""
+    """The system maps 64 KiB around each line of a crop: wide planes cost more than their bytes."""
     from napari_dip.data_sets.sources import AROUND, FileCache, Source
 
     tifffile.memmap(tmp_path / "wide.tif", shape=(512, 1 << 16), dtype=np.uint16).flush()

@@ -1,9 +1,8 @@
 """The Fluorescence Microscopy Denoising data set (FMD), read by the names of its folders and files.
 
 Two forms are known: the tree as it is downloaded, ``<sample>/{raw,avg2,...,avg16}/<field>/*.png``
-with the average of 50 captures in ``<sample>/gt/<field>/avg50.png`` and
-``test_mix/{raw,...,gt}/*.png``; and a folder of files ``<sample>_<capture>_raw.png`` with
-``<sample>_<any>_gt.png`` beside them.
+with the average of 50 captures in ``<sample>/gt/<field>/avg50.png``; and a folder of files
+``<sample>_<capture>_raw.png`` with ``<sample>_<any>_gt.png`` beside them.
 
 Reference: Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy
 Images, CVPR 2019, arXiv:1812.10366.
@@ -38,7 +37,7 @@ class Capture:
 
 def looks_like_fmd(folder: Path) -> bool:
     """Return whether a folder has one of the two forms."""
-    return bool(_samples(folder)) or _is_mixed(folder) or _test_mix(folder) is not None
+    return bool(_samples(folder)) or _is_mixed(folder)
 
 
 def list_captures(
@@ -86,18 +85,6 @@ def left_out_note(folder: Path, captures: Sequence[Capture]) -> str:
     return f"Left out of {folder.name}: {names}." if names else ""
 
 
-def mixed_test_captures(folder: Path, level: str = "raw") -> list[Capture]:
-    """List the mixed test set of the tree, with its clean images, sorted by name."""
-    mix = _test_mix(folder)
-    if mix is None:
-        raise ValueError(f"{folder.name} has no folder test_mix with {level} and gt in it.")
-    return [
-        Capture(file.stem, TEST_FIELD, level, file, mix / "gt" / file.name)
-        for file in _images(mix / level)
-        if (mix / "gt" / file.name).is_file()
-    ]
-
-
 def _captures(folder: Path, levels: Sequence[str]) -> list[Capture]:
     if _is_mixed(folder):
         return _mixed_captures(folder)
@@ -118,11 +105,6 @@ def _samples(folder: Path) -> list[Path]:
     return [
         p for p in inside if (p / "raw").is_dir() and (p / "gt").is_dir() and p.name != "test_mix"
     ]
-
-
-def _test_mix(folder: Path) -> Path | None:
-    mix = folder if folder.name == "test_mix" else folder / "test_mix"
-    return mix if (mix / "gt").is_dir() and (mix / "raw").is_dir() else None
 
 
 def _is_mixed(folder: Path) -> bool:

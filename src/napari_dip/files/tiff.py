@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +48,9 @@ TIFF = Format(
     _check,
     _read_provenance,
 )
-OME_TIFF = Format(
-    "OME-TIFF",
-    (".ome.tif", ".ome.tiff", ".ome.btf"),
-    _read,
-    partial(_write, ome=True),
-    _check,
-    _read_provenance,
+OME_TIFF = replace(
+    TIFF,
+    name="OME-TIFF",
+    suffixes=(".ome.tif", ".ome.tiff", ".ome.btf"),
+    write=partial(_write, ome=True),
 )
