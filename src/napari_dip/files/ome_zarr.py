@@ -43,7 +43,6 @@ _NAMES = {
     "d": "day",
 }
 _COLOURS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
-_UNITS = {name: unit for unit, name in _NAMES.items()}
 
 
 def read_zarr(path: Path, axes: str | None = None) -> Image:
@@ -59,7 +58,7 @@ def read_zarr(path: Path, axes: str | None = None) -> Image:
         level = scales["datasets"][0]
         array = node[level["path"]]
         letters = "".join(str(axis["name"]).upper() for axis in scales["axes"])
-        units = tuple(_unit(axis) for axis in scales["axes"])
+        units = tuple(clean_unit(axis.get("unit") or "") for axis in scales["axes"])
         sizes = _scale(scales, level, len(units))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
         raise ValueError(
@@ -175,11 +174,6 @@ def _describe(
     ]
     group.attrs["omero"] = {"channels": channels}
     group.attrs[KEY] = write_record(image, {})
-
-
-def _unit(axis: Any) -> str:
-    unit = str(axis.get("unit") or "")
-    return _UNITS.get(unit, clean_unit(unit))
 
 
 def _scale(scales: Any, level: Any, ndim: int) -> tuple[float, ...]:

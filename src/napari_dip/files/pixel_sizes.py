@@ -25,6 +25,8 @@ LENGTHS = {"pm": 1e-6, "nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "i
 TIMES = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 OME_SPELLING = {"um": "µm", "inch": "in", "us": "µs"}
 _SPELLINGS = {
+    "pm": "picometer",
+    "ns": "nanosecond",
     "um": "µm μm micron microns micrometer micrometers micrometre",
     "nm": "nanometer nanometers nanometre",
     "mm": "millimeter millimeters millimetre",
