@@ -73,7 +73,7 @@ def fitted(
     noisy: np.ndarray, clean: np.ndarray, how: DIP | PatchDIP, device: str
 ) -> dict[str, float]:
     """Return the best PSNR that the averaged answer has on the way, its step, and the PSNR of the answer taken."""
-    unit = measure_image(Image(noisy), stabilise=how.stabilise).units[0]
+    unit = measure_image(Image(noisy), stabilise=how.stabilise).unit_ranges[0]
     y = torch.as_tensor(unit.to_unit(noisy[None].astype(np.float64)), dtype=torch.float32).to(
         device
     )

@@ -115,11 +115,11 @@ def script(tmp_path: Path) -> Path:
 
 
 def test_invert_cuts_the_network_at_the_layer(cells: Path, script: Path, tmp_path: Path) -> None:
-    from napari_dip.restore.modules import cut, load_script
+    from napari_dip.restore.network_layer import cut_at_layer, load_script
 
     net, x = load_script(script), torch.rand(1, 1, 12, 12)
-    assert torch.equal(cut(net, "1.0")(x), torch.relu(cut(net, "0")(x)))
-    assert torch.equal(cut(net, "")(x), net(x))
+    assert torch.equal(cut_at_layer(net, "1.0")(x), torch.relu(cut_at_layer(net, "0")(x)))
+    assert torch.equal(cut_at_layer(net, "")(x), net(x))
     out = tmp_path / "out.tif"
     assert (
         main(

@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 
 from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, psnr, read
-from napari_dip.noise.estimate import estimate_noise, noise_is_smooth
+from napari_dip.noise.estimate import estimate_noise, noise_is_correlated
 from napari_dip.noise.hot_pixels import replace_hot_pixels
 from napari_dip.planes.image_statistics import measure_image
 
@@ -129,9 +129,9 @@ def test_every_channel_has_a_noise_of_its_own(axes: str) -> None:
     pixels = {"CYX": channels, "YXC": np.moveaxis(channels, 0, -1), "ZCYX": channels[None]}[axes]
     found = measure_image(Image(pixels, axes), stabilise=True)
     if axes == "YXC":  # one picture, one map
-        assert len(found.units) == 1
+        assert len(found.unit_ranges) == 1
         return
-    assert len(found.units) == 3
+    assert len(found.unit_ranges) == 3
     snapshot = last(iter_denoise(pixels, QUICK, axes=axes, device="cpu"))
     assert isinstance(snapshot.provenance["noise"], list)
     answer = np.asarray(snapshot.image).reshape(channels.shape)
@@ -202,4 +202,4 @@ def test_any_array_gives_the_same_answer(turned: object) -> None:
 
 def test_a_nearly_black_real_image_is_not_taken_for_smooth(data_dir: Path) -> None:
     dark = read(data_dir / "hagen_lowsnr_highsnr/mito-confocal_lowsnr.png")  # 78 % zeros
-    assert not noise_is_smooth(list(dark.planes()))
+    assert not noise_is_correlated(list(dark.planes()))

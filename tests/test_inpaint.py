@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_dip import Image, Inpaint, inpaint, iter_inpaint, last, psnr
 from napari_dip.nets.inpaint import GapNet, smooth_fill
-from napari_dip.restore.find_gaps import find_gaps
+from napari_dip.restore.missing_pixels import find_missing_pixels
 
 QUICK = {"steps": 3, "channels": 4, "crop": 16}
 HOWS = [Inpaint.preset("fast", **QUICK), Inpaint.preset("holes", **QUICK)]
@@ -99,9 +99,9 @@ def test_masks_of_a_plane_a_stack_and_numbers_say_the_same() -> None:
     plane[2:4, 5] = True
     wanted = np.broadcast_to(plane, stack.shape)
     for mask in (plane, wanted, plane * 7, plane.astype(float).tolist()):
-        gaps = find_gaps(stack, mask)
-        assert np.array_equal(np.asarray(gaps.marks), wanted)
-        assert gaps.count == 6
+        missing = find_missing_pixels(stack, mask)
+        assert np.array_equal(np.asarray(missing.mask), wanted)
+        assert missing.count == 6
 
 
 def test_planes_without_gaps_are_left_alone() -> None:
@@ -117,15 +117,15 @@ def test_hot_dead_saturated_and_nan_pixels_are_found() -> None:
     rng = np.random.default_rng(0)
     image = rng.normal(1000, 20, (40, 40))
     image[5, 6], image[20, 21], image[30, 3] = 9000, 0, np.nan
-    found = find_gaps(Image(image), "auto")
-    assert sorted(zip(*np.nonzero(np.asarray(found.marks)), strict=True)) == [
+    found = find_missing_pixels(Image(image), "auto")
+    assert sorted(zip(*np.nonzero(np.asarray(found.mask)), strict=True)) == [
         (5, 6),
         (20, 21),
         (30, 3),
     ]
     counts = rng.poisson(1000, (40, 40)).astype(np.uint16)
     counts[10:14, 10:14] = 4095  # where a camera of 12 bits ends
-    marks = np.asarray(find_gaps(Image(counts), "auto").marks)
+    marks = np.asarray(find_missing_pixels(Image(counts), "auto").mask)
     assert marks[10:14, 10:14].all() and marks.sum() == 16
 
 
@@ -176,7 +176,7 @@ def test_the_smooth_fill_and_the_network_start_from_known_pixels_only() -> None:
 def test_the_fit_fills_better_than_neighbours_and_a_smooth_fill() -> None:
     clean = stripes()
     mask = np.random.default_rng(0).random(clean.shape) < 0.5
-    nearest = np.asarray(find_gaps(Image(clean), mask).image)
+    nearest = np.asarray(find_missing_pixels(Image(clean), mask).image)
     known = torch.from_numpy(~mask).float()[None, None]
     smooth = smooth_fill(torch.from_numpy(clean).float()[None, None], known)[0, 0].numpy()
     answer = inpaint(clean, mask, Inpaint(steps=150, channels=16, layers=3), device="cpu")

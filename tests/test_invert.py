@@ -17,7 +17,7 @@ from napari_dip import (
     psnr,
     train,
 )
-from napari_dip.restore.modules import load_layer
+from napari_dip.restore.network_layer import load_network_layer
 
 QUICK = Invert(steps=2, channels=4, scales=2)
 
@@ -93,8 +93,8 @@ def test_a_model_trained_here_can_be_inverted(tmp_path):
         "filter_layers": 1,
     }
     train(noisy, IDDP(**tiny)).save(tmp_path / "model.safetensors")
-    module, layer = load_layer(tmp_path / "model.safetensors", "")
+    module, layer = load_network_layer(tmp_path / "model.safetensors", "")
     answer = invert_features(noisy, module, layer, QUICK)
     assert answer.shape == noisy.shape and np.isfinite(answer).all()
     with pytest.raises(ValueError, match="no layer 'nonsense'; there are"):
-        load_layer(tmp_path / "model.safetensors", "nonsense")
+        load_network_layer(tmp_path / "model.safetensors", "nonsense")

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_dip import read
 from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
-from napari_dip.noise.estimate import estimate_noise, noise_is_smooth
+from napari_dip.noise.estimate import estimate_noise, noise_is_correlated
 
 
 def scene(seed: int, size: int = 192) -> np.ndarray:
@@ -83,15 +83,15 @@ def test_uint16_comes_back_to_the_integer() -> None:
 def test_smooth_noise_is_told_from_white(seed: int) -> None:
     white = np.random.default_rng(seed).normal(0, 10, (192, 192))
     smooth = ndimage.gaussian_filter(white, 0.8)
-    assert not noise_is_smooth([(scene(seed) + white)[None]])
-    assert noise_is_smooth([(scene(seed) + 2.5 * smooth)[None]])
+    assert not noise_is_correlated([(scene(seed) + white)[None]])
+    assert noise_is_correlated([(scene(seed) + 2.5 * smooth)[None]])
 
 
 def test_real_wide_field_noise_is_smooth_and_confocal_noise_is_not(data_dir: Path) -> None:
     def planes(path: str) -> list[np.ndarray]:
         return [np.asarray(read(data_dir / path).pixels, dtype=np.float64)[None]]
 
-    assert noise_is_smooth(planes("fmd_test_mix/WideField_BPAE_R_1_raw.png"))
+    assert noise_is_correlated(planes("fmd_test_mix/WideField_BPAE_R_1_raw.png"))
     for sample in ("BPAE_B", "BPAE_G", "BPAE_R", "fish", "mice"):
-        assert not noise_is_smooth(planes(f"fmd_confocal_fov01/{sample}_raw.tif"))
-    assert not noise_is_smooth(planes("fmd_test_mix/TwoPhoton_BPAE_G_1_raw.png"))
+        assert not noise_is_correlated(planes(f"fmd_confocal_fov01/{sample}_raw.tif"))
+    assert not noise_is_correlated(planes("fmd_test_mix/TwoPhoton_BPAE_G_1_raw.png"))

@@ -8,7 +8,7 @@ import torch
 
 from napari_dip import Image, Upscale, iter_upscale, last, psnr, upscale
 from napari_dip.engine.operators import Downsampled
-from napari_dip.restore.enlarge import enlarged
+from napari_dip.restore.upscale import enlarge
 
 QUICK = Upscale(steps=2, channels=4, scales=2)
 
@@ -47,12 +47,12 @@ def test_other_axes_come_back(axes: str, shape: tuple[int, ...]) -> None:
 def test_planes_not_reached_show_the_input_enlarged() -> None:
     stack = Image(np.random.default_rng(0).random((2, 8, 8)), "ZYX")
     first = next(iter(iter_upscale(stack, 2, QUICK, device="cpu"))).image
-    assert np.array_equal(np.asarray(first)[1], np.asarray(enlarged(stack, 2).pixels)[1])
+    assert np.array_equal(np.asarray(first)[1], np.asarray(enlarge(stack, 2).pixels)[1])
 
 
 def test_the_enlarged_input_lies_in_place() -> None:
     rows = Image(np.arange(12.0)[:, None] * np.ones((12, 12)))
-    large = np.asarray(enlarged(rows, 4).pixels)
+    large = np.asarray(enlarge(rows, 4).pixels)
     np.testing.assert_allclose(large[12:-12, 5], (np.arange(12, 36) - 1.5) / 4, atol=0.02)
 
 
@@ -85,7 +85,7 @@ def test_edges_come_out_sharper_than_splines_make_them() -> None:
         down="binning",
         device="cpu",
     )
-    spline = np.asarray(enlarged(Image(small), 2).pixels)
+    spline = np.asarray(enlarge(Image(small), 2).pixels)
     assert psnr(clean, answer, data_range=200) > psnr(clean, spline, data_range=200) + 1
 
 

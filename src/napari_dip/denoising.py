@@ -11,7 +11,7 @@ from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.methods.method import Method
 from napari_dip.methods.registry import record_of
 from napari_dip.planes.image_statistics import ImageStatistics, channel_of, measure_image
-from napari_dip.planes.walk import NO_NOISE, Work, walk_planes
+from napari_dip.planes.walk import NO_NOISE, PlaneTask, walk_planes
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
 
@@ -38,7 +38,7 @@ def fit_image(
     fit: Callable[..., Iterator[Step]] | None = None,
     inputs: Callable[[PlaneIndex], Inputs | None] = lambda index: {},
     factor: int = 1,
-    **work: Any,
+    **task: Any,
 ) -> Iterator[Snapshot]:
     """Fit the planes of an image one after the other.
 
@@ -61,8 +61,8 @@ def fit_image(
         (C, Y, X); None for a plane that is left as it is.
     factor : int
         How many times as high and wide the answer is.
-    **work
-        Of `napari_dip.planes.walk.Work`: ``canvas``, ``finish``, ``note``, ``record``.
+    **task
+        Of `napari_dip.planes.walk.PlaneTask`: ``canvas``, ``finish``, ``note``, ``provenance``.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def fit_image(
     from napari_dip.engine.device import pick_device
     from napari_dip.engine.out_of_memory import Plan
     from napari_dip.engine.plane import Plane
-    from napari_dip.planes.walk import leave_as_it_is
+    from napari_dip.planes.walk import skip_plane
 
     method, chosen = record_of(how), pick_device(device)
     assert isinstance(method, Method)
@@ -89,9 +89,9 @@ def fit_image(
     def steps(y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
         given = inputs(index)
         if given is None:
-            return leave_as_it_is(y)
+            return skip_plane(y)
         if method.needs_noise and (unit.noise == 0 or float(y.max() - y.min()) == 0):
-            return leave_as_it_is(y, NO_NOISE)
+            return skip_plane(y, NO_NOISE)
         beside: dict[str, Any] = {
             name: torch.as_tensor(
                 np.ascontiguousarray(pixels), dtype=None if pixels.dtype == bool else torch.float32
@@ -103,7 +103,8 @@ def fit_image(
         return _fit_plane(method, function, plane, how, plan, carried, factor)
 
     planned = _planned_steps(source, how, method)
-    return walk_planes(source, how, Work(steps, steps=planned, plan=plan, **work), chosen, stats)
+    plane_task = PlaneTask(steps, steps=planned, plan=plan, **task)
+    return walk_planes(source, how, plane_task, chosen, stats)
 
 
 def _fit_plane(

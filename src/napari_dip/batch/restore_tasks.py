@@ -44,8 +44,8 @@ def restoring(task: Task, verb: str, **options: Any) -> Task:
 
 
 def _inpaint(task: Task, mask: str | Path, keep_known: bool) -> Task:
-    from napari_dip.restore.find_gaps import FIND, find_gaps
-    from napari_dip.restore.inpainting import iter_inpaint
+    from napari_dip.restore.inpaint import iter_inpaint
+    from napari_dip.restore.missing_pixels import FIND, find_missing_pixels
 
     marks: Any = mask
     if mask != FIND:
@@ -55,11 +55,11 @@ def _inpaint(task: Task, mask: str | Path, keep_known: bool) -> Task:
         )
     begin = partial(iter_inpaint, mask=marks, keep_known=keep_known)
     task = _made(task, mask=mask, keep_known=keep_known)
-    return replace(task, begin=begin, check=lambda image: find_gaps(image, marks))
+    return replace(task, begin=begin, check=lambda image: find_missing_pixels(image, marks))
 
 
 def _upscale(task: Task, factor: int, down: Any) -> Task:
-    from napari_dip.restore.upscaling import iter_upscale, outline
+    from napari_dip.restore.upscale import iter_upscale, outline
 
     begin = partial(iter_upscale, factor=factor, down=down)
     return replace(
@@ -68,23 +68,23 @@ def _upscale(task: Task, factor: int, down: Any) -> Task:
 
 
 def _guided(task: Task, guide: str | Path) -> Task:
-    from napari_dip.restore.guiding import iter_restore_guided, lay_beside
+    from napari_dip.restore.guided import iter_restore_guided, match_guide
 
     aid = _read(guide, "--guide")
     begin = partial(iter_restore_guided, guide=aid)
     return replace(
         _made(task, guide_sha256=sha256(guide)),
         begin=begin,
-        check=lambda image: lay_beside(image, aid),
+        check=lambda image: match_guide(image, aid),
     )
 
 
 def _invert(task: Task, module: str | Path, layer: str) -> Task:
-    from napari_dip.restore.inverting import iter_invert_features
-    from napari_dip.restore.modules import load_layer
+    from napari_dip.restore.invert import iter_invert_features
+    from napari_dip.restore.network_layer import load_network_layer
 
     try:
-        net, inner = load_layer(Path(module), layer)
+        net, inner = load_network_layer(Path(module), layer)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     begin = partial(iter_invert_features, module=net, layer=inner)

@@ -69,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DenoiseError, OSError, ValueError) as error:
         return talk.give_up(str(error), FAILED)
     except MemoryError:  # before the work, as when an image is read
-        from napari_dip.planes.walk import SHORT
+        from napari_dip.planes.walk import OUT_OF_MEMORY
 
-        return talk.give_up(SHORT["computer"], FAILED)
+        return talk.give_up(OUT_OF_MEMORY["computer"], FAILED)
     except KeyboardInterrupt:
         return talk.give_up("Interrupted.", FAILED)
 

@@ -54,7 +54,7 @@ def inpaint(
     how: Settings | None = None,
 ) -> int:
     """Fill missing pixels: those of a mask, or found ones (auto): NaN, hot, dead and saturated pixels."""
-    from napari_dip.restore.find_gaps import FIND
+    from napari_dip.restore.missing_pixels import FIND
 
     marks = mask if mask == FIND else Path(mask)
     return _run("inpaint", inputs, call, preset, how, mask=marks, keep_known=not denoise_known)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from napari_dip.data_sets.sources import FileCache, Plane, Source
-from napari_dip.noise.estimate import noise_is_smooth
+from napari_dip.noise.estimate import noise_is_correlated
 from napari_dip.noise.normalisation import NoNoiseError, Normalisation, measure_normalisation
 
 NOISE_PLANES = 4  # planes of an image that its noise is measured on
@@ -121,12 +121,12 @@ class Dataset:
         lines = "\n".join(source.fingerprint() for source in self.sources)
         return hashlib.sha256(lines.encode()).hexdigest()
 
-    def smooth_noise(self, most: int = 4) -> list[str]:
+    def correlated_noise(self, most: int = 4) -> list[str]:
         """Name images, of at most `most`, whose neighbouring pixels share their noise."""
         return [
             source.name
             for source in _spread(self.sources, most)
-            if noise_is_smooth([self._first_planes[id(source)].middle(self.cache)])
+            if noise_is_correlated([self._first_planes[id(source)].middle(self.cache)])
         ]
 
     def statistics(self, stabilise: bool, correlated: bool) -> dict[str, Any]:

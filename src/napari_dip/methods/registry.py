@@ -135,9 +135,9 @@ register(TRAINED, TrainedMethod(N2N, "napari_dip.training.losses.n2n:loss", "cap
 register(TRAINED, TrainedMethod(Supervised, "napari_dip.training.losses.supervised:loss", "clean"))
 
 for restoration in (
-    Method(Inpaint, "napari_dip.restore.inpainting:fit", either_bytes, needs_noise=False),
-    Method(Upscale, "napari_dip.restore.upscaling:fit", dip_bytes, needs_noise=False),
-    Method(Guided, "napari_dip.restore.guiding:fit", either_bytes),
-    Method(Invert, "napari_dip.restore.inverting:fit", needs_noise=False),
+    Method(Inpaint, "napari_dip.restore.inpaint:fit", either_bytes, needs_noise=False),
+    Method(Upscale, "napari_dip.restore.upscale:fit", dip_bytes, needs_noise=False),
+    Method(Guided, "napari_dip.restore.guided:fit", either_bytes),
+    Method(Invert, "napari_dip.restore.invert:fit", needs_noise=False),
 ):
     register(RESTORATIONS, restoration)

@@ -11,7 +11,7 @@ import numpy as np
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.models.model import Model
 from napari_dip.planes.image_statistics import ImageStatistics, is_blank, measure_image
-from napari_dip.planes.walk import NO_NOISE, Work, leave_as_it_is, walk_planes
+from napari_dip.planes.walk import NO_NOISE, PlaneTask, skip_plane, walk_planes
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -63,15 +63,15 @@ def iter_apply(
     stats = chunk.stats if chunk else measure_image(image, stabilise=model.settings.stabilise)
     plan = Plan(chosen, may_reduce=True)
     net = Quickened(deepcopy(model.net).eval())
-    work = Work(
+    task = PlaneTask(
         partial(_steps, net, model, plan),
         plan=plan,
         steps=model.settings.orientations,
         note=far_from_training(image, model.statistics, stats),
-        record={"model": model.told()},
-        late_record=net.described,
+        provenance={"model": model.told()},
+        late_provenance=net.described,
     )
-    return walk_planes(chunk.view(image) if chunk else image, model.settings, work, chosen, stats)
+    return walk_planes(chunk.view(image) if chunk else image, model.settings, task, chosen, stats)
 
 
 def _steps(
@@ -80,7 +80,7 @@ def _steps(
     from napari_dip.models.tiled_apply import apply
 
     if unit.noise == 0 or float(y.max() - y.min()) == 0:
-        return leave_as_it_is(y, NO_NOISE)
+        return skip_plane(y, NO_NOISE)
     net.to(y.device)
     denoiser = (
         net.net if plan.reduced else net
@@ -93,7 +93,7 @@ def _steps(
 def far_from_training(image: Image, known: Any, stats: ImageStatistics) -> str:
     """Say where an image's range or noise is far from what the model has seen; mostly nothing."""
     remarks = []
-    unit = stats.units[0]
+    unit = stats.unit_ranges[0]
     try:
         (least, most), (low, high) = (map(float, known[name]) for name in ("contrast", "gain"))
         correlated = bool(known["noise_is_correlated"])
@@ -111,7 +111,7 @@ def far_from_training(image: Image, known: Any, stats: ImageStatistics) -> str:
         remarks.append(
             f"its noise has a gain of {gain:.3g}, that of the training images {low:.3g} to {high:.3g}"
         )
-    if stats.noise_is_smooth and not correlated:
+    if stats.noise_is_correlated and not correlated:
         remarks.append(
             "the noise of its neighbouring pixels is correlated, that of the training images was not"
         )

@@ -24,7 +24,7 @@ BINS = 64
 KEPT_SHARE = 0.9  # of the squared residuals in a bin; the largest are edges
 KEPT_SHARE_OF_VARIANCE = 0.6230  # what that share keeps of a Gaussian's variance
 # FMD confocal and two-photon 1.0 to 1.3, photographs 1.0 to 1.2, FMD wide-field 6
-GROWTH_OF_SMOOTH_NOISE = 1.8
+GROWTH_OF_CORRELATED_NOISE = 1.8
 
 
 def estimate_noise(planes: Iterable[Pixels], *, spacing: int = 1) -> PoissonGaussian:
@@ -45,7 +45,7 @@ def estimate_noise(planes: Iterable[Pixels], *, spacing: int = 1) -> PoissonGaus
     Notes
     -----
     The pixels compared are taken to have independent noise: noise that is smooth (resampled or
-    blurred images) is underestimated, see `noise_is_smooth`.
+    blurred images) is underestimated, see `noise_is_correlated`.
     """
     points = [_variance_against_mean(channel, spacing) for plane in planes for channel in plane]
     points = [p for p in points if p[0].size]
@@ -76,7 +76,7 @@ def _line(mean: Pixels, variance: Pixels) -> tuple[float, float]:
     return float(gain), float(constant)
 
 
-def noise_is_smooth(planes: Sequence[Pixels]) -> bool:
+def noise_is_correlated(planes: Sequence[Pixels]) -> bool:
     """Return whether neighbouring pixels share their noise, as after resampling or demosaicing.
 
     Compared with pixels two apart, direct neighbours then differ less: the noise measured between
@@ -84,7 +84,7 @@ def noise_is_smooth(planes: Sequence[Pixels]) -> bool:
     """
     near, far = (estimate_noise(planes, spacing=spacing) for spacing in (1, 2))
     bright = float(np.mean([np.quantile(plane, 0.9) for plane in planes]))
-    return far.std(bright) ** 2 > GROWTH_OF_SMOOTH_NOISE * near.std(bright) ** 2 > 0
+    return far.std(bright) ** 2 > GROWTH_OF_CORRELATED_NOISE * near.std(bright) ** 2 > 0
 
 
 def _variance_against_mean(channel: Pixels, spacing: int) -> tuple[Pixels, Pixels]:

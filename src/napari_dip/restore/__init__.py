@@ -1,4 +1,4 @@
-"""The front door to the restorations: what was measured is less than the image, and the prior makes up for it.
+"""The restorations: a part of the image was measured, and a prior supplies the rest.
 
     theta* = argmin || A f_theta(z) - y ||^2
 

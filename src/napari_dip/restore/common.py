@@ -1,4 +1,4 @@
-"""What the restorations share."""
+"""Settings, types and the run to the end of a stream: what all restorations share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_dip.snapshot import Snapshot, finished
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Chosen = TypeVar("Chosen", bound=Settings)
+AnySettings = TypeVar("AnySettings", bound=Settings)
 P = ParamSpec("P")
 
 
@@ -30,18 +30,12 @@ class TypedLikeInput(Protocol[P]):
 
 
 def typed_like_input(function: Callable[Concatenate[Any, P], Any]) -> TypedLikeInput[P]:
-    """Tell type checkers that a function returns what it is given, and leave it as it is."""
+    """Declare to type checkers that a function returns the type it is given; change nothing."""
     return cast("TypedLikeInput[P]", function)
 
 
-def checked(how: Chosen | None, task: type[Chosen]) -> Chosen:
-    """Return the settings, the task's own defaults where none are given.
-
-    Raises
-    ------
-    ValueError
-        For anything but settings of that task.
-    """
+def check_settings(how: AnySettings | None, task: type[AnySettings]) -> AnySettings:
+    """Return the settings, by default those of the task; raise a ValueError for any others."""
     if how is None:
         return task.preset("fast")
     if not isinstance(how, task):
@@ -52,7 +46,9 @@ def checked(how: Chosen | None, task: type[Chosen]) -> Chosen:
     return how
 
 
-def run(image: Image | ArrayLike, snapshots: Iterator[Snapshot]) -> Image | NDArray[np.float32]:
-    """Run a stream to its end and return its answer as what was given: an Image or an array."""
+def run_to_end(
+    image: Image | ArrayLike, snapshots: Iterator[Snapshot]
+) -> Image | NDArray[np.float32]:
+    """Return the last answer of a stream as what was given, an Image or an array."""
     answer = finished(snapshots, stacklevel=4).image
     return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)

@@ -26,7 +26,7 @@ from napari_dip.training.state import State
 from napari_dip.training.steps import training_steps_anywhere
 
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
-SMOOTH_NOISE = (
+CORRELATED_NOISE = (
     "The noise of neighbouring pixels is correlated in {}: part of it looks like structure and "
     "will stay. Train on the raw data if there are any, bin them by 2 first, or take the preset "
     "correlated of iddp."
@@ -80,7 +80,7 @@ class TrainingRun:
         state, checkpoints, group = self.state, self.checkpoints, self.group
         plan = Plan(state.device)
         every = 1 if state.device.type == "cpu" else READ_EVERY
-        smooth = self.data.smooth_noise()
+        smooth = self.data.correlated_noise()
         note, make_model = self._note(smooth), self._model_maker(smooth)
         if state.step == state.settings.steps:  # it ended, but its model may not have been saved
             unknown = torch.full((), math.nan)
@@ -107,7 +107,7 @@ class TrainingRun:
 
     def _note(self, smooth: list[str]) -> str:
         """Return what a user should know before; mostly nothing."""
-        correlated = [SMOOTH_NOISE.format(", ".join(smooth[:3]))] if smooth else []
+        correlated = [CORRELATED_NOISE.format(", ".join(smooth[:3]))] if smooth else []
         return " ".join([*self.data.notes, *correlated])
 
     def _model_maker(self, smooth: list[str]) -> Callable[[int, BlurredUNet], Model]:

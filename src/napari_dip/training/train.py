@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.methods.registry import TRAINED
-from napari_dip.planes.walk import with_own_errors
+from napari_dip.planes.walk import translate_errors
 from napari_dip.settings import IDDP, Trained
 from napari_dip.snapshot import Snapshot, finished
 
@@ -160,7 +160,7 @@ def iter_train(
         checkpoints = CheckpointWriter(save, checkpoint_every)
     texts = {"description": description, "licence": licence}
     run = TrainingRun(state, data, crops, shown, texts, checkpoints, group)
-    return with_own_errors(run.snapshots())
+    return translate_errors(run.snapshots())
 
 
 def _check(how: Any, targets: Any, checkpoint_every: float) -> None:

@@ -85,11 +85,11 @@ class Division:
     @classmethod
     def of(cls, told: Mapping[str, Any]) -> Self:
         """Return the division that was told."""
-        units = tuple(
+        ranges = tuple(
             UnitRange(**{**unit, "model": unit["model"] and PoissonGaussian(**unit["model"])})
-            for unit in told["stats"]["units"]
+            for unit in told["stats"]["unit_ranges"]
         )
-        stats = ImageStatistics(**{**told["stats"], "units": units})
+        stats = ImageStatistics(**{**told["stats"], "unit_ranges": ranges})
         tuples = {name: tuple(told[name]) for name in ("bounds", "stamp")}
         return cls(**{**told, **tuples, "folder": Path(told["folder"]), "stats": stats})
 

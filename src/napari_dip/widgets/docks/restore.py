@@ -74,7 +74,7 @@ class InpaintPage(Page):
 
     def request(self, source: Source, how: Settings) -> FitRequest:
         """Return the run; a ValueError says what mask is missing."""
-        from napari_dip.restore.inpainting import iter_inpaint
+        from napari_dip.restore.inpaint import iter_inpaint
 
         where = self.where.currentText()
         mask: Any = "auto"
@@ -106,7 +106,7 @@ class UpscalePage(Page):
 
     def request(self, source: Source, how: Settings) -> FitRequest:
         """Return the run, whose answer lies where the source does."""
-        from napari_dip.restore.upscaling import iter_upscale
+        from napari_dip.restore.upscale import iter_upscale
 
         factor = self.factor.currentData()
         look = finer_look(self.image.layers.layer, source, self.image.chosen_level, factor)
@@ -127,7 +127,7 @@ class GuidedPage(Page):
 
     def request(self, source: Source, how: Settings) -> FitRequest:
         """Return the run; a ValueError says why the guide is none."""
-        from napari_dip.restore.guiding import iter_restore_guided
+        from napari_dip.restore.guided import iter_restore_guided
 
         layer = self.guide.layer
         if layer in (None, self.image.layers.layer):  # by ==: napari may wrap a layer anew
@@ -192,16 +192,16 @@ class RestoreWidget(FitDock):
 
 def _invert(path: Path, layer: str, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:
     """Load the network and invert its features; in the worker, since this loads torch."""
-    from napari_dip.restore.inverting import iter_invert_features
-    from napari_dip.restore.modules import load_layer
+    from napari_dip.restore.invert import iter_invert_features
+    from napari_dip.restore.network_layer import load_network_layer
 
-    module, inner = load_layer(path, layer)
+    module, inner = load_network_layer(path, layer)
     return iter_invert_features(image, module, inner, how, device=device)
 
 
 def _guide(layer: Any, source: Source, level: int) -> Image:
     """Cut the guide as the source is cut."""
-    from napari_dip.restore.guiding import lay_beside
+    from napari_dip.restore.guided import match_guide
 
     level = level if layer.multiscale else 0
     shape = (layer.data[level] if layer.multiscale else layer.data).shape[: layer.ndim]
@@ -212,4 +212,4 @@ def _guide(layer: Any, source: Source, level: int) -> Image:
             f"The guide {layer.name!r} has the shape {tuple(shape)}; the image's is {whole}: "
             "choose one of that size."
         )
-    return lay_beside(source.image(), make_source(layer, *crop, level).image())
+    return match_guide(source.image(), make_source(layer, *crop, level).image())

@@ -1,4 +1,8 @@
-"""Inpainting: missing pixels are filled."""
+"""Inpainting: fill missing pixels.
+
+The preset ``fast`` fits a network that sees the known pixels (`napari_dip.methods.inpaint`);
+``holes`` the published one, a network of random z (`napari_dip.methods.dip`).
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,8 @@ from napari_dip.denoising import fit_image
 from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.restore.common import checked, run, typed_like_input
-from napari_dip.restore.find_gaps import FIND, Gaps, find_gaps
+from napari_dip.restore.common import check_settings, run_to_end, typed_like_input
+from napari_dip.restore.missing_pixels import FIND, MissingPixels, find_missing_pixels
 from napari_dip.settings import Inpaint
 from napari_dip.settings.restore import BLIND_SPOT
 from napari_dip.snapshot import Snapshot
@@ -25,10 +29,12 @@ if TYPE_CHECKING:
     from napari_dip.engine.loop import Step
     from napari_dip.engine.plane import Plane
 
-
-NO_GAPS = "No missing pixel was found; the image is left as it is."
+NONE_MISSING = "No missing pixel was found; the image is left as it is."
 FULL = "Planes left as they are, all their pixels being missing, such as saturated: {}."
-SPARSE = "Planes of which more than half was found to be missing: {}. What is filled in there is a guess."
+SPARSE = (
+    "Planes of which more than half was found to be missing: {}. What is filled in there is a "
+    "guess."
+)
 
 
 @typed_like_input
@@ -82,9 +88,8 @@ def inpaint(
     >>> bool(np.isfinite(filled).all()), bool((filled[10:] == image[10:]).all())
     (True, True)
     """
-    return run(
-        image, iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device)
-    )
+    snapshots = iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device)
+    return run_to_end(image, snapshots)
 
 
 def iter_inpaint(
@@ -114,58 +119,61 @@ def iter_inpaint(
     ValueError, DenoiseError
         As for `inpaint`, a ValueError at the call.
     """
-    how = checked(how, Inpaint)
-    gaps = find_gaps(as_image(image, axes), mask)
-    stats = measure_image(gaps.image, stabilise=how.stabilise, without=gaps.full)
+    how = check_settings(how, Inpaint)
+    missing = find_missing_pixels(as_image(image, axes), mask)
+    source = missing.image
+    stats = measure_image(source, stabilise=how.stabilise, without=missing.full)
     # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are
     # kept are not replaced.
     hot = 0 if keep_known else stats.hot_pixels
-    stats = replace(stats, noise_is_smooth=False, hot_pixels=hot)
+    stats = replace(stats, noise_is_correlated=False, hot_pixels=hot)
 
     def inputs(index: PlaneIndex) -> dict[str, NDArray[np.bool_]] | None:
-        missing = gaps.missing(index)
-        if index in gaps.full or (keep_known and not missing.any()):
+        mask = missing.plane_mask(index)
+        if index in missing.full or (keep_known and not mask.any()):
             return None
-        return {"known": ~missing}
+        return {"known": ~mask}
 
     def with_known(answer: NDArray[np.float64], index: PlaneIndex) -> NDArray[np.float64]:
         """Put the known pixels back as they were measured."""
-        return np.where(gaps.missing(index), answer, gaps.image.plane(index))
+        return np.where(missing.plane_mask(index), answer, source.plane(index))
 
     return fit_image(
-        gaps.image,
+        source,
         how,
         device,
         stats=stats,
         fit=partial(fit, blind=not keep_known),
         inputs=inputs,
         finish=with_known if keep_known else None,
-        note=_note(gaps, keep_known),
-        record={"task": "inpaint", "missing_pixels": gaps.count, "keep_known": keep_known},
+        note=_note(missing, keep_known),
+        provenance={
+            "task": "inpaint",
+            "missing_pixels": missing.count,
+            "keep_known": keep_known,
+        },
     )
 
 
-def _note(gaps: Gaps, keep_known: bool) -> str:
-    remarks = [FULL.format(len(gaps.full))] if gaps.full else []
-    remarks += [SPARSE.format(gaps.sparse)] if gaps.sparse else []
-    if not gaps.count and keep_known and not remarks:
-        remarks = [NO_GAPS]
-    return " ".join(remarks)
+def _note(missing: MissingPixels, keep_known: bool) -> str:
+    notes = [FULL.format(len(missing.full))] if missing.full else []
+    notes += [SPARSE.format(missing.sparse)] if missing.sparse else []
+    if not missing.count and keep_known and not notes:
+        return NONE_MISSING
+    return " ".join(notes)
 
 
 def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
-    """Fit one plane to its known pixels; `blind` denoises these too, where the network sees around them."""
+    """Fit a plane to its known pixels; `blind`: these are denoised too by the blind-spot network."""
     import torch
 
     from napari_dip.engine.operators import Masked
     from napari_dip.methods import dip
-    from napari_dip.methods import inpaint as filling
+    from napari_dip.methods import inpaint as blind_spot_inpaint
 
     if s.net == BLIND_SPOT:
-        return filling.fit(plane, s, blind=blind)
+        return blind_spot_inpaint.fit(plane, s, blind=blind)
     assert plane.known is not None
-    measured, generator = (
-        torch.where(plane.known, plane.y, 0.0),
-        torch.Generator().manual_seed(s.seed),
-    )
+    measured = torch.where(plane.known, plane.y, 0.0)
+    generator = torch.Generator().manual_seed(s.seed)
     return dip.fit_measurement(measured, s, generator, s.input_channels, Masked(plane.known))

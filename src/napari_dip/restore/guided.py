@@ -1,8 +1,14 @@
 """Guided restoration (flash / no-flash): the network looks at another image of the same place.
 
-As published the guide is the network's input z. The preset ``fast`` shows it to the blind-spot
-network beside the image: what the network makes of the guide has to predict the image's own pixels,
-so that structures of the guide that are not in the image find no way into the answer.
+    theta* = argmin || f_theta(z) - y ||^2,    z = the guide
+
+Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925 (section on
+flash / no-flash reconstruction).
+
+As published the guide is the network's input z (presets ``flash`` and ``paper``). What differs: the
+default shows it to the blind-spot network beside the image. What the network makes of the guide has
+to predict the image's own pixels, so that structures of the guide that are not in the image find no
+way into the answer.
 """
 
 from __future__ import annotations
@@ -16,7 +22,7 @@ from napari_dip.denoising import fit_image
 from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.restore.common import checked, run, typed_like_input
+from napari_dip.restore.common import check_settings, run_to_end, typed_like_input
 from napari_dip.settings import Guided
 from napari_dip.settings.restore import BLIND_SPOT
 from napari_dip.snapshot import Snapshot
@@ -37,7 +43,7 @@ def restore_guided(
     axes: str | None = None,
     device: str = "auto",
 ) -> Image | NDArray[np.float32]:
-    """Denoise an image with the help of a better one of the same place, such as a bright channel for a dim one.
+    """Denoise an image with the help of a better one of the same place, such as a bright channel.
 
     Parameters
     ----------
@@ -72,7 +78,8 @@ def restore_guided(
     >>> restore_guided(dim, bright, Guided(steps=2)).shape
     (32, 32)
     """
-    return run(image, iter_restore_guided(image, guide, how, axes=axes, device=device))
+    snapshots = iter_restore_guided(image, guide, how, axes=axes, device=device)
+    return run_to_end(image, snapshots)
 
 
 def iter_restore_guided(
@@ -100,9 +107,9 @@ def iter_restore_guided(
     ValueError, DenoiseError
         As for `restore_guided`, a ValueError at the call.
     """
-    how = checked(how, Guided)
+    how = check_settings(how, Guided)
     source = as_image(image, axes)
-    aid = lay_beside(source, guide)
+    aid = match_guide(source, guide)
     try:
         stats = measure_image(aid, stabilise=how.stabilise)
         if stats.blank_planes:
@@ -112,15 +119,15 @@ def iter_restore_guided(
     indices = aid.plane_indices()
 
     def inputs(index: PlaneIndex) -> dict[str, NDArray[np.float64]]:
-        place = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
-        return {"guide": stats.unit(aid, place).to_unit(aid.plane(place))}
+        of_guide = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
+        return {"guide": stats.unit_range(aid, of_guide).to_unit(aid.plane(of_guide))}
 
-    record = {"task": "guided", "guide": aid.name}
-    return fit_image(source, how, device, inputs=inputs, record=record)
+    provenance = {"task": "guided", "guide": aid.name}
+    return fit_image(source, how, device, inputs=inputs, provenance=provenance)
 
 
-def lay_beside(image: Image, guide: Image | ArrayLike) -> Image:
-    """Return the guide with a plane for every plane of the image.
+def match_guide(image: Image, guide: Image | ArrayLike) -> Image:
+    """Return the guide as an Image with a plane for each plane of `image`, or one for all.
 
     Raises
     ------
@@ -128,31 +135,31 @@ def lay_beside(image: Image, guide: Image | ArrayLike) -> Image:
         If its size is another.
     """
     aid = as_image(guide, None if isinstance(guide, Image) else _axes_of(image, guide))
-    flat = image.axes.replace("C", "") if image.is_rgb else image.axes
-    plane = "".join(a for a in image.axes if a in "YX")
-    whole = tuple(n for a, n in zip(image.axes, image.shape, strict=True) if a in flat)
-    if (aid.axes, aid.shape) == (image.axes, image.shape) or (aid.axes, aid.shape) == (flat, whole):
+    without_colour = image.axes.removesuffix("C") if image.is_rgb else image.axes
+    plane = "".join(axis for axis in image.axes if axis in "YX")
+    sizes = dict(zip(image.axes, image.shape, strict=True))
+
+    def has_sizes_of(axes: str) -> bool:
+        return aid.shape[: len(axes)] == tuple(sizes[axis] for axis in axes)
+
+    if aid.axes in (image.axes, without_colour) and has_sizes_of(aid.axes):
         return aid
-    size = tuple(n for a, n in zip(image.axes, image.shape, strict=True) if a in "YX")
-    if (aid.axes.removesuffix("C"), aid.shape[:2]) == (
-        plane,
-        size,
-    ) and aid.plane_indices() == aid.plane_indices()[:1]:
+    if aid.axes.removesuffix("C") == plane and has_sizes_of(plane) and len(aid.axes) < 4:
         return aid
     raise ValueError(
-        f"The guide has the shape {aid.shape} ({aid.axes}); the image's is {image.shape} ({image.axes}): give a guide "
-        "of the same size, or one plane of it."
+        f"The guide has the shape {aid.shape} ({aid.axes}); the image's is {image.shape} "
+        f"({image.axes}): give a guide of the same size, or one plane of it."
     )
 
 
 def _axes_of(image: Image, guide: ArrayLike) -> str | None:
-    """Name the axes of a bare array after the image's, where it has as many."""
+    """Return the axes of a bare array: those of the image where it has as many."""
     ndim = len(getattr(guide, "shape", np.shape(guide)))
     return image.axes if ndim == len(image.axes) else None
 
 
 def fit(plane: Plane, s: Guided) -> Iterator[Step]:
-    """Fit one plane with the help of its guide, which a network of z takes as z."""
+    """Fit a plane with the help of its guide, which a network of z takes as z."""
     import torch
 
     from napari_dip.methods import blind_spot, dip

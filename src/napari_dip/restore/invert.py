@@ -1,8 +1,19 @@
-"""Natural pre-images: an image of which a layer of a network says the same as of the one given."""
+"""Feature inversion (natural pre-images): find an image that a network's layer cannot tell from y.
+
+    theta* = argmin || A f_theta(z) - A y ||^2,    A = the layers of a network up to the one named
+
+References: Mahendran and Vedaldi, Understanding deep image representations by inverting them, CVPR
+2015, arXiv:1412.0035. Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925
+(section on natural pre-images).
+
+What differs from the second paper: any module is taken, and its features are divided by their
+standard deviation, so that one learning rate suits all layers.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,19 +23,18 @@ from napari_dip.denoising import fit_image
 from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.restore.common import checked, run, typed_like_input
+from napari_dip.restore.common import check_settings, run_to_end, typed_like_input
+from napari_dip.restore.network_layer import check_layer
 from napari_dip.settings import Invert
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
+    import torch
     from numpy.typing import NDArray
-    from torch import device, nn
+    from torch import nn
 
     from napari_dip.engine.loop import Step
     from napari_dip.engine.plane import Plane
-
-
-MOST_NAMED = 20  # layers in an error's sentence
 
 
 @typed_like_input
@@ -85,7 +95,8 @@ def invert_features(
     >>> invert_features(np.random.default_rng(0).random((32, 32)), net, "1", Invert(steps=2)).shape
     (32, 32)
     """
-    return run(image, iter_invert_features(image, module, layer, how, axes=axes, device=device))
+    snapshots = iter_invert_features(image, module, layer, how, axes=axes, device=device)
+    return run_to_end(image, snapshots)
 
 
 def iter_invert_features(
@@ -115,70 +126,44 @@ def iter_invert_features(
     ValueError, DenoiseError
         As for `invert_features`, a ValueError at the call.
     """
-    how = checked(how, Invert)
-    check_layer(module, layer)
     from napari_dip.engine.device import pick_device
 
+    how = check_settings(how, Invert)
+    check_layer(module, layer)
     source, chosen = as_image(image, axes), pick_device(device)
     stats = measure_image(source, stabilise=False)  # refuses what no module should see
-    net = _copied(module, chosen)
-    repeat = _colours_taken(net, layer, source, chosen)
-    inverted = partial(fit, net=net, layer=layer, repeat=repeat)
-    record = {"task": "invert", "layer": layer}
-    return fit_image(source, how, device, stats=stats, fit=inverted, record=record)
+    net = _frozen_copy(module, chosen)
+    repeat = _channel_repeats(net, layer, source, chosen)
+    return fit_image(
+        source,
+        how,
+        device,
+        stats=stats,
+        fit=partial(fit, net=net, layer=layer, repeat=repeat),
+        provenance={"task": "invert", "layer": layer},
+    )
 
 
-def check_layer(module: nn.Module, layer: str) -> None:
-    """Refuse what is no module, or a layer that it has not.
-
-    Raises
-    ------
-    ValueError
-        With the names of the layers there are.
-    """
-    if not hasattr(module, "named_modules"):
-        raise ValueError(f"module is a {type(module).__name__}; give a torch.nn.Module.")
-    names = [name for name, _ in module.named_modules()]
-    if layer not in names:
-        raise ValueError(
-            f"The module has no layer {layer!r}; {_named(layer, [name for name in names if name])}."
-        )
-
-
-def _named(wanted: str, names: list[str]) -> str:
-    """Name the layers there are; of very many, the nearest."""
-    from difflib import get_close_matches
-
-    if len(names) <= MOST_NAMED:
-        return f"there are {', '.join(names)}"
-    near = get_close_matches(wanted, names, n=5, cutoff=0) or names[:5]
-    return f"there are {len(names)}, of which the nearest are {', '.join(near)}"
-
-
-def _copied(module: nn.Module, chosen: device) -> nn.Module:
-    import copy
-
+def _frozen_copy(module: nn.Module, device: torch.device) -> nn.Module:
+    """Return a copy in evaluation mode whose weights get no gradients."""
     import torch
 
     with torch.no_grad():  # TorchScript copies by computing
-        net = copy.deepcopy(module).to(chosen).eval()
+        net = deepcopy(module).to(device).eval()
     return net.requires_grad_(False)
 
 
-def _colours_taken(net: nn.Module, layer: str, source: Image, chosen: device) -> int:
-    """Try the module on a plane; return how often a channel is to be repeated for it.
+def _channel_repeats(net: nn.Module, layer: str, source: Image, device: torch.device) -> int:
+    """Try the module on a plane; return how often it needs the channel of a grey image repeated.
 
-    Raises
-    ------
-    ValueError
-        If it takes neither the image nor three equal colours of it.
+    A ValueError says that it takes neither the image nor three equal colours of it.
     """
     import torch
 
     from napari_dip.engine.operators import Features
     from napari_dip.errors import DenoiseError
 
-    plane = torch.zeros(source.plane(source.plane_indices()[0]).shape, device=chosen)
+    plane = torch.zeros(source.plane(source.plane_indices()[0]).shape, device=device)
     colours, height, width = plane.shape
     reason = ""
     for repeat in (1, 3) if colours == 1 else (1,):
@@ -194,7 +179,7 @@ def _colours_taken(net: nn.Module, layer: str, source: Image, chosen: device) ->
 
 
 def fit(plane: Plane, s: Invert, *, net: nn.Module, layer: str, repeat: int) -> Iterator[Step]:
-    """Fit one plane: the network's image is to have the plane's features."""
+    """Fit a plane: the network's image is to have the plane's features."""
     import torch
 
     from napari_dip.engine.operators import Features

@@ -1,4 +1,4 @@
-"""Networks whose features are inverted, out of files that run no code of Python's."""
+"""The network and the layer whose features are inverted, out of a file that runs no Python code."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from napari_dip.models.model import SUFFIX, load_model
 if TYPE_CHECKING:
     from torch import nn
 
+MOST_NAMED = 20  # layers in an error's sentence
 
-def load_layer(path: Path, layer: str) -> tuple[nn.Module, str]:
-    """Load a network, and say which of its layers is meant.
+
+def load_network_layer(path: Path, layer: str) -> tuple[nn.Module, str]:
+    """Load a network, and return it with the name of the layer inside it.
 
     Parameters
     ----------
@@ -33,13 +35,11 @@ def load_layer(path: Path, layer: str) -> tuple[nn.Module, str]:
     ValueError
         If it is neither, or there is no such layer (with the names of those that are).
     """
-    from napari_dip.restore.inverting import check_layer
-
     if path.suffix.lower() == SUFFIX:
         net = load_model(path).net
         check_layer(net, layer)
         return net, layer
-    return cut(load_script(path), layer), ""
+    return cut_at_layer(load_script(path), layer), ""
 
 
 def load_script(path: Path) -> nn.Module:
@@ -65,7 +65,7 @@ def load_script(path: Path) -> nn.Module:
         ) from error
 
 
-def cut(module: nn.Module, layer: str) -> nn.Module:
+def cut_at_layer(module: nn.Module, layer: str) -> nn.Module:
     """Return the part of a TorchScript module up to a layer.
 
     Such modules tell nothing of what goes on inside, so the way to the layer must lead through
@@ -78,8 +78,6 @@ def cut(module: nn.Module, layer: str) -> nn.Module:
         of module.
     """
     from torch import nn
-
-    from napari_dip.restore.inverting import check_layer
 
     check_layer(module, layer)
     parts: list[nn.Module] = []
@@ -94,3 +92,24 @@ def cut(module: nn.Module, layer: str) -> nn.Module:
         parts += list(children.values())[: list(children).index(name)]
         module = children[name]
     return nn.Sequential(*parts, module)
+
+
+def check_layer(module: nn.Module, layer: str) -> None:
+    """Raise a ValueError for what is no module, or a layer it does not have, with their names."""
+    if not hasattr(module, "named_modules"):
+        raise ValueError(f"module is a {type(module).__name__}; give a torch.nn.Module.")
+    names = [name for name, _ in module.named_modules()]
+    if layer not in names:
+        raise ValueError(
+            f"The module has no layer {layer!r}; {_list_names(layer, [name for name in names if name])}."
+        )
+
+
+def _list_names(wanted: str, names: list[str]) -> str:
+    """Return a clause with the layers there are; of very many, the nearest."""
+    from difflib import get_close_matches
+
+    if len(names) <= MOST_NAMED:
+        return f"there are {', '.join(names)}"
+    near = get_close_matches(wanted, names, n=5, cutoff=0) or names[:5]
+    return f"there are {len(names)}, of which the nearest are {', '.join(near)}"

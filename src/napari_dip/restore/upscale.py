@@ -1,4 +1,13 @@
-"""Super-resolution: an image whose coarse version is the one that was measured."""
+"""Upscaling (super-resolution): find an image whose coarse version is the one that was measured.
+
+    theta* = argmin || A f_theta(z) - y ||^2,    A = a Lanczos resize, or the mean over a pixel
+
+Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925 (section on
+super-resolution).
+
+What differs from the paper: by default z holds the image enlarged by splines beside random numbers,
+so that fewer steps are needed; the preset ``paper`` has the random numbers alone.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +20,7 @@ import numpy as np
 from napari_dip.denoising import fit_image
 from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image
-from napari_dip.restore.common import checked, run, typed_like_input
-from napari_dip.restore.enlarge import enlarged, enlarged_plane, enlarged_size
+from napari_dip.restore.common import check_settings, run_to_end, typed_like_input
 from napari_dip.settings import Upscale
 from napari_dip.snapshot import Snapshot
 
@@ -77,7 +85,8 @@ def upscale(
     >>> upscale(np.random.default_rng(0).poisson(20, (16, 20)), 2, Upscale(steps=2)).shape
     (32, 40)
     """
-    return run(image, iter_upscale(image, factor, how, down=down, axes=axes, device=device))
+    snapshots = iter_upscale(image, factor, how, down=down, axes=axes, device=device)
+    return run_to_end(image, snapshots)
 
 
 def iter_upscale(
@@ -107,29 +116,21 @@ def iter_upscale(
     ValueError, DenoiseError
         As for `upscale`, a ValueError at the call.
     """
-    how = checked(how, Upscale)
-    check_factor(factor, down)
+    how = check_settings(how, Upscale)
+    _check_options(factor, down)
     source = as_image(image, axes)
-    # Not stabilised: the transform and the mean over pixels do not commute.
     return fit_image(
         source,
         how,
         device,
         fit=partial(fit, factor=factor, down=down),
         factor=factor,
-        canvas=enlarged(source, factor),
-        record={"task": "upscale", "factor": factor, "down": down},
+        canvas=enlarge(source, factor),
+        provenance={"task": "upscale", "factor": factor, "down": down},
     )
 
 
-def check_factor(factor: Any, down: Any = DOWN[0]) -> None:
-    """Refuse what is no factor, or no way to make an image coarse.
-
-    Raises
-    ------
-    ValueError
-        With those that there are.
-    """
+def _check_options(factor: Any, down: Any) -> None:
     if not isinstance(factor, int) or isinstance(factor, bool) or factor not in FACTORS:
         raise ValueError(
             f"factor is {factor!r}; give {', '.join(map(str, FACTORS[:-1]))} or {FACTORS[-1]}."
@@ -140,12 +141,37 @@ def check_factor(factor: Any, down: Any = DOWN[0]) -> None:
 
 def outline(image: Image, factor: int) -> Image:
     """Return an image of the answer's shape, axes and scale that takes no memory."""
-    shape, scale = enlarged_size(image, factor)
+    factors = [factor if axis in "YX" else 1 for axis in image.axes]
+    shape = tuple(n * f for n, f in zip(image.shape, factors, strict=True))
+    scale = tuple(s / f for s, f in zip(image.scale, factors, strict=True))
     return image.with_pixels(np.broadcast_to(np.float32(0), shape), scale=scale)
 
 
+def enlarge(image: Image, factor: int) -> Image:
+    """Enlarge an image by cubic splines, as float32.
+
+    A pixel becomes `factor` x `factor` pixels that cover the same place.
+    """
+    canvas = outline(image, factor)
+    pixels = np.empty(canvas.shape, np.float32)
+    for index in image.plane_indices():
+        pixels[index] = canvas.plane_like(enlarge_plane(image.plane(index), factor))
+    return canvas.with_pixels(pixels)
+
+
+def enlarge_plane(plane: NDArray[np.float64], factor: int) -> NDArray[np.float64]:
+    """Enlarge (C, Y, X) along Y and X by cubic splines, within the plane's own range."""
+    from scipy import ndimage
+
+    large = ndimage.zoom(plane, (1, factor, factor), order=3, mode="nearest", grid_mode=True)
+    return np.asarray(np.clip(large, plane.min(), plane.max()), dtype=np.float64)
+
+
 def fit(plane: Plane, s: Upscale, *, factor: int, down: str) -> Iterator[Step]:
-    """Fit one plane: the network's image, made coarse, is to be the plane."""
+    """Fit a plane: the network's image, made coarse, is to equal the plane.
+
+    It is not variance-stabilised: the transform and the mean over pixels do not commute.
+    """
     import torch
 
     from napari_dip.engine.operators import Downsampled
@@ -155,7 +181,7 @@ def fit(plane: Plane, s: Upscale, *, factor: int, down: str) -> Iterator[Step]:
     y, generator = plane.y, torch.Generator().manual_seed(s.seed)
     z: Tensor | int = s.input_channels
     if s.z == "enlarged":
-        large = torch.as_tensor(enlarged_plane(y.cpu().double().numpy(), factor)).float()
+        large = torch.as_tensor(enlarge_plane(y.cpu().double().numpy(), factor)).float()
         noise = AMPLITUDE * torch.rand((s.input_channels, *large.shape[1:]), generator=generator)
         z = torch.cat([large, noise]).to(y.device)
     return dip.fit_measurement(y, s, generator, z, Downsampled(factor, down))
