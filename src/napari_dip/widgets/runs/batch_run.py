@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
+from superqt.utils import FunctionWorker
 
 from napari_dip.batch.follow import followed
 from napari_dip.batch.jobs import Job, name_of
@@ -54,7 +55,7 @@ class BatchRun(Run):
 
     def start(self) -> None:
         """Start the thread."""
-        self._start("FunctionWorker", self._work, returned=self._on_returned)
+        self._start(FunctionWorker, self._work, returned=self._on_returned)
 
     def stop(self) -> None:
         """End after the step at hand; the answer so far is written, and replaced later."""

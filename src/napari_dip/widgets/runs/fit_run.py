@@ -10,6 +10,7 @@ from functools import partial, wraps
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
+from superqt.utils import GeneratorWorker, create_worker
 
 from napari_dip.snapshot import unchanged
 from napari_dip.widgets.layers.result_layers import ResultLayers
@@ -31,18 +32,11 @@ class Run(QObject):
         """Whether the worker is at work (or paused)."""
         return self._worker is not None
 
-    def _start(self, kind: str, work: Callable[..., Any], *args: Any, **connect: Any) -> None:
+    def _start(self, kind: Any, work: Callable[..., Any], *args: Any, **connect: Any) -> None:
         """Start a worker of superqt; napari's notify with a traceback, the docks say a sentence."""
-        from superqt import utils
-
         _alive.add(self)
-        self._worker = utils.create_worker(
-            work,
-            *args,
-            _worker_class=getattr(utils, kind),
-            _ignore_errors=True,
-            _start_thread=True,
-            _connect=connect,
+        self._worker = create_worker(
+            work, *args, _worker_class=kind, _ignore_errors=True, _connect=connect
         )
 
     def _release(self) -> None:
@@ -106,7 +100,7 @@ class FitRun(Run):
         self._bar = cancelable_progress(total=0, desc=title, leave=False)
         self.viewer.layers.events.removed.connect(self._on_layer_removed)
         self._start(
-            "GeneratorWorker",
+            GeneratorWorker,
             work,
             self.request,
             self.control,
