@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING.md are true: each is run as it stands there, from outside of the package."""
+"""The recipes of CONTRIBUTING.md are true: each is run as it stands, from outside the package."""
 
 from __future__ import annotations
 
