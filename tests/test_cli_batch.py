@@ -15,7 +15,7 @@ from cli_help import FEW, leftovers, quick, save
 
 from napari_dip import Image, read, write
 from napari_dip.batch.jobs import BEGUN_BEFORE, Job, std_beside
-from napari_dip.batch.report import REPORT, recognised, report
+from napari_dip.batch.report import REPORT, earlier_state, write_report
 from napari_dip.cli import main
 
 GOOD = ("a.tif", "b/c.tif", "b/d.tif")
@@ -112,7 +112,7 @@ def recognised_states(folder: Path) -> dict[str, str]:
     made = {"settings": read(out / "b" / "c.tif").provenance["settings"]}
     targets = {out / name: folder / name for name in GOOD}
     jobs = [Job(source, target, std_beside(target)) for target, source in targets.items()]
-    return {job.source.name: recognised(made)(job) for job in jobs}
+    return {job.source.name: earlier_state(made)(job) for job in jobs}
 
 
 def test_a_table_that_cannot_be_written_costs_no_file(
@@ -247,6 +247,6 @@ def test_a_file_has_one_row_however_it_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("in/a.tif", str(tmp_path / "in" / "a.tif")):
-        report(tmp_path, [{"input": name, "output": "out/a.tif", "status": "done"}])
+        write_report(tmp_path, [{"input": name, "output": "out/a.tif", "status": "done"}])
     with (tmp_path / REPORT).open(newline="") as file:
         assert [row["input"] for row in csv.DictReader(file)] == [str(tmp_path / "in" / "a.tif")]

@@ -18,10 +18,10 @@ from cli_help import save
 pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
 from napari_dip.batch.dask import worker
-from napari_dip.batch.dask.cluster import cluster, places, spread
+from napari_dip.batch.dask.cluster import connect, process_jobs, workers_by_host
 from napari_dip.batch.dask.task_json import task_from_json, task_to_json
 from napari_dip.batch.jobs import Job
-from napari_dip.batch.one_file import Outcome
+from napari_dip.batch.process_file import Outcome
 from napari_dip.batch.task import Task
 from napari_dip.cli import main
 from napari_dip.errors import UsageError
@@ -48,7 +48,7 @@ def test_what_dask_lacks_is_named(monkeypatch: pytest.MonkeyPatch, module: str, 
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
     monkeypatch.setattr("napari_dip.batch.dask.cluster.import_module", missing)
-    with pytest.raises(UsageError, match=words), cluster(2, None):
+    with pytest.raises(UsageError, match=words), connect(2, None):
         pass
 
 
@@ -71,13 +71,13 @@ def test_the_same_bytes_though_a_worker_is_killed(folder: Path) -> None:
     ended: dict[int, dict[str, object]] = {}
     killed: list[int] = []
     shares: list[tuple[int, float]] = []
-    with cluster(2, None) as client:
+    with connect(2, None) as client:
         pids = client.run(os.getpid)
 
         def moved(number: int, share: float) -> None:
             shares.append((number, share))
 
-        for number, outcome in spread(client, jobs, Task(HOW), moved):
+        for number, outcome in process_jobs(client, jobs, Task(HOW), moved):
             assert number not in ended
             ended[number] = outcome.record
             busy = [address for address, keys in client.processing().items() if keys]
@@ -151,8 +151,8 @@ def test_the_workers_of_a_scheduler_do_a_folder_and_what_a_lost_one_wrote_is_tak
         assert main([*words, "--scheduler", local.scheduler_address]) == 1
         before = (folder / "out" / "0.tif").stat().st_mtime_ns
         jobs = [Job(folder / "in" / "0.tif", folder / "out" / "0.tif")]
-        with cluster(None, local.scheduler_address) as client:
-            ((_, outcome),) = spread(
+        with connect(None, local.scheduler_address) as client:
+            ((_, outcome),) = process_jobs(
                 client, jobs, Task(BlindSpot(steps=3, channels=4)), lambda *_: None
             )
     assert outcome.record["status"] == "done" and outcome.record["residual"]
@@ -194,12 +194,12 @@ def test_workers_share_cores_and_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch, "set_num_threads", seen.append)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
-    devices = [worker._share_of_machine("auto", index, 3, 0) for index in range(3)]
+    devices = [worker._share_machine("auto", index, 3, 0) for index in range(3)]
     assert devices == ["cuda:0", "cuda:1", "cuda:0"] and seen == [2, 2, 2]
-    assert worker._share_of_machine("cpu", 1, 16, 0) == "cpu" and seen[-1] == 1
-    assert worker._share_of_machine("cpu", 1, 2, 3) == "cpu" and seen[-1] == 3  # a user's own word
+    assert worker._share_machine("cpu", 1, 16, 0) == "cpu" and seen[-1] == 1
+    assert worker._share_machine("cpu", 1, 2, 3) == "cpu" and seen[-1] == 3  # a user's own word
     workers = {"tcp://a:1": {"host": "a", "name": 0}, "tcp://b:2": {"host": "b", "name": "x"}}
-    assert places({**workers, "tcp://a:3": {"host": "a", "name": 1}}) == {
+    assert workers_by_host({**workers, "tcp://a:3": {"host": "a", "name": 1}}) == {
         "a": ["0", "1"],
         "b": ["x"],
     }
@@ -223,8 +223,8 @@ def test_ctrl_c_leaves_the_rest_to_the_next_run(
         yield 1, Outcome(record, notes=("Half of it is noise.", "The rest is, too."))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_dip.cli.workers.cluster", some)
-    monkeypatch.setattr("napari_dip.cli.workers.spread", interrupted)
+    monkeypatch.setattr("napari_dip.cli.workers.connect", some)
+    monkeypatch.setattr("napari_dip.cli.workers.process_jobs", interrupted)
     assert (
         main(["denoise", str(folder / "in"), "-o", str(folder / "out"), "--workers", "2", "--json"])
         == 1

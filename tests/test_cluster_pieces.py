@@ -1,4 +1,4 @@
-"""The pieces of a large stack on the workers of a cluster: killed, failing, and by the command line."""
+"""The chunks of a large stack on the workers of a cluster: killed, failing, by command line."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ import numpy as np
 import pytest
 import torch
 from cli_help import leftovers, save
-from test_pieces import APART, follow, model, stack
+from test_pieces import APART, model, stack
 
 pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
-from napari_dip.batch.dask import pieces
-from napari_dip.batch.dask.cluster import cluster, spread
-from napari_dip.batch.dask.division import Division
+from napari_dip.batch.dask import chunks
+from napari_dip.batch.dask.chunk_plan import ChunkPlan
+from napari_dip.batch.dask.cluster import connect, process_jobs
 from napari_dip.batch.jobs import Job
-from napari_dip.batch.one_file import guarded
+from napari_dip.batch.process_file import process_file
 from napari_dip.batch.task import Task, with_model
 from napari_dip.cli import main
 from napari_dip.files.read_write import read
+from napari_dip.snapshot import consume
 
 pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(autouse=True)
 def _small_stacks_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "LARGE", 7 * 24 * 25 * 4)  # the workers are told
+    monkeypatch.setattr(chunks, "LARGE", 7 * 24 * 25 * 4)  # the workers are told
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
@@ -40,7 +41,7 @@ def test_the_same_bytes_though_a_worker_is_killed_at_a_piece(tmp_path: Path) -> 
     names = [stack(tmp_path / "in"), save(tmp_path / "in" / "plane.tif", (30, 31))]
     jobs = [Job(name, tmp_path / "spread" / name.name) for name in names]
     threads, killed, shares, at_work = torch.get_num_threads(), [], [], threading.Event()
-    with cluster(2, None) as client:
+    with connect(2, None) as client:
         pids = client.run(os.getpid)
 
         def moved(number: int, share: float) -> None:
@@ -51,12 +52,14 @@ def test_the_same_bytes_though_a_worker_is_killed_at_a_piece(tmp_path: Path) -> 
         def kill() -> None:
             at_work.wait(120)
             for address, keys in client.processing().items():
-                if not killed and any("work_on_piece" in str(key) for key in keys):
+                if not killed and any("process_chunk_of" in str(key) for key in keys):
                     killed.append(pids[address])
                     os.kill(pids[address], signal.SIGKILL)
 
         threading.Thread(target=kill, daemon=True).start()
-        ended = {number: outcome.record for number, outcome in spread(client, jobs, task, moved)}
+        ended = {
+            number: outcome.record for number, outcome in process_jobs(client, jobs, task, moved)
+        }
         (used,) = set(client.run(torch.get_num_threads).values())
     assert killed and [ended[number]["status"] for number in (0, 1)] == ["done", "done"]
     stack_shares = [share for number, share in shares if number == 0]
@@ -64,7 +67,7 @@ def test_the_same_bytes_though_a_worker_is_killed_at_a_piece(tmp_path: Path) -> 
     torch.set_num_threads(used)
     try:
         for name in names:
-            guarded(Job(name, tmp_path / "alone" / name.name), task, follow(task))
+            process_file(Job(name, tmp_path / "alone" / name.name), task, consume)
     finally:
         torch.set_num_threads(threads)
     for name in names:
@@ -84,9 +87,9 @@ def test_a_stack_whose_pieces_fail_is_one_failed_row(tmp_path: Path) -> None:
         LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
         ) as local,
-        cluster(None, local.scheduler_address) as client,
+        connect(None, local.scheduler_address) as client,
     ):
-        ended = list(spread(client, jobs, task, lambda *_: None))
+        ended = list(process_jobs(client, jobs, task, lambda *_: None))
     assert sorted(number for number, _ in ended) == [0, 1]
     grey, colour = (dict(ended)[number].record for number in (0, 1))
     assert grey["status"] == "failed" and "images of 3 colours" in grey["error"]
@@ -123,33 +126,33 @@ def test_a_run_that_was_killed_goes_on_by_the_command_line(
             local.scheduler_address,
             "--json",
         ]
-        before, done = pieces.one_piece, []
+        before, done = chunks.process_chunk, []
 
-        def killed(division: Division, number: int, *more: object) -> bool:
+        def killed(division: ChunkPlan, number: int, *more: object) -> bool:
             if number == 3:
                 raise OSError("the disk went away")
             done.append(number)
             return before(division, number, *more)  # type: ignore[arg-type]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("napari_dip.batch.dask.worker.one_piece", killed)
+            patch.setattr("napari_dip.batch.dask.worker.process_chunk", killed)
             assert main(started) == 1
         assert (
             "the disk went away" in capsys.readouterr().err
             and not (tmp_path / "out" / "x.tif").exists()
         )
-        there = list((tmp_path / "out").glob(".*.pieces/*.tif"))
+        there = list((tmp_path / "out").glob(".*.chunks/*.tif"))
         assert len(there) == 2 * len(done) and done == [0, 1, 2], (
             "an answer and its standard deviation each"
         )
         made = []
 
-        def counted(division: Division, number: int, *more: object) -> bool:
+        def counted(division: ChunkPlan, number: int, *more: object) -> bool:
             made.append(not division.files(number)[0].exists())
             return before(division, number, *more)  # type: ignore[arg-type]
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("napari_dip.batch.dask.worker.one_piece", counted)
+            patch.setattr("napari_dip.batch.dask.worker.process_chunk", counted)
             assert main(started) == 0
     assert made == [False, False, False, True]
     (row,) = json.loads(capsys.readouterr().out.splitlines()[-1])["files"]

@@ -1,10 +1,9 @@
-"""A large stack in pieces: the same answer as in one, pieces of a killed run taken, nothing left behind."""
+"""A large stack in chunks: the same answer, chunks of a killed run taken, nothing left behind."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,11 @@ import torch
 from cli_help import leftovers
 
 from napari_dip.api import iter_chunk
-from napari_dip.batch.dask import pieces
-from napari_dip.batch.dask.division import Division
-from napari_dip.batch.dask.pieces import divided, narrowed, one_piece, put_together
-from napari_dip.batch.follow import followed
+from napari_dip.batch.dask import chunks
+from napari_dip.batch.dask.chunk_plan import ChunkPlan
+from napari_dip.batch.dask.chunks import join_chunks, plan_chunks, process_chunk
 from napari_dip.batch.jobs import Job, std_beside
-from napari_dip.batch.one_file import Outcome, guarded, opened
+from napari_dip.batch.process_file import Outcome, process_file, read_input
 from napari_dip.batch.report import DONE
 from napari_dip.batch.task import Task, with_model
 from napari_dip.files.read_write import read, read_provenance, write
@@ -28,6 +26,7 @@ from napari_dip.models.model import Model, build
 from napari_dip.planes.chunk import Chunk, ChunkedStack, ChunkView
 from napari_dip.planes.image_statistics import measure_image
 from napari_dip.settings import DIP, IDDP, BlindSpot, PatchDIP
+from napari_dip.snapshot import consume
 
 pytestmark = pytest.mark.timeout(300)
 APART = BlindSpot(steps=4, channels=4, seed=3, through_stack="apart")
@@ -54,19 +53,16 @@ def stack(folder: Path, axes: str = "ZYX", name: str = "in.tif", seed: int = 0) 
     return folder / name
 
 
-def follow(task: Task) -> Callable[[Image, list[str]], Any]:
-    return lambda image, notes: followed(image, task, notes, lambda _: None, 1.0)
-
-
-def division_of(job: Job, task: Task, workers: int = 1) -> Division:
-    found = divided(job, task, *opened(job, task), workers, large=1)
+def division_of(job: Job, task: Task, workers: int = 1) -> ChunkPlan:
+    found = plan_chunks(job, task, *read_input(job, task), workers, large=1)
     assert found is not None
-    return Division.of(json.loads(json.dumps(found.told())))  # as it travels
+    return found
 
 
-def one(division: Division, number: int, job: Job, task: Task) -> bool:
-    task = narrowed(task, division, number)
-    return one_piece(division, number, job, task, follow(task))
+def one(division: ChunkPlan, number: int, job: Job, task: Task) -> bool:
+    """Return whether the answer of the chunk is there."""
+    process_chunk(division, number, job, task, consume)
+    return division.files(number)[0].exists()
 
 
 def in_pieces(job: Job, task: Task, workers: int = 1) -> Outcome:
@@ -74,8 +70,8 @@ def in_pieces(job: Job, task: Task, workers: int = 1) -> Outcome:
     assert division.count > 1
     for number in reversed(range(division.count)):  # workers take them in any order
         assert one(division, number, job, task)
-    outcome = put_together(division, job, task)
-    division.drop()
+    outcome = join_chunks(division, job, task)
+    division.delete()
     return outcome
 
 
@@ -107,7 +103,7 @@ def test_pieces_give_the_pixels_of_the_whole(how: Any, axes: str, tmp_path: Path
     )
     source = stack(tmp_path, axes)
     alone, apart = (Job(source, tmp_path / name / "x.tif") for name in ("alone", "apart"))
-    whole = guarded(alone, task, follow(task))
+    whole = process_file(alone, task, consume)
     parts = in_pieces(apart, task)
     assert whole.record["status"] == parts.record["status"] == DONE, whole.record
     if axes != "ZYXC":  # an OME-TIFF has an identity of its own
@@ -126,7 +122,7 @@ def test_the_standard_deviation_and_integers_go_in_pieces_too(tmp_path: Path) ->
     task = Task(APART.with_uncertainty(), dtype="same", std=True)
     alone, apart = (Job(stack(tmp_path), tmp_path / name / "x.tif") for name in ("alone", "apart"))
     alone, apart = (replace(job, std=std_beside(job.target)) for job in (alone, apart))
-    guarded(alone, task, follow(task))
+    process_file(alone, task, consume)
     outcome = in_pieces(apart, task)
     assert outcome.integers == "uint16" and outcome.record["std"] == str(apart.std)
     assert leftovers(apart.target.parent) == ["x.tif", "x_std.tif"]
@@ -143,7 +139,7 @@ def test_a_later_run_does_only_what_is_missing(
     for number in (1, 2):
         one(division, number, job, task)
     monkeypatch.setattr(
-        pieces, "measure_image", lambda *_, **__: pytest.fail("the survey is kept with the pieces")
+        chunks, "measure_image", lambda *_, **__: pytest.fail("the survey is kept with the pieces")
     )
     later = division_of(job, task, workers=16)
     assert later == division, "divided as by the first run"
@@ -152,13 +148,13 @@ def test_a_later_run_does_only_what_is_missing(
         begun.append(chunk.start)
         return iter_chunk(image, how, device, chunk)
 
-    monkeypatch.setattr(pieces, "iter_chunk", counted)
+    monkeypatch.setattr(chunks, "iter_chunk", counted)
     for number in range(4):
         assert one(later, number, job, task)
     assert begun == [0, 5]
-    put_together(later, job, task)
+    join_chunks(later, job, task)
     whole = Job(job.source, tmp_path / "alone.tif")
-    guarded(whole, task, follow(task))
+    process_file(whole, task, consume)
     np.testing.assert_array_equal(
         np.asarray(read(whole.target).pixels), np.asarray(read(job.target).pixels)
     )
@@ -189,18 +185,18 @@ def test_what_a_failing_piece_leaves(tmp_path: Path) -> None:
     division = division_of(job, task)
     one(division, 0, job, task)
 
-    def full(image: Image, notes: list[str]) -> Any:
+    def full(stream: object) -> Any:
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="disk is full"):
-        one_piece(division, 1, job, task, full)
+        process_chunk(division, 1, job, task, full)
     assert division.files(0)[0].exists(), "another run can take it"
 
-    def wrong(image: Image, notes: list[str]) -> Any:
+    def wrong(stream: object) -> Any:
         raise ValueError("no such colours")
 
     with pytest.raises(ValueError, match="no such colours"):
-        one_piece(division, 1, job, task, wrong)
+        process_chunk(division, 1, job, task, wrong)
     assert leftovers(tmp_path / "out") == [] and not division.folder.exists()
     assert one(division, 2, job, task) is False, (
         "its file has failed: there is nothing more to tell"
@@ -219,19 +215,19 @@ def test_what_is_not_divided(tmp_path: Path) -> None:
         (PatchDIP(), 1, True),
     ):
         task = Task(how)
-        assert (divided(job, task, *opened(job, task), 2, large) is not None) == wanted, how
+        assert (plan_chunks(job, task, *read_input(job, task), 2, large) is not None) == wanted, how
     begun = Task(APART, begin=lambda *_: iter(()), made={"task": "other"})
-    assert divided(job, begun, *opened(job, begun), 2, 1) is None
+    assert plan_chunks(job, begun, *read_input(job, begun), 2, 1) is None
     plane = tmp_path / "plane.tif"
     write(plane, Image(np.ones((24, 25), np.uint16), "YX"))
     job = Job(plane, tmp_path / "y.tif")
-    assert divided(job, task, *opened(job, task), 2, 1) is None
+    assert plan_chunks(job, task, *read_input(job, task), 2, 1) is None
 
 
 def test_the_axis_is_the_outermost_that_gives_enough_pieces(tmp_path: Path) -> None:
     job, task = Job(stack(tmp_path, "TZCYX"), tmp_path / "x.tif"), Task(APART)
     assert (division_of(job, task).axis, division_of(job, task).bounds) == (0, (0, 1, 2, 3))
-    division_of(job, task).drop()
+    division_of(job, task).delete()
     job = Job(stack(tmp_path, "CZYX"), tmp_path / "x.tif")
     assert (division_of(job, task).axis, division_of(job, task).bounds) == (1, (0, 1, 2, 3, 5))
 
@@ -240,14 +236,14 @@ def test_a_full_disk_is_said_before_the_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, task = Job(stack(tmp_path), tmp_path / "out" / "x.tif"), Task(APART)
-    image, source = opened(job, task)
+    image, source = read_input(job, task)
     monkeypatch.setattr("napari_dip.files.target.ROOM", 0)
     free = 2 * 7 * 24 * 25 * 4 - 1
     monkeypatch.setattr(
         "napari_dip.files.target.shutil.disk_usage", lambda _: type("", (), {"free": free})
     )
-    with pytest.raises(OSError, match="with the pieces it is put together from, and the disk"):
-        divided(job, task, image, source, 1, 1)
+    with pytest.raises(OSError, match="with the chunks it is joined from, and the disk"):
+        plan_chunks(job, task, image, source, 1, 1)
     assert not (tmp_path / "out").exists()
 
 
@@ -291,8 +287,8 @@ def test_a_part_reads_no_other_plane(tmp_path: Path) -> None:
             return image.pixels[key]
 
     task = Task(APART)
-    division = Division(tmp_path, 0, (0, 2, 4, 7), measure_image(image, stabilise=True), {})
-    task = narrowed(task, division, 1)
-    final, _ = follow(task)(image.with_pixels(Watched()), [])
+    division = ChunkPlan(tmp_path, 0, (0, 2, 4, 7), measure_image(image, stabilise=True), {})
+    task = replace(task, begin=partial(iter_chunk, chunk=division.chunk(1)))
+    final = consume(task.snapshots(image.with_pixels(Watched()))).last
     assert final.image.shape == (2, 24, 25) and np.asarray(final.image).any()
     assert set(asked) == {2, 3}

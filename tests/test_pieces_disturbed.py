@@ -1,8 +1,7 @@
-"""Large stacks in pieces, while others change the source, take the pieces away, or write the output."""
+"""Large stacks in chunks, while others change the source, take chunks away, or write the output."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,18 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_help import leftovers, save
-from test_pieces import APART, division_of, follow, one, stack
+from test_pieces import APART, division_of, one, stack
 
-from napari_dip.batch.dask import pieces, worker
-from napari_dip.batch.dask.division import DIVISION
-from napari_dip.batch.dask.pieces import one_piece, put_together
+from napari_dip.batch.dask import chunks, worker
+from napari_dip.batch.dask.chunk_plan import PLAN
+from napari_dip.batch.dask.chunks import join_chunks, process_chunk
 from napari_dip.batch.dask.task_json import task_from_json, task_to_json
 from napari_dip.batch.jobs import Job, std_beside
-from napari_dip.batch.one_file import guarded
+from napari_dip.batch.process_file import Outcome, process_file
 from napari_dip.batch.task import Task
 from napari_dip.errors import DenoiseError
 from napari_dip.files.read_write import read
-from napari_dip.images.image import Image
+from napari_dip.snapshot import consume
 
 pytestmark = pytest.mark.timeout(120)
 TASK = Task(APART.model_copy(update={"steps": 2}))
@@ -33,7 +32,7 @@ LARGE = 7 * 24 * 25 * 4
 @pytest.fixture(autouse=True)
 def _no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        worker, "_prepared", lambda order, *_: (task_from_json(order), lambda _: None)
+        worker, "_prepare", lambda order, *_: (task_from_json(order["task"]), lambda _: None)
     )
 
 
@@ -43,27 +42,26 @@ def job(tmp_path: Path) -> Job:
 
 
 def order(task: Task = TASK) -> dict[str, Any]:
-    return {**task_to_json(task), "places": {}, "large": LARGE}
+    return {"task": task_to_json(task), "workers": {}, "large": LARGE}
 
 
-def row(told: dict[str, Any]) -> dict[str, Any]:
-    record: dict[str, Any] = told["record"]
-    return {**record, "notes": told["notes"]}
+def row(outcome: Outcome) -> dict[str, Any]:
+    return {**outcome.record, "notes": outcome.notes}
 
 
 def whole_run(job: Job, task: Task, between: Callable[[], object] = lambda: None) -> dict[str, Any]:
-    """Do what the workers do; something happens before the last piece."""
-    told = worker.work_on(order(task), job, "", 0)
-    if "bounds" not in told:
-        return row(told)
-    count = len(told["bounds"]) - 1
-    for number in range(count):
-        if number == count - 1:
+    """Do what the workers do; something happens before the last chunk."""
+    plan = worker.process(order(task), job, "", 0)
+    if isinstance(plan, Outcome):
+        return row(plan)
+    for number in range(plan.count):
+        if number == plan.count - 1:
             between()
-        done = worker.work_on_piece(order(task), job, "", 0, told, number)
-        if "record" in done:
-            return row(done)
-    return row(worker.join(order(task), job, "", 0, told))
+        try:
+            worker.process_chunk_of(order(task), job, "", 0, plan, number)
+        except DenoiseError as error:  # dask hands it on to the join, which depends on the chunk
+            return {"status": "failed", "error": str(error)}
+    return row(worker.join(order(task), job, "", 0, plan))
 
 
 @pytest.mark.parametrize("of_others", ["answer", "std"])
@@ -109,12 +107,12 @@ def test_a_source_that_changes_between_two_pieces_is_said(shape: tuple[int, ...]
 def test_a_source_that_changes_during_a_piece_or_after_all_is_said(job: Job) -> None:
     division = division_of(job, TASK)
 
-    def meanwhile(image: Image, notes: list[str]) -> Any:
+    def meanwhile(stream: Any) -> Any:
         rewritten(job.source)
-        return follow(TASK)(image, notes)
+        return consume(stream)
 
     with pytest.raises(DenoiseError, match="changed while it was worked on"):
-        one_piece(division, 0, job, TASK, meanwhile)
+        process_chunk(division, 0, job, TASK, meanwhile)
     division = division_of(job, TASK)
     for number in range(division.count):
         one(division, number, job, TASK)
@@ -122,7 +120,7 @@ def test_a_source_that_changes_during_a_piece_or_after_all_is_said(job: Job) -> 
     stack(job.source.parent, seed=5)
     os.utime(job.source, ns=(there.st_atime_ns, there.st_mtime_ns))  # the hash alone tells
     with pytest.raises(DenoiseError, match="changed while it was worked on"):
-        put_together(division, job, TASK)
+        join_chunks(division, job, TASK)
     assert leftovers(job.target.parent) == []
 
 
@@ -148,37 +146,17 @@ def test_a_file_that_another_run_finished_is_done_before(job: Job) -> None:
 def test_two_runs_that_put_a_file_together_at_once_both_end_well(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    division, worked = division_of(job, TASK), pieces.worked
+    division, worked = division_of(job, TASK), chunks.process_image
     for number in range(division.count):
         one(division, number, job, TASK)
 
     def meanwhile(*which: Any) -> Any:
-        monkeypatch.setattr(pieces, "worked", worked)
-        assert put_together(division, job, TASK).record["status"] == "done"
+        monkeypatch.setattr(chunks, "process_image", worked)
+        assert join_chunks(division, job, TASK).record["status"] == "done"
         return worked(*which)
 
-    monkeypatch.setattr(pieces, "worked", meanwhile)
-    assert put_together(division, job, TASK).record["status"] == "done before"
-
-
-def test_every_piece_that_ends_brings_its_file_nearer_to_its_row(tmp_path: Path) -> None:
-    pytest.importorskip("distributed", reason="the extra distributed is not installed")
-    from napari_dip.batch.dask.cluster import _Tasks
-
-    class Client:
-        def submit(self, what: Callable[..., object], *_: object, key: str, **__: object) -> str:
-            return key
-
-    job = Job(stack(tmp_path), tmp_path / "x.tif")
-    tasks = _Tasks(Client(), order(), "run", [job])
-    told = division_of(job, TASK).told()
-    made = tasks.following(0, tasks.submit(worker.work_on, 0), told)
-    division_of(job, TASK).drop()
-    followed = [
-        tasks.following(0, piece, worker.work_on_piece(order(), job, "", 0, told, 0))
-        for piece in made
-    ]
-    assert [len(next_ones) for next_ones in followed] == [0] * (len(made) - 1) + [1]
+    monkeypatch.setattr(chunks, "process_image", meanwhile)
+    assert join_chunks(division, job, TASK).record["status"] == "done before"
 
 
 def test_damaged_pieces_and_divisions_are_made_anew(job: Job) -> None:
@@ -188,9 +166,15 @@ def test_damaged_pieces_and_divisions_are_made_anew(job: Job) -> None:
     for left in (0, size // 2, size - 1):
         os.truncate(answer, left)
         assert one(division, 0, job, TASK) and answer.stat().st_size == size
-    kept = division.folder / DIVISION
-    for wrong in ({"bounds": []}, {"bounds": [0, 9]}, {"axis": 1}, {"found": {}}):
-        kept.write_text(json.dumps({**json.loads(kept.read_text()), **wrong}))
+    kept = division.folder / PLAN
+    text = kept.read_text()
+    for wrong in (
+        text[:-9],
+        text.replace('"axis":0', '"axis":1'),
+        text.replace('"high":', '"low":'),
+    ):
+        assert wrong != text
+        kept.write_text(wrong)
         assert division_of(job, TASK) == division
     kept.write_text("[]")
     assert whole_run(job, TASK)["status"] == "done"
@@ -205,10 +189,10 @@ def test_what_a_killed_join_and_a_killed_run_left_goes(job: Job) -> None:
         patch.setattr("pathlib.Path.replace", lambda *_: pytest.exit("killed"))
         patch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
         with pytest.raises(pytest.exit.Exception):
-            put_together(division, job, TASK)
+            join_chunks(division, job, TASK)
     assert [file for file in job.target.parent.iterdir() if file.name != division.folder.name] == []
     assert list(division.folder.rglob("*.part"))
     division_of(Job(job.source, job.target.with_name("y.tif")), TASK)
-    guarded(job, TASK, follow(TASK))  # without workers
+    process_file(job, TASK, consume)  # without workers
     (other,) = (file for file in job.target.parent.iterdir() if file != job.target)
-    assert other.suffix == ".pieces" and other != division.folder, "those of another output stay"
+    assert other.suffix == ".chunks" and other != division.folder, "those of another output stay"

@@ -14,7 +14,7 @@ from napari_dip.methods.registry import METHODS, TRAINED
 from napari_dip.models.apply import iter_apply
 from napari_dip.models.model import Model
 from napari_dip.settings import BlindSpot, Settings
-from napari_dip.snapshot import Snapshot, finished
+from napari_dip.snapshot import Snapshot, last_with_warnings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -93,7 +93,7 @@ def denoise(
         )
     if return_std and (how is None or isinstance(how, Settings)):
         how = (how or BlindSpot()).with_uncertainty()
-    final = finished(iter_denoise(image, how, axes=axes, device=device))
+    final = last_with_warnings(iter_denoise(image, how, axes=axes, device=device))
     if isinstance(image, Image):
         return (final.image, final.std) if return_std and final.std else final.image
     answer = np.asarray(final.image.pixels, dtype=np.float32)

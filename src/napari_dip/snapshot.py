@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from napari_dip.images.image import Image
 
@@ -26,14 +27,15 @@ class Snapshot:
     criterion : float or None
         What the stopping rule watches (lower is better), where there is one.
     chosen : int
-        The step whose answer `image` is, counted like `step`; where a plane has no answer yet, the steps before it.
+        The step whose answer `image` is, counted like `step`; where a plane has no answer yet, the
+        steps before it.
     plane, planes : int
         The plane under work, from 0, and how many there are.
     note : str
         A sentence for the user, such as why the fit went back or ended.
     std : Image or None
-        How far off `image` may be: a standard deviation for every pixel, of its axes, scale and units, NaN in planes
-        not reached; None where the settings ask for none.
+        How far off `image` may be: a standard deviation for every pixel, of its axes, scale and
+        units, NaN in planes not reached; None where the settings ask for none.
     provenance : dict
         What made the image, ready for JSON: method, settings, seed, device, versions, step chosen.
     measures : mapping of str to float
@@ -43,8 +45,8 @@ class Snapshot:
 
     Notes
     -----
-    Law: `image` has the input's shape, axes, range and units; planes not reached yet show the input. It is computed
-    on first use, so a reader that shows four pictures a second pays for four.
+    Law: `image` has the input's shape, axes, range and units; planes not reached yet show the
+    input. It is computed on first use, so a reader that shows four pictures a second pays for four.
     """
 
     step: int
@@ -86,6 +88,71 @@ class Snapshot:
         return None if self.make_std is None else self.make_std()
 
 
+class Consumed(NamedTuple):
+    """What was read off a stream: its last snapshot, each note once, and whether it was stopped."""
+
+    last: Snapshot
+    notes: tuple[str, ...]
+    stopped: bool
+
+
+def consume(
+    snapshots: Iterable[Snapshot],
+    on_snapshot: Callable[[Snapshot], object] | None = None,
+    *,
+    on_note: Callable[[str], object] | None = None,
+    every: float = 0.0,
+    stop: Callable[[], bool] | None = None,
+    keep_on_interrupt: bool = False,
+) -> Consumed:
+    """Read a stream to its end, or until it is stopped, and close it.
+
+    Parameters
+    ----------
+    snapshots : iterable of Snapshot
+        Such as `iter_denoise` returns.
+    on_snapshot : callable, optional
+        Is called with a snapshot, at most once in `every` seconds.
+    on_note : callable, optional
+        Is called with each new note at once.
+    every : float
+        Seconds; 0 calls `on_snapshot` for every snapshot.
+    stop : callable, optional
+        Is asked after each step whether to stop.
+    keep_on_interrupt : bool
+        Whether a KeyboardInterrupt stops the stream as `stop` does, once there is a snapshot.
+
+    Raises
+    ------
+    ValueError
+        If the stream is empty.
+    """
+    final, due, stopped = None, 0.0, False
+    notes: dict[str, None] = {}
+    try:
+        for final in snapshots:
+            if final.note and final.note not in notes:
+                notes[final.note] = None
+                if on_note:
+                    on_note(final.note)
+            if on_snapshot and time.monotonic() >= due:
+                on_snapshot(final)
+                due = time.monotonic() + every
+            if stop and stop():
+                stopped = True
+                break
+    except KeyboardInterrupt:
+        if final is None or not keep_on_interrupt:
+            raise
+        stopped = True
+    finally:
+        if hasattr(snapshots, "close"):  # a generator: what it holds is let go, or written
+            snapshots.close()
+    if final is None:
+        raise ValueError("The method gave no answer: raise its number of steps.")
+    return Consumed(final, tuple(notes), stopped)
+
+
 def last(snapshots: Iterable[Snapshot]) -> Snapshot:
     """Run a stream to its end and return its last snapshot, which is the result.
 
@@ -94,37 +161,26 @@ def last(snapshots: Iterable[Snapshot]) -> Snapshot:
     ValueError
         If the stream is empty.
     """
-    final = None
-    for final in snapshots:  # noqa: B007
-        pass
-    if final is None:
-        raise ValueError("The stream of snapshots is empty: there is no result.")
-    return final
+    return consume(snapshots).last
 
 
-def finished(snapshots: Iterable[Snapshot], stacklevel: int = 3) -> Snapshot:
-    """Run a stream to its end as `last`, and turn its remarks into warnings, each once.
+def last_with_warnings(snapshots: Iterable[Snapshot], stacklevel: int = 3) -> Snapshot:
+    """Run a stream to its end as `last` does, and issue its notes as warnings, each once.
 
     Parameters
     ----------
+    snapshots : iterable of Snapshot
+        Such as `iter_denoise` returns.
     stacklevel : int
         As of `warnings.warn`; 3 is the caller of the function that calls this one.
     """
-
-    def heard() -> Iterator[Snapshot]:
-        for snapshot in snapshots:
-            if snapshot.note:
-                notes[snapshot.note] = None
-            yield snapshot
-
-    notes: dict[str, None] = {}
-    final = last(heard())
+    final, notes, _ = consume(snapshots)
     for note in notes:
         warnings.warn(note, stacklevel=stacklevel)
     return final
 
 
-def unchanged(provenance: Mapping[str, object]) -> bool:
-    """Say of an answer by what made it whether every plane was left as it is."""
+def is_unchanged(provenance: Mapping[str, object]) -> bool:
+    """Return whether, by its provenance, every plane of an answer was left as it is."""
     chosen = provenance.get("steps_chosen")
     return isinstance(chosen, list) and not any(chosen)

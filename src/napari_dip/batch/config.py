@@ -1,4 +1,4 @@
-"""A file of settings, TOML, which the command line takes as ``--config`` and the dock Batch loads and saves.
+"""A file of settings, TOML, which ``--config`` takes and the dock Batch loads and saves.
 
 Each line is a flag without its dashes, or a setting of the method: ``learning_rate = 0.002``.
 """
@@ -7,23 +7,44 @@ from __future__ import annotations
 
 import json
 import tomllib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from napari_dip.errors import UsageError
 from napari_dip.files.atomic import write_bytes
 from napari_dip.methods.registry import METHODS, methods_with
-from napari_dip.settings import Settings
+from napari_dip.settings import Settings, explain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 HEAD = "# napari-dip denoise IMAGES -o OUT --config THIS_FILE"
-WORDS, SWITCHES = (
-    ("method", "preset", "model", "device", "axes", "dtype", "pattern"),
-    ("std", "recursive"),
-)
-PLAIN = (*WORDS[2:], *SWITCHES)  # go with a fit and with a model alike
+
+
+class CommonFlags(BaseModel):
+    """The flags that a file can hold which go with a fit and with a model alike."""
+
+    model_config = ConfigDict(strict=True)
+
+    device: str = "auto"
+    axes: str = ""
+    dtype: Literal["float32", "same"] = "float32"
+    pattern: str = "*"
+    std: bool = False
+    recursive: bool = True
+
+
+class Flags(CommonFlags):
+    """All flags that a file can hold."""
+
+    method: str = ""
+    preset: str = ""
+    model: str = ""
+
+
+COMMON, FLAGS = set(CommonFlags.model_fields), set(Flags.model_fields)
 
 
 def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -39,8 +60,9 @@ def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str,
     Returns
     -------
     dict
-        Value by key, checked; a model's path is taken from the file's folder on. What is given is left out, and so is
-        what does not go with it: a model where settings are given, settings where a model is.
+        Value by key, checked; a model's path is taken from the file's folder on. What is given is
+        left out, and so is what does not go with it: a model where settings are given, settings
+        where a model is.
 
     Raises
     ------
@@ -55,20 +77,24 @@ def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str,
     except OSError as error:
         raise UsageError(f"The file of settings {path} can't be read: {error.strerror}.") from error
     except ValueError as error:  # TOML and UTF-8 alike
-        raise UsageError(
-            f"{path} is no file of settings in TOML: {str(error).rstrip('.')}."
-        ) from error
+        reason = str(error).rstrip(".")
+        raise UsageError(f"{path} is no file of settings in TOML: {reason}.") from error
     given = given or {}
-    fit = set(values) - set(PLAIN)
-    if "model" in values and fit:
+    of_fit = set(values) - COMMON - {"model"}
+    if "model" in values and of_fit:
         raise UsageError(
-            f"{path}: model brings its own settings: leave out {', '.join(sorted(fit))}, or model."
+            f"{path}: model brings its own settings: leave out {', '.join(sorted(of_fit))}, or "
+            "model."
         )
-    _check(path, values, str(given.get("method", values.get("method", next(iter(METHODS))))))
+    _check(path, values, given.get("method"))
     if "model" in values:
         values["model"] = str(path.parent / values["model"])
-    against = fit if "model" in given else {"model"} if set(given) - set(PLAIN) else set()
-    return {key: value for key, value in values.items() if key not in given and key not in against}
+    drop = set(given)
+    if "model" in given:
+        drop |= of_fit
+    elif drop - COMMON:
+        drop |= {"model"}
+    return {key: value for key, value in values.items() if key not in drop}
 
 
 def write_config(path: Path, values: Mapping[str, Any], *, overwrite: bool = False) -> None:
@@ -86,28 +112,25 @@ def write_config(path: Path, values: Mapping[str, Any], *, overwrite: bool = Fal
     Raises
     ------
     UsageError
-        With a sentence, when it cannot be written.
+        When it cannot be written.
     """
     if path.suffix.lower() != ".toml":
         raise UsageError(
             f"The file of settings {path} must end with .toml, so that no image is replaced by it."
         )
-    lines = [
-        HEAD,
-        *(f"{key} = {_toml(value)}" for key, value in values.items() if value is not None),
-    ]
     if path.exists() and not overwrite:
-        raise UsageError(
-            f"The file of settings {path} exists: choose another name, or say --overwrite."
-        )
+        raise UsageError(f"The file of settings {path} exists", "choose another name", "overwrite")
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, ("\n".join(lines) + "\n").encode())
+        write_bytes(path, ("\n".join([HEAD, *lines]) + "\n").encode())
     except (OSError, UnicodeError) as error:
         raise UsageError(f"The file of settings can't be written: {error}") from error
 
 
-def saved(settings: Settings, preset: str, model: Path | None, **more: Any) -> dict[str, Any]:
+def config_values(
+    settings: Settings, preset: str, model: Path | None, **flags: Any
+) -> dict[str, Any]:
     """Return what `write_config` is to write: the preset and what differs from it, or the model.
 
     Parameters
@@ -116,57 +139,59 @@ def saved(settings: Settings, preset: str, model: Path | None, **more: Any) -> d
         The method's settings, and where they started.
     model : Path, optional
         A trained model, which brings its own.
-    **more
-        ``device``, ``axes``, ``dtype``, ``std``, ``pattern``, ``recursive``.
+    **flags
+        Of `CommonFlags`.
     """
     if model is not None:
-        return {"model": str(model.absolute()), **more}
+        return {"model": str(model.absolute()), **flags}
     start = settings.preset(preset)
     edited = {key: value for key, value in settings if value != getattr(start, key)}
-    return {"method": settings.method, "preset": preset, **edited, **more}
+    return {"method": settings.method, "preset": preset, **edited, **flags}
 
 
-def _check(path: Path, values: Mapping[str, Any], name: str) -> None:
+def _check(path: Path, values: Mapping[str, Any], given_method: str | None) -> None:
     """Refuse a key that is none, and a value that its key cannot have."""
-    for key in (key for key in (*WORDS, *SWITCHES) if key in values):
-        kind, wanted = (bool, "true or false") if key in SWITCHES else (str, "a text")
-        names = {"method": tuple(METHODS), "dtype": ("float32", "same")}.get(key)
-        choices = names or (values[key],)
-        if not isinstance(values[key], kind) or values[key] not in choices:
-            raise UsageError(
-                f"{path}: {key} is {values[key]!r}; it must be {' or '.join(names or (wanted,))}."
-            )
-    if name not in METHODS:  # the command line's: refused when its flags are parsed
-        return
-    method = METHODS[name].settings
-    own = {key: value for key, value in values.items() if key not in WORDS and key not in SWITCHES}
-    for key, value in own.items():
-        if key not in method.model_fields:
-            others = [other for other in methods_with(key) if other != name]
-            if others:
-                raise UsageError(
-                    f"{path}: {key} is a setting of the method {' or '.join(others)}, not of {name}: "
-                    f'write method = "{others[0]}".'
-                )
-            raise UsageError(
-                f"{path}: {key} is neither a flag that a file can hold ({', '.join((*WORDS, *SWITCHES))}) "
-                f"nor a setting of the method {name}."
-            )
-        switch = method.model_fields[key].annotation is bool
-        if isinstance(value, bool) != switch:  # pydantic would take true for 1, and "no" for false
-            wanted = "true or false" if switch else "no switch, but a number or a text"
-            raise UsageError(f"{path}: {key} is {_toml(value)}; it must be {wanted}.")
+    names = list(METHODS)
     try:
-        method.preset(values.get("preset", next(iter(method.presets))), **own)
+        Flags.model_validate({key: value for key, value in values.items() if key in FLAGS})
+        if (own := values.get("method", names[0])) not in names:
+            raise UsageError(f"{path}: method is {own!r}; it must be {' or '.join(names)}.")
+        name = given_method or own
+        if name not in names:  # the command line's: refused when its flags are parsed
+            return
+        settings = {key: value for key, value in values.items() if key not in FLAGS}
+        for key in settings:
+            _check_key(path, key, name)
+        method = METHODS[name].settings
+        method.preset(values.get("preset", next(iter(method.presets))), **settings)
+        types: Any = {
+            key: (info.annotation, info.default) for key, info in method.model_fields.items()
+        }
+        # Strictly: by itself pydantic would take true for 1, and "no" for false.
+        create_model(name, __config__=ConfigDict(strict=True), **types).model_validate(settings)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {explain(error)}") from error
     except ValueError as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def _check_key(path: Path, key: str, name: str) -> None:
+    if key in METHODS[name].settings.model_fields:
+        return
+    if others := methods_with(key):
+        raise UsageError(
+            f"{path}: {key} is a setting of the method {' or '.join(others)}, not of {name}: "
+            f'write method = "{others[0]}".'
+        )
+    raise UsageError(
+        f"{path}: {key} is neither a flag that a file can hold ({', '.join(Flags.model_fields)}) "
+        f"nor a setting of the method {name}."
+    )
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return (
-        repr(value)
-        if isinstance(value, int | float)
-        else json.dumps(str(value), ensure_ascii=False)
-    )
+    if isinstance(value, int | float):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False)

@@ -31,17 +31,22 @@ class Job:
     target: Path
     std: Path | None = None  # the file for the standard deviation, where one is asked for
     done: bool = False  # by an earlier run, from the same content and with the same settings
-    begun: bool = False  # by such a run that was cut off: what it left is replaced
+    begun: bool = False  # by such a run that was interrupted: what it left is replaced
+
+    @property
+    def outputs(self) -> list[Path]:
+        """The files that are written."""
+        return [self.target] if self.std is None else [self.target, self.std]
 
 
-def plan(
+def plan_jobs(
     inputs: Sequence[Path],
     out: Path,
     *,
     dtype: str = "float32",
     overwrite: bool = False,
     std: bool = False,
-    seen: Callable[[Job], str] | None = None,
+    earlier_state: Callable[[Job], str] | None = None,
     pattern: str = "*",
     recursive: bool = True,
 ) -> list[Job]:
@@ -59,9 +64,9 @@ def plan(
         Whether outputs may exist.
     std : bool
         Whether a standard deviation goes beside each output.
-    seen : callable, optional
-        Asked about each job, where there are several: what it calls `DONE_BEFORE` is left as it is, and what it calls
-        `BEGUN_BEFORE` is made anew.
+    earlier_state : callable, optional
+        Is called with each job, where there are several: one that it returns `DONE_BEFORE` for is
+        left as it is, and one that it returns `BEGUN_BEFORE` for is done anew.
     pattern : str
         Which images of a folder, such as ``*_raw.tif``, or ``day1/*.tif`` for folders of that name.
     recursive : bool
@@ -70,27 +75,27 @@ def plan(
     Raises
     ------
     UsageError
-        With a sentence, when the pairs cannot be made or must not be written.
+        When the pairs cannot be made or must not be written.
     """
     for path in inputs:
         if not path.exists():
             raise UsageError(f"There is no file or folder {path}.")
     single = len(inputs) == 1 and _is_image(inputs[0])
-    jobs = (
-        [_single(inputs[0], out, dtype)]
-        if single
-        else _many(inputs, out, dtype, pattern, recursive)
-    )
+    if single:
+        jobs = [_single_job(inputs[0], out, dtype)]
+    else:
+        jobs = _folder_jobs(inputs, out, dtype, pattern, recursive)
     if std:
         jobs = [replace(job, std=std_beside(job.target)) for job in jobs]
-    if seen is not None and not single and not overwrite:
-        states = [seen(job) for job in jobs]
+    if earlier_state is not None and not single and not overwrite:
+        states = [earlier_state(job) for job in jobs]
         jobs = [
             replace(job, done=state == DONE_BEFORE, begun=state == BEGUN_BEFORE)
             for job, state in zip(jobs, states, strict=True)
         ]
     _check_outside_zarr(out if single else out / "image")
-    _check_targets(jobs, overwrite)
+    _check_distinct(jobs, overwrite)
+    _check_free(jobs, overwrite)
     check_writable(out.parent if single else out)
     return jobs
 
@@ -101,94 +106,78 @@ def std_beside(target: Path) -> Path:
     return target.with_name(f"{stem}_std.tif")
 
 
-def outputs(job: Job) -> list[Path]:
-    """List what is written for one image."""
-    return [job.target] if job.std is None else [job.target, job.std]
-
-
-def share(jobs: Sequence[Job], shard: str | None) -> list[Job]:
-    """Return the jobs of one of several machines that share them: of shard ``2/8`` every eighth from the second on.
-
-    Raises
-    ------
-    UsageError
-        When the shard is not of the form i/n with 1 <= i <= n.
-    """
-    if shard is None:
-        return list(jobs)
-    number, _, count = shard.partition("/")
-    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
-        raise UsageError(
-            f"--shard is {shard!r}; give which of how many, such as 1/8 for the first of eight."
-        )
-    return list(jobs[int(number) - 1 :: int(count)])
-
-
-def _single(source: Path, out: Path, dtype: str) -> Job:
-    _check_suffix(source)
-    if out.is_dir() and not is_image_folder(out):
-        raise UsageError(
-            f"OUT is a file for one image, but {out} is a folder: give {out / name_of(source, dtype)}."
-        )
-    kind = format_of_name(out)
-    if kind is None or kind.write is None:
-        raise UsageError(
-            f"OUT is {out}, but images are written as {', '.join(writable_suffixes())}: give it "
-            "such an ending."
-        )
-    if not kind.stores(dtype):
-        raise UsageError(
-            f"A {kind.name} holds no {dtype}: write {out.with_suffix('.tif')}, or say --dtype same."
-        )
-    return Job(source, out)
-
-
-def _many(
-    inputs: Sequence[Path], out: Path, dtype: str, pattern: str, recursive: bool
-) -> list[Job]:
-    if out.exists() and not out.is_dir():
-        raise UsageError(
-            f"OUT is a folder for several images or a folder of them, but {out} is a file."
-        )
-    jobs = []
-    for path in inputs:
-        if not _is_image(path):
-            # Those of an OUT inside the folder are results of an earlier run, not inputs.
-            nested = out if path.resolve() in out.resolve().parents else None
-            found = [
-                file
-                for file in images_under(path, recursive=recursive, leave_out=nested)
-                if file.relative_to(path).match(pattern)
-            ]
-            if not found:
-                which = "" if pattern == "*" else f" that {pattern} fits"
-                raise UsageError(
-                    f"There is no image{which} in the folder {path}: "
-                    f"{', '.join(readable_suffixes())} are read."
-                )
-            jobs += [
-                Job(file, out / file.relative_to(path).parent / name_of(file, dtype))
-                for file in found
-            ]
-        else:
-            _check_suffix(path)
-            jobs.append(Job(path, out / name_of(path, dtype)))
-    return jobs
-
-
-def _is_image(path: Path) -> bool:
-    """Say whether a path can be one image: a file, or a folder in the Zarr format."""
-    return path.is_file() or is_image_folder(path)
-
-
-def name_of(source: Path, dtype: str) -> str:
-    """Return the output's name: the input's, but a TIFF where its format cannot hold the values."""
+def output_name(source: Path, dtype: str) -> str:
+    """Return the input's name, but that of a TIFF where its format cannot hold the values."""
     kind = format_of_name(source)
     fits = kind is not None and kind.stores(dtype)
     return source.name if fits else source.with_suffix(".tif").name
 
 
-def _check_suffix(source: Path) -> None:
+def take_shard(jobs: Sequence[Job], shard: str | None) -> list[Job]:
+    """Return one machine's share of the jobs: of shard ``2/8`` every eighth from the second on."""
+    if shard is None:
+        return list(jobs)
+    number, _, count = shard.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise UsageError(
+            f"is {shard!r}; give which of how many, such as 1/8 for the first of eight.",
+            option="shard",
+        )
+    return list(jobs[int(number) - 1 :: int(count)])
+
+
+def _single_job(source: Path, out: Path, dtype: str) -> Job:
+    _check_readable(source)
+    if out.is_dir() and not is_image_folder(out):
+        name = out / output_name(source, dtype)
+        problem = f"is a file for one image, but {out} is a folder"
+        raise UsageError(problem, f"give {name}", option="out")
+    kind = format_of_name(out)
+    if kind is None or kind.write is None:
+        problem = f"is {out}, but images are written as {', '.join(writable_suffixes())}"
+        raise UsageError(problem, "give it such an ending", option="out")
+    if not kind.stores(dtype):
+        raise UsageError(
+            f"A {kind.name} holds no {dtype}", f"write {out.with_suffix('.tif')}", "same dtype"
+        )
+    return Job(source, out)
+
+
+def _folder_jobs(
+    inputs: Sequence[Path], out: Path, dtype: str, pattern: str, recursive: bool
+) -> list[Job]:
+    if out.exists() and not out.is_dir():
+        problem = f"is a folder for several images or a folder of them, but {out} is a file."
+        raise UsageError(problem, option="out")
+    jobs = []
+    for path in inputs:
+        if _is_image(path):
+            _check_readable(path)
+            jobs.append(Job(path, out / output_name(path, dtype)))
+            continue
+        # Those of an OUT inside the folder are results of an earlier run, not inputs.
+        nested = out if path.resolve() in out.resolve().parents else None
+        images = images_under(path, recursive=recursive, leave_out=nested)
+        images = [file for file in images if file.relative_to(path).match(pattern)]
+        if not images:
+            which = "" if pattern == "*" else f" that {pattern} fits"
+            raise UsageError(
+                f"There is no image{which} in the folder {path}: "
+                f"{', '.join(readable_suffixes())} are read."
+            )
+        jobs += [
+            Job(file, out / file.relative_to(path).parent / output_name(file, dtype))
+            for file in images
+        ]
+    return jobs
+
+
+def _is_image(path: Path) -> bool:
+    """Return whether a path can be one image: a file, or a folder in the Zarr format."""
+    return path.is_file() or is_image_folder(path)
+
+
+def _check_readable(source: Path) -> None:
     if format_of_name(source) is None:
         raise UsageError(
             f"{source} is not an image that can be read: {', '.join(readable_suffixes())} are."
@@ -199,41 +188,43 @@ def _check_outside_zarr(target: Path) -> None:
     """Refuse a place inside a Zarr image: a file there would spoil it for other programs."""
     for folder in target.absolute().parents:
         if is_image_folder(folder):
-            raise UsageError(
-                f"{folder} is an image in the Zarr format, not a folder for files: choose another OUT."
-            )
+            problem = f"{folder} is an image in the Zarr format, not a folder for files"
+            raise UsageError(problem, "other output")
 
 
-def _check_targets(jobs: Sequence[Job], overwrite: bool) -> None:
-    """Refuse outputs that would fall on each other, on an input still to be read, or on any file unasked."""
+def _check_distinct(jobs: Sequence[Job], overwrite: bool) -> None:
+    """Refuse outputs that would fall on each other, or on an input that is still to be read."""
     sources = {job.source.resolve() for job in jobs}
     owner: dict[Path, Path] = {}
-    for job, file in [(one, file) for one in jobs for file in outputs(one)]:
-        target = file.resolve()
+    for job, file in [(one, file) for one in jobs for file in one.outputs]:
+        target, source = file.resolve(), job.source.resolve()
         if target in owner:
             raise UsageError(
-                f"{owner[target]} and {job.source} would both be written to {file}: "
-                "give a folder above both, or run them apart."
+                f"{owner[target]} and {job.source} would both be written to {file}",
+                "give a folder above both",
+                "run them apart",
             )
         owner[target] = job.source
-        if target == job.source.resolve() and not overwrite:
-            raise UsageError(
-                f"{file} is the input itself: choose another OUT, or say --overwrite to replace it."
-            )
-        if target in sources and target != job.source.resolve():
-            raise UsageError(
-                f"{file}, the output for {job.source}, is another input: choose another OUT."
-            )
-    taken = [file for job in jobs if not job.done for file in outputs(job) if file.exists()]
-    begun = {file for job in jobs if job.begun for file in outputs(job)}
-    taken = [file for file in taken if file not in begun]
+        if target == source and not overwrite:
+            raise UsageError(f"{file} is the input itself", "other output", "replace input")
+        if target in sources and target != source:
+            problem = f"{file}, the output for {job.source}, is another input"
+            raise UsageError(problem, "other output")
+
+
+def _check_free(jobs: Sequence[Job], overwrite: bool) -> None:
+    """Refuse to replace files without leave, and folders at all."""
+    taken = [
+        file
+        for job in jobs
+        if not job.done and not job.begun
+        for file in job.outputs
+        if file.exists()
+    ]
     if taken and not overwrite:
         more = f" (and {len(taken) - 1} more of the outputs)" if len(taken) > 1 else ""
-        raise UsageError(f"{taken[0]}{more} exists: choose another OUT, or say --overwrite.")
-    folder = next(
-        (target for target in taken if target.is_dir() and not is_image_folder(target)), None
-    )
-    if folder:
-        raise UsageError(
-            f"{folder} is a folder where an image would be written: choose another OUT."
-        )
+        raise UsageError(f"{taken[0]}{more} exists", "other output", "overwrite")
+    for file in taken:
+        if file.is_dir() and not is_image_folder(file):
+            problem = f"{file} is a folder where an image would be written"
+            raise UsageError(problem, "other output")

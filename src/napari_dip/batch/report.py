@@ -1,4 +1,4 @@
-"""Many files: which are done already, what a run would do, and the table of what became of each."""
+"""Many files: which are done already, what a run would do, and the report of what became of each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from io import StringIO
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.batch.jobs import BEGUN_BEFORE, DONE_BEFORE, outputs
+from napari_dip.batch.jobs import BEGUN_BEFORE, DONE_BEFORE
 from napari_dip.files.atomic import write_bytes
 
 if TYPE_CHECKING:
@@ -20,66 +20,56 @@ if TYPE_CHECKING:
     from napari_dip.images.image import Image
 
 REPORT = "napari-dip-report.csv"
-COLUMNS = (
-    "input",
-    "output",
-    "status",
-    "seconds",
-    "residual_mean",
-    "correlation_x",
-    "correlation_y",
-    "error",
-)
-REPORT_EVERY = 5.0  # seconds between two tables
-DONE, BEFORE, FAILED, INTERRUPTED, TO_DO = (
-    "done",
-    "done before",
-    "failed",
-    "interrupted",
-    "to do",
-)  # states of a file
+HINTS = {
+    "residual_mean": "mean",
+    "correlation_x": "autocorrelation_x",
+    "correlation_y": "autocorrelation_y",
+}
+COLUMNS = ("input", "output", "status", "seconds", *HINTS, "error")
+REPORT_EVERY = 5.0  # seconds between two reports
+# States of a file.
+DONE, BEFORE, FAILED = "done", "done before", "failed"
+INTERRUPTED, TO_DO = "interrupted", "to do"
 
 
-def recognised(made: dict[str, object]) -> Callable[[Job], str]:
-    """Return what says of a job how far an earlier run came with it: `DONE_BEFORE`, `BEGUN_BEFORE`, or nothing.
+def earlier_state(expected: dict[str, object]) -> Callable[[Job], str]:
+    """Return a function that returns how far an earlier run came with a job.
 
-    The outputs themselves are the witnesses: each holds the hash of what it was made from, and every setting. So
-    nothing is kept beside the files, and any number of machines can share a folder.
+    It returns `DONE_BEFORE`, `BEGUN_BEFORE`, or nothing. The outputs themselves are the witnesses:
+    each holds the hash of what it was made from, and every setting. So nothing is kept beside the
+    files, and any number of machines can share a folder.
 
     Parameters
     ----------
-    made : dict
-        What the provenance of an output must say: such as its ``settings``.
+    expected : dict
+        What the provenance of an output must hold: such as its ``settings``.
     """
 
-    def seen(job: Job) -> str:
+    def state(job: Job) -> str:
         from napari_dip.files.checksum import sha256
         from napari_dip.files.read_write import read_provenance
 
-        there = [file for file in outputs(job) if file.exists()]
+        existing = [file for file in job.outputs if file.exists()]
         try:
-            records = [read_provenance(file) for file in there]
+            records = [read_provenance(file) for file in existing]
             if not records or any(
-                record.get(key) != value for record in records for key, value in made.items()
+                record.get(key) != value for record in records for key, value in expected.items()
             ):
                 return ""
             sources = [record.get("source") for record in records]
-            known = {
-                source.get("sha256") if isinstance(source, dict) else None for source in sources
-            }
-            if known != {sha256(job.source)}:
+            hashes = {source["sha256"] if isinstance(source, dict) else "" for source in sources}
+            if hashes != {sha256(job.source)}:
                 return ""
-        except (OSError, ValueError):
+        except (OSError, ValueError, KeyError):
             return ""
-        cut_off = len(there) < len(outputs(job)) or any(
-            "interrupted" in record for record in records
-        )
-        return BEGUN_BEFORE if cut_off else DONE_BEFORE
+        complete = len(existing) == len(job.outputs)
+        interrupted = any("interrupted" in record for record in records)
+        return DONE_BEFORE if complete and not interrupted else BEGUN_BEFORE
 
-    return seen
+    return state
 
 
-def rehearsed(
+def dry_run(
     jobs: Sequence[Job],
     axes: str | None,
     dtype: str,
@@ -92,30 +82,22 @@ def rehearsed(
     from napari_dip.files.read_write import read
 
     for job in jobs:
-        row: dict[str, Any] = {
-            "input": str(job.source),
-            "output": str(job.target),
-            "status": BEFORE,
-        }
-        if not job.done:
-            try:
-                image = read(job.source, axes=axes)
-                itemsize = image.dtype.itemsize
-                image = outline(image) if outline else image
-                size = prod(image.shape) * (itemsize if dtype == "same" else 4)
-                row |= {
-                    "status": TO_DO,
-                    "axes": image.axes,
-                    "shape": list(image.shape),
-                    "bytes": size,
-                }
-            except (OSError, ValueError, MemoryError) as error:
-                row |= {"status": FAILED, "error": str(error)}
-        yield row
+        row: dict[str, Any] = {"input": str(job.source), "output": str(job.target)}
+        if job.done:
+            yield {**row, "status": BEFORE}
+            continue
+        try:
+            image = read(job.source, axes=axes)
+            answer = outline(image) if outline else image
+            size = prod(answer.shape) * (image.dtype.itemsize if dtype == "same" else 4)
+            about = {"axes": answer.axes, "shape": list(answer.shape), "bytes": size}
+            yield {**row, "status": TO_DO, **about}
+        except (OSError, ValueError, MemoryError) as error:
+            yield {**row, "status": FAILED, "error": str(error)}
 
 
-class Table:
-    """The table of a run, written now and then: of many small files, writing it after each would cost most.
+class ReportWriter:
+    """Writes the report of a run now and then: after each of many small files would cost most.
 
     Parameters
     ----------
@@ -129,15 +111,15 @@ class Table:
         self._folder, self._shard = folder, shard
         self._due = 0.0
 
-    def show(self, records: Sequence[dict[str, Any]], *, now: bool = False) -> str:
-        """Write it if it is due, or at once; return what is to be said where that fails.
+    def update(self, records: Sequence[dict[str, Any]], *, now: bool = False) -> str:
+        """Write it if it is due, or at once; return a sentence for the user where that fails.
 
         Such as while another program holds it open: the files go on all the same.
         """
         if not now and time.monotonic() < self._due:
             return ""
         try:
-            report(self._folder, records, self._shard)
+            write_report(self._folder, records, self._shard)
         except OSError as error:
             return f"The table of the files could not be written: {error}"
         finally:
@@ -145,22 +127,24 @@ class Table:
         return ""
 
 
-def report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = None) -> Path:
-    """Write the table of what became of each file, whole or not at all; earlier runs' rows of other files stay."""
+def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = None) -> Path:
+    """Write what became of each file as a table; earlier runs' rows of other files stay."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (f"napari-dip-report-{shard.replace('/', '-of-')}.csv" if shard else REPORT)
-    rows = {os.path.abspath(row["input"]): row for row in _earlier(path)}  # noqa: PTH100 - as written; links stay
+    # Paths as they were written; links stay.
+    rows = {os.path.abspath(row["input"]): row for row in _earlier_rows(path)}  # noqa: PTH100
     for record in records:
         key = os.path.abspath(record["input"])  # noqa: PTH100
         if record["status"] == BEFORE and key in rows:
             continue
         hints = record.get("residual") or {}
         rows[key] = {
-            **{key: record.get(key, "") for key in COLUMNS},
+            **{column: record.get(column, "") for column in COLUMNS},
             "seconds": f"{record['seconds']:.1f}" if "seconds" in record else "",
-            "residual_mean": _short(hints.get("mean")),
-            "correlation_x": _short(hints.get("autocorrelation_x")),
-            "correlation_y": _short(hints.get("autocorrelation_y")),
+            **{
+                column: "" if hints.get(hint) is None else f"{hints[hint]:.4g}"
+                for column, hint in HINTS.items()
+            },
         }
     text = StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS)
@@ -170,13 +154,9 @@ def report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = 
     return path
 
 
-def _earlier(path: Path) -> list[dict[str, str]]:
+def _earlier_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             return [row for row in csv.DictReader(file) if set(row) == set(COLUMNS)]
     except (OSError, ValueError, csv.Error):
         return []
-
-
-def _short(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"

@@ -1,4 +1,4 @@
-"""What is done to every file of a run, and how it is told to other machines and by the outputs."""
+"""What is done to every file of a run, and by what provenance its outputs are recognised."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
-    Begin = Callable[..., Iterator[Snapshot]]
-
 
 @dataclass(frozen=True)
 class Task:
@@ -32,16 +30,17 @@ class Task:
     outline : callable, optional
         Returns an image of the answer's shape, where that is another.
     made : dict, optional
-        By what the provenance of an output tells that it was made this way, where `begin` is given: put there, and
-        asked for where the output exists already.
+        What is added to the provenance of the outputs, and expected of those that exist already,
+        where `begin` is given.
     model : Path, optional
         The trained model that is applied.
     restoration : dict, optional
-        What else than denoising is done: the verb and its options, see `napari_dip.batch.restore_tasks`.
+        What else than denoising is done: the verb and its options, see
+        `napari_dip.batch.restore_tasks`.
     std : bool
         Whether the standard deviation of every pixel is written beside each output.
     pattern, recursive
-        Which images of a folder, see `plan`.
+        Which images of a folder, see `napari_dip.batch.jobs.plan_jobs`.
     """
 
     settings: Settings
@@ -51,7 +50,7 @@ class Task:
     overwrite: bool = False
     dry_run: bool = False
     shard: str | None = None
-    begin: Begin | None = None
+    begin: Callable[..., Iterator[Snapshot]] | None = None
     check: Callable[[Image], object] | None = None
     outline: Callable[[Image], Image] | None = None
     made: dict[str, object] | None = None
@@ -60,6 +59,22 @@ class Task:
     std: bool = False
     pattern: str = "*"
     recursive: bool = True
+
+    def snapshots(self, image: Image) -> Iterator[Snapshot]:
+        """Yield the snapshots of the work on an image; bad input is refused before the first."""
+        from napari_dip import api
+
+        begin = self.begin or api.iter_denoise
+        yield from begin(image, how=self.settings, device=self.device)
+
+    def recorded_options(self) -> dict[str, object]:
+        """Return what the provenance of an output holds beside the settings."""
+        return {"values": self.dtype, "axes_given": self.axes}
+
+    def expected_provenance(self) -> dict[str, object]:
+        """Return by what provenance an output is recognised; empty where it cannot be."""
+        made = self.made or ({} if self.begin else {"settings": self.settings.to_json()})
+        return {**made, **self.recorded_options()} if made else {}
 
 
 def with_model(task: Task, path: Path) -> Task:
@@ -86,14 +101,3 @@ def with_model(task: Task, path: Path) -> Task:
 
     made: dict[str, object] = {"settings": model.settings.to_json(), "model": model.told()}
     return replace(task, settings=model.settings, begin=begin, made=made, model=path)
-
-
-def made_by(task: Task) -> dict[str, object]:
-    """Return by what an output tells that it was made by a task; empty where it cannot."""
-    made = task.made or ({} if task.begin else {"settings": task.settings.to_json()})
-    return {**made, **asked(task)} if made else {}
-
-
-def asked(task: Task) -> dict[str, object]:
-    """Return what of the call an output tells, beside the settings."""
-    return {"values": task.dtype, "axes_given": task.axes}

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.output import DONE, FAILED, MISUSED, Talk, unheard
+from napari_dip.cli.output import DONE, FAILED, MISUSED, WORDS, Talk, unheard
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except CycloptsError as error:
         return talk.give_up(_sentence(error, tokens), MISUSED)
     except UsageError as error:
-        return talk.give_up(str(error), MISUSED)
+        return talk.give_up(error.explain(WORDS), MISUSED)
     except BrokenPipeError:  # of what cyclopts prints itself, such as help
         unheard(sys.stdout)
         return DONE

@@ -29,11 +29,11 @@ def with_config(tokens: Sequence[str]) -> list[str]:
     path = _value(tokens, FLAG)
     if tokens[0] != "denoise" or path is None or "--help" in tokens or "-h" in tokens:
         return list(tokens)
-    from napari_dip.batch.config import PLAIN, WORDS, read_config
+    from napari_dip.batch.config import FLAGS, read_config
 
     settings = {key for method in METHODS.values() for key in method.settings.model_fields}
     given: dict[str, Any] = {}
-    for key in {*WORDS, *PLAIN, *settings}:
+    for key in FLAGS | settings:
         if (value := _value(tokens, _flag(key))) is not None or _flag("no_" + key) in tokens:
             given[key] = value
     words = [

@@ -6,9 +6,9 @@ import time
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
-from napari_dip.batch.checks import check_device, check_found, check_writable
-from napari_dip.batch.one_file import signed
-from napari_dip.cli.follow import fit
+from napari_dip.batch.checks import check_device, check_device_exists, check_writable
+from napari_dip.batch.process_file import with_source
+from napari_dip.cli.follow import consume_with_progress
 from napari_dip.cli.output import DONE, FAILED, Talk
 from napari_dip.errors import UsageError
 
@@ -30,6 +30,7 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
     UsageError
         Before any work, when `out` or `device` can't be used.
     """
+    from napari_dip.api import iter_denoise
     from napari_dip.cli.picture import draw, labels_of
     from napari_dip.files.checksum import sha256
     from napari_dip.files.read_write import read, write
@@ -39,14 +40,21 @@ def run(out: Path, how: Settings, device: str, talk: Talk) -> int:
     if out.exists() and not out.is_dir():
         raise UsageError(f"--out is a folder, but {out} is a file.")
     check_writable(out)
-    check_found(device)
+    check_device_exists(device)
     started = time.monotonic()
     data = files("napari_dip") / "data"
     with as_file(data / "fish_raw.tif") as noisy_path, as_file(data / "fish_gt.tif") as clean_path:
         noisy, clean = read(noisy_path), read(clean_path)
         curve: list[Point] = []
-        final, interrupted = fit(noisy, how, device, "demo", talk, curve)
-        answer = signed(final, {"name": noisy_path.name, "sha256": sha256(noisy_path)}, interrupted)
+        final, _, interrupted = consume_with_progress(
+            iter_denoise(noisy, how, device=device),
+            "demo",
+            talk,
+            lambda shot: curve.append((shot.step, shot.loss, shot.criterion)),
+        )
+        answer = with_source(
+            final, {"name": noisy_path.name, "sha256": sha256(noisy_path)}, interrupted
+        )
     seconds = time.monotonic() - started
     scores = {
         f"{name}_{which}": measure(clean, image, data_range=RANGE)

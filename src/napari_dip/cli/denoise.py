@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.batch import report as states
-from napari_dip.batch.config import saved, write_config
-from napari_dip.batch.one_file import Outcome, done_before, guarded, jobs_of
-from napari_dip.batch.report import Table, rehearsed
+from napari_dip.batch.config import config_values, write_config
+from napari_dip.batch.process_file import Outcome, check_and_plan, done_before, process_file
+from napari_dip.batch.report import ReportWriter, dry_run
 from napari_dip.batch.task import Task, with_model
-from napari_dip.cli.follow import fit
+from napari_dip.cli.follow import consume_with_progress
 from napari_dip.cli.output import DONE, FAILED, Talk, minutes
 from napari_dip.cli.workers import spread_out
 from napari_dip.errors import UsageError
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from napari_dip.batch.jobs import Job
     from napari_dip.cli.file_flags import Call
     from napari_dip.cli.workers import Spread
-    from napari_dip.images.image import Image
     from napari_dip.settings import Settings
-    from napari_dip.snapshot import Snapshot
 
 
 def asked(
@@ -45,7 +43,7 @@ def asked(
         raise UsageError("A trained model gives no standard deviation: leave out --std or --model.")
     if save_config is not None and not call.dry_run:
         names = ("device", "axes", "dtype", "pattern", "recursive")
-        values = saved(
+        values = config_values(
             settings, preset, model, std=std, **{name: getattr(call, name) for name in names}
         )
         write_config(save_config, values, overwrite=call.overwrite)
@@ -64,25 +62,25 @@ def run(inputs: Sequence[Path], out: Path, task: Task, talk: Talk, to: Spread | 
     UsageError
         Before any work, when the call itself is wrong.
     """
-    planned, jobs = jobs_of(inputs, out, task)
+    planned, jobs = check_and_plan(inputs, out, task)
     if task.dry_run:
         return _rehearse(jobs, task, talk)
     found: dict[int, dict[str, Any]] = {}
-    table = Table(out, task.shard) if len(planned) > 1 else None
+    table = ReportWriter(out, task.shard) if len(planned) > 1 else None
     for number, outcome in _spread(jobs, task, to, talk) if to else _one_by_one(jobs, task, talk):
         found[number] = outcome.record
         tell(jobs[number], outcome, talk)
         if table:
-            _show(table, found, len(found) == len(jobs) or outcome.cut_off, talk)
-        if outcome.cut_off:
+            _show(table, found, len(found) == len(jobs) or outcome.interrupted, talk)
+        if outcome.interrupted:
             break
     if table and found and len(found) < len(jobs):  # interrupted between two files
         _show(table, found, True, talk)
     return _ended(jobs, [found[number] for number in sorted(found)], task, talk, to is not None)
 
 
-def _show(table: Table, found: dict[int, dict[str, Any]], now: bool, talk: Talk) -> None:
-    trouble = table.show([found[number] for number in sorted(found)], now=now)
+def _show(table: ReportWriter, found: dict[int, dict[str, Any]], now: bool, talk: Talk) -> None:
+    trouble = table.update([found[number] for number in sorted(found)], now=now)
     if trouble:
         talk.note(trouble)
 
@@ -108,11 +106,7 @@ def _label(jobs: Sequence[Job], number: int) -> str:
 
 def _one(job: Job, task: Task, label: str, talk: Talk) -> Outcome:
     """Work on one file."""
-
-    def follow(image: Image, notes: list[str]) -> tuple[Snapshot, bool]:
-        return fit(image, task.settings, task.device, label, talk, notes=notes, begin=task.begin)
-
-    return guarded(job, task, follow)
+    return process_file(job, task, lambda stream: consume_with_progress(stream, label, talk))
 
 
 def tell(job: Job, outcome: Outcome, talk: Talk) -> None:
@@ -160,7 +154,7 @@ def _count(records: Sequence[dict[str, Any]], state: str) -> int:
 def _rehearse(jobs: Sequence[Job], task: Task, talk: Talk) -> int:
     """Say what would be done, and how large it gets."""
     rows = []
-    for row in rehearsed(jobs, task.axes, task.dtype, task.outline):
+    for row in dry_run(jobs, task.axes, task.dtype, task.outline):
         rows.append(row)
         talk.say(f"{row['status']}: {row['input']} -> {row['output']}{_detail(row)}")
     total = sum(row.get("bytes", 0) for row in rows)

@@ -10,6 +10,19 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 DONE, FAILED, MISUSED = 0, 1, 2
+WORDS = {  # how options and remedies of a UsageError are called here
+    "out": "OUT",
+    "device": "--device",
+    "axes": "--axes",
+    "shard": "--shard",
+    "mask": "--mask",
+    "guide": "--guide",
+    "other output": "choose another OUT",
+    "overwrite": "say --overwrite",
+    "replace input": "say --overwrite to replace it",
+    "same dtype": "say --dtype same",
+    "local workers": "use --workers",
+}
 
 
 @dataclass(frozen=True)

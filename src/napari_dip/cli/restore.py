@@ -104,11 +104,11 @@ def invert(
 def _run(
     verb: str, inputs: list[Path], call: Call, preset: str, how: Settings | None, **options: Any
 ) -> int:
-    from napari_dip.batch.restore_tasks import restoring
+    from napari_dip.batch.restore_tasks import restoration_task
     from napari_dip.cli.denoise import run
 
     to = call.to
-    task = restoring(
+    task = restoration_task(
         call.task(settings_of(RESTORATIONS[verb].settings, preset, how)), verb, **options
     )
     return run(inputs, call.out, task, call.talk, to)

@@ -54,9 +54,11 @@ def _train_together(task: Training, out: Path, talk: Talk, overwrite: bool) -> i
                 checkpoint = checked(task, out, overwrite)
             return train(task, out, talk, checkpoint, overwrite, group)
     except (UsageError, ValueError) as error:
-        if first:
-            raise UsageError(str(error)) from error
-        return MISUSED
+        if not first:
+            return MISUSED
+        if isinstance(error, UsageError):
+            raise
+        raise UsageError(str(error)) from error
     except DenoiseError as error:
         if first:
             raise

@@ -6,14 +6,15 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_dip.batch.checks import check_axes, check_device, check_found, check_writable
+from napari_dip.batch.checks import check_axes, check_device, check_device_exists, check_writable
 from napari_dip.cli.follow import ask_to_stop
 from napari_dip.cli.output import DONE, FAILED, Talk, minutes
 from napari_dip.cli.progress import progress
 from napari_dip.errors import UsageError
+from napari_dip.snapshot import consume
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_dip.settings import Trained
@@ -59,7 +60,7 @@ def train(
 ) -> int:
     """Train, alone or as one of several processes; only the first of them writes files."""
     if group is None:
-        check_found(task.device)
+        check_device_exists(task.device)
     started = time.monotonic()
     final, stopped = _follow(task, out, checkpoint, talk, group)
     if group is None or group.is_first:
@@ -112,37 +113,41 @@ def _places(out: Path, resume: bool, overwrite: bool) -> Path:
 def _follow(
     task: Training, out: Path, checkpoint: Path, talk: Talk, group: ProcessGroup | None
 ) -> tuple[Snapshot, bool]:
-    """Follow the training to its end or to Ctrl-C, in any process; what it remarks on the way is said at once."""
+    """Train to the end or to Ctrl-C, in any process; notes are said at once."""
+    with progress(out.name, talk) as bar, ask_to_stop() as asked:
+
+        def stop() -> bool:
+            return asked.is_set() if group is None else group.any(asked.is_set())
+
+        final, _, stopped = consume(
+            _snapshots(task, out, checkpoint),
+            bar.show,
+            on_note=lambda note: talk.note(f"{out.name}: {note}"),
+            stop=stop,
+        )
+    return final, stopped and final.step < final.total
+
+
+def _snapshots(task: Training, out: Path, checkpoint: Path) -> Iterator[Snapshot]:
+    """Yield the snapshots of the training; bad input is wrong usage."""
     from napari_dip.training.train import iter_train
 
-    final: Snapshot | None = None
-    stop = False
-    with progress(out.name, talk) as bar, ask_to_stop() as asked:
-        try:
-            stream = iter_train(
-                list(task.data),
-                task.settings,
-                targets=list(task.targets) or None,
-                preview=task.preview,
-                device=task.device,
-                axes=task.axes,
-                samples=list(task.samples) or None,
-                checkpoint=checkpoint,
-                checkpoint_every=task.checkpoint_every,
-                resume=task.resume,
-                description=task.description,
-                licence=task.licence,
-            )
-        except (ValueError, OSError) as error:
-            raise UsageError(str(error)) from error
-        out.parent.mkdir(parents=True, exist_ok=True)
-        for final in stream:
-            if final.note:
-                talk.note(f"{out.name}: {final.note}")
-            bar.show(final)
-            stop = asked.is_set() if group is None else group.any(asked.is_set())
-            if stop:
-                break
-        stream.close()  # type: ignore[attr-defined]  # a generator: this writes the checkpoint
-    assert final is not None  # a training has a step at least
-    return final, stop and final.step < final.total
+    try:
+        stream = iter_train(
+            list(task.data),
+            task.settings,
+            targets=list(task.targets) or None,
+            preview=task.preview,
+            device=task.device,
+            axes=task.axes,
+            samples=list(task.samples) or None,
+            checkpoint=checkpoint,
+            checkpoint_every=task.checkpoint_every,
+            resume=task.resume,
+            description=task.description,
+            licence=task.licence,
+        )
+    except (ValueError, OSError) as error:
+        raise UsageError(str(error)) from error
+    out.parent.mkdir(parents=True, exist_ok=True)
+    yield from stream

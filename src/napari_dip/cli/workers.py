@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_dip.batch.dask.cluster import cluster, spread
-from napari_dip.batch.one_file import Outcome, done_before
+from napari_dip.batch.dask.cluster import connect, process_jobs
+from napari_dip.batch.process_file import Outcome, done_before
 from napari_dip.cli.progress import files_progress
 from napari_dip.errors import UsageError
 
@@ -60,14 +60,14 @@ def spread_out(
     yield from ((number, done_before(job)) for number, job in enumerate(jobs) if job.done)
     if not todo:
         return
-    with _interrupted_by_a_queue(), cluster(to.workers, to.scheduler) as client:
+    with _interrupted_by_a_queue(), connect(to.workers, to.scheduler) as client:
         count = len(client.scheduler_info(n_workers=-1)["workers"])
         if not count:
             talk.note("The scheduler has no workers yet: waiting.")
         elif not talk.quiet:
             talk.note(f"{_some(len(todo), 'file')}, {_some(count, 'worker')}.")
         with suppress(KeyboardInterrupt), files_progress(len(todo), talk) as bar:
-            for at, outcome in spread(client, [job for _, job in todo], task, bar.move):
+            for at, outcome in process_jobs(client, [job for _, job in todo], task, bar.move):
                 bar.move(at, 1.0)
                 yield todo[at][0], outcome
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.settings import Settings
-from napari_dip.snapshot import Snapshot, finished
+from napari_dip.snapshot import Snapshot, last_with_warnings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,5 +50,5 @@ def run_to_end(
     image: Image | ArrayLike, snapshots: Iterator[Snapshot]
 ) -> Image | NDArray[np.float32]:
     """Return the last answer of a stream as what was given, an Image or an array."""
-    answer = finished(snapshots, stacklevel=4).image
+    answer = last_with_warnings(snapshots, stacklevel=4).image
     return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)

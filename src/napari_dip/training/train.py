@@ -11,7 +11,7 @@ from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.methods.registry import TRAINED
 from napari_dip.planes.walk import translate_errors
 from napari_dip.settings import IDDP, Trained
-from napari_dip.snapshot import Snapshot, finished
+from napari_dip.snapshot import Snapshot, last_with_warnings
 
 if TYPE_CHECKING:
     from napari_dip.models.model import Model
@@ -52,7 +52,7 @@ def train(source: Any, how: Trained | None = None, **choices: Any) -> Model:
     >>> denoise(noisy[0], model).shape
     (64, 64)
     """
-    model: Model = finished(iter_train(source, how, **choices)).model
+    model: Model = last_with_warnings(iter_train(source, how, **choices)).model
     return model
 
 

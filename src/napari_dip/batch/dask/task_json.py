@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_dip.batch.restore_tasks import restoring
+from napari_dip.batch.restore_tasks import restoration_task
 from napari_dip.batch.task import Task, with_model
 from napari_dip.methods.registry import METHODS, RESTORATIONS
+from napari_dip.settings import BlindSpot
+
+OPTIONS = ("device", "axes", "dtype", "overwrite", "std")
 
 
 def task_to_json(task: Task) -> dict[str, Any]:
@@ -16,30 +19,20 @@ def task_to_json(task: Task) -> dict[str, Any]:
     return {
         "settings": task.settings.to_json(),
         "model": _plain(task.model),
-        "restoration": task.restoration
-        and {key: _plain(value) for key, value in task.restoration.items()},
-        "device": task.device,
-        "axes": task.axes,
-        "dtype": task.dtype,
-        "overwrite": task.overwrite,
-        "std": task.std,
+        "restoration": {key: _plain(value) for key, value in (task.restoration or {}).items()},
+        **{name: getattr(task, name) for name in OPTIONS},
     }
 
 
-def task_from_json(order: Mapping[str, Any]) -> Task:
+def task_from_json(values: Mapping[str, Any]) -> Task:
     """Return the task that `task_to_json` was given."""
-    shared = {key: order[key] for key in ("device", "axes", "dtype", "overwrite", "std")}
-    settings, restoration = dict(order["settings"]), order["restoration"]
-    if order["model"] is not None:
-        return with_model(
-            Task(next(iter(METHODS.values())).settings(), **shared), Path(order["model"])
-        )
-    method = settings.pop("method")
-    if restoration is not None:
-        return restoring(
-            Task(RESTORATIONS[restoration["verb"]].settings(**settings), **shared), **restoration
-        )
-    return Task(METHODS[method].settings(**settings), **shared)
+    options = {name: values[name] for name in OPTIONS}
+    if values["model"] is not None:
+        return with_model(Task(BlindSpot(), **options), Path(values["model"]))
+    settings = dict(values["settings"])
+    record = {**METHODS, **RESTORATIONS}[settings.pop("method")]
+    task = Task(record.settings(**settings), **options)
+    return restoration_task(task, **values["restoration"]) if values["restoration"] else task
 
 
 def _plain(value: object) -> object:

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog, QProgressBar, QSplitter, QVBoxLayout, QWidget
 
-from napari_dip.batch.config import read_config, saved, write_config
+from napari_dip.batch.config import config_values, read_config, write_config
 from napari_dip.batch.jobs import Job
 from napari_dip.batch.report import TO_DO
 from napari_dip.batch.task import Task
@@ -104,7 +104,7 @@ class BatchWidget(Dock):
 
     def values(self) -> dict[str, Any]:
         """Return what is chosen as a file of settings holds it; a ValueError says what is wrong."""
-        return saved(
+        return config_values(
             self.method_box.form.settings(),
             self.method_box.preset.currentText(),
             self.model.path,

@@ -10,26 +10,24 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Signal
-from superqt.utils import FunctionWorker
 
-from napari_dip.batch.follow import followed
-from napari_dip.batch.jobs import Job, name_of
-from napari_dip.batch.one_file import done_before, guarded, jobs_of
-from napari_dip.batch.report import BEFORE, DONE, FAILED, TO_DO, Table, rehearsed
+from napari_dip.batch.jobs import Job, output_name
+from napari_dip.batch.process_file import check_and_plan, done_before, process_file
+from napari_dip.batch.report import BEFORE, DONE, FAILED, TO_DO, ReportWriter, dry_run
 from napari_dip.batch.task import Task, with_model
-from napari_dip.images.image import Image
-from napari_dip.snapshot import Snapshot
+from napari_dip.errors import UsageError
+from napari_dip.snapshot import Snapshot, consume
 from napari_dip.widgets.runs.fit_run import Run
 
 PROGRESS_EVERY = 0.2  # seconds
-WORDS = {  # of the command line, and what the dock has in their place
-    "say --overwrite to replace it": "tick Replace",
-    "say --overwrite": "tick Replace",
-    "say --dtype same": "choose other values",
-    "--axes": "Axes",
-    "--device": "Device",
-    "choose another OUT": "choose another folder for the results",
-    "OUT": "The folder for the results",
+WORDS = {  # how options and remedies of a UsageError are called in the dock
+    "out": "The folder for the results",
+    "device": "Device",
+    "axes": "Axes",
+    "other output": "choose another folder for the results",
+    "overwrite": "tick Replace",
+    "replace input": "tick Replace",
+    "same dtype": "choose other values",
 }
 
 
@@ -50,12 +48,12 @@ class BatchRun(Run):
         super().__init__()
         single = len(inputs) == 1 and inputs[0].is_file()
         self.inputs, self.task = inputs, task
-        self.out = folder / name_of(inputs[0], task.dtype) if single else folder
+        self.out = folder / output_name(inputs[0], task.dtype) if single else folder
         self.stopping = threading.Event()
 
     def start(self) -> None:
         """Start the thread."""
-        self._start(FunctionWorker, self._work, returned=self._on_returned)
+        self._start("FunctionWorker", self._work, returned=self._on_returned)
 
     def stop(self) -> None:
         """End after the step at hand; the answer so far is written, and replaced later."""
@@ -71,16 +69,18 @@ class BatchRun(Run):
         try:
             if task.model is not None:
                 task = with_model(task, task.model)
-            jobs = jobs_of(self.inputs, self.out, task)[1]
+            jobs = check_and_plan(self.inputs, self.out, task)[1]
             self.planned.emit(jobs)
             return self._dry_run(jobs, task) if task.dry_run else self._work_on(jobs, task)
+        except UsageError as error:
+            return error.explain(WORDS), True
         except Exception as error:  # noqa: BLE001 - shown in the dock
-            return in_the_dock(str(error) or type(error).__name__), True
+            return str(error) or type(error).__name__, True
 
     def _dry_run(self, jobs: Sequence[Job], task: Task) -> tuple[str, bool]:
         counts: Counter[str] = Counter()
         size = 0
-        for number, record in enumerate(rehearsed(jobs, task.axes, task.dtype)):
+        for number, record in enumerate(dry_run(jobs, task.axes, task.dtype)):
             counts[record["status"]] += 1
             size += record.get("bytes", 0)
             self.file_ended.emit(number, record)
@@ -93,18 +93,23 @@ class BatchRun(Run):
         )
 
     def _work_on(self, jobs: Sequence[Job], task: Task) -> tuple[str, bool]:
-        table = Table(self.out) if len(jobs) > 1 else None
+        table = ReportWriter(self.out) if len(jobs) > 1 else None
         records: list[dict[str, Any]] = []
         trouble = ""
         for number, job in enumerate(jobs):
             if self.stopping.is_set():
                 break
-            follow = partial(self._follow, number, task)
-            outcome = done_before(job) if job.done else guarded(job, task, follow)
+            read = partial(
+                consume,
+                on_snapshot=partial(self._report, number),
+                every=PROGRESS_EVERY,
+                stop=self.stopping.is_set,
+            )
+            outcome = done_before(job) if job.done else process_file(job, task, read)
             records.append(outcome.record)
             self.file_ended.emit(number, outcome.record)
-            over = outcome.cut_off or self.stopping.is_set() or number + 1 == len(jobs)
-            trouble = (table.show(records, now=over) if table else "") or trouble
+            over = outcome.interrupted or self.stopping.is_set() or number + 1 == len(jobs)
+            trouble = (table.update(records, now=over) if table else "") or trouble
         counts = Counter(record["status"] for record in records)
         done, before, failed = counts[DONE], counts[BEFORE], counts[FAILED]
         parts = [f"{done} of {len(jobs)} files done"]
@@ -114,17 +119,5 @@ class BatchRun(Run):
         stopped = "Stopped; Run goes on where it stopped. " if unfinished else ""
         return f"{stopped}{', '.join(parts)}. {trouble}".strip(), bool(failed or trouble)
 
-    def _follow(
-        self, number: int, task: Task, image: Image, notes: list[str]
-    ) -> tuple[Snapshot, bool]:
-        def report(snapshot: Snapshot) -> None:
-            self.progressed.emit(number, snapshot.step, snapshot.total)
-
-        return followed(image, task, notes, report, PROGRESS_EVERY, self.stopping.is_set)
-
-
-def in_the_dock(sentence: str) -> str:
-    """Name what the dock has, where a sentence names flags of the command line."""
-    for flag, words in WORDS.items():
-        sentence = sentence.replace(flag, words)
-    return sentence
+    def _report(self, number: int, snapshot: Snapshot) -> None:
+        self.progressed.emit(number, snapshot.step, snapshot.total)

@@ -10,9 +10,8 @@ from functools import partial, wraps
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
-from superqt.utils import GeneratorWorker, create_worker
 
-from napari_dip.snapshot import unchanged
+from napari_dip.snapshot import is_unchanged
 from napari_dip.widgets.layers.result_layers import ResultLayers
 from napari_dip.widgets.runs.progress import Progress
 from napari_dip.widgets.runs.worker import Answer, Control, FitRequest, work
@@ -32,11 +31,18 @@ class Run(QObject):
         """Whether the worker is at work (or paused)."""
         return self._worker is not None
 
-    def _start(self, kind: Any, work: Callable[..., Any], *args: Any, **connect: Any) -> None:
+    def _start(self, kind: str, work: Callable[..., Any], *args: Any, **connect: Any) -> None:
         """Start a worker of superqt; napari's notify with a traceback, the docks say a sentence."""
+        from superqt import utils
+
         _alive.add(self)
-        self._worker = create_worker(
-            work, *args, _worker_class=kind, _ignore_errors=True, _connect=connect
+        self._worker = utils.create_worker(
+            work,
+            *args,
+            _worker_class=getattr(utils, kind),
+            _ignore_errors=True,
+            _start_thread=True,
+            _connect=connect,
         )
 
     def _release(self) -> None:
@@ -100,7 +106,7 @@ class FitRun(Run):
         self._bar = cancelable_progress(total=0, desc=title, leave=False)
         self.viewer.layers.events.removed.connect(self._on_layer_removed)
         self._start(
-            GeneratorWorker,
+            "GeneratorWorker",
             work,
             self.request,
             self.control,
@@ -153,7 +159,7 @@ class FitRun(Run):
             rest = last.planes - last.plane - 1
             what = f"{last.plane} of {last.planes} planes are done, one half-way; "
             what += f"the other {rest} show the input."
-        elif unchanged(self.answer.provenance):
+        elif is_unchanged(self.answer.provenance):
             what = "nothing was changed."
         elif not self.request.fits:
             mean = f"{last.planes} planes, each the" if last.planes > 1 else "the"
