@@ -1,4 +1,4 @@
-"""Filling missing pixels: what is known stays, what is not is filled better than by its neighbours."""
+"""Missing pixels: what is known stays, what is not is filled better than by its neighbours."""
 
 from __future__ import annotations
 

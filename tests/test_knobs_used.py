@@ -68,7 +68,7 @@ def test_every_knob_is_read_in_a_fit(
 
 
 def test_defaults_that_several_classes_name_are_the_own_ones() -> None:
-    """With several parents pydantic takes the first one's fields, also those that it only inherited."""
+    """With several parents pydantic takes the first one's fields, also inherited ones."""
     rates = {
         name: cls.model_fields["learning_rate"].default
         for name, cls in {**METHODS, **RESTORATIONS}.items()

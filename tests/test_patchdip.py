@@ -12,8 +12,8 @@ from napari_dip.cli import main
 from napari_dip.engine.device import seeded
 from napari_dip.engine.tiles import Tiles
 from napari_dip.methods.patchdip.bands import REACH, rings_and_bands
-from napari_dip.methods.patchdip.fit import look, measured_in, shuffled
-from napari_dip.methods.patchdip.patches import Averages, Patchwork, cut
+from napari_dip.methods.patchdip.fit import assemble_image, shuffled, weigh_in_measured
+from napari_dip.methods.patchdip.patches import FilteredPatches, Patches, cut_patches
 from napari_dip.nets.base import PriorNet, build_net
 from napari_dip.nets.blind_spot import best_mixture, ring_means
 
@@ -22,8 +22,8 @@ SMALL = {"channels": 4, "scales": 2}
 
 def test_each_patch_keeps_its_own_z() -> None:
     tiles, net = Tiles(40, 50, 16, 8), build_net(PatchDIP(**SMALL), 1, 32)
-    work, other = (Patchwork(torch.zeros(1, 40, 50), tiles, seed) for seed in (1, 2))
-    first, again = work.inputs(net, [3, 5]), work.inputs(net, [5])
+    patches, other = (Patches(torch.zeros(1, 40, 50), tiles, seed) for seed in (1, 2))
+    first, again = patches.inputs(net, [3, 5]), patches.inputs(net, [5])
     assert torch.equal(first[1], again[0])
     assert not torch.equal(first[0], first[1])
     assert not torch.equal(again, other.inputs(net, [5]))
@@ -39,10 +39,10 @@ def test_every_patch_is_fitted_as_often_as_any_other() -> None:
 @pytest.mark.parametrize("start", ["blur", "random"])
 def test_the_whole_image_does_not_depend_on_the_batch(start: str) -> None:
     tiles, y = Tiles(40, 50, 16, 8), torch.rand(2, 40, 50)
-    work = Averages(y, tiles, 0, 0.1, 4) if start == "blur" else Patchwork(y, tiles, 0)
+    patches = FilteredPatches(y, tiles, 0, 0.1, 4) if start == "blur" else Patches(y, tiles, 0)
     with seeded(0):
-        net = build_net(PatchDIP(**SMALL), work.outputs, 32).eval()
-    one, many = look(net, work, 1), look(net, work, 9)
+        net = build_net(PatchDIP(**SMALL), patches.outputs, 32).eval()
+    one, many = assemble_image(net, patches, 1), assemble_image(net, patches, 9)
     assert one.shape == y.shape
     assert torch.allclose(one, many, atol=1e-6)
     assert one.std() > 0
@@ -62,12 +62,12 @@ def test_no_average_holds_its_own_pixel() -> None:
 @pytest.mark.parametrize("size", [(40, 50), (5, 7), (1, 1)])
 def test_the_fit_starts_at_the_calibrated_blur(size: tuple[int, int], net: str) -> None:
     y = torch.rand(2, *size, generator=torch.Generator().manual_seed(0))
-    work = Averages(y, Tiles(*size, 16, 8), 0, 0.1, 4)
-    f = build_net(PatchDIP(net=net, **SMALL), work.outputs, 32)
-    work.prepare(f)
+    patches = FilteredPatches(y, Tiles(*size, 16, 8), 0, 0.1, 4)
+    f = build_net(PatchDIP(net=net, **SMALL), patches.outputs, 32)
+    patches.initialise(f)
     x = ((y - y.mean()) / 0.3)[None]
     blur = best_mixture(x, ring_means(x))[0] * 0.3 + y.mean()
-    assert torch.allclose(look(f.eval(), work, 3), blur, atol=1e-3)
+    assert torch.allclose(assemble_image(f.eval(), patches, 3), blur, atol=1e-3)
 
 
 def test_measured_pixels_count_by_how_far_off_the_averages_are() -> None:
@@ -76,13 +76,13 @@ def test_measured_pixels_count_by_how_far_off_the_averages_are() -> None:
     y = clean + 0.1 * torch.randn(clean.shape, generator=draw)
     off = clean + 0.2 * torch.randn(clean.shape, generator=draw)
     hidden = torch.rand(clean.shape, generator=draw) < 0.1
-    assert torch.allclose(measured_in(off, y, hidden, 0.1), 0.2 * off + 0.8 * y, atol=0.02)
-    assert torch.allclose(measured_in(clean, y, hidden, 0.1), clean, atol=0.03)
+    assert torch.allclose(weigh_in_measured(off, y, hidden, 0.1), 0.2 * off + 0.8 * y, atol=0.02)
+    assert torch.allclose(weigh_in_measured(clean, y, hidden, 0.1), clean, atol=0.03)
 
 
 def test_patches_are_cut_where_the_tiles_lie() -> None:
     image = torch.rand(3, 40, 50)
-    assert torch.equal(cut(image, Tiles(40, 50, 16, 8), [1])[0], image[:, :16, 8:24])
+    assert torch.equal(cut_patches(image, Tiles(40, 50, 16, 8), [1])[0], image[:, :16, 8:24])
 
 
 @pytest.mark.parametrize("start", ["blur", "random"])

@@ -1,4 +1,4 @@
-"""A plane of a stack may start from the network of the one before: in fewer steps, as well, and guarded."""
+"""A plane may start from the network of the one before: in fewer steps, as well, and guarded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BRIEF = HOW.model_copy(update={"steps": 60})  # where quality does not matter
 
 
 def noisy_volume(planes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Membranes that move slowly along Z, in [20, 220], with Poisson noise of gain 4, as (noisy, clean)."""
+    """Membranes that move slowly along Z, in [20, 220], of gain 4, as (noisy, clean)."""
     rng = np.random.default_rng(seed)
     field = ndimage.gaussian_filter(rng.normal(size=(planes, 48, 48)), (3, 4, 4))
     clean = 20 + 200 * np.exp(-((field / field.std() / 0.25) ** 2))
@@ -134,7 +134,7 @@ def test_short_fits_are_not_cut_shorter() -> None:
 
 
 def test_bright_pixels_of_an_unlike_plane_are_kept() -> None:
-    """A network of a smooth plane, too sure of itself, would wipe away the few pixels that stand out."""
+    """A network of a smooth plane, too sure of itself, would wipe away the few bright pixels."""
     y, x = np.mgrid[:48, :48]
     smooth = 400 * (1.2 + np.sin(x / 5) * np.cos(y / 7))
     bright = 40 + 400.0 * (np.random.default_rng(1).random((48, 48)) > 0.97)

@@ -1,4 +1,4 @@
-"""Every fit, of restorations too, goes in tiles where memory is short: the same image, and no seam."""
+"""Every fit, of restorations too, goes in tiles where memory is short, and no seam is seen."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.methods.method import Method
-from napari_dip.methods.registry import record_of
+from napari_dip.methods.registry import RESTORATIONS, record_of
 from napari_dip.planes.image_statistics import ImageStatistics, channel_of, measure_image
 from napari_dip.planes.walk import NO_NOISE, PlaneTask, walk_planes
 from napari_dip.settings import Settings
@@ -103,6 +103,8 @@ def fit_image(
         return _fit_plane(method, function, plane, how, plan, carried, factor)
 
     planned = _planned_steps(source, how, method)
+    if how.method in RESTORATIONS:
+        task["provenance"] = {"task": how.method, **task.get("provenance", {})}
     plane_task = PlaneTask(steps, steps=planned, plan=plan, **task)
     return walk_planes(source, how, plane_task, chosen, stats)
 

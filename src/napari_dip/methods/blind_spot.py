@@ -11,8 +11,8 @@ is to be trusted. The fit starts at a calibrated blur; the error on pixels that 
 loss chooses the step.
 
 The fit draws random crops with flips and quarter turns, so that a step costs the same however large
-the image is. At every look at the whole image the next of the eight orientations is taken, and the
-looks are averaged.
+the image is. Each time that the whole image is predicted the next of the eight orientations is
+taken, and the predictions are averaged.
 
 In a stack the network may start from the plane before: what it has learnt is how pixels follow from
 their neighbours, and that hardly changes from plane to plane. Such a fit takes a quarter of the
@@ -43,6 +43,7 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
@@ -54,177 +55,161 @@ from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, mirror, ring_
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
 
-LOOKS = 24  # how often the whole image is looked at during a fit
-WARM_LOOKS = 8  # one of each orientation
-SPREAD_WEIGHT = 0.9  # of the past in the spread of looks: about the last ten
-LOOK_WEIGHT = (
-    0.8  # of the past in the average of looks: about the last eight, one of each orientation
-)
-SPREAD_UNITS = (
-    4.0  # variance of the error at the knee of the softplus, in units of the noise's variance
-)
-FLOOR = 0.06  # of the noise's variance: at least that far off are predictions out of so few noisy pixels, see `look`
-STRIP_PIXELS = (
-    1 << 20
-)  # the whole image goes through the network in strips of about this many pixels
+PREDICTIONS = 24  # how often the whole image is predicted during a fit
+WARM_PREDICTIONS = 8  # in a fit that starts warm: one in each orientation
+SPREAD_WEIGHT = 0.9  # of the past in the spread of predictions: about the last ten
+PREDICTION_WEIGHT = 0.8  # of the past in their average: about the last eight, in all orientations
+NOISE_VARIANCE = UNIT**-2  # of what the network sees
+# Variance of the error at the knee of the softplus, in units of the noise's variance.
+SPREAD_UNITS = 4.0
+# Of the noise's variance: at least that far off are predictions out of so few noisy pixels, see
+# `predict_image`.
+FLOOR = 0.06
+STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about so many pixels
 
 
 def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     """Fit the blind-spot network to a noisy plane.
 
-    The network sees the pixels of the plane's guide too, where there is one. In a stack it may start from the weights
-    of the plane before, and puts its own in their place, those of the step that is chosen.
+    The network sees the pixels of the plane's guide too, where there is one. In a stack it may
+    start from the weights of the plane before, and puts its own in their place, those of the step
+    that is chosen.
 
     Yields
     ------
     Step
-        One a gradient step; the answer changes at each look at the whole image.
+        One a gradient step; the answer changes each time that the whole image is predicted.
     """
-    y, guide, carried = plane.y, plane.guide, plane.previous
+    y, guide, previous = plane.y, plane.guide, plane.previous
     generator = torch.Generator().manual_seed(s.seed)
-    centre, unit = y.mean(), UNIT * plane.noise
-    x = ((y - centre) / unit)[None]  # (1, C, Y, X)
-    colours = len(y)
+    centre, unit, colours = y.mean(), UNIT * plane.noise, len(y)
     with seeded(s.seed):
-        net = BlindSpotNet(colours, s.channels, s.layers, 0 if guide is None else len(guide)).to(
-            y.device
-        )
+        net = BlindSpotNet(colours, s.channels, s.layers, 0 if guide is None else len(guide))
+    net = net.to(y.device)
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
-    variance = UNIT**-2
-    padded, left_open = _seen(x, hidden, guide, net.reach)
-    error = (
-        (left_open / variance - 1).clamp(0.01, 100).item()
-    )  # of the blur it starts at, in units of the noise
-    net.offset.data[:, colours:] = math.log(math.expm1(error / SPREAD_UNITS))
-    steps, looks = s.steps, LOOKS
-    if carried and _starts_warm(net, carried, padded[:, :-1]):
-        steps, looks = plane.warm_steps, WARM_LOOKS
-    look_every = max(1, steps // looks)
+    padded = _start_at_blur(net, ((y - centre) / unit)[None], hidden, guide)
+    steps, count = s.steps, PREDICTIONS
+    if previous and _starts_warm(net, previous, padded[:, :-1]):
+        steps, count = plane.warm_steps, WARM_PREDICTIONS
+    every = max(1, steps // count)
     mean_net = AverageWeights(net, s.averaging)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         crops = random_crops(padded, s.crop + 2 * net.reach, s.batch, generator)
-        if (
-            index > 1
-        ):  # the weights of the step before, so that the average never runs ahead of the optimiser
+        if index > 1:  # the weights of the step before: the average never runs ahead
             mean_net.update(net)
         mean, spread = net(crops[:, :-1])
         inner = slice(net.reach, -net.reach)
         target, weight = crops[:, :colours, inner, inner], crops[:, -1:, inner, inner]
-        v = spread_to_variance(spread, variance) + variance
-        loss = (((mean - target).square() / v + v.log()) * weight).sum() / (
-            weight.sum() * colours + 1e-12
-        )
-        if index % look_every and index not in (
-            1,
-            steps,
-        ):  # the first look is what the fit starts at
+        log_loss = _negative_log_likelihood(mean, target, _error_variance(spread))
+        loss = (log_loss * weight).sum() / (weight.sum() * colours + 1e-12)
+        if index % every and index not in (1, steps):  # the first shows what the fit starts at
             return loss, None
         with torch.no_grad():
-            blind, answer, std = look(mean_net.net, padded[:, :-1], variance, index // look_every)
+            blind, answer, std = predict_image(mean_net.net, padded[:, :-1], index // every)
         images = (blind * unit + centre, answer * unit + centre)
         return loss, (*images, std * unit) if s.std_from == "predicted" else images
 
     stream = optimize(
         objective, net.parameters(), steps, s.learning_rate, y, schedule=s.schedule, clip=1.0
     )
-    stream = averaged(stream, LOOK_WEIGHT)
-    if s.stop == "held-out" and bool(hidden.any()):
-        stream = early_stopped(
-            stream, held_out_error(y, hidden, running_mean(LOOK_WEIGHT)), s.patience
-        )
-    if s.std_from == "iterates":
+    stream = averaged(stream, PREDICTION_WEIGHT)
+    if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step
         stream = spread(stream, SPREAD_WEIGHT)
-    yield from stream if carried is None else _carrying(stream, mean_net.net, carried)
+    if s.stop == "held-out" and bool(hidden.any()):
+        error = held_out_error(y, hidden, running_mean(PREDICTION_WEIGHT))
+        stream = early_stopped(stream, error, s.patience)
+    yield from stream if previous is None else _save_weights(stream, mean_net.net, previous)
 
 
-def _seen(x: Tensor, hidden: Tensor, guide: Tensor | None, reach: int) -> tuple[Tensor, Tensor]:
-    """Return what the network sees, mirrored at the borders, and the mean square that the blur leaves of x.
+def _start_at_blur(net: BlindSpotNet, x: Tensor, hidden: Tensor, guide: Tensor | None) -> Tensor:
+    """Return what a new network sees of an image, and set its variance to the error of its start.
 
-    Its channels are x, the blur, the rings, the guide where there is one, and last which pixels are not hidden.
+    The channels, mirrored at the borders, are x, its blur, the rings, the guide where there is one,
+    and last which pixels are not hidden.
     """
     rings = ring_means(x)
     blur = best_mixture(x, rings)
-    views = [
-        x,
-        blur,
-        rings,
-        *([] if guide is None else [standardised(guide)[None]]),
-        (~hidden).float()[None],
-    ]
-    return torch.cat([mirror(view, reach) for view in views], dim=1), (x - blur).square().mean()
+    error = (x - blur).square().mean()  # of the blur and of the noise
+    in_noise = (error / NOISE_VARIANCE - 1).clamp(0.01, 100).item()
+    net.offset.data[:, net.colours :] = math.log(math.expm1(in_noise / SPREAD_UNITS))
+    guides = [] if guide is None else [_standardise(guide)[None]]
+    views = [x, blur, rings, *guides, (~hidden).float()[None]]
+    return torch.cat([mirror(view, net.reach) for view in views], dim=1)
 
 
-def standardised(guide: Tensor) -> Tensor:
+def _standardise(guide: Tensor) -> Tensor:
     """Bring a guide (C, Y, X) to mean 0 and standard deviation 1."""
     return (guide - guide.mean()) / guide.std(correction=0).clamp(min=1e-6)
 
 
 @torch.no_grad()
-def _starts_warm(net: BlindSpotNet, carried: dict[str, Tensor], views: Tensor) -> bool:
-    """Give the network the carried weights where they foretell the plane better than the blur does; say whether.
+def _starts_warm(net: BlindSpotNet, previous: dict[str, Tensor], padded: Tensor) -> bool:
+    """Load the previous weights where they predict better than the blur; return whether they do.
 
-    Judged by the likelihood, not by the error alone: a network of another kind of plane may be as close on average, but
-    too sure of itself, and then the few pixels that stand out would be wiped away.
+    Judged by the likelihood, not by the error alone: a network of another kind of plane may be as
+    close on average, but too sure of itself, and then the few pixels that stand out would be wiped
+    away.
     """
     own = {name: value.clone() for name, value in net.state_dict().items()}
-    blur = _surprise(net, views)
-    net.load_state_dict(carried)
-    warm = _surprise(net, views) < blur
+    blur = _mean_log_loss(net, padded)
+    net.load_state_dict(previous)
+    warm = _mean_log_loss(net, padded) < blur
     if not warm:
         net.load_state_dict(own)
     return warm
 
 
-def _surprise(net: BlindSpotNet, views: Tensor) -> float:
-    """Return the mean negative log likelihood of all pixels under their neighbours, up to a constant."""
+def _mean_log_loss(net: BlindSpotNet, padded: Tensor) -> float:
+    """Return the mean negative log-likelihood of all pixels, up to a constant."""
     total, count = 0.0, 0
-    for mean, v, measured in predictions(net, views, UNIT**-2, 0):
-        both = v + UNIT**-2
-        total += float(((mean - measured).square() / both + both.log()).sum())
+    for mean, variance, measured in _predict_strips(net, padded, 0):
+        total += float(_negative_log_likelihood(mean, measured, variance).sum())
         count += measured.numel()
     return total / count
 
 
-def _carrying(
-    steps: Iterator[Step], net: BlindSpotNet, carried: dict[str, Tensor]
+def _negative_log_likelihood(mean: Tensor, measured: Tensor, error_variance: Tensor) -> Tensor:
+    """Return it for every pixel, up to a constant; its variance is that of error and noise."""
+    variance = error_variance + NOISE_VARIANCE
+    return (mean - measured).square() / variance + variance.log()
+
+
+def _save_weights(
+    steps: Iterator[Step], net: BlindSpotNet, weights: dict[str, Tensor]
 ) -> Iterator[Step]:
-    """Carry along the weights of the step that was chosen, once the fit is at its end."""
-    kept: dict[str, Tensor] = {}
+    """Put the weights of the step that was chosen into `weights`, once the fit is at its end."""
+    chosen: dict[str, Tensor] = {}
     for step in steps:
         if step.chosen == step.index:
-            kept = {name: value.clone() for name, value in net.state_dict().items()}
+            chosen = {name: value.clone() for name, value in net.state_dict().items()}
         yield step
-    carried.update(kept)
+    weights.update(chosen)
 
 
-def spread_to_variance(spread: Tensor, noise_variance: float) -> Tensor:
+def _error_variance(spread: Tensor) -> Tensor:
     """Turn the network's second output into the variance of its error, a positive number."""
-    return SPREAD_UNITS * noise_variance * torch.nn.functional.softplus(spread)
+    return SPREAD_UNITS * NOISE_VARIANCE * softplus(spread)
 
 
-def predictions(
-    net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: int
+def _predict_strips(
+    net: BlindSpotNet, padded: Tensor, orientation: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield prediction, variance of its error and measured pixels; turned strip by strip, so no second copy of all.
+    """Yield prediction, variance of its error and measured pixels, strip by strip to save memory.
 
-    Parameters are those of `look`.
+    All three are turned; parameters are those of `predict_image`.
     """
     reach = net.reach
-    rows = padded.shape[-2] - 2 * reach
-    strip = max(1, STRIP_PIXELS // padded.shape[-1])
-    for top in range(0, rows, strip):
-        x = turn(padded[..., top : min(top + strip, rows) + 2 * reach, :], orientation)
+    height = padded.shape[-2] - 2 * reach
+    rows = max(1, STRIP_PIXELS // padded.shape[-1])
+    for top in range(0, height, rows):
+        x = turn(padded[..., top : min(top + rows, height) + 2 * reach, :], orientation)
         mean, spread = net(x)
-        yield (
-            mean,
-            spread_to_variance(spread, noise_variance),
-            x[:, : net.colours, reach:-reach, reach:-reach],
-        )
+        yield mean, _error_variance(spread), x[:, : net.colours, reach:-reach, reach:-reach]
 
 
-def look(
-    net: BlindSpotNet, padded: Tensor, noise_variance: float, orientation: int
+def predict_image(
+    net: BlindSpotNet, padded: Tensor, orientation: int
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Denoise the whole image with the network as it is.
 
@@ -238,21 +223,22 @@ def look(
     Returns
     -------
     blind, answer, std : Tensor
-        Shape (C, Y, X) each: the prediction from the neighbours, its mean with the measured pixel, each weighted
-        by the inverse of its variance, and how far off that mean may be.
+        Shape (C, Y, X) each: the prediction from the neighbours, its mean with the measured pixel,
+        each weighted by the inverse of its variance, and how far off that mean may be.
 
     Notes
     -----
-    v says how much the neighbours leave open; where it is 0 the answer would be without error. But the network has
-    learnt to predict from a few thousand noisy pixels, and each prediction is a weighted mean of some twenty. That the
-    fit cannot see, so `FLOOR` stands for it, the same for all images: chosen on four real pairs and confirmed on four
-    others, where the root mean square of the error is 0.9 to 1.4 times that of the map (without it 1.1 to 3.4 times).
+    v says how much the neighbours leave open; where it is 0 the answer would be without error. But
+    the network has learnt to predict from a few thousand noisy pixels, and each prediction is a
+    weighted mean of some twenty. That the fit cannot see, so `FLOOR` stands for it, the same for
+    all images: chosen on four real pairs and confirmed on four others, where the root mean square
+    of the error is 0.9 to 1.4 times that of the map (without it 1.1 to 3.4 times).
     """
     strips = []
-    for mean, v, measured in predictions(net, padded, noise_variance, orientation):
-        both = noise_variance + v
-        answer = (noise_variance * mean + v * measured) / both
-        std = (noise_variance * (v / both + FLOOR)).sqrt()
+    for mean, v, measured in _predict_strips(net, padded, orientation):
+        both = NOISE_VARIANCE + v
+        answer = (NOISE_VARIANCE * mean + v * measured) / both
+        std = (NOISE_VARIANCE * (v / both + FLOOR)).sqrt()
         strips.append(turn_back(torch.stack([mean, answer, std]), orientation))
     blind, answer, std = torch.cat(strips, dim=-2)[:, 0]  # (3, 1, C, Y, X) before
     return blind, answer, std

@@ -1,4 +1,4 @@
-"""Measure range and noise of an image before any work, and refuse pixels that cannot be denoised."""
+"""Measure range and noise of an image before any work; refuse pixels that cannot be denoised."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def channel_of(image: Image, index: PlaneIndex) -> int:
 
 
 def name_plane(image: Image, index: PlaneIndex) -> str:
-    """Return where a plane lies in its stack, such as ``"T = 0, Z = 2"``; empty for a single one."""
+    """Return where a plane lies in its stack, such as ``"T = 0, Z = 2"``."""
     positions = zip(image.axes, index, strict=True)
     return ", ".join(f"{axis} = {i}" for axis, i in positions if isinstance(i, int))
 
@@ -132,7 +132,7 @@ def name_plane(image: Image, index: PlaneIndex) -> str:
 def _measure_channel(
     image: Image, indices: list[PlaneIndex], stabilise: bool
 ) -> tuple[UnitRange, bool, int, int]:
-    """Return unit range, whether noise is correlated, hot pixels and blank planes of a channel."""
+    """Return unit range, whether noise is correlated, hot pixels, blank planes of a channel."""
     low, high, mean, hot = np.inf, -np.inf, 0.0, 0
     finite: list[PlaneIndex] = []
     for index in indices:
@@ -163,14 +163,13 @@ def _measure_channel(
 
 def _check_finite(plane: NDArray[np.float64], image: Image, index: PlaneIndex) -> None:
     bad = plane.size - int(np.isfinite(plane).sum())
-    if not bad:
-        return
-    name = name_plane(image, index)
-    raise ValueError(
-        f"The image has {bad} non-finite pixel{'s' * (bad > 1)} (NaN or infinite)"
-        f"{f' in the plane {name}' if name else ''}; fill them first: napari_dip.inpaint, "
-        "`napari-dip inpaint`, or the dock Restore."
-    )
+    if bad:
+        name = name_plane(image, index)
+        raise ValueError(
+            f"The image has {bad} non-finite pixel{'s' * (bad > 1)} (NaN or infinite)"
+            f"{f' in the plane {name}' if name else ''}; fill them first: napari_dip.inpaint, "
+            "`napari-dip inpaint`, or the dock Restore."
+        )
 
 
 def _check_magnitude(largest: float) -> None:

@@ -80,39 +80,17 @@ class PlaneTask:
 def walk_planes(
     source: Image, how: Settings, task: PlaneTask, device: torch.device, stats: ImageStatistics
 ) -> Iterator[Snapshot]:
-    """Process plane by plane; the answers land in one float32 stack that starts as the input.
+    """Process plane by plane; yield a Snapshot a step, of a float32 stack that starts as the input.
 
     A stack too large for memory lies in a temporary file; its Snapshots' pixels are then read from
-    there by the plane (see `napari_dip.planes.canvas.Picture`).
-
-    Parameters
-    ----------
-    source : Image
-        The noisy image.
-    how : Settings
-        For the number of steps and the provenance.
-    task : PlaneTask
-        What is done to every plane.
-    device : torch.device
-        Where the planes are put.
-    stats : ImageStatistics
-        Of `source`, see `napari_dip.planes.image_statistics.measure_image`.
-
-    Yields
-    ------
-    Snapshot
-        One a step.
-
-    Raises
-    ------
-    DenoiseError
-        If the computation fails, such as for lack of memory.
+    there by the plane (see `napari_dip.planes.canvas.Picture`). A `DenoiseError` says that the
+    computation failed, such as for lack of memory.
     """
     yield from translate_errors(_snapshots(source, how, task, device, stats))
 
 
 def translate_errors(snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
-    """Turn torch's errors into `DenoiseError`: napari swallows a RuntimeError, and an OOM is one."""
+    """Turn torch's errors into `DenoiseError`: napari swallows a RuntimeError."""
     try:
         yield from snapshots
     except (MemoryError, RuntimeError) as error:

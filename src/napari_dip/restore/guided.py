@@ -122,18 +122,11 @@ def iter_restore_guided(
         of_guide = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
         return {"guide": stats.unit_range(aid, of_guide).to_unit(aid.plane(of_guide))}
 
-    provenance = {"task": "guided", "guide": aid.name}
-    return fit_image(source, how, device, inputs=inputs, provenance=provenance)
+    return fit_image(source, how, device, inputs=inputs, provenance={"guide": aid.name})
 
 
 def match_guide(image: Image, guide: Image | ArrayLike) -> Image:
-    """Return the guide as an Image with a plane for each plane of `image`, or one for all.
-
-    Raises
-    ------
-    ValueError
-        If its size is another.
-    """
+    """Return the guide as an Image with a plane for each plane of `image`, or one for all."""
     aid = as_image(guide, None if isinstance(guide, Image) else _axes_of(image, guide))
     without_colour = image.axes.removesuffix("C") if image.is_rgb else image.axes
     plane = "".join(axis for axis in image.axes if axis in "YX")

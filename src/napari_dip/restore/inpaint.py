@@ -147,11 +147,7 @@ def iter_inpaint(
         inputs=inputs,
         finish=with_known if keep_known else None,
         note=_note(missing, keep_known),
-        provenance={
-            "task": "inpaint",
-            "missing_pixels": missing.count,
-            "keep_known": keep_known,
-        },
+        provenance={"missing_pixels": missing.count, "keep_known": keep_known},
     )
 
 
@@ -164,7 +160,7 @@ def _note(missing: MissingPixels, keep_known: bool) -> str:
 
 
 def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
-    """Fit a plane to its known pixels; `blind`: these are denoised too by the blind-spot network."""
+    """Fit a plane to its known pixels; `blind`: the blind-spot network denoises these too."""
     import torch
 
     from napari_dip.engine.operators import Masked

@@ -47,7 +47,7 @@ def invert_features(
     axes: str | None = None,
     device: str = "auto",
 ) -> Image | NDArray[np.float32]:
-    """Show what a layer of a network keeps of an image: find a natural image with the same features.
+    """Show what a layer of a network keeps of an image: find an image with the same features.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def iter_invert_features(
         device,
         stats=stats,
         fit=partial(fit, net=net, layer=layer, repeat=repeat),
-        provenance={"task": "invert", "layer": layer},
+        provenance={"layer": layer},
     )
 
 

@@ -113,7 +113,7 @@ def find_missing_pixels(image: Image, mask: Any = FIND) -> MissingPixels:
 def _plane_mask(
     plane: NDArray[np.float64], given: NDArray[Any] | None, saturation: float | None
 ) -> NDArray[np.bool_]:
-    """Return the mask (Y, X) of a plane: `given`, or else hot, dead and saturated pixels; and NaN."""
+    """Return the mask (Y, X) of a plane: NaN, and `given` or hot, dead and saturated pixels."""
     missing: NDArray[np.bool_] = ~np.all(np.isfinite(plane), axis=0)
     if given is not None:
         missing |= np.any(given, axis=0)
@@ -130,8 +130,8 @@ def _mask_like(image: Image, mask: Any) -> Image:
     marked = np.asarray(mask)
     if marked.dtype.kind not in "buif":
         raise ValueError(
-            f"The mask is of type {marked.dtype}; give one that is True (or not 0) where pixels are "
-            "missing."
+            f"The mask is of type {marked.dtype}; give one that is True (or not 0) where pixels "
+            "are missing."
         )
     marked = marked != 0
     stack = image.shape[:-1] if image.is_rgb else image.shape

@@ -43,13 +43,7 @@ def load_network_layer(path: Path, layer: str) -> tuple[nn.Module, str]:
 
 
 def load_script(path: Path) -> nn.Module:
-    """Load a TorchScript file; nothing in it is unpickled into Python.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        If there is no such file, or it is none.
-    """
+    """Load a TorchScript file; nothing in it is unpickled into Python."""
     if not path.is_file():
         raise FileNotFoundError(
             f"There is no file {path} with a module: check the name and the folder."
@@ -68,14 +62,8 @@ def load_script(path: Path) -> nn.Module:
 def cut_at_layer(module: nn.Module, layer: str) -> nn.Module:
     """Return the part of a TorchScript module up to a layer.
 
-    Such modules tell nothing of what goes on inside, so the way to the layer must lead through
-    containers of the kind ``nn.Sequential``.
-
-    Raises
-    ------
-    ValueError
-        If there is no such layer (with the names of those that are), or it lies inside another kind
-        of module.
+    Hooks cannot see inside such modules, so a ValueError refuses a layer that is not reached
+    through containers of the kind ``nn.Sequential`` alone.
     """
     from torch import nn
 
@@ -85,8 +73,8 @@ def cut_at_layer(module: nn.Module, layer: str) -> nn.Module:
         kind = getattr(module, "original_name", type(module).__name__)
         if kind != "Sequential":
             raise ValueError(
-                f"The layer {layer!r} lies inside a {kind}, which cannot be cut: save the module up to that layer, or "
-                "call napari_dip.invert_features in Python."
+                f"The layer {layer!r} lies inside a {kind}, which cannot be cut: save the module "
+                "up to that layer, or call napari_dip.invert_features in Python."
             )
         children = dict(module.named_children())
         parts += list(children.values())[: list(children).index(name)]
@@ -100,9 +88,8 @@ def check_layer(module: nn.Module, layer: str) -> None:
         raise ValueError(f"module is a {type(module).__name__}; give a torch.nn.Module.")
     names = [name for name, _ in module.named_modules()]
     if layer not in names:
-        raise ValueError(
-            f"The module has no layer {layer!r}; {_list_names(layer, [name for name in names if name])}."
-        )
+        named = _list_names(layer, [name for name in names if name])
+        raise ValueError(f"The module has no layer {layer!r}; {named}.")
 
 
 def _list_names(wanted: str, names: list[str]) -> str:

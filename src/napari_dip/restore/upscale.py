@@ -126,7 +126,7 @@ def iter_upscale(
         fit=partial(fit, factor=factor, down=down),
         factor=factor,
         canvas=enlarge(source, factor),
-        provenance={"task": "upscale", "factor": factor, "down": down},
+        provenance={"factor": factor, "down": down},
     )
 
 

@@ -1,4 +1,4 @@
-"""What a local mixture is made of: means around each pixel without it, of several widths and directions.
+"""The terms of a local average: means around each pixel without it, of many widths and directions.
 
     m(p) = sum_k a_k r_k(p) + a_0 + sum_j w_j(p) b_j(p)
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_dip.nets.blind_spot import RING_WIDTHS, ring_means
+from napari_dip.nets.blind_spot import RING_WIDTHS, gaussian_line, ring_means
 
 WIDTHS = (0.8, 1.4, 2.4)  # standard deviations in pixels of the Gaussians that are derived
 BANDS = len(RING_WIDTHS) - 1 + 4 * len(WIDTHS)
@@ -46,23 +46,20 @@ def rings_and_bands(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def derivatives(image: Tensor, sigma: float) -> Tensor:
-    """Derive (B, C, Y, X) at a scale: (B, 4, C, Y, X), along X, along Y, mixed, and X twice minus Y twice."""
+    """Derive (B, C, Y, X) at a scale: (B, 4, C, Y, X), X, Y, mixed, and X twice minus Y twice.
+
+    In units of the scale, so that weights of all scales are alike.
+    """
     radius = int(4 * sigma) + 1
     t = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
-    plain = torch.exp(-(t**2) / (2 * sigma**2))
-    plain = plain / plain.sum()
-    once, twice = (
-        t * plain / sigma,
-        (t**2 / sigma**2 - 1) * plain,
-    )  # in units of the width, so that weights are alike
+    plain = gaussian_line(sigma, radius, image)
+    once, twice = t * plain / sigma, (t**2 / sigma**2 - 1) * plain
     lines = torch.stack([plain, once, twice])[:, None, None]  # (3, 1, 1, 2 radius + 1)
     count, colours, height, width = image.shape
-    along_x = functional.conv2d(
-        image.reshape(-1, 1, height, width), lines, padding=(0, radius)
-    )  # (B C, 3, Y, X)
+    flat = image.reshape(-1, 1, height, width)
+    along_x = functional.conv2d(flat, lines, padding=(0, radius))  # (B C, 3, Y, X)
     columns = torch.stack([plain, once, once, plain, twice])[:, None, :, None]
     pairs = functional.conv2d(along_x[:, [1, 0, 1, 2, 0]], columns, padding=(radius, 0), groups=5)
-    found = torch.stack(
-        [pairs[:, 0], pairs[:, 1], pairs[:, 2], pairs[:, 3] - pairs[:, 4]]
-    )  # (4, B C, Y, X)
-    return found.reshape(4, count, colours, height, width).transpose(0, 1)
+    x, y, mixed, twice_x, twice_y = pairs.unbind(1)
+    derived = torch.stack([x, y, mixed, twice_x - twice_y])  # (4, B C, Y, X)
+    return derived.reshape(4, count, colours, height, width).transpose(0, 1)

@@ -18,7 +18,7 @@ SLOPE = 4.0  # of a sigmoid's inverse at its middle: weights of bands lie within
 RIDGE = 1e-6  # of the calibration, in units of the averaged image's variance
 
 
-class Patchwork:
+class Patches:
     """Patches that are the network's own output.
 
     Parameters
@@ -34,6 +34,8 @@ class Patchwork:
     ----------
     outputs : int
         Channels that the network has to have.
+    shape : tuple of int
+        Height and width of the network's output.
     unit : float
         What the loss is measured in.
     """
@@ -42,28 +44,26 @@ class Patchwork:
 
     def __init__(self, y: Tensor, tiles: Tiles, seed: int) -> None:
         self.y, self.tiles, self.seed = y, tiles, seed
-        self.outputs = len(y)
-        self.shape = tiles.shape  # of the network's output
+        self.outputs, self.shape = len(y), tiles.shape
 
-    def prepare(self, net: PriorNet) -> None:
+    def initialise(self, net: PriorNet) -> None:
         """Bring a new network to where the fit is to start."""
 
     def inputs(self, net: PriorNet, numbers: Sequence[int]) -> Tensor:
         """Draw the fixed z of some patches, each from a seed of its own; (B, inputs, ...)."""
-        size = net.input_size(*self.shape)
-        draws = (
-            torch.Generator().manual_seed(self.seed * 1_000_003 + number) for number in numbers
-        )
-        z = torch.stack([torch.rand((net.inputs, *size), generator=draw) for draw in draws])
+        size = (net.inputs, *net.input_size(*self.shape))
+        seeds = (self.seed * 1_000_003 + number for number in numbers)
+        draws = (torch.Generator().manual_seed(seed) for seed in seeds)
+        z = torch.stack([torch.rand(size, generator=draw) for draw in draws])
         return (AMPLITUDE * z).to(self.y.device)
 
-    def patches(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
+    def predict(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
         """Make some patches, (B, C, Y', X')."""
         return net.image(z, *self.shape)
 
 
-class Averages(Patchwork):
-    """Patches that are local averages of the noisy image, the network's output being the weights.
+class FilteredPatches(Patches):
+    """Patches that are local averages of the noisy image, weighted by the network's output.
 
     Parameters
     ----------
@@ -78,37 +78,31 @@ class Averages(Patchwork):
         super().__init__(y, tiles, seed)
         self.centre, self.unit = y.mean(), UNIT * noise
         self.padded = mirror((y - self.centre) / self.unit, REACH)
-        self.outputs = BANDS * len(y)
         height, width = tiles.shape
-        self.shape = -(-height // spacing), -(-width // spacing)
-        self.mixture = self._calibrated()
+        self.outputs, self.shape = BANDS * len(y), (-(-height // spacing), -(-width // spacing))
+        self.mixture = self._best_mixture()
 
-    def prepare(self, net: PriorNet) -> None:
-        """Zero the last convolution: every weight of a band is then 0, and the patches are the calibrated blur."""
+    def initialise(self, net: PriorNet) -> None:
+        """Zero the last convolution: the weights of all bands are 0, which is a calibrated blur."""
         *_, last = (module for module in net.modules() if isinstance(module, nn.Conv2d))
         nn.init.zeros_(last.weight)
         if last.bias is not None:
             nn.init.zeros_(last.bias)
 
-    def patches(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
+    def predict(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
         """Make some patches, (B, C, Y', X')."""
-        rings, bands = self._around(numbers)
-        maps = SLOPE * (
-            net.image(z, *self.shape) - 0.5
-        )  # (B, BANDS * C, Y' / spacing, X' / spacing)
+        rings, bands = self._rings_and_bands(numbers)
+        maps = SLOPE * (net.image(z, *self.shape) - 0.5)  # (B, BANDS * C, at the places, ...)
         maps = functional.interpolate(
             maps, size=self.tiles.shape, mode="bilinear", align_corners=False
         )
-        patches: Tensor = (
-            torch.einsum("brcyx,rc->bcyx", rings, self.mixture[:-1])
-            + self.mixture[-1][:, None, None]
-        )
+        patches: Tensor = torch.einsum("brcyx,rc->bcyx", rings, self.mixture[:-1])
+        patches = patches + self.mixture[-1][:, None, None]
         patches = patches + (maps.reshape(bands.shape) * bands).sum(1)
-        patches = patches * self.unit
-        return patches + self.centre
+        return patches * self.unit + self.centre
 
-    def _around(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Return rings and bands of some patches, (B, rings, C, Y', X') and (B, BANDS, C, Y', X')."""
+    def _rings_and_bands(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return (B, rings, C, Y', X') and (B, BANDS, C, Y', X') of some patches."""
         places = (self.tiles.places[number] for number in numbers)
         crops = [
             self.padded[:, y.start : y.stop + 2 * REACH, x.start : x.stop + 2 * REACH]
@@ -117,33 +111,29 @@ class Averages(Patchwork):
         with torch.no_grad():
             return rings_and_bands(torch.stack(crops))
 
-    def _calibrated(self) -> Tensor:
-        """Mix the rings linearly, the same everywhere, so that they predict the image best; (rings + 1, C).
+    def _best_mixture(self) -> Tensor:
+        """Return weights of the rings and a constant that predict the image best, (rings + 1, C).
 
-        No ring holds its own pixel, so the noisy image itself is the target. Patch by patch, as
-        everything here.
+        As `napari_dip.nets.blind_spot.best_mixture`, patch by patch, as everything here.
         """
         size = len(RING_WIDTHS) + 1
         gram = torch.zeros(len(self.y), size, size, dtype=torch.float64)
         right = torch.zeros(len(self.y), size, dtype=torch.float64)
         for number, (rows, columns) in enumerate(self.tiles.places):
-            rings = (
-                self._around([number])[0][0].transpose(0, 1).flatten(2).cpu().double()
-            )  # (C, rings, pixels)
-            seen = torch.cat([rings, torch.ones_like(rings[:, :1])], dim=1)
-            target = (
-                ((self.y[:, rows, columns] - self.centre) / self.unit).flatten(1).cpu().double()
-            )
-            weight = (
-                torch.as_tensor(self.tiles.weight(number)).flatten() / self.y[0].numel()
-            )  # sums up to 1 in all
-            gram += (seen * weight) @ seen.mT
-            right += ((seen * weight) @ target[..., None])[..., 0]
+            rings = self._rings_and_bands([number])[0][0].transpose(0, 1).flatten(2)
+            rings = rings.cpu().double()  # (C, rings, pixels)
+            terms = torch.cat([rings, torch.ones_like(rings[:, :1])], dim=1)
+            target = (self.y[:, rows, columns] - self.centre) / self.unit
+            target = target.flatten(1).cpu().double()
+            # Sums up to 1 over all patches.
+            weight = torch.as_tensor(self.tiles.weight(number)).flatten() / self.y[0].numel()
+            gram += (terms * weight) @ terms.mT
+            right += ((terms * weight) @ target[..., None])[..., 0]
         gram += RIDGE * torch.eye(size, dtype=torch.float64)
         mixture: Tensor = torch.linalg.solve(gram, right[..., None])[..., 0]
         return mixture.T.to(self.y)
 
 
-def cut(image: Tensor, tiles: Tiles, numbers: Sequence[int]) -> Tensor:
+def cut_patches(image: Tensor, tiles: Tiles, numbers: Sequence[int]) -> Tensor:
     """Cut patches out of (C, Y, X), as (B, C, Y', X')."""
     return torch.stack([image[(slice(None), *tiles.places[number])] for number in numbers])
