@@ -22,6 +22,7 @@ from napari_dip import (
     read,
 )
 from napari_dip.methods import registry
+from napari_dip.methods.dip import weighed
 from napari_dip.settings import PatchDIP, Settings
 
 METHODS = registry.settings_classes(registry.METHODS)
@@ -34,7 +35,9 @@ HOWS += [
     PatchDIP(steps=3, channels=4, net="resunet"),
 ]
 HOWS += [PatchDIP(start="random", steps=3, channels=4, patch=16, stride=9, batch=3)]
-HOWS += [DIP(net=net, scales=3, **BRIEF) for net in ("resnet", "resunet", "decoder", "unet")]
+HOWS += [
+    DIP(net=net, scales=3, **BRIEF) for net in ("skip", "resnet", "resunet", "decoder", "unet")
+]
 every_method = pytest.mark.parametrize(
     "how", HOWS, ids=lambda how: f"{how.method}-{getattr(how, 'net', '')}"
 )
@@ -292,6 +295,44 @@ def test_the_shipped_capture_gains_seven_decibels() -> None:
     )
     answer = denoise(noisy, BlindSpot(steps=200), device="cpu")
     assert psnr(clean, answer, data_range=255) > psnr(clean, noisy, data_range=255) + 7
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_the_default_of_dip_gains_seven_decibels_on_a_real_capture(seed: int) -> None:
+    folder = Path(__import__("napari_dip").__file__).parent / "data"
+    cut = (slice(192, 288), slice(192, 288))
+    noisy, clean = (
+        np.asarray(read(folder / f"fish_{kind}.tif").pixels)[cut] for kind in ("raw", "gt")
+    )
+    answer = denoise(noisy, DIP(steps=150, seed=seed), device="cpu")
+    assert psnr(clean, answer, data_range=255) > psnr(clean, noisy, data_range=255) + 7
+
+
+def test_the_default_of_dip_gives_the_same_answer_again_whatever_torch_drew_before() -> None:
+    noisy, _ = noisy_scene(0, 32)
+    first = denoise(noisy, DIP(steps=3), device="cpu")
+    torch.rand(7)
+    assert np.array_equal(first, denoise(noisy, DIP(steps=3), device="cpu"))
+
+
+def test_the_measured_image_is_weighed_in_by_the_best_share() -> None:
+    random = torch.Generator().manual_seed(0)
+    clean = torch.rand(1, 200, 200, generator=random)
+    noise, other = 0.1 * torch.randn((2, *clean.shape), generator=random)
+    hidden = torch.rand(clean.shape, generator=random) < 0.2
+    missed = 0.05 * torch.randn(clean.shape, generator=random)
+    fitted = clean + missed + 0.2 * torch.where(hidden, other, noise)  # some noise is learnt
+    answer = weighed(fitted, clean + noise, hidden, 0.1)
+    shares = torch.linspace(0, 0.4, 401)
+    error = [
+        (torch.lerp(fitted, clean + noise, share) - clean)[~hidden].square().mean()
+        for share in shares
+    ]
+    best = shares[int(torch.stack(error).argmin())]
+    used = ((answer - fitted) / (clean + noise - fitted)).mean()
+    assert 0.01 < best < 0.2
+    assert used == pytest.approx(float(best), abs=0.02)
+    assert torch.equal(weighed(fitted, clean + noise, hidden, 0.3), fitted)  # nothing left out
 
 
 def test_remarks_are_warnings_in_python() -> None:

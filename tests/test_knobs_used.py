@@ -75,7 +75,7 @@ def test_defaults_that_several_classes_name_are_the_own_ones() -> None:
     }
     assert rates == {
         "blind-spot": 0.004,
-        "dip": 0.01,
+        "dip": 0.02,
         "patchdip": 0.004,
         "inpaint": 0.004,
         "upscale": 0.01,

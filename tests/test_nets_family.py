@@ -15,7 +15,7 @@ from napari_dip.nets.resunet import ResUNet
 from napari_dip.nets.skip import SkipNet
 from napari_dip.nets.unet import UNet
 
-NETS = ["skip", "resnet", "resunet", "decoder", "unet"]
+NETS = ["skip", "pyramid", "resnet", "resunet", "decoder", "unet"]
 SIZES = [(1, 1), (1, 9), (7, 2), (16, 16), (33, 20)]
 
 

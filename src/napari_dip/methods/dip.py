@@ -6,13 +6,14 @@ A is what the measurement saw of the image: all of it (denoising), some pixels (
 coarse version (super-resolution), the features of a network. The input z is uniform noise, or a
 guide image, drawn once and shaken by fresh Gaussian noise in every step. An untrained convolutional
 network learns what looks like an image before it learns noise, so the answer is right some way
-along the fit. Which network is a setting; one that drops values while it is fitted gives its answer
-in evaluation mode, nothing dropped.
+along the fit. Which network is a setting; of two that drop values while they are fitted, resunet
+gives its answer in evaluation mode, nothing dropped, and pyramid the average of dropped outputs.
 
 Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925.
 
 What differs from the paper, each by a setting of its own: a share of the pixels can be hidden from
-the loss to know when to stop, and the image can be variance-stabilised first. Images of any size
+the loss to know when to stop, the image can be variance-stabilised first, and the measured image
+can be weighed in afterwards. Images of any size
 are fitted on a padded z whose margin is cut off the output, so that no pixel of the image is
 cropped.
 """
@@ -39,7 +40,7 @@ from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.operators import Identity, Operator
 from napari_dip.engine.plane import Plane
 from napari_dip.nets.base import AMPLITUDE, PriorNet, build_net
-from napari_dip.nets.resunet import masks_of
+from napari_dip.nets.dropout import masks_of
 from napari_dip.settings import DIP, NetworkOfZ
 
 MOST_OFF = 0.02  # of the range, by which an answer may be too bright without a word
@@ -56,7 +57,9 @@ def fit(plane: Plane, s: DIP) -> Iterator[Step]:
     Step
         One a gradient step.
     """
-    return fit_measurement(plane.y, s, torch.Generator().manual_seed(s.seed), s.input_channels)
+    generator = torch.Generator().manual_seed(s.seed)
+    noise = plane.noise if s.weigh else 0.0
+    return fit_measurement(plane.y, s, generator, s.input_channels, noise=noise)
 
 
 def fit_measurement(
@@ -65,6 +68,7 @@ def fit_measurement(
     generator: torch.Generator,
     z: Tensor | int,
     operator: Operator | None = None,
+    noise: float = 0.0,
 ) -> Iterator[Step]:
     """Fit a network of z to what was measured of an image.
 
@@ -81,6 +85,9 @@ def fit_measurement(
         to have.
     operator : Operator, optional
         What `y` is of the image; all of it by default.
+    noise : float
+        Standard deviation of the noise in `y`, an image, where the answer is to be weighed against
+        `y`; 0 leaves the answer as it is.
 
     Yields
     ------
@@ -101,7 +108,7 @@ def fit_measurement(
     seen = (counted & ~hidden).float()
     weight = 1 / (seen.sum() * (y.numel() // seen.numel())).clamp(min=1)
     shake = torch.Generator(device).manual_seed(s.seed)
-    look_every = LOOK_EVERY if s.drops_values else 1
+    look_every = LOOK_EVERY if s.evaluation_mode else 1
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         shaken = (
@@ -134,20 +141,48 @@ def fit_measurement(
         steps = early_stopped(steps, moving_variance(), s.patience)
     if s.std_from == "iterates":
         steps = spread(steps, SPREAD_WEIGHT**look_every)
+    weigh = noise > 0 and bool(hidden.any())
     for step in steps:
+        if weigh:
+            step = replace(step, answer=weighed(step.answer, y, hidden, noise))
         at_end = step.index == s.steps and not step.note
         yield replace(step, note=_off(_measured(operator, step), y, counted)) if at_end else step
 
 
+def weighed(answer: Tensor, y: Tensor, hidden: Tensor, noise: float) -> Tensor:
+    """Mix the measured image into the answer of a fit, by how much of it the fit has left out.
+
+    The share s of y that makes the expected square error least is (V - C) / (V + noise^2 - 2 C),
+    where V is the mean square error of the answer and C its correlation with the noise that the
+    fit has seen. The mean square of answer - y is V + noise^2 on hidden pixels, whose noise the
+    answer can't know, and V + noise^2 - 2 C on the others, with V about the same: that gives both.
+
+    Parameters
+    ----------
+    answer, y : Tensor
+        Shape (C, Y, X).
+    hidden : Tensor of bool
+        Shape (1, Y, X), True where the loss did not look.
+    noise : float
+        Standard deviation of the noise in `y`.
+    """
+    square = (answer - y).square().mean(0, keepdim=True)
+    blind = (square * hidden).sum() / hidden.sum()
+    seen = (square * ~hidden).sum() / (~hidden).sum().clamp(min=1)
+    share = ((blind + seen) / 2 - noise**2) / seen.clamp(min=1e-12)
+    return torch.lerp(answer, y, share.clamp(0, 1))
+
+
 def _off(measured: Tensor, y: Tensor, counted: Tensor) -> str:
-    """Say where a fit ended before it came to the image's brightness, which starts at a middle grey."""
+    """Return a note where a fit, which starts at a middle grey, has not reached the brightness."""
     off = float(
         ((measured - y) * counted).sum()
         / (counted.sum() * (y.numel() // counted.numel())).clamp(min=1)
     )
     if abs(off) <= MOST_OFF:
         return ""
-    return f"The answer is too {'bright' if off > 0 else 'dark'}, by {abs(off):.0%} of the range: give it more steps."
+    which = "bright" if off > 0 else "dark"
+    return f"The answer is too {which}, by {abs(off):.0%} of the range: give it more steps."
 
 
 def _noise(channels: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
@@ -167,7 +202,7 @@ def _measured(operator: Operator, step: Step) -> Tensor:
 
 @torch.no_grad()
 def evaluated(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
-    """Return the image (B, C, Y, X) of a network in evaluation mode: nothing dropped, norms as on average."""
+    """Return the image (B, C, Y, X) of a network in evaluation mode."""
     net.eval()
     image = net.image(z, height, width)
     net.train()
@@ -176,7 +211,7 @@ def evaluated(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
 
 @torch.no_grad()
 def dropped_apart(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
-    """Return how far images (C, Y, X) with different values dropped lie apart, as a standard deviation."""
+    """Return the standard deviation over images (C, Y, X) with different values dropped."""
     net.eval()
     with masks_of(net):
         images = torch.cat([net.image(z, height, width) for _ in range(MASKS)])

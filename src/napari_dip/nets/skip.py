@@ -1,13 +1,16 @@
 """The published network of Deep Image Prior: a U-Net whose skips are narrow.
 
-Five scales, 128 channels down and up, 4 in each skip, reflection padding, strided convolution down, bilinear up, batch
-norm and LeakyReLU 0.2 after every convolution, a 1x1 convolution after each scale, a sigmoid at the end: 2,217,831
-weights for 32 channels in and 3 out.
+Five scales, 128 channels down and up, 4 in each skip, reflection padding, strided convolution down,
+bilinear up, batch norm and LeakyReLU 0.2 after every convolution, a 1x1 convolution after each
+scale, a sigmoid at the end: 2,217,831 weights for 32 channels in and 3 out.
 
-Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925 (supplement).
+Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925
+(supplement).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +26,8 @@ class SkipNet(PriorNet):
     ----------
     inputs, outputs : int
         Channels of z and of the image.
-    channels : int
-        Width of every scale.
+    channels : int or sequence of int
+        Width of every scale, or of each, the largest image first.
     scales : int
         How many times the image is halved.
     skips : int
@@ -35,31 +38,29 @@ class SkipNet(PriorNet):
         self,
         inputs: int = 32,
         outputs: int = 1,
-        channels: int = 128,
+        channels: int | Sequence[int] = 128,
         scales: int = 5,
         skips: int = 4,
     ) -> None:
         super().__init__()
+        widths = [channels] * scales if isinstance(channels, int) else channels
         self.inputs = inputs
         self.multiple = 2**scales
         self.down = nn.ModuleList()
         self.skip = nn.ModuleList()
         self.up = nn.ModuleList()
-        for scale in range(scales):
-            width = inputs if scale == 0 else channels
+        for scale, width in enumerate(widths):
+            above = widths[scale - 1] if scale else inputs
+            out = widths[max(scale - 1, 0)]
             self.down.append(
-                nn.Sequential(_block(width, channels, 3, stride=2), _block(channels, channels, 3))
+                nn.Sequential(_block(above, width, 3, stride=2), _block(width, width, 3))
             )
-            self.skip.append(_block(width, skips, 1))
-            joined = channels + skips
+            self.skip.append(_block(above, skips, 1))
+            joined = width + skips
             self.up.append(
-                nn.Sequential(
-                    nn.BatchNorm2d(joined),
-                    _block(joined, channels, 3),
-                    _block(channels, channels, 1),
-                )
+                nn.Sequential(nn.BatchNorm2d(joined), _block(joined, out, 3), _block(out, out, 1))
             )
-        self.last = nn.Conv2d(channels, outputs, 1)
+        self.last = nn.Conv2d(widths[0], outputs, 1)
 
     def forward(self, z: Tensor) -> Tensor:
         """Map z (B, inputs, Y, X) to an image (B, outputs, Y, X) in (0, 1)."""
@@ -72,15 +73,19 @@ class SkipNet(PriorNet):
         deep = functional.interpolate(
             deep, size=x.shape[-2:], mode="bilinear"
         )  # (B, channels, Y, X)
-        joined: Tensor = self.up[scale](torch.cat([deep, self.skip[scale](x)], dim=1))
-        return joined
+        image: Tensor = self.up[scale](self.join(deep, self.skip[scale](x)))
+        return image
+
+    def join(self, deep: Tensor, skip: Tensor) -> Tensor:
+        """Stack what comes up from the scale below and what was skipped."""
+        return torch.cat([deep, skip], dim=1)
 
 
 def _block(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         convolution(inputs, outputs, size, stride=stride),
         nn.BatchNorm2d(outputs),
-        nn.LeakyReLU(0.2),
+        nn.LeakyReLU(0.2, inplace=True),
     )
 
 

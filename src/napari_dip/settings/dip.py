@@ -34,13 +34,13 @@ class NetworkOfZ(FitSettings):
     backtrack: bool = shared.BACKTRACK(True)
 
     @property
-    def drops_values(self) -> bool:
+    def evaluation_mode(self) -> bool:
         """Whether the network drops values while it is fitted."""
-        return self.net in NETWORKS and NETWORKS[self.net].has_dropout and self.dropout > 0
+        return self.net in NETWORKS and NETWORKS[self.net].evaluation_mode and self.dropout > 0
 
     @model_validator(mode="after")
     def _gives_every_output(self) -> Self:
-        if self.stop == "variance" and (self.net not in NETWORKS or self.drops_values):
+        if self.stop == "variance" and (self.net not in NETWORKS or self.evaluation_mode):
             raise ValueError(
                 "stop 'variance' watches every output, which the blind-spot network and dropout "
                 "do not give; take net 'skip' or stop 'held-out'"
@@ -77,14 +77,25 @@ class DIP(NetworkOfZ):
             "held_out_share": 0.05,
             "averaging": 0.99,
             "channels": 128,
+            "input_channels": 32,
+            "jitter": 1 / 30,
+            "weigh": False,
         },
     }
 
-    steps: int = shared.STEPS(800)
-    net: str = shared.NET("skip")
+    steps: int = shared.STEPS(1000)
+    net: str = shared.NET("pyramid")
     stop: shared.Rule = shared.STOP_OR_VARIANCE("held-out")
     stabilise: bool = shared.STABILISE(True)
-    input_channels: int = shared.INPUT_CHANNELS(32)
+    patience: int = shared.PATIENCE(200)
+    learning_rate: float = shared.LEARNING_RATE(0.02)
+    channels: int = shared.CHANNELS(16)
+    dropout: float = shared.DROPOUT(0.2)
+    jitter: float = shared.JITTER(0.01)
+    input_channels: int = shared.INPUT_CHANNELS(16)
+    weigh: bool = knob(
+        True, "Weigh the answer against the measured pixels, by how much of them it has left out."
+    )
     restarts: int = shared.RESTARTS(1)
     uncertainty: Literal["none", "restarts", "iterates", "dropout"] = knob(
         "none",
@@ -110,7 +121,7 @@ class DIP(NetworkOfZ):
     def _has_a_source(self) -> Self:
         needs = {
             "restarts": (self.restarts > 1, "2 or more restarts"),
-            "dropout": (self.drops_values, "net 'resunet' with a dropout above 0"),
+            "dropout": (self.evaluation_mode, "net 'resunet' with a dropout above 0"),
         }
         fits, wanted = needs.get(self.uncertainty, (True, ""))
         if not fits:

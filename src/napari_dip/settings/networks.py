@@ -25,22 +25,24 @@ class Network:
         torch.
     takes_image : bool
         Whether an image may stand in for z, as a guide does.
-    has_dropout : bool
-        Whether it drops values while it is fitted, where the setting `dropout` says so.
+    evaluation_mode : bool
+        Whether the answer is looked at in evaluation mode, nothing dropped, where `dropout` drops
+        values while it is fitted.
     """
 
     name: str
     build: str
     takes_image: bool = True
-    has_dropout: bool = False
+    evaluation_mode: bool = False
 
 
 NETWORKS: dict[str, Network] = {
     network.name: network
     for network in (
         Network("skip", "napari_dip.nets.skip:build"),
+        Network("pyramid", "napari_dip.nets.pyramid:build"),
         Network("resnet", "napari_dip.nets.resnet:build"),
-        Network("resunet", "napari_dip.nets.resunet:build", has_dropout=True),
+        Network("resunet", "napari_dip.nets.resunet:build", evaluation_mode=True),
         Network("decoder", "napari_dip.nets.decoder:build", takes_image=False),
         Network("unet", "napari_dip.nets.unet:build"),
     )

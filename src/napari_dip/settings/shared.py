@@ -46,12 +46,12 @@ AVERAGING = shared(
     ge=0,
     lt=1,
 )
-CHANNELS = shared("Width of the network.", unit="channels", ge=1, le=1024)
-SCALES = shared("Halvings of skip, resunet and unet, doublings of decoder.", ge=1, le=8)
-SKIP_CHANNELS = shared("Channels of each skip connection (skip, resunet).", ge=1, le=1024)
+CHANNELS = shared("Width of the network; of pyramid at full size.", unit="channels", ge=1, le=1024)
+SCALES = shared("Halvings of skip, pyramid, resunet and unet, doublings of decoder.", ge=1, le=8)
+SKIP_CHANNELS = shared("Channels of each skip connection (skip, pyramid, resunet).", ge=1, le=1024)
 INPUT_CHANNELS = shared("Channels of the random input z (not for decoder).", ge=1, le=1024)
 DROPOUT = shared(
-    "Share of values dropped between the blocks of resunet while it is fitted; 0 for none.",
+    "Share of values dropped inside pyramid and resunet while they are fitted; 0 for none.",
     ge=0,
     lt=1,
 )
