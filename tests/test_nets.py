@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_dip.engine.device import seeded
-from napari_dip.methods.blind_spot import look, random_crops, turn, turn_back
+from napari_dip.methods.blind_spot import predict_image, random_crops, turn, turn_back
 from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, mirror, ring_means
 from napari_dip.nets.skip import SkipNet
 
@@ -107,8 +107,8 @@ def test_strips_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     rings = ring_means(image)
     padded = mirror(torch.cat([image, rings[:, :1], rings], dim=1), net.reach)
     with torch.no_grad():
-        whole = look(net, padded, 0.1, 3)
+        whole = predict_image(net, padded, 3)
         monkeypatch.setattr("napari_dip.methods.blind_spot.STRIP_PIXELS", 200)
-        strips = look(net, padded, 0.1, 3)
+        strips = predict_image(net, padded, 3)
     for a, b in zip(whole, strips, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
