@@ -208,6 +208,8 @@ def on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         nn.Module, "to", lambda net, device: module(net, CPU if device == GPU else device)
     )
+    # The first imports the module, which would otherwise keep the second for good.
+    monkeypatch.setattr("napari_dip.training.processes.pick_device", lambda name: GPU)
     monkeypatch.setattr("napari_dip.engine.device.pick_device", lambda name: GPU)
 
 
