@@ -171,9 +171,9 @@ def test_several_images_in_a_file_give_the_first_and_say_so(tmp_path):
 @pytest.mark.parametrize(
     ("name", "pixels", "dtype", "words"),
     [
-        ("a.tif", np.ones((4, 5), bool), "same", "given was bool"),
-        ("a.tif", np.ones((4, 5), "float16"), "same", "given was float16"),
-        ("a.tif", np.ones((4, 5), "uint64"), "same", "given was uint64"),
+        ("a.tif", np.ones((4, 5), bool), "same", "not bool"),
+        ("a.tif", np.ones((4, 5), "float16"), "same", "not float16"),
+        ("a.tif", np.ones((4, 5), "uint64"), "same", "not uint64"),
         ("a.png", np.ones((4, 5), "uint16"), "float32", "not float32"),
         ("a.png", np.ones((3, 4, 5), "uint8"), "same", "one plane"),
     ],

@@ -66,7 +66,7 @@ def test_what_is_refused():
         add_poisson(FLAT, 0)
     with pytest.raises(ValueError, match="white must be positive"):
         add_poisson(FLAT, 1, white=0)
-    with pytest.raises(ValueError, match="the least is -3"):
+    with pytest.raises(ValueError, match="from 0 up, not -3"):
         add_poisson(FLAT - 123.0, 10)
     with pytest.raises(ValueError, match="variance must be at least 0 and finite"):
         add_speckle(FLAT, float("nan"))

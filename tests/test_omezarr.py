@@ -185,6 +185,6 @@ def test_a_codec_that_would_run_code_is_refused(dtype, filters, tmp_path):
     record |= {"dtype": dtype, "compressor": None, "filters": [{"id": name} for name in filters]}
     (folder / ".zarray").write_text(json.dumps(record))
     (folder / "0.0").write_bytes(pickle.dumps(Bomb(mark)))
-    with pytest.raises(ValueError, match=r"damaged|real numbers are wanted"):
+    with pytest.raises(ValueError, match=r"damaged|not real numbers"):
         np.asarray(read(folder).pixels)
     assert not mark.exists()

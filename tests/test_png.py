@@ -48,7 +48,7 @@ def test_png_refuses_what_it_cannot_hold(tmp_path, axes, dtype, says):
 def test_deep_colour_png_is_refused_rather_than_cut_to_8_bits(tmp_path):
     header = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + b"\0\0\0\1\0\0\0\1" + bytes([16, 2, 0, 0, 0])
     (tmp_path / "a.png").write_bytes(header + bytes(40))
-    with pytest.raises(ValueError, match="16 bits a channel"):
+    with pytest.raises(ValueError, match="colour PNG of 16 bits"):
         read(tmp_path / "a.png")
 
 

@@ -75,8 +75,7 @@ def build_dataset(
     scenes = [scene for scene in scenes if scene.shortest_side >= SMALLEST]
     if not scenes:
         raise ValueError(
-            f"There is nothing to train on: no plane of at least {SMALLEST} x {SMALLEST} pixels "
-            "was found."
+            f"There is nothing to train on: no plane has at least {SMALLEST} x {SMALLEST} pixels."
         )
     counts = {_channel_count(plane) for scene in scenes for plane in scene.captures}
     if len(counts) > 1:

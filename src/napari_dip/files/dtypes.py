@@ -16,8 +16,7 @@ def target_dtype(have: np.dtype[Any], dtype: DTypeLike | None) -> np.dtype[Any]:
     """Return the type a file gets: None keeps the types of `PLAIN`, all others become float32."""
     if have.kind not in "buif":
         raise ValueError(
-            f"The image has pixels of type {have}; real numbers are wanted: take the magnitude "
-            "first."
+            f"The image has pixels of type {have}, not real numbers: take the magnitude first."
         )
     have = have.newbyteorder("=")
     if dtype is None:

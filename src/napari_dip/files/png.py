@@ -32,8 +32,7 @@ def read_picture(path: Path, axes: str | None = None) -> Image:
     """Read a PNG or JPEG file."""
     if _is_deep_colour(path):
         raise ValueError(
-            f"{path.name} is a colour PNG with 16 bits a channel, which cannot be read whole: give "
-            "a TIFF."
+            f"{path.name} is a colour PNG of 16 bits, which cannot be read whole: give a TIFF."
         )
     with _open(path) as picture:
         pixels = _pixels(picture)
@@ -75,13 +74,11 @@ def check_png(image: Image, dtype: np.dtype[Any]) -> None:
     """Refuse what a PNG cannot hold."""
     if len(image.plane_indices()) > 1:
         raise ValueError(
-            f"A PNG holds one plane, but the image has shape {image.shape} ({image.axes}): write a "
-            "TIFF."
+            f"A PNG holds one plane, the image has {image.shape} ({image.axes}): write a TIFF."
         )
     if dtype.name not in PNG.dtypes:
         raise ValueError(
-            f"A PNG holds uint8 or uint16, not {dtype.name}: give dtype uint8 or uint16, or write "
-            "a TIFF."
+            f"A PNG holds uint8 or uint16, not {dtype.name}: give one of them, or write a TIFF."
         )
     if image.is_rgb and dtype.name != "uint8":
         raise ValueError(

@@ -47,8 +47,7 @@ def write_record(image: Image, written: Calibration) -> str:
         return _PREFIX + json.dumps(content, default=_to_json)
     except (TypeError, ValueError):
         raise ValueError(
-            "The image's provenance cannot be stored: it may hold text, numbers, lists and dicts "
-            "only."
+            "The image's provenance cannot be stored: it may hold text, numbers, lists and dicts."
         ) from None
 
 

@@ -67,10 +67,8 @@ class _Header:
 def read_tiff(path: Path, axes: str | None = None) -> Image:
     """Read the first image of a TIFF file; see `napari_dip.files.read_write.read`."""
     with _open(path) as tif:
-        if len(tif.series) > 1:
-            warnings.warn(
-                f"{path.name} holds {len(tif.series)} images; the first one is read.", stacklevel=4
-            )
+        if (count := len(tif.series)) > 1:
+            warnings.warn(f"{path.name} holds {count} images; the first one is read.", stacklevel=4)
         header = _header(tif)
         pixels, letters = _pixels(tif, path)
     channels = header.channels or names_from_labels(header.labels, letters, pixels.shape)
@@ -109,13 +107,13 @@ def _pixels(tif: tifffile.TiffFile, path: Path) -> tuple[Any, str]:
     series = tif.series[0]
     letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
     if 0 in shape:
-        raise _DamagedError
+        raise ValueError("no pixels")
     offset = series.dataoffset
     scattered = offset is None or series.is_multifile or series.transform is not None
     if not scattered and series.nbytes >= MAP_FROM:
         assert offset is not None
         if offset + series.nbytes > path.stat().st_size:
-            raise _DamagedError
+            raise ValueError("pixels are missing")
         dtype = series.dtype.newbyteorder(tif.byteorder)
         return np.memmap(path, dtype, "r", offset, series.shape).reshape(shape), letters
     if series.nbytes >= LAZY_FROM:
@@ -181,10 +179,6 @@ def _header(tif: tifffile.TiffFile) -> _Header:
     return _Header({}, [])
 
 
-class _DamagedError(Exception):
-    """Pixels are missing."""
-
-
 @contextmanager
 def _open(path: Path) -> Iterator[tifffile.TiffFile]:
     """Open a TIFF; what goes wrong becomes one sentence that never repeats the header's text."""
@@ -194,34 +188,27 @@ def _open(path: Path) -> Iterator[tifffile.TiffFile]:
                 yield tif
         except tifffile.TiffFileError:
             raise ValueError(_not_a_tiff(path)) from None
-        except _DamagedError:
-            raise ValueError(_damaged(path)) from None
         except OSError as error:
             raise OSError(
                 f"{path.name} could not be read ({error.strerror or 'input/output error'})."
-            ) from None
+            ) from error
         except _BROKEN as error:
             if "imagecodecs" in str(error):
                 raise ValueError(
                     f"{path.name} is compressed in a way that needs the package imagecodecs: "
-                    "install "
-                    "it (pip install imagecodecs) or save the file without compression."
-                ) from None
-            raise ValueError(_damaged(path)) from None
+                    "install it (pip install imagecodecs) or save the file without compression."
+                ) from error
+            raise ValueError(_damaged(path)) from error
     if any(_SIGN_OF_MISSING_FILES in line for line in lines):
         raise ValueError(
-            f"{path.name} is one of several OME-TIFF files that belong together; put the others "
-            "beside it."
+            f"{path.name} belongs together with other OME-TIFF files; put the others beside it."
         )
     if any(sign in line for line in lines for sign in _SIGNS_OF_DAMAGE):
         raise ValueError(_damaged(path))
 
 
 def _damaged(path: Path) -> str:
-    return (
-        f"{path.name} is a damaged TIFF: cut short, or with pages missing; copy it again from its "
-        "source."
-    )
+    return f"{path.name} is a damaged TIFF: cut short, or with pages missing; copy it again."
 
 
 def _not_a_tiff(path: Path) -> str:

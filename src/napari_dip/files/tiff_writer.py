@@ -42,8 +42,7 @@ def check_tiff(dtype: np.dtype[Any]) -> None:
     """Refuse what no TIFF of ours can hold."""
     if dtype.name not in _OME_TYPES:
         raise ValueError(
-            f"TIFF files here hold {', '.join(_OME_TYPES)}; given was {dtype.name}: choose another "
-            "dtype."
+            f"TIFF files here hold {', '.join(_OME_TYPES)}, not {dtype.name}: choose another dtype."
         )
 
 

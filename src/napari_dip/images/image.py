@@ -76,28 +76,23 @@ class Image:
             values = tuple(getattr(self, name)) or (blank,) * len(shape)
             if len(values) != len(shape):
                 raise ValueError(
-                    f"{name} has {len(values)} values for the {len(shape)} axes {axes}: give one "
-                    "an "
-                    "axis."
+                    f"{name} has {len(values)} values for the axes {axes}: give each one."
                 )
             object.__setattr__(self, name, values)
         if not all(np.isfinite(s) and s > 0 for s in self.scale):
             raise ValueError(
                 f"scale must be positive and finite on every axis; given was {self.scale}."
             )
-        if isinstance(self.channels, str) or not all(
-            isinstance(name, str) for name in self.channels
-        ):
+        names = self.channels
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise ValueError(
-                f"channels is {self.channels!r}; give a name for each channel, such as ('DAPI', "
-                "'GFP')."
+                f"channels is {names!r}; give a name for each channel, such as ('DAPI', 'GFP')."
             )
-        object.__setattr__(self, "channels", tuple(printable_name(name) for name in self.channels))
+        object.__setattr__(self, "channels", tuple(printable_name(name) for name in names))
         count = 0 if self.is_rgb else shape[axes.index("C")] if "C" in axes else 1
-        if self.channels and len(self.channels) != count:
+        if names and len(names) != count:
             raise ValueError(
-                f"channels names {len(self.channels)} channels; an image {axes} of {shape} has "
-                f"{count}."
+                f"channels names {len(names)} channels; an image {axes} of {shape} has {count}."
             )
 
     @property
@@ -194,8 +189,7 @@ def axes_for(shape: tuple[int, ...], may_be_colour: bool, smallest: int) -> str:
     """Name 2 to 5 axes; colour is last, with 3 or 4 entries and planes of `smallest` or more."""
     if not 2 <= len(shape) <= len(LETTERS):
         raise ValueError(
-            f"An image has 2 to 5 axes out of TZCYX; given was the shape {shape}. Drop or split "
-            "axes first."
+            f"An image has 2 to 5 axes out of TZCYX, not the shape {shape}: split it first."
         )
     colour = may_be_colour and len(shape) > 2 and shape[-1] in RGB_SIZES
     if colour and min(shape[-3:-1]) >= smallest:
@@ -213,8 +207,7 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
     """
     if len(axes) != len(shape):
         raise ValueError(
-            f"axes {axes!r} name {len(axes)} axes; the data have {len(shape)} ({shape}): give a "
-            "letter each."
+            f"axes {axes!r} name {len(axes)} axes; the data have {len(shape)}: give a letter each."
         )
     strangers = sorted(set(axes) - set(LETTERS))
     if strangers:
@@ -229,8 +222,7 @@ def check_axes(axes: str, shape: tuple[int, ...]) -> None:
         raise ValueError(f"axes {axes!r} lack Y or X; both are needed.")
     if axes.endswith("C") and shape[-1] not in RGB_SIZES:
         raise ValueError(
-            f"axes {axes!r} end with C, which means RGB; that axis has {shape[-1]} entries, not 3 "
-            "or 4."
+            f"axes {axes!r} end with C, which means RGB; that has {shape[-1]} entries, not 3 or 4."
         )
     if 0 in shape:
         raise ValueError(f"The image has no pixels: its shape is {shape}.")

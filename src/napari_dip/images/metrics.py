@@ -89,8 +89,7 @@ def ssim(
     height, width = (reference.shape[axes.index(a)] for a in "YX")
     if min(height, width) < _WINDOW:
         raise ValueError(
-            f"SSIM needs planes of at least {_WINDOW} x {_WINDOW} pixels; these have {height} x "
-            f"{width}."
+            f"SSIM needs planes of at least {_WINDOW} x {_WINDOW} pixels, not {height} x {width}."
         )
     score: Any = metrics.structural_similarity  # untyped
     scores = [
@@ -119,8 +118,7 @@ def data_range_of(clean: ArrayLike | Image, given: float | None = None) -> float
         return 1.0
     if dtype.kind not in "ui":
         raise ValueError(
-            f"The clean image is of type {dtype}, which has no range of its own: give data_range "
-            "(255?)."
+            f"The clean image's type {dtype} has no range of its own: give data_range (255?)."
         )
     limits = np.iinfo(dtype)
     return float(int(limits.max) - int(limits.min))
@@ -142,25 +140,18 @@ def _pair(
     reference, other = np.asarray(clean), np.asarray(image)
     if reference.shape != other.shape:
         raise ValueError(
-            f"The images differ in shape: {reference.shape} and {other.shape}; give two of one "
-            "shape."
+            f"The images differ in shape: {reference.shape} and {other.shape}; give one shape."
         )
     if isinstance(clean, Image) and isinstance(image, Image) and clean.axes != image.axes:
         raise ValueError(
-            f"The images differ in axes: {clean.axes} and {image.axes}; read both with the same "
-            "axes."
+            f"The images differ in axes: {clean.axes} and {image.axes}; read both with the same."
         )
     if reference.size == 0:
         raise ValueError(f"The images have no pixels: their shape is {reference.shape}.")
     for name, pixels in (("clean image", reference), ("image to score", other)):
         if pixels.dtype.kind not in "buif":
-            raise ValueError(
-                f"The {name} has pixels of type {pixels.dtype}; real numbers are wanted."
-            )
+            raise ValueError(f"The {name} has pixels of type {pixels.dtype}, not real numbers.")
         if not np.all(np.isfinite(pixels)):
-            raise ValueError(
-                f"The {name} holds NaN or infinite pixels, so no score can be given; replace them "
-                "first."
-            )
+            raise ValueError(f"The {name} holds NaN or infinite pixels: replace them first.")
     reference, other = reference.astype(np.float64), other.astype(np.float64)
     return reference, match_affine(reference, other) if affine else other

@@ -77,8 +77,7 @@ def add_poisson(
         raise ValueError(f"white must be positive; given was {white}.")
     if x.size and x.min() < 0:
         raise ValueError(
-            f"Poisson noise needs pixels from 0 up, but the least is {x.min():g}: subtract the "
-            "offset first."
+            f"Poisson noise needs pixels from 0 up, not {x.min():g}: subtract the offset first."
         )
     y = np.random.default_rng(seed).poisson(x / white * peak) / peak * white
     return _like(image, y, clip)

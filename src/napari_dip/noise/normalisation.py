@@ -54,8 +54,7 @@ def measure_normalisation(
     mean = float(np.mean([sample.mean() for sample in samples]))
     if noise.std(mean) <= 0:
         raise NoNoiseError(
-            f"{name} has no noise that could be measured, so nothing can be learnt from it; leave "
-            "it out."
+            f"{name} has no noise that could be measured: nothing can be learnt; leave it out."
         )
     if not stabilise or noise.gain <= 0:
         flat = PoissonGaussian(0.0, noise.std(mean) ** 2)
