@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage
 
 from napari_dip import read
-from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
+from napari_dip.noise.anscombe import LEAST_Z, PoissonGaussian, UnitRange
 from napari_dip.noise.estimate import estimate_noise, noise_is_correlated
 
 
@@ -49,6 +49,14 @@ def test_the_inverse_is_unbiased() -> None:
         y = 3.0 * rng.poisson(mean / 3.0, 400_000) + rng.normal(0, 2.0, 400_000)
         back = float(model.restore(np.array([model.stabilise(y).mean()]))[0])
         assert back == pytest.approx(mean, rel=0.02)
+
+
+def test_the_inverse_never_falls() -> None:
+    photons = PoissonGaussian(gain=1.0, variance=0.0).restore(np.linspace(0, 3, 30_001))
+    assert np.all(np.diff(photons) >= 0) and photons[0] == pytest.approx(-0.2413, abs=1e-4)
+    root = np.sqrt(1.5)
+    slope = np.polyval([4, 0, 0, -2 * root, 22, -15 * root], LEAST_Z)
+    assert slope == pytest.approx(0, abs=1e-12), "the exact minimum of the closed form"
 
 
 def test_stabilised_noise_is_even() -> None:

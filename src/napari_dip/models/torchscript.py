@@ -69,7 +69,7 @@ class Standalone(nn.Module):
         mean = without_offset(mean, x, holds_noise(x), self.limit)
         z = mean[0].double() * (self.unit * sigma) + centre
         if even:
-            z = z.clamp_min(0.5)
+            z = z.clamp_min(0.8380823155304359)  # LEAST_Z of napari_dip.noise.anscombe
             root = math.sqrt(1.5)
             photons = z**2 / 4 + root / (4 * z) - 11 / (8 * z**2) + 5 * root / (8 * z**3) - 0.125
             return gain * photons - variance / gain

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float64]
 
+# Where the closed form of the inverse is least, -0.24 photons, and below which it would rise again:
+# the root of 4 z^5 - 2 r z^2 + 22 z - 15 r with r = sqrt(1.5).
+LEAST_Z = 0.8380823155304359
 # side of the squares of one value that are no measurement: padding, saturation, a blank plane
 FLAT = 15
 
@@ -63,7 +66,7 @@ class PoissonGaussian:
 
     def restore(self, z: Pixels) -> Pixels:
         """Undo `stabilise` on a denoised image: closed form of the exact unbiased inverse."""
-        z = np.maximum(z, 0.5)
+        z = np.maximum(z, LEAST_Z)
         root = np.sqrt(1.5)
         photons = z**2 / 4 + root / (4 * z) - 11 / (8 * z**2) + 5 * root / (8 * z**3) - 0.125
         return np.asarray(self.gain * photons - self.variance / self.gain, dtype=np.float64)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dip.noise.anscombe import PoissonGaussian
+from napari_dip.noise.anscombe import LEAST_Z, PoissonGaussian
 from napari_dip.noise.estimate import estimate_noise
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Normalisation:
         if not self.stabilised:
             return self.apply(x)
         top = 2 + float(self.noise.stabilise(np.asarray(x.max()))) * 1.05
-        grid = np.linspace(0.5, top, 4096)
+        grid = np.linspace(LEAST_Z, top, 4096)
         z = np.interp(x, self.noise.restore(grid), grid)
         return np.asarray(z - self.mean, dtype=np.float32)
 
