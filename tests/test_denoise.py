@@ -22,7 +22,7 @@ from napari_dip import (
     read,
 )
 from napari_dip.methods import registry
-from napari_dip.methods.dip import weighed
+from napari_dip.methods.dip import weigh_in_measured
 from napari_dip.settings import PatchDIP, Settings
 
 METHODS = registry.settings_classes(registry.METHODS)
@@ -322,7 +322,7 @@ def test_the_measured_image_is_weighed_in_by_the_best_share() -> None:
     hidden = torch.rand(clean.shape, generator=random) < 0.2
     missed = 0.05 * torch.randn(clean.shape, generator=random)
     fitted = clean + missed + 0.2 * torch.where(hidden, other, noise)  # some noise is learnt
-    answer = weighed(fitted, clean + noise, hidden, 0.1)
+    answer = weigh_in_measured(fitted, clean + noise, hidden, 0.1)
     shares = torch.linspace(0, 0.4, 401)
     error = [
         (torch.lerp(fitted, clean + noise, share) - clean)[~hidden].square().mean()
@@ -332,7 +332,9 @@ def test_the_measured_image_is_weighed_in_by_the_best_share() -> None:
     used = ((answer - fitted) / (clean + noise - fitted)).mean()
     assert 0.01 < best < 0.2
     assert used == pytest.approx(float(best), abs=0.02)
-    assert torch.equal(weighed(fitted, clean + noise, hidden, 0.3), fitted)  # nothing left out
+    assert torch.equal(
+        weigh_in_measured(fitted, clean + noise, hidden, 0.3), fitted
+    )  # nothing left out
 
 
 def test_remarks_are_warnings_in_python() -> None:

@@ -7,7 +7,7 @@ import torch
 
 from napari_dip import DIP
 from napari_dip.engine.device import seeded
-from napari_dip.methods.dip import evaluated
+from napari_dip.methods.dip import evaluate
 from napari_dip.nets.base import build_net
 from napari_dip.nets.decoder import DeepDecoder
 from napari_dip.nets.resnet import ResNet
@@ -93,7 +93,7 @@ def test_dropout_drops_while_fitting_and_not_in_the_answer() -> None:
         net = build_net(DIP(net="resunet", channels=4, scales=2, dropout=0.3), 1, 32)
         z = torch.rand(1, net.inputs, *net.input_size(16, 16))
     assert not torch.equal(net(z), net(z))
-    assert torch.equal(evaluated(net, z, 16, 16), evaluated(net, z, 16, 16))
+    assert torch.equal(evaluate(net, z, 16, 16), evaluate(net, z, 16, 16))
     assert net.training  # and the fit goes on
 
 

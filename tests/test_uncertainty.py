@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -20,11 +22,13 @@ QUICK = {"steps": 24, "channels": 4, "crop": 16}
 OF_Z = {"steps": 24, "channels": 4, "scales": 2}
 SOURCES = [
     BlindSpot(uncertainty="predicted", **QUICK),
-    BlindSpot(uncertainty="iterates", **QUICK),
+    BlindSpot(uncertainty="iterates", stop="never", **QUICK),
     BlindSpot(uncertainty="restarts", restarts=2, stop="never", **QUICK),
     DIP(net="skip", uncertainty="iterates", **OF_Z),
     DIP(net="resunet", uncertainty="dropout", **OF_Z),
-    PatchDIP(uncertainty="iterates", steps=24, channels=4, scales=2, patch=16, stride=8),
+    PatchDIP(
+        uncertainty="iterates", stop="never", steps=24, channels=4, scales=2, patch=16, stride=8
+    ),
 ]
 every_source = pytest.mark.parametrize(
     "how", SOURCES, ids=lambda how: f"{how.method}-{how.uncertainty}"
@@ -47,7 +51,7 @@ def step(index: int, value: float, **changes: object) -> Step:
 
 def test_the_spread_is_that_of_the_latest_outputs() -> None:
     still = list(spread([step(n, 3.0) for n in range(1, 9)], 0.9))
-    assert still[-1].std.max() == 0
+    assert still[0].std is None and still[-1].std.max() == 0
     swinging = list(spread([step(n, float((-1) ** n)) for n in range(1, 200)], 0.9))
     assert swinging[-1].std == pytest.approx(np.ones((1, 2, 2)), abs=0.1)
     assert torch.equal(swinging[-1].answer, torch.full((1, 2, 2), -1.0))
@@ -62,6 +66,27 @@ def test_the_standard_deviation_stays_with_its_answer() -> None:
     final = list(early_stopped(steps, lambda s: float(s.output.mean()), 9))[-1]
     assert (final.answer.mean(), final.std.mean(), final.chosen) == (1, 10, 2)
     assert list(averaged(steps, 0.9))[-1].std.mean() == pytest.approx(10 * np.mean(values))
+
+
+STOPPED: dict[str, Any] = {"uncertainty": "iterates", "patience": 10, "steps": 100, "seed": 1}
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        BlindSpot(channels=8, crop=16, learning_rate=0.01, **STOPPED),
+        DIP(net="unet", channels=4, scales=2, learning_rate=0.03, **STOPPED),
+        PatchDIP.preset(
+            "paper", channels=4, scales=2, patch=16, stride=8, learning_rate=0.03, **STOPPED
+        ),
+    ],
+    ids=lambda how: how.method,
+)
+def test_the_spread_of_iterates_is_that_of_the_chosen_step(how: Settings) -> None:
+    shots = list(iter_denoise(noisy_scene(0, 32)[0], how, device="cpu"))
+    end = shots[-1]
+    assert 1 < end.chosen < end.step
+    assert np.array_equal(end.std.pixels, shots[end.chosen - 1].std.pixels)
 
 
 def test_joined_fits_average_their_answers_and_wait_for_the_longest() -> None:

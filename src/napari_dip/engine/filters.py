@@ -37,6 +37,8 @@ def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
 def spread(steps: Iterable[Step], weight: float) -> Iterator[Step]:
     """Set each step's standard deviation to that of the latest outputs around their mean.
 
+    It is not known before the second output.
+
     Parameters
     ----------
     weight : float
@@ -53,7 +55,7 @@ def spread(steps: Iterable[Step], weight: float) -> Iterator[Step]:
             change = step.output - mean
             mean = mean + new * change
             variance = (1 - new) * (new * change.square() + (0 if variance is None else variance))
-        yield step if variance is None else replace(step, std=variance.sqrt())
+        yield step if variance is None or seen < 2 else replace(step, std=variance.sqrt())
 
 
 def running_mean(

@@ -13,9 +13,8 @@ Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:17
 
 What differs from the paper, each by a setting of its own: a share of the pixels can be hidden from
 the loss to know when to stop, the image can be variance-stabilised first, and the measured image
-can be weighed in afterwards. Images of any size
-are fitted on a padded z whose margin is cut off the output, so that no pixel of the image is
-cropped.
+can be weighed in afterwards. Images of any size are fitted on a padded z whose margin is cut off
+the output, so that no pixel of the image is cropped.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ from torch.nn import functional
 
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import (
+    Criterion,
     averaged,
     backtracked,
     early_stopped,
@@ -46,7 +46,8 @@ from napari_dip.settings import DIP, NetworkOfZ
 MOST_OFF = 0.02  # of the range, by which an answer may be too bright without a word
 SPREAD_WEIGHT = 0.99  # of the past in the spread of iterates: about the last hundred
 MASKS = 8  # dropout masks that the answer's spread is taken over
-LOOK_EVERY = 10  # steps between looks in evaluation mode, each a forward pass more
+EVALUATE_EVERY = 10  # steps between outputs in evaluation mode, each a forward pass more
+CHECK_EVERY = 10  # outputs between checks of the held-out error on a GPU, which wait for it
 
 
 def fit(plane: Plane, s: DIP) -> Iterator[Step]:
@@ -70,86 +71,87 @@ def fit_measurement(
     operator: Operator | None = None,
     noise: float = 0.0,
 ) -> Iterator[Step]:
-    """Fit a network of z to what was measured of an image.
+    """Fit a network of z to what was measured of an image; yield one Step a gradient step.
 
     Parameters
     ----------
     y : Tensor
         Shape (C, Y, X), intensities in [0, 1]; or whatever `operator` measures.
-    s : NetworkOfZ
-        Settings.
     generator : Generator
         Seeded; on the CPU, so that every device draws the same numbers.
     z : Tensor or int
-        The network's input, shape (channels, Y, X), in [0, 1]; or how many channels of noise it is
-        to have.
+        The input, shape (channels, Y, X), in [0, 1]; or how many channels of noise it is to have.
     operator : Operator, optional
         What `y` is of the image; all of it by default.
     noise : float
-        Standard deviation of the noise in `y`, an image, where the answer is to be weighed against
-        `y`; 0 leaves the answer as it is.
-
-    Yields
-    ------
-    Step
-        One a gradient step.
+        Standard deviation of the noise in `y`, an image, where `y` is to be weighed in; else 0.
     """
-    device = y.device
-    operator = operator or Identity()
+    device, operator = y.device, operator or Identity()
     colours, height, width = operator.canvas(y)
     with seeded(s.seed):
         net = build_net(s, colours, z if isinstance(z, int) else len(z)).to(device)
     size = net.input_size(height, width)
-    z = (_noise(net.inputs, size, generator) if isinstance(z, int) else _padded(z, size)).to(device)
+    z = (_noise(net.inputs, size, generator) if isinstance(z, int) else _pad(z, size)).to(device)
     counted = operator.counted(y)
-    hidden = (
-        torch.rand(counted.shape, generator=generator).to(device) < s.held_out_share
-    ) & counted
-    seen = (counted & ~hidden).float()
-    weight = 1 / (seen.sum() * (y.numel() // seen.numel())).clamp(min=1)
-    shake = torch.Generator(device).manual_seed(s.seed)
-    look_every = LOOK_EVERY if s.evaluation_mode else 1
+    drawn = torch.rand(counted.shape, generator=generator).to(device) < s.held_out_share
+    hidden = drawn & counted
+    fitted = (counted & ~hidden).float()
+    weight = 1 / (fitted.sum() * (y.numel() // fitted.numel())).clamp(min=1)
+    jitter = torch.Generator(device).manual_seed(s.seed)
+    every = EVALUATE_EVERY if s.evaluation_mode else 1
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        shaken = (
-            z if net.still else z + s.jitter * torch.randn(z.shape, generator=shake, device=device)
-        )
-        output = net.image(shaken, height, width)[0]  # (C, Y, X)
-        loss = ((operator(output) - y).square() * seen).sum() * weight
-        if look_every > 1:
-            if index % look_every and index not in (1, s.steps):
-                return loss, None
-            output = evaluated(net, z, height, width)[0]
-            if s.std_from == "dropout":
-                return loss, (output, output, dropped_apart(net, z, height, width))
+        moved = z
+        if not net.still:
+            moved = z + s.jitter * torch.randn(z.shape, generator=jitter, device=device)
+        output = net.image(moved, height, width)[0]  # (C, Y, X)
+        loss = ((operator(output) - y).square() * fitted).sum() * weight
+        if every == 1:
+            return loss, (output, output)
+        if index % every and index not in (1, s.steps):
+            return loss, None
+        output = evaluate(net, z, height, width)[0]
+        if s.std_from == "dropout":
+            return loss, (output, output, _dropout_std(net, z, height, width))
         return loss, (output, output)
 
-    first = torch.zeros(
-        colours, height, width, device=device
-    )  # is never shown: every step has an output
+    first = torch.zeros(colours, height, width, device=device)  # never shown: all have an output
     steps = optimize(
         objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule
     )
     if s.backtrack:
         steps = backtracked(steps, net)
-    steps = averaged(steps, s.averaging**look_every)
-    every = 1 if device.type == "cpu" else 10
-    if s.stop == "held-out" and bool(hidden.any()):
-        error = held_out_error(y, hidden, lambda step: _measured(operator, step))
-        steps = early_stopped(steps, error, s.patience, every=every)
-    elif s.stop == "variance":
-        steps = early_stopped(steps, moving_variance(), s.patience)
-    if s.std_from == "iterates":
-        steps = spread(steps, SPREAD_WEIGHT**look_every)
-    weigh = noise > 0 and bool(hidden.any())
-    for step in steps:
-        if weigh:
-            step = replace(step, answer=weighed(step.answer, y, hidden, noise))
-        at_end = step.index == s.steps and not step.note
-        yield replace(step, note=_off(_measured(operator, step), y, counted)) if at_end else step
+    criterion = None
+    if bool(hidden.any()):
+        criterion = held_out_error(y, hidden, lambda step: _measure(operator, step))
+    check_every = 1 if device.type == "cpu" else CHECK_EVERY
+    for step in _choose(steps, s, criterion, every, check_every):
+        if noise > 0 and criterion:
+            step = replace(step, answer=weigh_in_measured(step.answer, y, hidden, noise))
+        if step.index == s.steps and not step.note:
+            step = replace(step, note=_brightness_note(_measure(operator, step), y, counted))
+        yield step
 
 
-def weighed(answer: Tensor, y: Tensor, hidden: Tensor, noise: float) -> Tensor:
+def _choose(
+    steps: Iterator[Step],
+    s: NetworkOfZ,
+    held_out: Criterion | None,
+    every: int,
+    check_every: int,
+) -> Iterator[Step]:
+    """Average the outputs, one in `every` steps, and choose a step by the settings' rule."""
+    steps = averaged(steps, s.averaging**every)
+    if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step
+        steps = spread(steps, SPREAD_WEIGHT**every)
+    if s.stop == "held-out" and held_out:
+        return early_stopped(steps, held_out, s.patience, every=check_every)
+    if s.stop == "variance":
+        return early_stopped(steps, moving_variance(), s.patience)
+    return steps
+
+
+def weigh_in_measured(answer: Tensor, y: Tensor, hidden: Tensor, noise: float) -> Tensor:
     """Mix the measured image into the answer of a fit, by how much of it the fit has left out.
 
     The share s of y that makes the expected square error least is (V - C) / (V + noise^2 - 2 C),
@@ -173,12 +175,10 @@ def weighed(answer: Tensor, y: Tensor, hidden: Tensor, noise: float) -> Tensor:
     return torch.lerp(answer, y, share.clamp(0, 1))
 
 
-def _off(measured: Tensor, y: Tensor, counted: Tensor) -> str:
+def _brightness_note(measured: Tensor, y: Tensor, counted: Tensor) -> str:
     """Return a note where a fit, which starts at a middle grey, has not reached the brightness."""
-    off = float(
-        ((measured - y) * counted).sum()
-        / (counted.sum() * (y.numel() // counted.numel())).clamp(min=1)
-    )
+    count = (counted.sum() * (y.numel() // counted.numel())).clamp(min=1)
+    off = float(((measured - y) * counted).sum() / count)
     if abs(off) <= MOST_OFF:
         return ""
     which = "bright" if off > 0 else "dark"
@@ -189,19 +189,19 @@ def _noise(channels: int, size: tuple[int, int], generator: torch.Generator) -> 
     return AMPLITUDE * torch.rand((1, channels, *size), generator=generator)
 
 
-def _padded(guide: Tensor, size: tuple[int, int]) -> Tensor:
+def _pad(guide: Tensor, size: tuple[int, int]) -> Tensor:
     """Continue a guide (C, Y, X) to the size that the network takes, (1, C, Y', X')."""
     height, width = guide.shape[-2:]
     return functional.pad(guide[None], (0, size[1] - width, 0, size[0] - height), mode="replicate")
 
 
 @torch.no_grad()
-def _measured(operator: Operator, step: Step) -> Tensor:
+def _measure(operator: Operator, step: Step) -> Tensor:
     return operator(step.answer)
 
 
 @torch.no_grad()
-def evaluated(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
+def evaluate(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
     """Return the image (B, C, Y, X) of a network in evaluation mode."""
     net.eval()
     image = net.image(z, height, width)
@@ -210,7 +210,7 @@ def evaluated(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
 
 
 @torch.no_grad()
-def dropped_apart(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
+def _dropout_std(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
     """Return the standard deviation over images (C, Y, X) with different values dropped."""
     net.eval()
     with masks_of(net):
