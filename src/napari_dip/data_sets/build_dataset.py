@@ -54,9 +54,7 @@ def build_dataset(
             f"Samples ({', '.join(samples)}) are chosen of the FMD data set, and none was found "
             "here: leave them out, or give the data set's folder."
         )
-    notes: list[str] = []
-    if samples is None:
-        notes += _fmd_hints(data)
+    notes = _fmd_hints(data) if samples is None else []
     scenes: list[Scene] = []
     for item in items:
         if samples is not None and _is_fmd_folder(item):
@@ -77,13 +75,7 @@ def build_dataset(
         raise ValueError(
             f"There is nothing to train on: no plane has at least {SMALLEST} x {SMALLEST} pixels."
         )
-    counts = {_channel_count(plane) for scene in scenes for plane in scene.captures}
-    if len(counts) > 1:
-        raise ValueError(
-            f"The images have {' and '.join(map(str, sorted(counts)))} colours; to train one model "
-            "on them, take the colours apart."
-        )
-    dataset = Dataset(tuple(scenes), counts.pop(), notes=tuple(filter(None, notes)))
+    dataset = Dataset(tuple(scenes), _channel_count(scenes), notes=tuple(filter(None, notes)))
     if targets is not None:
         _check_differ(dataset)
     return dataset
@@ -182,9 +174,19 @@ def _planes(source: Source, together: bool) -> list[Plane]:
     return planes
 
 
-def _channel_count(plane: Plane) -> int:
-    at = plane.source.letters.find("C")
-    return plane.source.shape[at] if at >= 0 and isinstance(plane.index[at], slice) else 1
+def _channel_count(scenes: list[Scene]) -> int:
+    """Return how many channels all planes have, or refuse other numbers of them."""
+    counts = set()
+    for plane in _planes_of(scenes):
+        at = plane.source.letters.find("C")
+        together = at >= 0 and isinstance(plane.index[at], slice)
+        counts.add(plane.source.shape[at] if together else 1)
+    if len(counts) > 1:
+        raise ValueError(
+            f"The images have {' and '.join(map(str, sorted(counts)))} colours; to train one model "
+            "on them, take the colours apart."
+        )
+    return counts.pop()
 
 
 def _planes_of(scenes: list[Scene]) -> list[Plane]:
