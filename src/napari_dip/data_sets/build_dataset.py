@@ -64,12 +64,9 @@ def build_dataset(
         else:
             scenes += _scenes(Source(item, axes), second == "capture", together)
     if targets is not None:
-        others = [
-            scene
-            for item in _list_items(targets, axes)
-            for scene in _scenes(Source(item, axes), False, together)
-        ]
-        scenes = _pair(_planes_of(scenes), _planes_of(others), second == "clean")
+        sources = [Source(item, axes) for item in _list_items(targets, axes)]
+        others = [plane for source in sources for plane in _planes(source, together)]
+        scenes = _pair(_planes_of(scenes), others, second == "clean")
     scenes = [scene for scene in scenes if scene.shortest_side >= SMALLEST]
     if not scenes:
         raise ValueError(
