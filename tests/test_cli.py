@@ -15,8 +15,8 @@ import pytest
 from cli_help import FEW, Fit, leftovers, quick, save
 
 from napari_dip.cli import main
-from napari_dip.cli.follow import consume_with_progress
-from napari_dip.cli.output import Talk
+from napari_dip.cli.interrupt import consume_with_progress
+from napari_dip.cli.output import Output
 from napari_dip.errors import DenoiseError
 from napari_dip.files.checksum import sha256
 from napari_dip.files.read_write import read, read_provenance, write
@@ -244,7 +244,7 @@ def test_the_first_signal_lets_the_step_at_hand_end(
     monkeypatch.setattr("napari_dip.api.iter_denoise", signalled)
     before = signal.getsignal(number)
     stream = signalled(Image(np.zeros((4, 4))), BlindSpot(), device="cpu")
-    final, _, interrupted = consume_with_progress(stream, "a", Talk(quiet=True))
+    final, _, interrupted = consume_with_progress(stream, "a", Output(quiet=True))
     assert (final.step, interrupted, finished) == (2, True, [1, 2])
     assert signal.getsignal(number) is before
 

@@ -23,7 +23,7 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
     """Stand in for the work, and remember what was asked for."""
     seen: list[Task] = []
     monkeypatch.setattr(
-        "napari_dip.cli.denoise.run", lambda inputs, out, task, *_: seen.append(task) or 0
+        "napari_dip.cli.run_files.run", lambda inputs, out, task, *_: seen.append(task) or 0
     )
     return seen
 

@@ -1,4 +1,4 @@
-"""The verbs inpaint, upscale, guided and invert: what they write, and what they refuse before any work."""
+"""The verbs inpaint, upscale, guided and invert: what they write, what they refuse before work."""
 
 from __future__ import annotations
 
@@ -156,7 +156,10 @@ def test_bad_calls_are_refused_before_any_work(
         ("shape (5, 6)", ["inpaint", str(cells), "--mask", str(other)]),
         ("marks no pixel", ["inpaint", str(cells), "--mask", str(empty)]),
         ("no known pixel", ["inpaint", str(cells), "--mask", str(full)]),
-        ("--mask: There is no file", ["inpaint", str(cells), "--mask", "nowhere.png"]),
+        (
+            "--mask cannot be used: There is no file",
+            ["inpaint", str(cells), "--mask", "nowhere.png"],
+        ),
         ("--factor", ["upscale", str(cells), "--factor", "0"]),
         ("--factor", ["upscale", str(cells), "--factor", "5"]),
         ("--factor", ["upscale", str(cells), "--factor", "2.5"]),

@@ -1,4 +1,4 @@
-"""Folders of restorations go on where they stopped, and what has nothing to fill is left as it is."""
+"""Folders of restorations go on where they stopped; what has nothing to fill is left."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_workers_restore_as_one_process_does(
 
 
 def call(folder: Path, capsys: pytest.CaptureFixture[str], verb: str, *words: str) -> Any:
-    """Run a verb on the folder; return the states of its files, or what it says where it refuses."""
+    """Run a verb on the folder; return the states of its files, or the sentence that refuses."""
     code = main([verb, str(folder / "in"), "-o", str(folder / f"out-{verb}"), *words, *FEW])
     said = capsys.readouterr()
     return [row["status"] for row in json.loads(said.out)["files"]] if code == 0 else said.err

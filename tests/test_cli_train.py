@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_dip import Image, Snapshot, load_model, read, write
+from napari_dip import Image, load_model, read, write
 from napari_dip.cli import main, progress
 
 QUICK = [
@@ -144,11 +144,11 @@ def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
 
 
 def test_ctrl_c_stops_and_keeps(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def interrupt(self: progress.Silent, snapshot: Snapshot) -> None:
-        if snapshot.step == 3:
+    def interrupt(self: progress.Progress, done: float, total: float) -> None:
+        if done == 3:
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(progress.Silent, "show", interrupt)
+    monkeypatch.setattr(progress.Progress, "update", interrupt)
     model = folder / "m.safetensors"
     assert main(["train", str(folder / "raw"), "-o", str(model), "--steps", "150", *QUICK]) == 1
     assert "--resume" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ from cli_help import leftovers, quick, save
 from rich.console import Console
 
 from napari_dip.cli import main
-from napari_dip.cli.commands import build, settings_of
+from napari_dip.cli.commands import build
+from napari_dip.cli.flags import build_settings
 from napari_dip.methods import registry
 from napari_dip.settings import DIP, Knob, Settings, knobs
 
@@ -118,7 +120,8 @@ def flags_of(method: type[Settings], monkeypatch: pytest.MonkeyPatch, words: lis
     """The settings that a command line leads to."""
     seen: list[Settings] = []
     monkeypatch.setattr(
-        "napari_dip.cli.denoise.run", lambda inputs, out, task, *_: seen.append(task.settings) or 0
+        "napari_dip.cli.run_files.run",
+        lambda inputs, out, task, *_: seen.append(task.settings) or 0,
     )
     assert main(["denoise", "x.tif", "-o", "y.tif", "--method", method.method, *words]) == 0
     return seen[0]
@@ -162,7 +165,9 @@ def test_a_flag_that_equals_the_class_default_still_beats_the_preset() -> None:
     changed = "learning_rate"
     assert changed in DIP.presets["paper"]
     given = DIP(**{changed: DIP.model_fields[changed].default})
-    assert getattr(settings_of(DIP, "paper", given), changed) == DIP.model_fields[changed].default
+    assert (
+        getattr(build_settings(DIP, "paper", given), changed) == DIP.model_fields[changed].default
+    )
 
 
 def fresh(code: str) -> subprocess.CompletedProcess[str]:
@@ -226,3 +231,34 @@ def test_the_flags_stand_in_groups(verb: str) -> None:
 
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert fresh("import sys; import napari_dip; print(" + HEAVY + ")").stdout.strip() == "[]"
+
+
+# Prints the policy that stands when torch is first looked for.
+WATCH = """
+import os, sys
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print("policy", os.environ.get("OMP_WAIT_POLICY"))
+            sys.meta_path.remove(self)
+sys.meta_path.insert(0, Watch())
+"""
+ENTRIES = {
+    "command line": "from napari_dip.cli import main; main({words!r})",
+    "worker": "import napari_dip.batch.dask.worker, torch",
+}
+
+
+@pytest.mark.parametrize("given", ["", "ACTIVE"])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_idle_threads_sleep_unless_the_user_says_otherwise(
+    entry: str, given: str, noisy: Path, tmp_path: Path
+) -> None:
+    words = ["denoise", str(noisy), "-o", str(tmp_path / "out.tif"), "--steps", "1", "--quiet"]
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_WAIT_POLICY"}
+    environment |= {"OMP_WAIT_POLICY": given} if given else {}
+    program = WATCH + ENTRIES[entry].format(words=words)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert f"policy {given or 'PASSIVE'}" in done.stdout.splitlines()

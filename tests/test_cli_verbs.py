@@ -11,9 +11,9 @@ import pytest
 from cli_help import FEW, leftovers, quick, save
 
 from napari_dip.cli import main
-from napari_dip.cli.output import minutes
-from napari_dip.cli.picture import draw, figure_of, labels_of
-from napari_dip.cli.progress import Bar, Lines
+from napari_dip.cli.demo_picture import draw, figure_of, labels_of
+from napari_dip.cli.output import format_duration
+from napari_dip.cli.progress import Progress
 from napari_dip.errors import DenoiseError
 from napari_dip.files.read_write import read, write
 from napari_dip.images.image import Image
@@ -194,27 +194,28 @@ def test_progress_has_rate_and_time_left(
     monkeypatch.setattr("napari_dip.cli.progress.time.monotonic", lambda: float(next(clock)))
     monkeypatch.setattr("napari_dip.cli.progress.LINE_EVERY", 0.0)
     steps = [replace(s, total=600) for s in quick(Image(np.zeros((4, 4))), BlindSpot())]
-    with Lines("cells.tif") as lines:
+    with Progress("cells.tif") as lines:
         for snapshot in steps:
-            lines.show(snapshot)
+            lines.update(snapshot.step, snapshot.total)
     shown = capsys.readouterr().err.splitlines()
-    assert shown[0] == "cells.tif: step 1 of 600, starting"
+    assert shown[0] == "cells.tif: 1 of 600 steps, starting"
     monkeypatch.setattr("napari_dip.cli.progress.LINE_EVERY", 2.5)
-    with Lines("cells.tif") as lines:
+    with Progress("cells.tif") as lines:
         for snapshot in steps:
-            lines.show(snapshot)
+            lines.update(snapshot.step, snapshot.total)
     (line,) = capsys.readouterr().err.splitlines()
     assert "steps/s" in line, "the clock runs from the first step, not from the first line"
-    assert shown[-1].startswith("cells.tif: step 3 of 600, ")
+    assert shown[-1].startswith("cells.tif: 3 of 600 steps, ")
     assert "steps/s, at most " in shown[-1] and shown[-1].endswith(" left")
 
 
-def test_the_bar_shows_and_goes_on_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(ValueError, match="stop"), Bar("cells.tif") as bar:
+def test_the_bar_shows_and_goes_on_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with pytest.raises(ValueError, match="stop"), Progress("cells.tif") as progress:
         for snapshot in quick(Image(np.zeros((4, 4))), BlindSpot()):
-            bar.show(snapshot)
+            progress.update(snapshot.step, snapshot.total)
         raise ValueError("stop")
-    assert bar.bar.tasks[0].completed == 3 and not bar.bar.live.is_started
+    assert progress.bar.tasks[0].completed == 3 and not progress.bar.live.is_started
 
 
 @pytest.mark.parametrize(
@@ -222,4 +223,4 @@ def test_the_bar_shows_and_goes_on_an_error(capsys: pytest.CaptureFixture[str]) 
     [(0.4, "0:00"), (59.6, "1:00"), (61, "1:01"), (3725, "1:02:05"), (-3, "0:00")],
 )
 def test_durations_read_as_on_a_clock(seconds: float, text: str) -> None:
-    assert minutes(seconds) == text
+    assert format_duration(seconds) == text

@@ -1,4 +1,4 @@
-"""Files on several processes: the same bytes as one by one, also where a worker is killed in the middle."""
+"""Files on several processes: the same bytes as one by one, also where a worker is killed."""
 
 from __future__ import annotations
 
@@ -223,8 +223,8 @@ def test_ctrl_c_leaves_the_rest_to_the_next_run(
         yield 1, Outcome(record, notes=("Half of it is noise.", "The rest is, too."))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_dip.cli.workers.connect", some)
-    monkeypatch.setattr("napari_dip.cli.workers.process_jobs", interrupted)
+    monkeypatch.setattr("napari_dip.cli.run_on_workers.connect", some)
+    monkeypatch.setattr("napari_dip.cli.run_on_workers.process_jobs", interrupted)
     assert (
         main(["denoise", str(folder / "in"), "-o", str(folder / "out"), "--workers", "2", "--json"])
         == 1

@@ -39,7 +39,7 @@ SHAPES = {
 
 
 def stack(folder: Path, axes: str = "ZYX", name: str = "in.tif", seed: int = 0) -> Path:
-    """Poisson noise whose planes differ in brightness, one of them with a hot pixel; colours are 8-bit."""
+    """Poisson noise whose planes differ in brightness, with a hot pixel; colours are 8-bit."""
     random, shape = np.random.default_rng(seed), SHAPES[axes]
     level = np.linspace(4, 30, shape[axes.index("Z")]).reshape(
         [-1 if a == "Z" else 1 for a in axes]
@@ -76,7 +76,7 @@ def in_pieces(job: Job, task: Task, workers: int = 1) -> Outcome:
 
 
 def model(path: Path, colours: int = 1) -> Path:
-    """A network of random weights, whose training data had another contrast, of which it is warned."""
+    """A network of random weights, whose training data had another contrast: a note says so."""
     how = IDDP(channels=4, depth=1, filter_channels=3, filter_layers=1)
     net = build(how, colours)
     with torch.no_grad():

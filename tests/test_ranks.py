@@ -84,10 +84,10 @@ import os, signal, sys
 sys.path.insert(0, {tests!r})
 from napari_dip.cli import main, progress
 from test_ranks import CALL
-def show(self, snapshot):
-    if os.environ["RANK"] == "1" and snapshot.step == 10:
+def update(self, done, total):
+    if os.environ["RANK"] == "1" and done == 10:
         os.kill(os.getpid(), signal.SIGKILL)
-progress.Silent.show = progress.Lines.show = show
+progress.Progress.update = update
 sys.exit(main(CALL))
 """
 

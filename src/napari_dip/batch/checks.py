@@ -1,4 +1,4 @@
-"""Checks of a call that can be made before any work starts: the output folder, the device, the axes."""
+"""Checks of a call before any work starts: the output folder, the device, the axes."""
 
 from __future__ import annotations
 
@@ -47,11 +47,12 @@ def check_device_exists(device: str) -> None:
 
 
 def check_axes(axes: str | None) -> None:
-    """Refuse letters that are no axes of any image; whether they fit one is known once it is read."""
+    """Refuse letters that are no axes of any image; whether they fit this one is checked later."""
     letters = list((axes or "YX").upper())
     unique = set(letters)
     if len(unique) < len(letters) or not {"Y", "X"} <= unique <= set("TZCYX"):
         raise UsageError(
-            f"is {axes!r}; give each axis one letter of TZCYX, each letter once, Y and X among them.",
+            f"is {axes!r}; give each axis one letter of TZCYX, each letter once, Y and X among "
+            "them.",
             option="axes",
         )

@@ -1,4 +1,4 @@
-"""The hidden folder beside an output where the chunks of a large stack lie until they are joined."""
+"""The hidden folder beside an output where the chunks of a stack lie until they are joined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From INPUT... and OUT to pairs of files, with every check that can be made before any work starts."""
+"""From INPUT... and OUT to pairs of files, with every check that can be made before any work."""
 
 from __future__ import annotations
 

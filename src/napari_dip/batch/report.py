@@ -1,4 +1,4 @@
-"""Many files: which are done already, what a run would do, and the report of what became of each."""
+"""Many files: which are done already, what a run would do, the report of what became of each."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (f"napari-dip-report-{shard.replace('/', '-of-')}.csv" if shard else REPORT)
     # Paths as they were written; links stay.
-    rows = {os.path.abspath(row["input"]): row for row in _earlier_rows(path)}  # noqa: PTH100
+    rows = {os.path.abspath(row["input"]): row for row in _earlier_rows(path)}
     for record in records:
-        key = os.path.abspath(record["input"])  # noqa: PTH100
+        key = os.path.abspath(record["input"])
         if record["status"] == BEFORE and key in rows:
             continue
         hints = record.get("residual") or {}

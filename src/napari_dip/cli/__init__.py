@@ -1,16 +1,17 @@
 """The command line ``napari-dip``; see `main`.
 
-Every setting of a method is a flag read off its `Settings`; none is written here by hand. torch is imported
-by the verbs that work, never for help, a wrong call, ``score`` or ``info``; napari and Qt never are.
+Every setting of a method is a flag read off its `Settings`; none is written here by hand. torch is
+imported by the verbs that work, never for help, a wrong call, ``score`` or ``info``; napari and Qt
+never are.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.output import DONE, FAILED, MISUSED, WORDS, Talk, unheard
+from napari_dip.cli.output import DONE, FAILED, MISUSED, WORDS, Output, discard
+from napari_dip.engine.idle_threads import let_idle_threads_sleep
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,19 +37,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     from napari_dip.cli.config import with_config
     from napari_dip.errors import DenoiseError
 
-    # Read when torch is loaded. Threads that wait by spinning make a fit on busy cores 3 to 7 times as slow.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    let_idle_threads_sleep()
     tokens = list(sys.argv[1:] if argv is None else argv)
-    talk = Talk(as_json="--json" in tokens)
+    output = Output(as_json="--json" in tokens)
     try:
         if not tokens:  # a call without a verb does nothing; it is answered with what there is
             build(tokens).help_print([])
             return MISUSED
-        if (
-            "" in tokens
-        ):  # an empty shell variable; as a path it would mean the whole current folder
+        if "" in tokens:  # as a path it would mean the whole current folder
             raise UsageError(
-                'A word of the call is empty (""), such as a variable that is not set: leave it out.'
+                'A word of the call is empty (""), such as a variable that is not set: leave it '
+                "out."
             )
         tokens = with_config(tokens)
         code = build(tokens)(
@@ -56,24 +55,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:
-        return talk.give_up(_sentence(error, tokens), MISUSED)
+        return output.fail(_sentence(error, tokens), MISUSED)
     except UsageError as error:
-        return talk.give_up(error.explain(WORDS), MISUSED)
+        return output.fail(error.explain(WORDS), MISUSED)
     except BrokenPipeError:  # of what cyclopts prints itself, such as help
-        unheard(sys.stdout)
+        discard(sys.stdout)
         return DONE
     except SystemExit as error:  # rich, from 14 on, makes one of a broken pipe
         if not isinstance(error.__context__, BrokenPipeError):
             raise
         return DONE
     except (DenoiseError, OSError, ValueError) as error:
-        return talk.give_up(str(error), FAILED)
+        return output.fail(str(error), FAILED)
     except MemoryError:  # before the work, as when an image is read
         from napari_dip.planes.walk import OUT_OF_MEMORY
 
-        return talk.give_up(OUT_OF_MEMORY["computer"], FAILED)
+        return output.fail(OUT_OF_MEMORY["computer"], FAILED)
     except KeyboardInterrupt:
-        return talk.give_up("Interrupted.", FAILED)
+        return output.fail("Interrupted.", FAILED)
 
 
 def _sentence(error: Exception, tokens: Sequence[str]) -> str:

@@ -1,12 +1,11 @@
-"""The verb ``doctor``: versions, devices, why CUDA is not used where it is not, and a short speed test."""
-
-from __future__ import annotations
+"""The verb ``doctor``: versions, devices, why CUDA is not used, and a short speed test."""
 
 import platform
 import time
 from typing import Any
 
-from napari_dip.cli.output import DONE, Talk, minutes
+from napari_dip.cli.flags import Json
+from napari_dip.cli.output import DONE, Output, format_duration
 from napari_dip.settings import BlindSpot
 
 PACKAGES = (
@@ -25,10 +24,11 @@ SIZE = 256  # pixels, the side of the image that the speed test is made on
 WARM, TIMED = 10, 20  # steps
 
 
-def run(talk: Talk) -> int:
-    """Print the report and return the exit code."""
+def doctor(*, json: Json = False) -> int:
+    """Print versions, the devices found, why CUDA is not used, and a short speed test."""
     import torch
 
+    output = Output(json)
     report: dict[str, Any] = {
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -39,22 +39,23 @@ def run(talk: Talk) -> int:
     }
     for device in report["devices"]:
         device |= speed(device["name"])
-    talk.say(f"Python {report['python']} on {report['platform']}")
+    output.print(f"Python {report['python']} on {report['platform']}")
     for name, version in report["versions"].items():
-        talk.say(f"  {name:13} {version or 'not installed'}")
-    talk.say(
-        f"Devices, and a short speed test (the default fit of {SIZE} x {SIZE} pixels, {BlindSpot().steps} steps at most):"
+        output.print(f"  {name:13} {version or 'not installed'}")
+    output.print(
+        f"Devices, and a short speed test (the default fit of {SIZE} x {SIZE} pixels, "
+        f"{BlindSpot().steps} steps at most):"
     )
     for device in report["devices"]:
-        talk.say(f"  {device['name']:8} {device['is']}: {_said(device)}")
+        output.print(f"  {device['name']:8} {device['is']}: {_speed_text(device)}")
     if report["cuda"] != "used":
-        talk.say(f"CUDA is not used: {report['cuda']}")
-    talk.result(report)
+        output.print(f"CUDA is not used: {report['cuda']}")
+    output.print_json(report)
     return DONE
 
 
 def versions() -> dict[str, str | None]:
-    """Return the installed version of each package that matters, None where it is missing, importing none."""
+    """Return the installed version of each package, None where it is missing; imports none."""
     from importlib.metadata import PackageNotFoundError, version
 
     found: dict[str, str | None] = {}
@@ -71,12 +72,8 @@ def devices() -> list[dict[str, Any]]:
     import torch
 
     threads = torch.get_num_threads()
-    found = [
-        {
-            "name": "cpu",
-            "is": f"{platform.processor() or platform.machine()}, {threads} thread{'s' * (threads > 1)}",
-        }
-    ]
+    processor = platform.processor() or platform.machine()
+    found = [{"name": "cpu", "is": f"{processor}, {threads} thread{'s' * (threads > 1)}"}]
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         about = torch.cuda.get_device_properties(number)
         found.append(
@@ -104,21 +101,16 @@ def why_no_cuda() -> str:
         return (
             f"{str(error).strip().splitlines()[0]} (torch was built for CUDA {torch.version.cuda})"
         )
-    return f"torch was built for CUDA {torch.version.cuda}, but found no GPU; is CUDA_VISIBLE_DEVICES set?"
+    return (
+        f"torch was built for CUDA {torch.version.cuda}, but found no GPU; is CUDA_VISIBLE_DEVICES "
+        "set?"
+    )
 
 
 def speed(device: str) -> dict[str, Any]:
     """Time steps of the default fit on a small synthetic image, after a few that warm up.
 
-    Parameters
-    ----------
-    device : str
-        A name from `devices`.
-
-    Returns
-    -------
-    dict
-        ``seconds_per_step``, or None and the reason as ``error``: a doctor names what is broken and goes on.
+    Returns ``seconds_per_step``, or None there and the reason as ``error``.
     """
     import numpy as np
 
@@ -140,8 +132,9 @@ def speed(device: str) -> dict[str, Any]:
     return {"seconds_per_step": None, "error": "The fit ended before it could be timed."}
 
 
-def _said(device: dict[str, Any]) -> str:
+def _speed_text(device: dict[str, Any]) -> str:
     seconds = device["seconds_per_step"]
     if seconds is None:
         return str(device["error"])
-    return f"{seconds * 1000:.3g} ms a step, about {minutes(seconds * BlindSpot().steps)} an image"
+    whole = format_duration(seconds * BlindSpot().steps)
+    return f"{seconds * 1000:.3g} ms a step, about {whole} an image"

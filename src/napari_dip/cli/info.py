@@ -1,51 +1,44 @@
 """The verb ``info``: what an image or a model holds and what made it."""
 
-from __future__ import annotations
+from pathlib import Path
+from typing import Annotated, Any
 
-from typing import TYPE_CHECKING, Any
-
-from napari_dip.cli.output import DONE, Talk
+from napari_dip.cli.flags import FILES, Json, flag
+from napari_dip.cli.output import DONE, Output
+from napari_dip.images.image import Image
 from napari_dip.methods.registry import renamed_method
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-    from napari_dip.images.image import Image
-
-
-def run(path: Path, talk: Talk) -> int:
-    """Print axes, shape, type, pixel size and provenance of an image file.
-
-    Raises
-    ------
-    ValueError, OSError
-        With a sentence, when the file can't be read.
-    """
+def info(
+    file: Annotated[Path, flag("An image file, or a model.", group=FILES)], /, *, json: Json = False
+) -> int:
+    """Print what a file holds: axes, shape, type, pixel size, and what made it."""
     from napari_dip.files.read_write import read
     from napari_dip.models.model import SUFFIX
 
-    if path.suffix.lower() == SUFFIX:
-        return _model(path, talk)
-    image = read(path)
+    output = Output(json)
+    if file.suffix.lower() == SUFFIX:
+        return _print_model(file, output)
+    image = read(file)
     provenance = dict(image.provenance)
-    talk.say(str(path))
-    talk.say(f"  axes   {image.axes}")
-    talk.say(f"  shape  {' x '.join(map(str, image.shape))}")
-    talk.say(f"  dtype  {image.dtype}")
-    talk.say(f"  scale  {sizes(image)}")
+    output.print(str(file))
+    output.print(f"  axes   {image.axes}")
+    output.print(f"  shape  {' x '.join(map(str, image.shape))}")
+    output.print(f"  dtype  {image.dtype}")
+    output.print(f"  scale  {sizes(image)}")
     if image.channels:
-        talk.say(f"  channels  {', '.join(image.channels)}")
+        output.print(f"  channels  {', '.join(image.channels)}")
     if provenance:
-        talk.say("  made by napari-dip:")
+        output.print("  made by napari-dip:")
         for line in _lines(provenance, depth=2):
-            talk.say(line)
+            output.print(line)
         if renamed := renamed_method(provenance.get("settings")):
-            talk.say(f"  {renamed}")
+            output.print(f"  {renamed}")
     else:
-        talk.say("  no record of napari-dip in it")
-    talk.result(
+        output.print("  no record of napari-dip in it")
+    output.print_json(
         {
-            "file": str(path),
+            "file": str(file),
             "axes": image.axes,
             "shape": list(image.shape),
             "dtype": str(image.dtype),
@@ -58,22 +51,22 @@ def run(path: Path, talk: Talk) -> int:
     return DONE
 
 
-def _model(path: Path, talk: Talk) -> int:
+def _print_model(path: Path, output: Output) -> int:
     """Print all but the weights of a trained model."""
     from napari_dip.models.model import read_model_record
 
     record, weights = read_model_record(path)
     count = sum(tensor.numel() for tensor in weights.values())
-    talk.say(str(path))
-    talk.say(f"  a model of napari-dip with {count:,} weights")
+    output.print(str(path))
+    output.print(f"  a model of napari-dip with {count:,} weights")
     for line in _lines(record, depth=1):
-        talk.say(line)
-    talk.result({"file": str(path), "weights": count, **record})
+        output.print(line)
+    output.print_json({"file": str(path), "weights": count, **record})
     return DONE
 
 
 def sizes(image: Image) -> str:
-    """Say how far a step along each axis is; an axis of 1 pixel is one that nothing is known of."""
+    """Return the pixel size of each axis; 1 pixel stands where nothing is known."""
     steps = zip(image.axes, image.scale, image.units, strict=True)
     known = {
         a: "not given" if (s, u) == (1, "pixel") else f"{s:g} {u}" for a, s, u in steps if a != "C"
@@ -84,7 +77,7 @@ def sizes(image: Image) -> str:
 
 
 def _lines(record: dict[str, Any], depth: int) -> list[str]:
-    """Write a nested record as indented lines, escaped: text out of a file may hold control codes."""
+    """Write a nested record as lines, escaped: text out of a file may hold control codes."""
     lines = []
     for key, value in record.items():
         shown = (
@@ -104,7 +97,7 @@ def _lines(record: dict[str, Any], depth: int) -> list[str]:
 
 
 def _noise(model: Any) -> str:
-    """Write the line that was fitted to the noise; what it is at intensity 0 is no variance where it is negative."""
+    """Write the line fitted to the noise; negative at intensity 0, it is no read noise there."""
     try:
         gain, intercept = float(model["gain"]), float(model["variance"])
     except (TypeError, KeyError, ValueError):  # a file may hold anything

@@ -9,7 +9,7 @@ from napari_dip.settings import Settings
 
 
 def explain_other_method(tokens: Sequence[str], method: type[Settings]) -> str:
-    """Return what to say of a call of ``denoise``; empty where all its flags are those of its method.
+    """Return a sentence for a call of ``denoise``; empty where all flags are of its method.
 
     Parameters
     ----------
@@ -22,14 +22,17 @@ def explain_other_method(tokens: Sequence[str], method: type[Settings]) -> str:
         flag, _, value = word.partition("=")
         value, name = value or following, flag.removeprefix("--").replace("-", "_")
         if flag == "--net" and value == "blind-spot":
-            return "--net blind-spot is the method blind-spot now, which is the default: leave --net out."
+            return (
+                "--net blind-spot is the method blind-spot now, which is the default: leave --net "
+                "out."
+            )
         if flag == "--preset" and value not in method.presets:
             others = [key for key, record in METHODS.items() if value in record.settings.presets]
             if others:
                 return f"The preset {value} is one of the method {_choice(others)}."
-        if flag.startswith("--") and name not in method.model_fields:
-            if others := methods_with(name):
-                return f"{flag} is a setting of the method {_choice(others)}."
+        others = methods_with(name) if flag.startswith("--") else []
+        if others and name not in method.model_fields:
+            return f"{flag} is a setting of the method {_choice(others)}."
     return ""
 
 

@@ -1,4 +1,4 @@
-"""What the command line says, where it says it, and the exit codes."""
+"""Text on stdout and stderr, the JSON object, and the exit codes."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ WORDS = {  # how options and remedies of a UsageError are called here
 
 
 @dataclass(frozen=True)
-class Talk:
-    """Where text goes: results to stdout, all else to stderr; with JSON only the object goes to stdout.
+class Output:
+    """Where text goes: results to stdout, all else to stderr; with JSON only it goes to stdout.
 
     Parameters
     ----------
@@ -36,45 +36,45 @@ class Talk:
     quiet : bool
         Whether progress is left out.
     silent : bool
-        Whether nothing is said at all: of several processes that do one thing together, only the first speaks.
+        Whether nothing is printed: of several processes that train together, only the first speaks.
     """
 
     as_json: bool = False
     quiet: bool = False
     silent: bool = False
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Print a line of the result for a human."""
         if not self.silent:
             print_line(text, sys.stderr if self.as_json else sys.stdout)
 
     def note(self, text: str) -> None:
-        """Print a remark that is no result: to stderr."""
+        """Print what is no result, to stderr."""
         if not self.silent:
             print_line(text, sys.stderr)
 
-    def result(self, record: dict[str, Any]) -> None:
+    def print_json(self, record: dict[str, Any]) -> None:
         """Print the JSON object where one was asked for."""
         if self.as_json:
             print_line(json.dumps(_plain(record), allow_nan=False), sys.stdout)
 
-    def give_up(self, sentence: str, code: int) -> int:
-        """Say why nothing (more) is done and return the exit code."""
+    def fail(self, sentence: str, code: int) -> int:
+        """Print why nothing (more) is done and return the exit code."""
         self.note(f"napari-dip: {sentence}")
-        self.result({"error": sentence})
+        self.print_json({"error": sentence})
         return code
 
 
 def print_line(text: str, stream: TextIO) -> None:
-    """Print a line; letters that the stream can't hold, as a log file on Windows, are escaped: so may names be."""
+    """Print a line; letters that the stream can't hold, as a log file on Windows, are escaped."""
     code = stream.encoding or "utf-8"
     try:
         print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
     except BrokenPipeError:  # the work goes on
-        unheard(stream)
+        discard(stream)
 
 
-def unheard(stream: TextIO) -> None:
+def discard(stream: TextIO) -> None:
     """Send a stream nowhere from now on: its reader has seen enough, such as `head`."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, stream.fileno())
@@ -94,7 +94,7 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
-def minutes(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Write a duration as m:ss, or h:mm:ss from an hour on."""
     whole = max(0, round(seconds))
     hours, rest = divmod(whole, 3600)

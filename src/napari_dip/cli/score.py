@@ -1,52 +1,56 @@
-"""The verb ``score``: PSNR and SSIM against a clean image, with the range that they were measured with."""
+"""The verb ``score``: PSNR and SSIM against a clean image, and the range they refer to."""
 
-from __future__ import annotations
+from pathlib import Path
+from typing import Annotated
 
-from typing import TYPE_CHECKING
-
-from napari_dip.cli.output import DONE, Talk
+from napari_dip.cli.flags import FILES, Json, flag
+from napari_dip.cli.output import DONE, Output
 from napari_dip.errors import UsageError
 
-if TYPE_CHECKING:
-    from pathlib import Path
 
-
-def run(
-    clean_path: Path, restored_path: Path, data_range: float | None, affine: bool, talk: Talk
+def score(
+    clean: Annotated[Path, flag("The ground truth, or the best there is.", group=FILES)],
+    restored: Annotated[Path, flag("The image to judge, of the same shape.", group=FILES)],
+    /,
+    *,
+    data_range: Annotated[
+        float | None,
+        flag(
+            "Span of possible values, in gray levels; by default that of the clean image's integer "
+            "type."
+        ),
+    ] = None,
+    affine: Annotated[
+        bool, flag("First match gain and offset to the clean image by least squares.")
+    ] = False,
+    json: Json = False,
 ) -> int:
-    """Score one file against another and return the exit code.
-
-    Raises
-    ------
-    UsageError
-        When the given range is none, or none is given and the clean image's type has none.
-    ValueError, OSError
-        With a sentence, when a file can't be read or the shapes differ.
-    """
+    """Print PSNR and SSIM of an image against a clean one, and the range that they refer to."""
     from napari_dip.files.read_write import read
     from napari_dip.images.metrics import data_range_of, psnr, ssim
 
     if data_range is not None and not 1e-30 <= data_range <= 1e30:
         raise UsageError(
-            f"--data-range is {data_range}; it must be positive, 1e-30 to 1e30, such as 255 for 8-bit images."
+            f"--data-range is {data_range}; it must be positive, 1e-30 to 1e30, such as 255 for "
+            "8-bit images."
         )
-    clean, restored = read(clean_path), read(restored_path)
-    if data_range is None and clean.dtype.kind == "f":
+    truth, image = read(clean), read(restored)
+    if data_range is None and truth.dtype.kind == "f":
         raise UsageError(
-            f"The clean image {clean_path} is {clean.dtype}, which has no range of its own: "
+            f"The clean image {clean} is {truth.dtype}, which has no range of its own: "
             "say --data-range, such as 255 for values on the scale of 8 bits."
         )
-    span = data_range_of(clean, data_range)
-    origin = (
-        "as given" if data_range is not None else f"that of the clean image's type {clean.dtype}"
-    )
+    span = data_range_of(truth, data_range)
+    origin = f"that of the clean image's type {truth.dtype}" if data_range is None else "as given"
     scores = {
-        "psnr": psnr(clean, restored, data_range=span, affine=affine),
-        "ssim": ssim(clean, restored, data_range=span, affine=affine),
+        "psnr": psnr(truth, image, data_range=span, affine=affine),
+        "ssim": ssim(truth, image, data_range=span, affine=affine),
     }
     matched = ", gain and offset matched" if affine else ""
-    talk.say(
-        f"PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}  (range {span:g}, {origin}{matched})"
+    output = Output(json)
+    output.print(
+        f"PSNR {scores['psnr']:.2f} dB, SSIM {scores['ssim']:.4f}  "
+        f"(range {span:g}, {origin}{matched})"
     )
-    talk.result({**scores, "data_range": span, "data_range_from": origin, "affine": affine})
+    output.print_json({**scores, "data_range": span, "data_range_from": origin, "affine": affine})
     return DONE

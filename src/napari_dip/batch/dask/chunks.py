@@ -1,4 +1,4 @@
-"""One large stack as several tasks: its chunks, each written to a file that all workers see, joined.
+"""One large stack as several tasks: chunks, each written to a file that all workers see, joined.
 
 A stack is divided where that leaves the answer as it is: where no plane needs the answer of
 another. The statistics of the whole stack go with every chunk. The answers lie in a hidden folder
@@ -182,7 +182,7 @@ def join_chunks(plan: ChunkPlan, job: Job, task: Task) -> Outcome:
         for made, file in zip(reversed(there.outputs), reversed(job.outputs), strict=True):
             if made != file:
                 check_target(file, task.overwrite or job.begun)
-                os.replace(made, file)  # noqa: PTH105
+                os.replace(made, file)
     except Exception as error:
         if isinstance(error, FileExistsError) or not plan.is_complete():
             return _outcome_of_other_run(job, task, error)

@@ -88,7 +88,7 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
 
 
 async def _check_answers(dask: Any, scheduler: str) -> None:
-    """Raise an error where no scheduler answers; a client that found none would go on complaining."""
+    """Raise an error where no scheduler answers; a client that found none would go on trying."""
     arguments = dask.Security().get_connection_args("client")
     comm = await import_module("distributed.comm").connect(scheduler, timeout=10, **arguments)
     await comm.close()
@@ -179,7 +179,7 @@ def _result(future: Any, job: Job) -> Outcome | ChunkPlan:
         )
     except (DenoiseError, OSError, ValueError, MemoryError) as error:
         reason = str(error) or type(error).__name__
-    except Exception as error:  # noqa: BLE001 - as a file that fails, it must not end the others
+    except Exception as error:
         reason = f"the worker could not do it: {type(error).__name__}: {error}"
     return Outcome({"input": str(job.source), "output": None, "status": FAILED, "error": reason})
 

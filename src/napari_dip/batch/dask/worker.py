@@ -1,4 +1,4 @@
-"""What a worker of a cluster does: a file, a chunk of a large stack, or the file that chunks make."""
+"""What a worker of a cluster does: a file, a chunk of a large stack, or the join of chunks."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def process(order: Mapping[str, Any], job: Job, topic: str, number: int) -> Outc
 def process_chunk_of(
     order: Mapping[str, Any], job: Job, topic: str, number: int, plan: ChunkPlan, at: int
 ) -> None:
-    """Do one chunk of a file in a worker; if it fails, so does what joins them, which depends on it."""
+    """Do one chunk of a file in a worker; if it fails, so does the join, which depends on it."""
     task, report = _prepare(order, topic, number, at)
 
     def on_snapshot(snapshot: Snapshot) -> None:

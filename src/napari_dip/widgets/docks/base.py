@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_dip.engine.idle_threads import let_idle_threads_sleep
 from napari_dip.methods.method import Method, TrainedMethod
 from napari_dip.settings import Settings
 from napari_dip.widgets.layers.result_layers import add_iterates_layer, iterate_in_view
@@ -32,8 +32,7 @@ class Dock(QWidget):
     def __init__(self, viewer: Any) -> None:
         super().__init__()
         self.viewer = viewer
-        # Read when torch is loaded: threads that wait by spinning slow down napari, and the fit.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        let_idle_threads_sleep()
 
     def shut_down(self) -> None:
         """End what runs; may be called more than once."""

@@ -1,4 +1,4 @@
-"""The demo's picture: noisy, denoised, clean and residual side by side, and the curve that chose the step."""
+"""The demo's picture: noisy, denoised, clean, residual, and the curve that chose the step."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def labels_of(how: Settings) -> tuple[str, str]:
 
 
 def _curve(axes: Any, curve: Sequence[Point], chosen: int, labels: tuple[str, str]) -> None:
-    """Draw loss and criterion over the steps, each on an axis of its own: their units differ, and their span."""
+    """Draw loss and criterion over the steps, each on an axis of its own: their units differ."""
     loss = [(step, value) for step, value, _ in curve if np.isfinite(value)]
     criterion = [
         (step, value) for step, _, value in curve if value is not None and np.isfinite(value)
@@ -118,9 +118,7 @@ def _curve(axes: Any, curve: Sequence[Point], chosen: int, labels: tuple[str, st
     if loss:
         steps, values = np.array(loss).T
         _line(axes, steps, values, "0.6", labels[0], lw=0.5, alpha=0.6)
-        width = max(
-            1, len(values) // 40
-        )  # the loss of random crops jumps: what matters is its mean
+        width = max(1, len(values) // 40)  # the loss of random crops jumps: its mean matters
         mean = np.convolve(values, np.full(width, 1 / width), mode="valid")
         axes.plot(steps[width - 1 :], mean, color="0.35", lw=1.4)
     if criterion:
