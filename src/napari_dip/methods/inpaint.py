@@ -36,14 +36,12 @@ from napari_dip.engine.plane import Plane
 from napari_dip.nets.inpaint import GapNet
 from napari_dip.settings import Inpaint
 
-LOOKS = 12  # how often the whole image is looked at during a fit
+PREDICTIONS = 12  # how often the whole image is filled during a fit
 KNEE = 0.01  # of the unit range: smaller errors count squared, larger ones, at edges, by their size
 HIDDEN = 0.2  # share of the known pixels that is hidden in a step
-SINGLE = 2  # pixels deep: larger gaps are imitated by moved copies of themselves
+SINGLE = 2  # pixels deep: larger holes are imitated by moved copies of themselves
 MARGIN = 32  # rows beside a strip that the network sees too
-STRIP_PIXELS = (
-    1 << 18
-)  # the whole image goes through the network in strips of about this many pixels
+STRIP_PIXELS = 1 << 18  # the whole image goes through the network in strips of about so many pixels
 ORIENTATIONS = 8
 
 
@@ -54,10 +52,8 @@ def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
     ----------
     plane : Plane
         With `known`; values of unknown pixels do not matter.
-    s : Inpaint
-        Steps, learning rate, schedule, averaging, channels, layers (residual blocks), crop, batch.
     blind : bool
-        Whether the answer at known pixels, too, is what their neighbours say of them: noisy pixels are denoised.
+        Whether known pixels, too, are predicted from their neighbours: noisy ones are denoised.
 
     Yields
     ------
@@ -70,22 +66,22 @@ def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
         net = GapNet(len(y), s.channels, s.layers).to(y.device)
     mean_net = deepcopy(net)
     views = torch.cat([torch.where(known, y, 0), known.float()])[None]  # (1, C + 1, Y, X)
-    large = _has_large_gaps(known)
-    every = max(1, s.steps // LOOKS)
+    large = _has_large_holes(known)
+    every = max(1, s.steps // PREDICTIONS)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         if index > 1:
             blend_weights(mean_net, net, 1 - s.averaging if index > 2 else 1.0)
         crops = random_crops(views, s.crop, s.batch, generator)
-        image, there = crops[:, :-1], crops[:, -1:]
-        hidden = there * random_gaps(there, views, generator, large)
-        output = net(image, there - hidden)
+        image, mask = crops[:, :-1], crops[:, -1:]
+        hidden = mask * _draw_hidden(mask, views, generator, large)
+        output = net(image, mask - hidden)
         error = torch.hypot(output - image, torch.full_like(image, KNEE)) - KNEE
         loss = (error * hidden).sum() / (hidden.sum() * len(y)).clamp(min=1)
         if index % every and index not in (1, s.steps):
             return loss, None
         turns = range(ORIENTATIONS) if index == s.steps else [index // every % ORIENTATIONS]
-        image = look(mean_net, views, list(turns), generator if blind else None)
+        image = _fill_image(mean_net, views, list(turns), generator if blind else None)
         return loss, (image, image)
 
     yield from optimize(
@@ -93,59 +89,52 @@ def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
     )
 
 
-def random_gaps(there: Tensor, plane: Tensor, generator: torch.Generator, large: bool) -> Tensor:
-    """Draw what is hidden of some crops, (B, 1, Y, X) as 0 and 1: single pixels, or gaps of the image moved."""
-    gaps = (torch.rand(there.shape, generator=generator) < HIDDEN).to(there)
-    if not large:
-        return gaps
-    size = there.shape[-1]
-    for crop in range(len(gaps)):
-        if torch.rand(1, generator=generator).item() < 0.5:
-            gaps[crop] = 1 - random_crops(plane[:, -1:], size, 1, generator)[0]
-    return gaps
+def _draw_hidden(known: Tensor, views: Tensor, generator: torch.Generator, large: bool) -> Tensor:
+    """Draw the hidden pixels of crops, (B, 1, Y, X) as 0 and 1: single ones, or moved holes."""
+    hidden = (torch.rand(known.shape, generator=generator) < HIDDEN).to(known)
+    if large:
+        for number in range(len(hidden)):
+            if torch.rand(1, generator=generator).item() < 0.5:
+                moved = random_crops(views[:, -1:], known.shape[-1], 1, generator)[0]
+                hidden[number] = 1 - moved
+    return hidden
 
 
 @torch.no_grad()
-def look(
-    net: torch.nn.Module, plane: Tensor, turns: list[int], generator: torch.Generator | None
+def _fill_image(
+    net: torch.nn.Module, views: Tensor, turns: list[int], generator: torch.Generator | None
 ) -> Tensor:
-    """Fill the whole image with the network as it is.
+    """Fill the whole image, (C, Y, X), with the network as it is.
 
     Parameters
     ----------
-    plane : Tensor
+    views : Tensor
         Shape (1, C + 1, Y, X): the image and where it is known.
     turns : list of int
         The orientations that the network gets to see; their answers are averaged.
     generator : Generator, optional
-        Where given, every known pixel is hidden once too, and the answer there is what the others say of it.
-
-    Returns
-    -------
-    Tensor
-        Shape (C, Y, X).
+        Where given, every known pixel is hidden once too, and predicted from the others.
     """
-    there = plane[:, -1:]
+    known = views[:, -1:]
     if generator is None:
-        hidden = [torch.zeros_like(there)]
+        groups = [torch.zeros_like(known)]
     else:
-        group = (torch.rand(there.shape, generator=generator) / HIDDEN).floor().to(there.device)
-        hidden = [there * (group == g) for g in range(round(1 / HIDDEN))]
-    answers = torch.zeros_like(plane[0, :-1])
+        group = (torch.rand(known.shape, generator=generator) / HIDDEN).floor().to(known.device)
+        groups = [known * (group == g) for g in range(round(1 / HIDDEN))]
+    answer = torch.zeros_like(views[0, :-1])
     for orientation in turns:
-        known = torch.zeros_like(answers)
-        unknown = torch.zeros_like(answers)
-        for part in hidden:
-            seen = torch.cat([plane[:, :-1], there - part], dim=1)
+        at_known, at_missing = torch.zeros_like(answer), torch.zeros_like(answer)
+        for hidden in groups:
+            seen = torch.cat([views[:, :-1], known - hidden], dim=1)
             filled = turn_back(_in_strips(net, turn(seen, orientation)), orientation)[0]
-            known += filled * (part[0] if generator else there[0])
-            unknown += filled * (1 - there[0]) / len(hidden)
-        answers += (known + unknown) / len(turns)
-    return answers
+            at_known += filled * (hidden[0] if generator else known[0])
+            at_missing += filled * (1 - known[0]) / len(groups)
+        answer += (at_known + at_missing) / len(turns)
+    return answer
 
 
 def _in_strips(net: torch.nn.Module, plane: Tensor) -> Tensor:
-    """Let the network see (1, C + 1, Y, X) in overlapping strips of rows, to spare memory."""
+    """Fill (1, C + 1, Y, X) in overlapping strips of rows, to save memory."""
     height, width = plane.shape[-2:]
     rows, margin = max(16, STRIP_PIXELS // width), MARGIN
     strips = []
@@ -160,7 +149,7 @@ def _in_strips(net: torch.nn.Module, plane: Tensor) -> Tensor:
     return torch.cat(strips, dim=-2)
 
 
-def _has_large_gaps(known: Tensor) -> bool:
-    """Say whether some unknown pixel has no known one within `SINGLE` pixels."""
+def _has_large_holes(known: Tensor) -> bool:
+    """Return whether some unknown pixel has no known one within `SINGLE` pixels."""
     near = functional.max_pool2d(known.float(), 2 * SINGLE + 1, 1, SINGLE)
     return bool((near == 0).any())
