@@ -11,7 +11,7 @@ import pytest
 from cli_help import FEW, leftovers, quick, save
 
 from napari_dip.cli import main
-from napari_dip.cli.demo_picture import draw, figure_of, labels_of
+from napari_dip.cli.demo_picture import axis_labels, draw, figure_of
 from napari_dip.cli.output import format_duration
 from napari_dip.cli.progress import Progress
 from napari_dip.errors import DenoiseError
@@ -176,7 +176,7 @@ def test_the_picture_takes_losses_of_any_sign_and_gaps(preset: str, tmp_path: Pa
     images = dict.fromkeys(("noisy", "denoised", "clean"), plane)
     curve = [(step, -1.5 + step / 20, 0.013 if step % 10 == 1 else None) for step in range(1, 60)]
     figure = figure_of(
-        images, dict.fromkeys(images, ""), curve, 41, 1.0, labels_of(DIP.preset(preset))
+        images, dict.fromkeys(images, ""), curve, 41, 1.0, axis_labels(DIP.preset(preset))
     )
     *_, below, right = figure.axes
     assert len(below.lines[0].get_ydata()) == 59 and min(below.lines[0].get_ydata()) < 0
@@ -185,6 +185,12 @@ def test_the_picture_takes_losses_of_any_sign_and_gaps(preset: str, tmp_path: Pa
     assert any("41" in text.get_text() for text in below.texts)
     draw(tmp_path / "a.png", images, dict.fromkeys(images, ""), curve, 41, 1.0)
     assert leftovers(tmp_path) == ["a.png"]
+
+
+def test_the_curve_is_labelled_by_the_method_that_made_it() -> None:
+    for how in (BlindSpot(), DIP()):
+        loss, criterion = axis_labels(how)
+        assert how.title in loss and criterion == "squared error on\nhidden pixels, with noise"
 
 
 def test_progress_has_rate_and_time_left(

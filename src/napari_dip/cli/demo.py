@@ -52,7 +52,7 @@ def run(out: Path, how: Settings, device: str, output: Output) -> int:
     """Denoise the shipped capture, score it, and write the TIFF and the picture into `out`."""
     from napari_dip.api import iter_denoise
     from napari_dip.batch.process_file import with_source
-    from napari_dip.cli.demo_picture import Point, draw, labels_of
+    from napari_dip.cli.demo_picture import Point, axis_labels, draw
     from napari_dip.cli.interrupt import consume_with_progress
     from napari_dip.files.checksum import sha256
     from napari_dip.files.read_write import read, write
@@ -85,7 +85,7 @@ def run(out: Path, how: Settings, device: str, output: Output) -> int:
         for which in images
     }
     titles["clean"] = "average of 50 captures"
-    draw(png, {**images, "clean": clean}, titles, curve, final.chosen, RANGE, labels_of(how))
+    draw(png, {**images, "clean": clean}, titles, curve, final.chosen, RANGE, axis_labels(how))
     _print_scores(scores, images, output)
     taken = f"step {final.chosen} of {final.step} was taken (range {RANGE:g})"
     output.print(f"  {how.title}: {seconds:.1f} s, {taken}")

@@ -32,25 +32,7 @@ def draw(
     data_range: float,
     labels: tuple[str, str] = ("loss", "stopping criterion"),
 ) -> None:
-    """Write the picture as PNG; nothing stands under `path` until it is whole.
-
-    Parameters
-    ----------
-    path : Path
-        The file to write.
-    images : mapping of str to Image
-        The planes ``noisy``, ``denoised`` and ``clean``, (Y, X) each.
-    titles : mapping of str to str
-        A second title line for them.
-    curve : sequence of (step, loss, criterion)
-        What was seen on the way.
-    chosen : int
-        The step whose answer was taken.
-    data_range : float
-        White, in gray levels.
-    labels : (str, str)
-        What loss and criterion are, see `labels_of`.
-    """
+    """Write the picture as PNG, whole or not at all; the parameters are those of `figure_of`."""
     figure = figure_of(images, titles, curve, chosen, data_range, labels)
     content = BytesIO()
     figure.savefig(content, format="png", dpi=110)
@@ -65,7 +47,23 @@ def figure_of(
     data_range: float,
     labels: tuple[str, str],
 ) -> Figure:
-    """Return the picture; the parameters are those of `draw`."""
+    """Return the picture.
+
+    Parameters
+    ----------
+    images : mapping of str to Image
+        The planes ``noisy``, ``denoised`` and ``clean``, (Y, X) each.
+    titles : mapping of str to str
+        A second title line for them.
+    curve : sequence of (step, loss, criterion)
+        Of all steps.
+    chosen : int
+        The step whose answer was taken.
+    data_range : float
+        White, in gray levels.
+    labels : (str, str)
+        What loss and criterion are, see `axis_labels`.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15, 7), layout="constrained")
@@ -95,18 +93,13 @@ def _panel(axes: Any, plane: Any, title: str, **look: Any) -> Any:
     return axes.imshow(plane, interpolation="nearest", **look)
 
 
-def labels_of(how: Settings) -> tuple[str, str]:
-    """Say what the loss and the stopping criterion of these settings are, as an axis needs it."""
+def axis_labels(how: Settings) -> tuple[str, str]:
+    """Return labels for the loss and the stopping criterion of these settings."""
     criteria = {
         "held-out": "squared error on\nhidden pixels, with noise",
         "variance": "variance of the\nlast outputs",
     }
-    loss = (
-        "loss:\nnegative log likelihood"
-        if getattr(how, "net", "") == "blind-spot"
-        else "loss:\nsquared error"
-    )
-    return loss, criteria.get(getattr(how, "stop", ""), "stopping criterion")
+    return f"loss of\n{how.title}", criteria.get(getattr(how, "stop", ""), "stopping criterion")
 
 
 def _curve(axes: Any, curve: Sequence[Point], chosen: int, labels: tuple[str, str]) -> None:

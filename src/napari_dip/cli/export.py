@@ -27,7 +27,7 @@ def export(
         str, flag("Its title: 5 to 128 letters, digits, spaces or _+-().", group=FILES)
     ] = "napari-dip denoiser",
     authors: Annotated[
-        list[str], flag("Who made it; may be given several times.", "--author", group=FILES)
+        tuple[str, ...], flag("Who made it; may be given several times.", "--author", group=FILES)
     ] = ["napari-dip user"],
     overwrite: Annotated[bool, flag("Replace the file if it exists.", group=FILES)] = False,
     json: Json = False,
@@ -46,7 +46,12 @@ def export(
         noisy = None if image is None else read(image)
         example = None if noisy is None else noisy.plane(noisy.plane_indices()[0])
         made = export_model(
-            load_model(model), out, image=example, name=name, authors=authors, overwrite=overwrite
+            load_model(model),
+            out,
+            image=example,
+            name=name,
+            authors=list(authors),
+            overwrite=overwrite,
         )
     except FileExistsError:
         raise UsageError(f"{out} exists", "other output", "overwrite") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_dip.cli.progress import Progress
 from napari_dip.snapshot import Consumed, consume
@@ -62,32 +62,24 @@ def ctrl_c_as_event() -> Iterator[threading.Event]:
     SIGTERM, with which a cluster's queue ends a job, is taken as Ctrl-C.
     """
     event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():  # signals can't be caught there
-        yield event
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, frame: object) -> None:
         event.set()
         signal.signal(number, signal.default_int_handler)
 
-    for number in before:
-        signal.signal(number, handle)
-    try:
+    with handle_signals(handle, signal.SIGINT, signal.SIGTERM):
         yield event
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
-def sigterm_as_ctrl_c() -> Iterator[None]:
-    """Take SIGTERM, with which a cluster's queue ends a job, as Ctrl-C."""
+def handle_signals(handler: Callable[[int, Any], object], *numbers: int) -> Iterator[None]:
+    """Handle signals for the time of a block, where they can be: in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, previous in before.items():
+            signal.signal(number, previous)

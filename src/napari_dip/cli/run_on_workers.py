@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_dip.batch.dask.cluster import connect, process_jobs
 from napari_dip.batch.process_file import Outcome, done_before
-from napari_dip.cli.interrupt import sigterm_as_ctrl_c
+from napari_dip.cli.interrupt import handle_signals
 from napari_dip.cli.progress import Progress
 from napari_dip.errors import UsageError
 
@@ -54,7 +55,10 @@ def run_on_workers(
     yield from ((number, done_before(job)) for number, job in enumerate(jobs) if job.done)
     if not todo:
         return
-    with sigterm_as_ctrl_c(), connect(workers.count, workers.scheduler) as client:
+    with (
+        handle_signals(signal.default_int_handler, signal.SIGTERM),  # a queue ends a job by it
+        connect(workers.count, workers.scheduler) as client,
+    ):
         count = len(client.scheduler_info(n_workers=-1)["workers"])
         if not count:
             output.note("The scheduler has no workers yet: waiting.")
