@@ -116,7 +116,7 @@ def record_failure(job: Job, work: Callable[[], Result]) -> Result | Outcome:
         record |= {"status": INTERRUPTED, "error": sentence}
     except (DenoiseError, OSError, ValueError, MemoryError) as error:
         record["error"] = str(error) or type(error).__name__
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a bug must cost one file, not the rest
         record["error"] = f"{type(error).__name__}: {error} (a bug in napari-dip: please report it)"
     return Outcome(record)
 

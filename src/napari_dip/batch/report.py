@@ -132,9 +132,9 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (f"napari-dip-report-{shard.replace('/', '-of-')}.csv" if shard else REPORT)
     # Paths as they were written; links stay.
-    rows = {os.path.abspath(row["input"]): row for row in _earlier_rows(path)}
+    rows = {os.path.abspath(row["input"]): row for row in _earlier_rows(path)}  # noqa: PTH100
     for record in records:
-        key = os.path.abspath(record["input"])
+        key = os.path.abspath(record["input"])  # noqa: PTH100
         if record["status"] == BEFORE and key in rows:
             continue
         hints = record.get("residual") or {}

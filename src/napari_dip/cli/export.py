@@ -28,7 +28,7 @@ def export(
     ] = "napari-dip denoiser",
     authors: Annotated[
         tuple[str, ...], flag("Who made it; may be given several times.", "--author", group=FILES)
-    ] = ["napari-dip user"],
+    ] = ("napari-dip user",),
     overwrite: Annotated[bool, flag("Replace the file if it exists.", group=FILES)] = False,
     json: Json = False,
 ) -> int:

@@ -9,7 +9,6 @@ finds there which are done.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
 from bisect import bisect_right
@@ -182,7 +181,7 @@ def join_chunks(plan: ChunkPlan, job: Job, task: Task) -> Outcome:
         for made, file in zip(reversed(there.outputs), reversed(job.outputs), strict=True):
             if made != file:
                 check_target(file, task.overwrite or job.begun)
-                os.replace(made, file)
+                made.replace(file)
     except Exception as error:
         if isinstance(error, FileExistsError) or not plan.is_complete():
             return _outcome_of_other_run(job, task, error)

@@ -179,7 +179,7 @@ def _result(future: Any, job: Job) -> Outcome | ChunkPlan:
         )
     except (DenoiseError, OSError, ValueError, MemoryError) as error:
         reason = str(error) or type(error).__name__
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - as a file that fails, it must not end the others
         reason = f"the worker could not do it: {type(error).__name__}: {error}"
     return Outcome({"input": str(job.source), "output": None, "status": FAILED, "error": reason})
 
