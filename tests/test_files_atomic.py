@@ -90,3 +90,33 @@ def test_names_as_long_as_a_disk_takes_are_written_and_longer_ones_refused(tmp_p
     with pytest.raises(OSError, match=r"cannot be looked up .* choose another, shorter name"):
         write(tmp_path / ("n" * 300 + ".tif"), image)
     assert names(tmp_path) == [longest.name]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_ends_a_write_early_leaves_the_old_one_as_it_was(tmp_path, kind):
+    target = tmp_path / "target"
+
+    def fill(path, text):
+        if kind == "folder":
+            path.mkdir()
+            path = path / "inside"
+        path.write_text(text)
+
+    with atomic.atomic_path(target, 3) as part:
+        fill(part, "old")
+    before = sha256(target)
+    for error, expected in ((KeyboardInterrupt(), KeyboardInterrupt), (OSError(13, "No"), OSError)):
+        with pytest.raises(expected), atomic.atomic_path(target, 3) as part:
+            fill(part, "new")
+            raise error
+        assert sha256(target) == before and names(tmp_path) == ["target"]
+    with atomic.atomic_path(target, 3) as part:
+        fill(part, "new")
+    assert sha256(target) != before and names(tmp_path) == ["target"]
+
+
+def test_a_file_never_replaces_a_folder(tmp_path):
+    (tmp_path / "table.csv").mkdir()
+    with pytest.raises(OSError, match="was not written"):
+        atomic.write_bytes(tmp_path / "table.csv", b"1,2")
+    assert names(tmp_path) == ["table.csv"]

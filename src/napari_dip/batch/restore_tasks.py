@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_dip.errors import UsageError
 from napari_dip.files.checksum import sha256
+from napari_dip.methods.registry import RESTORATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_dip.batch.task import Task
     from napari_dip.images.image import Image
 
@@ -26,8 +26,8 @@ def restoration_task(task: Task, verb: str, **options: Any) -> Task:
     ----------
     task : Task
         With the settings of the verb.
-    verb : {"inpaint", "upscale", "guided", "invert"}
-        What is done.
+    verb : str
+        The name of the restoration.
     **options
         Of the verb, plain values: ``mask`` and ``keep_known``; ``factor`` and ``down``; ``guide``;
         ``module`` and ``layer``. Files are named by their paths.
@@ -37,14 +37,12 @@ def restoration_task(task: Task, verb: str, **options: Any) -> Task:
     UsageError
         For a file that cannot be used.
     """
-    prepare: dict[str, Callable[..., dict[str, Any]]]
-    prepare = {"inpaint": _inpaint, "upscale": _upscale, "guided": _guided, "invert": _invert}
-    fields = prepare[verb](**options)
+    fields = resolve_name(RESTORATIONS[verb].prepare)(**options)
     made = {"settings": task.settings.to_json(), "task": verb, **fields.pop("made")}
     return replace(task, made=made, restoration={"verb": verb, **options}, **fields)
 
 
-def _inpaint(mask: str | Path, keep_known: bool) -> dict[str, Any]:
+def prepare_inpaint(mask: str | Path, keep_known: bool) -> dict[str, Any]:
     from napari_dip.restore.inpaint import iter_inpaint
     from napari_dip.restore.missing_pixels import FIND, find_missing_pixels
 
@@ -59,7 +57,7 @@ def _inpaint(mask: str | Path, keep_known: bool) -> dict[str, Any]:
     }
 
 
-def _upscale(factor: int, down: Any) -> dict[str, Any]:
+def prepare_upscale(factor: int, down: Any) -> dict[str, Any]:
     from napari_dip.restore.upscale import iter_upscale, outline
 
     return {
@@ -69,7 +67,7 @@ def _upscale(factor: int, down: Any) -> dict[str, Any]:
     }
 
 
-def _guided(guide: str | Path) -> dict[str, Any]:
+def prepare_guided(guide: str | Path) -> dict[str, Any]:
     from napari_dip.restore.guided import iter_restore_guided, match_guide
 
     image_of_guide = _read(guide, "guide")
@@ -80,7 +78,7 @@ def _guided(guide: str | Path) -> dict[str, Any]:
     }
 
 
-def _invert(module: str | Path, layer: str) -> dict[str, Any]:
+def prepare_invert(module: str | Path, layer: str) -> dict[str, Any]:
     from napari_dip.restore.invert import iter_invert_features
     from napari_dip.restore.network_layer import load_network_layer
 

@@ -12,9 +12,12 @@ from napari_dip.settings import Settings
 
 def restoration_verbs() -> dict[str, Callable[..., int]]:
     """Return the verbs by name."""
-    verbs: dict[str, Callable[..., int]]
-    verbs = {"inpaint": inpaint, "upscale": upscale, "guided": guided, "invert": invert}
-    return {name: with_settings(verb, RESTORATIONS[name].settings) for name, verb in verbs.items()}
+    verbs: list[Callable[..., int]] = [inpaint, upscale, guided, invert]
+    names = [verb.__name__ for verb in verbs]
+    return {
+        name: with_settings(verb, RESTORATIONS[name].settings)
+        for name, verb in zip(names, verbs, strict=True)
+    }
 
 
 def inpaint(

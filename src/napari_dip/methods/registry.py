@@ -134,10 +134,23 @@ register(TRAINED, TrainedMethod(Nb2Nb, "napari_dip.training.losses.nb2nb:loss"))
 register(TRAINED, TrainedMethod(N2N, "napari_dip.training.losses.n2n:loss", "capture"))
 register(TRAINED, TrainedMethod(Supervised, "napari_dip.training.losses.supervised:loss", "clean"))
 
+PREPARE = "napari_dip.batch.restore_tasks:prepare_"
 for restoration in (
-    Method(Inpaint, "napari_dip.restore.inpaint:fit", either_bytes, needs_noise=False),
-    Method(Upscale, "napari_dip.restore.upscale:fit", dip_bytes, needs_noise=False),
-    Method(Guided, "napari_dip.restore.guided:fit", either_bytes),
-    Method(Invert, "napari_dip.restore.invert:fit", needs_noise=False),
+    Method(
+        Inpaint,
+        "napari_dip.restore.inpaint:fit",
+        either_bytes,
+        needs_noise=False,
+        prepare=f"{PREPARE}inpaint",
+    ),
+    Method(
+        Upscale,
+        "napari_dip.restore.upscale:fit",
+        dip_bytes,
+        needs_noise=False,
+        prepare=f"{PREPARE}upscale",
+    ),
+    Method(Guided, "napari_dip.restore.guided:fit", either_bytes, prepare=f"{PREPARE}guided"),
+    Method(Invert, "napari_dip.restore.invert:fit", needs_noise=False, prepare=f"{PREPARE}invert"),
 ):
     register(RESTORATIONS, restoration)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -21,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 
 SPACING = 4
+Layout = TypeVar("Layout", QVBoxLayout, QHBoxLayout)
 
 
 class Rows(QFormLayout):
@@ -105,19 +107,17 @@ def line_edit(hint: str, tooltip: str = "") -> QLineEdit:
 
 def column(*widgets: QWidget, parent: QWidget | None = None, spacing: int = 4) -> QVBoxLayout:
     """Return a layout of widgets one below another, without margins."""
-    layout = QVBoxLayout(parent)
+    return _fill(QVBoxLayout(parent), widgets, spacing)
+
+
+def row(*widgets: QWidget, parent: QWidget | None = None, spacing: int = 4) -> QHBoxLayout:
+    """Return a layout of widgets side by side, without margins."""
+    return _fill(QHBoxLayout(parent), widgets, spacing)
+
+
+def _fill(layout: Layout, widgets: Iterable[QWidget], spacing: int) -> Layout:
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(spacing)
-    for widget in widgets:
-        layout.addWidget(widget)
-    return layout
-
-
-def row(*widgets: QWidget, parent: QWidget | None = None) -> QHBoxLayout:
-    """Return a layout of widgets side by side, without margins."""
-    layout = QHBoxLayout(parent)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(SPACING)
     for widget in widgets:
         layout.addWidget(widget)
     return layout
