@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from napari_dip.cli.train import TrainOptions
+    from napari_dip.cli.train_options import TrainOptions
     from napari_dip.settings import Trained
     from napari_dip.snapshot import Snapshot
     from napari_dip.training.processes import ProcessGroup
