@@ -75,7 +75,14 @@ STOPPED: dict[str, Any] = {"uncertainty": "iterates", "patience": 10, "steps": 1
     "how",
     [
         BlindSpot(channels=8, crop=16, learning_rate=0.01, **STOPPED),
-        DIP(net="unet", channels=4, scales=2, learning_rate=0.03, **STOPPED),
+        DIP(
+            net="unet",
+            channels=4,
+            scales=2,
+            learning_rate=0.03,
+            restarts=1,
+            **STOPPED,
+        ),
         PatchDIP.preset(
             "paper", channels=4, scales=2, patch=16, stride=8, learning_rate=0.03, **STOPPED
         ),
@@ -104,7 +111,7 @@ def test_joined_fits_average_their_answers_and_wait_for_the_longest() -> None:
 @pytest.mark.parametrize("how", [BlindSpot(**QUICK), DIP(**OF_Z)], ids=lambda how: how.method)
 def test_restarts_average_single_runs(how: Settings) -> None:
     noisy = noisy_scene(0, 32)[0]
-    how = how.model_copy(update={"stabilise": False})
+    how = how.model_copy(update={"stabilise": False, "restarts": 1})
     singles = [
         denoise(noisy, how.model_copy(update={"seed": seed}), device="cpu")
         for seed in (3, 3 + APART)
@@ -185,7 +192,7 @@ def test_asked_for_without_a_source_the_network_decides() -> None:
     ("changes", "words"),
     [
         ({"uncertainty": "predicted"}, "uncertainty = 'predicted': input should be 'none'"),
-        ({"uncertainty": "restarts"}, "needs 2 or more restarts"),
+        ({"uncertainty": "restarts", "restarts": 1}, "needs 2 or more restarts"),
         ({"uncertainty": "dropout"}, "needs net 'resunet'"),
         ({"net": "resunet", "dropout": 0, "uncertainty": "dropout"}, "needs net 'resunet'"),
         ({"restarts": 0}, "restarts = 0"),

@@ -80,6 +80,7 @@ class DIP(NetworkOfZ):
             "input_channels": 32,
             "jitter": 1 / 30,
             "weigh": False,
+            "restarts": 1,
         },
     }
 
@@ -91,12 +92,12 @@ class DIP(NetworkOfZ):
     learning_rate: float = shared.LEARNING_RATE(0.02)
     channels: int = shared.CHANNELS(16)
     dropout: float = shared.DROPOUT(0.2)
-    jitter: float = shared.JITTER(0.01)
+    jitter: float = shared.JITTER(0.003)
     input_channels: int = shared.INPUT_CHANNELS(16)
     weigh: bool = knob(
         True, "Weigh the answer against the measured pixels, by how much of them it has left out."
     )
-    restarts: int = shared.RESTARTS(1)
+    restarts: int = shared.RESTARTS(2)
     uncertainty: Literal["none", "restarts", "iterates", "dropout"] = knob(
         "none",
         "A standard deviation for every pixel: the spread over restarts, over late iterates, or "
@@ -107,7 +108,7 @@ class DIP(NetworkOfZ):
         """Return these settings with a source of uncertainty, where they name none."""
         if self.uncertainty != "none":
             return self
-        source = "restarts" if self.restarts > 1 else "iterates"
+        source = "restarts" if self.restarts > 2 else "iterates"  # two answers make no map
         return self.model_copy(update={"uncertainty": source})
 
     @field_validator("net", mode="before")
