@@ -65,7 +65,7 @@ def one(division: ChunkPlan, number: int, job: Job, task: Task) -> bool:
     return division.files(number)[0].exists()
 
 
-def in_pieces(job: Job, task: Task, workers: int = 1) -> Outcome:
+def in_chunks(job: Job, task: Task, workers: int = 1) -> Outcome:
     division = division_of(job, task, workers)
     assert division.count > 1
     for number in reversed(range(division.count)):  # workers take them in any order
@@ -97,14 +97,14 @@ def model(path: Path, colours: int = 1) -> Path:
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
-def test_pieces_give_the_pixels_of_the_whole(how: Any, axes: str, tmp_path: Path) -> None:
+def test_chunks_give_the_pixels_of_the_whole(how: Any, axes: str, tmp_path: Path) -> None:
     task = (
         with_model(Task(APART), model(tmp_path / "m.safetensors")) if how == "model" else Task(how)
     )
     source = stack(tmp_path, axes)
     alone, apart = (Job(source, tmp_path / name / "x.tif") for name in ("alone", "apart"))
     whole = process_file(alone, task, consume)
-    parts = in_pieces(apart, task)
+    parts = in_chunks(apart, task)
     assert whole.record["status"] == parts.record["status"] == DONE, whole.record
     if axes != "ZYXC":  # an OME-TIFF has an identity of its own
         assert alone.target.read_bytes() == apart.target.read_bytes()
@@ -118,12 +118,12 @@ def test_pieces_give_the_pixels_of_the_whole(how: Any, axes: str, tmp_path: Path
     assert leftovers(apart.target.parent) == ["x.tif"]
 
 
-def test_the_standard_deviation_and_integers_go_in_pieces_too(tmp_path: Path) -> None:
+def test_the_standard_deviation_and_integers_go_in_chunks_too(tmp_path: Path) -> None:
     task = Task(APART.with_uncertainty(), dtype="same", std=True)
     alone, apart = (Job(stack(tmp_path), tmp_path / name / "x.tif") for name in ("alone", "apart"))
     alone, apart = (replace(job, std=std_beside(job.target)) for job in (alone, apart))
     process_file(alone, task, consume)
-    outcome = in_pieces(apart, task)
+    outcome = in_chunks(apart, task)
     assert outcome.integers == "uint16" and outcome.record["std"] == str(apart.std)
     assert leftovers(apart.target.parent) == ["x.tif", "x_std.tif"]
     for name in ("x.tif", "x_std.tif"):
@@ -139,7 +139,7 @@ def test_a_later_run_does_only_what_is_missing(
     for number in (1, 2):
         one(division, number, job, task)
     monkeypatch.setattr(
-        chunks, "measure_image", lambda *_, **__: pytest.fail("the survey is kept with the pieces")
+        chunks, "measure_image", lambda *_, **__: pytest.fail("the survey is kept with the chunks")
     )
     later = division_of(job, task, workers=16)
     assert later == division, "divided as by the first run"
@@ -161,7 +161,7 @@ def test_a_later_run_does_only_what_is_missing(
 
 
 @pytest.mark.parametrize("change", ["settings", "content", "values", "std"])
-def test_stale_pieces_are_not_taken(change: str, tmp_path: Path) -> None:
+def test_stale_chunks_are_not_taken(change: str, tmp_path: Path) -> None:
     job, task = Job(stack(tmp_path), tmp_path / "out" / "x.tif"), Task(APART)
     stale = division_of(job, task)
     assert division_of(job, task).folder == stale.folder
@@ -176,11 +176,11 @@ def test_stale_pieces_are_not_taken(change: str, tmp_path: Path) -> None:
     assert not fresh.files(0)[0].exists()
     other = division_of(Job(job.source, tmp_path / "out" / "y.tif"), task)
     assert fresh.folder.exists() and other.folder != fresh.folder, (
-        "another output's pieces are left alone"
+        "another output's chunks are left alone"
     )
 
 
-def test_what_a_failing_piece_leaves(tmp_path: Path) -> None:
+def test_what_a_failing_chunk_leaves(tmp_path: Path) -> None:
     job, task = Job(stack(tmp_path), tmp_path / "out" / "x.tif"), Task(APART)
     division = division_of(job, task)
     one(division, 0, job, task)
@@ -224,7 +224,7 @@ def test_what_is_not_divided(tmp_path: Path) -> None:
     assert plan_chunks(job, task, *read_input(job, task), 2, 1) is None
 
 
-def test_the_axis_is_the_outermost_that_gives_enough_pieces(tmp_path: Path) -> None:
+def test_the_axis_is_the_outermost_that_gives_enough_chunks(tmp_path: Path) -> None:
     job, task = Job(stack(tmp_path, "TZCYX"), tmp_path / "x.tif"), Task(APART)
     assert (division_of(job, task).axis, division_of(job, task).bounds) == (0, (0, 1, 2, 3))
     division_of(job, task).delete()
@@ -251,11 +251,11 @@ def test_views_and_joins_read_as_numpy_does() -> None:
     whole = np.arange(5 * 7 * 4 * 3).reshape(5, 7, 4, 3).astype(np.float32)
     bounds, opened_now = (0, 2, 3, 7), []
 
-    def piece(number: int) -> Any:
+    def chunk(number: int) -> Any:
         opened_now.append(number)
         return whole[:, bounds[number] : bounds[number + 1]]
 
-    joined, view = ChunkedStack(whole.shape, 1, bounds, piece), ChunkView(whole, 1, 2, 6)
+    joined, view = ChunkedStack(whole.shape, 1, bounds, chunk), ChunkView(whole, 1, 2, 6)
     for key in [
         (),
         0,

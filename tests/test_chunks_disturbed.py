@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cli_help import leftovers, save
-from test_pieces import APART, division_of, one, stack
+from test_chunks import APART, division_of, one, stack
 
 from napari_dip.batch.dask import chunks, worker
 from napari_dip.batch.dask.chunk_plan import PLAN
@@ -78,7 +78,7 @@ def test_a_file_of_others_is_not_replaced(
     assert theirs.read_bytes() == before and leftovers(tmp_path / "out") == [theirs.name]
 
 
-def test_a_file_that_appears_before_the_pieces_are_put_together_is_not_replaced(job: Job) -> None:
+def test_a_file_that_appears_before_the_chunks_are_joined_is_not_replaced(job: Job) -> None:
     record = whole_run(job, TASK, lambda: job.target.write_bytes(b"theirs"))
     assert "exists already" in record["error"] and job.target.read_bytes() == b"theirs"
 
@@ -97,14 +97,14 @@ def rewritten(path: Path, shape: tuple[int, ...] = (7, 24, 25)) -> None:
 
 
 @pytest.mark.parametrize("shape", [(7, 24, 25), (3, 24, 25), (24, 25)])
-def test_a_source_that_changes_between_two_pieces_is_said(shape: tuple[int, ...], job: Job) -> None:
+def test_a_source_that_changes_between_two_chunks_is_said(shape: tuple[int, ...], job: Job) -> None:
     record = whole_run(job, TASK, lambda: rewritten(job.source, shape))
     assert record["status"] == "failed"
     assert record["error"].endswith("in.tif changed while it was worked on; run it again.")
     assert leftovers(job.target.parent) == []
 
 
-def test_a_source_that_changes_during_a_piece_or_after_all_is_said(job: Job) -> None:
+def test_a_source_that_changes_during_a_chunk_or_after_all_is_said(job: Job) -> None:
     division = division_of(job, TASK)
 
     def meanwhile(stream: Any) -> Any:
@@ -129,7 +129,7 @@ def test_a_source_that_is_only_touched_is_the_same(job: Job) -> None:
     assert leftovers(job.target.parent) == ["x.tif"]
 
 
-def test_pieces_that_another_run_took_away_end_in_a_row(job: Job) -> None:
+def test_chunks_that_another_run_took_away_end_in_a_row(job: Job) -> None:
     other = Task(APART.model_copy(update={"steps": 2, "seed": 9}))
     record = whole_run(job, TASK, lambda: division_of(job, other))
     assert record["status"] == "failed" and "perhaps since another run works on" in record["error"]
@@ -143,7 +143,7 @@ def test_a_file_that_another_run_finished_is_done_before(job: Job) -> None:
     assert leftovers(job.target.parent) == ["x.tif"]
 
 
-def test_two_runs_that_put_a_file_together_at_once_both_end_well(
+def test_two_runs_that_join_a_file_at_once_both_end_well(
     job: Job, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     division, worked = division_of(job, TASK), chunks.process_image
@@ -159,7 +159,7 @@ def test_two_runs_that_put_a_file_together_at_once_both_end_well(
     assert join_chunks(division, job, TASK).record["status"] == "done before"
 
 
-def test_damaged_pieces_and_divisions_are_made_anew(job: Job) -> None:
+def test_damaged_chunks_and_plans_are_made_anew(job: Job) -> None:
     division = division_of(job, TASK)
     one(division, 0, job, TASK)
     answer, size = division.files(0)[0], division.files(0)[0].stat().st_size

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from cli_help import leftovers, save
-from test_pieces import APART, model, stack
+from test_chunks import APART, model, stack
 
 pytest.importorskip("distributed", reason="the extra distributed is not installed")
 
@@ -36,7 +36,7 @@ def _small_stacks_are_large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_the_same_bytes_though_a_worker_is_killed_at_a_piece(tmp_path: Path) -> None:
+def test_the_same_bytes_though_a_worker_is_killed_at_a_chunk(tmp_path: Path) -> None:
     task = Task(APART.model_copy(update={"steps": 20}))
     names = [stack(tmp_path / "in"), save(tmp_path / "in" / "plane.tif", (30, 31))]
     jobs = [Job(name, tmp_path / "spread" / name.name) for name in names]
@@ -77,7 +77,7 @@ def test_the_same_bytes_though_a_worker_is_killed_at_a_piece(tmp_path: Path) -> 
     assert leftovers(tmp_path / "spread") == ["in.tif", "plane.tif"]
 
 
-def test_a_stack_whose_pieces_fail_is_one_failed_row(tmp_path: Path) -> None:
+def test_a_stack_whose_chunks_fail_is_one_failed_row(tmp_path: Path) -> None:
     from distributed import LocalCluster
 
     task = with_model(Task(APART), model(tmp_path / "m.safetensors", colours=3))
