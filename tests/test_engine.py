@@ -10,7 +10,7 @@ from operator import attrgetter
 import pytest
 import torch
 
-from napari_dip import DIP, BlindSpot, iter_denoise
+from napari_dip import DIP, BlindSpot, DenoiseError, iter_denoise
 from napari_dip.engine.device import pick_device, seeded
 from napari_dip.engine.filters import (
     averaged,
@@ -104,6 +104,14 @@ def test_backtracked_restores_the_weights_after_a_jump() -> None:
     assert notes[:2] == ["", ""]
     assert "went back" in notes[2]
     assert net.weight.item() == 2
+
+
+def test_a_fit_whose_loss_is_no_number_ends_with_a_sentence() -> None:
+    one, net = torch.ones(1, 1, 1), torch.nn.Linear(1, 1)
+    losses = enumerate([1.0, 2.0, math.nan, 1.0], start=1)
+    steps = (Step(index, torch.tensor(loss), one, one, index) for index, loss in losses)
+    with pytest.raises(DenoiseError, match="at step 3 its loss is no number any more"):
+        list(backtracked(steps, net, every=1))
 
 
 def test_thinned_keeps_every_nth_those_with_a_note_and_the_last() -> None:

@@ -8,6 +8,7 @@ import torch
 from scipy import ndimage
 
 from napari_dip import Image, Inpaint, inpaint, iter_inpaint, last, psnr
+from napari_dip.methods.inpaint import _fill_image
 from napari_dip.nets.inpaint import GapNet, smooth_fill
 from napari_dip.restore.missing_pixels import find_missing_pixels
 
@@ -171,6 +172,20 @@ def test_the_smooth_fill_and_the_network_start_from_known_pixels_only() -> None:
     assert torch.allclose(
         smooth_fill(image, alone), image[..., 20, 7], atol=1e-3
     )  # as far as the image goes
+
+
+@torch.no_grad()
+def test_strips_leave_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = GapNet(1, 8)
+    net.last.weight.normal_(std=0.1, generator=torch.Generator().manual_seed(0))
+    y = torch.from_numpy(stripes(160) / 255).float()
+    y = y + torch.linspace(0, 0.5, 160)[:, None]  # the mean of a strip is not that of the image
+    known = (torch.rand((160, 160), generator=torch.Generator().manual_seed(1)) < 0.6).float()
+    plane = torch.stack([y * known, known])[None]
+    whole = _fill_image(net, plane, [0, 1], None)
+    monkeypatch.setattr("napari_dip.methods.inpaint.STRIP_PIXELS", 160 * 40)
+    assert (whole - whole.mean()).abs().max() > 0.3
+    assert torch.allclose(_fill_image(net, plane, [0, 1], None), whole, atol=1e-5)
 
 
 def test_the_fit_fills_better_than_neighbours_and_a_smooth_fill() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dip import IDDP, Model, denoise, iter_denoise, load_model
+from napari_dip import IDDP, Model, denoise, iter_denoise, iter_train, load_model
 from napari_dip.models.model import build
 from napari_dip.models.tiled_apply import tiled
 
@@ -191,6 +191,52 @@ def test_a_model_comes_back_as_it_was(model: Model, tmp_path: Path) -> None:
     assert read.statistics == model.statistics and read.training == model.training
     noisy = np.random.default_rng(0).poisson(20, (40, 44))
     np.testing.assert_array_equal(denoise(noisy, read), denoise(noisy, model))
+
+
+def rewrite_record(path: Path, key: str, change: Callable[[dict], object]) -> None:
+    header, body = parts(path)
+    record = json.loads(header["__metadata__"][key])
+    change(record)
+    header["__metadata__"][key] = json.dumps(record)
+    join(path, header, body)
+
+
+def test_a_model_of_a_version_with_fewer_settings_has_their_defaults(tmp_path: Path) -> None:
+    settings = IDDP(depth=1, channels=2, filter_channels=2)
+    model = Model(build(settings, 1).eval(), settings, 1)
+    path = model.save(tmp_path / "model.safetensors")
+
+    def forget(record: dict) -> None:
+        del record["settings"]["clip"], record["settings"]["filter_layers"]
+        del record["network"]["filter_layers"]
+
+    rewrite_record(path, "napari-dip", forget)
+    assert load_model(path).settings == settings
+
+
+def test_a_model_of_a_version_with_more_settings_asks_for_an_update(
+    model: Model, tmp_path: Path
+) -> None:
+    path = model.save(tmp_path / "model.safetensors")
+    rewrite_record(path, "napari-dip", lambda record: record["settings"].update(attention=True))
+    with pytest.raises(ValueError, match=r"'attention'.*update napari-dip"):
+        load_model(path)
+
+
+def test_checkpoints_of_versions_with_other_settings(tmp_path: Path) -> None:
+    settings = IDDP(depth=1, channels=2, filter_channels=2, steps=4, start="blur", crop=16)
+    path, noisy = tmp_path / "c.safetensors", np.random.default_rng(0).poisson(20, (48, 48))
+    key = "napari-dip-checkpoint"
+
+    def resume() -> list:
+        return list(iter_train(noisy, settings, checkpoint=path, resume=True))
+
+    list(iter_train(noisy, settings, checkpoint=path))
+    rewrite_record(path, key, lambda record: record["settings"].pop("clip"))
+    assert len(resume()) == 1
+    rewrite_record(path, key, lambda record: record["settings"].update(attention=True))
+    with pytest.raises(ValueError, match=r"'attention'.*update napari-dip"):
+        resume()
 
 
 def test_tiles_give_what_the_whole_gives(model: Model) -> None:

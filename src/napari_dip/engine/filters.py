@@ -11,8 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from napari_dip.engine.loop import Step
+from napari_dip.errors import DenoiseError
 
 Criterion = Callable[[Step], float]
+
+NO_NUMBER = (
+    "The fit broke: at step {} its loss is no number any more. Take a smaller learning rate."
+)
 
 
 def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
@@ -87,19 +92,26 @@ def backtracked(
     ----------
     net : Module
         The network being fitted; its weights are saved every `every` steps and restored after a jump.
+
+    Raises
+    ------
+    DenoiseError
+        Where the loss is no number any more: Adam's moments are none either, so that going back would not help.
     """
     saved: dict[str, Tensor] = {}
     good = math.inf
     for step in steps:
         if step.index % every == 0:
             loss = step.loss.item()
+            if not math.isfinite(loss):
+                raise DenoiseError(NO_NUMBER.format(step.index))
             if saved and loss > jump * good:
                 net.load_state_dict(saved)
                 step = replace(
                     step,
                     note=f"The fit got worse at step {step.index}; it went back {every} steps.",
                 )
-            elif math.isfinite(loss):
+            else:
                 good = loss
                 saved = {name: value.detach().clone() for name, value in net.state_dict().items()}
         yield step

@@ -11,8 +11,8 @@ from torch import Tensor
 WARM_UP = 20  # steps over which a linear schedule rises, so that the first estimates of Adam's moments do no harm
 
 
-# Takes the step's index, from 1; returns the loss and, where this step looked at the whole image, output and answer,
-# and the answer's standard deviation where the method knows it.
+# Takes the step's index, from 1; returns the loss and, where this step looked at the whole image,
+# two or three images: output, answer, and the answer's standard deviation where the method knows it.
 Objective = Callable[[int], tuple[Tensor, "tuple[Tensor, ...] | None"]]
 
 

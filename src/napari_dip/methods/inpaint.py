@@ -40,7 +40,6 @@ PREDICTIONS = 12  # how often the whole image is filled during a fit
 KNEE = 0.01  # of the unit range: smaller errors count squared, larger ones, at edges, by their size
 HIDDEN = 0.2  # share of the known pixels that is hidden in a step
 SINGLE = 2  # pixels deep: larger holes are imitated by moved copies of themselves
-MARGIN = 32  # rows beside a strip that the network sees too
 STRIP_PIXELS = 1 << 18  # the whole image goes through the network in strips of about so many pixels
 ORIENTATIONS = 8
 
@@ -102,7 +101,7 @@ def _draw_hidden(known: Tensor, views: Tensor, generator: torch.Generator, large
 
 @torch.no_grad()
 def _fill_image(
-    net: torch.nn.Module, views: Tensor, turns: list[int], generator: torch.Generator | None
+    net: GapNet, views: Tensor, turns: list[int], generator: torch.Generator | None
 ) -> Tensor:
     """Fill the whole image, (C, Y, X), with the network as it is.
 
@@ -133,20 +132,21 @@ def _fill_image(
     return answer
 
 
-def _in_strips(net: torch.nn.Module, plane: Tensor) -> Tensor:
-    """Fill (1, C + 1, Y, X) in overlapping strips of rows, to save memory."""
-    height, width = plane.shape[-2:]
-    rows, margin = max(16, STRIP_PIXELS // width), MARGIN
+def _in_strips(net: GapNet, views: Tensor) -> Tensor:
+    """Fill (1, C + 1, Y, X) as the network does, the convolutions in strips of rows: memory.
+
+    The smooth fill is that of the whole image, and strips overlap by as much as the convolutions
+    see, so that there can be no seam.
+    """
+    height, width = views.shape[-2:]
+    fill, seen = net.views(views[:, :-1], views[:, -1:])
+    rows = max(16, STRIP_PIXELS // width)
     strips = []
     for top in range(0, height, rows):
-        start, stop = max(0, top - margin), min(height, top + rows + margin)
-        part = plane[..., start:stop, :]
-        strips.append(
-            net(part[:, :-1], part[:, -1:])[
-                ..., top - start : top - start + min(rows, height - top), :
-            ]
-        )
-    return torch.cat(strips, dim=-2)
+        start, stop = max(0, top - net.reach), top + min(rows, height - top)
+        strip = net.correction(seen[..., start : stop + net.reach, :])
+        strips.append(strip[..., top - start : stop - start, :])
+    return fill + torch.cat(strips, dim=-2)
 
 
 def _has_large_holes(known: Tensor) -> bool:

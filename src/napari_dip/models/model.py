@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dip.files.target import check_target
 from napari_dip.methods.registry import TRAINED
-from napari_dip.settings import Trained
+from napari_dip.settings import Settings, Trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -197,6 +197,7 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
         raise ValueError(
             f"{path.name} was trained by {str(method)[:40]!a}, which this version does not know."
         )
+    check_known(values, TRAINED[method].settings, path)
     try:
         settings = TRAINED[method].settings(**values)
     except (ValueError, TypeError) as error:
@@ -209,11 +210,29 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
         raise ValueError(
             f"{path.name} asks for a network of {settings.channels} channels and depth {settings.depth}, too large."
         )
-    if record["network"] != network(settings, record["channels"]):
+    names = {"name", "colours", *values}  # a version without a knob did not write it here either
+    mine = network(settings, record["channels"])
+    if record["network"] != {name: mine[name] for name in mine if name in names}:
         raise ValueError(
             f"{path.name} names another network than its settings do; it can't be used."
         )
     return settings
+
+
+def check_known(values: Mapping[str, Any], settings: type[Settings], path: Path) -> None:
+    """Refuse settings that this version does not know; those that it knows and a file lacks have their defaults.
+
+    Raises
+    ------
+    ValueError
+        With the first that is not known.
+    """
+    unknown = sorted(name for name in values if name not in settings.model_fields)
+    if unknown:
+        raise ValueError(
+            f"{path.name} was made by a newer napari-dip, with a setting {unknown[0][:40]!a} "
+            "that this one does not have: update napari-dip (pip install -U)."
+        )
 
 
 def network(settings: Trained, channels: int) -> dict[str, Any]:

@@ -76,7 +76,7 @@ class BlindSpotNet(nn.Module):
         Returns
         -------
         mean, spread : Tensor
-            Shape (B, colours, Y, X) each. `spread` is the logarithm of the variance of the error of `mean`.
+            Shape (B, colours, Y, X) each. The softplus of `spread`, times a unit, is the variance of the error of `mean`.
         """
         act = functional.leaky_relu
         end = x.shape[1] - self.guides

@@ -38,12 +38,18 @@ class GapNet(nn.Module):
         Width of the network.
     blocks : int
         Residual blocks.
+
+    Attributes
+    ----------
+    reach : int
+        How many pixels the correction of the smooth fill depends on in each direction.
     """
 
     def __init__(self, colours: int = 1, channels: int = 32, blocks: int = 6) -> None:
         super().__init__()
         self.first = _conv(2 * colours + 1, channels)
         dilations = list(islice(cycle(DILATIONS), blocks))
+        self.reach = 2 + sum(dilation + 1 for dilation in dilations)
         self.wide = nn.ModuleList(_conv(channels, channels, d) for d in dilations)
         self.narrow = nn.ModuleList(_conv(channels, channels) for _ in dilations)
         self.last = _conv(channels, colours)
@@ -53,17 +59,24 @@ class GapNet(nn.Module):
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
         """Fill (B, C, Y, X), given where it is known (B, 1, Y, X), as 0 and 1; unknown values do not matter."""
-        act = functional.leaky_relu
+        fill, seen = self.views(image, known)
+        return fill + self.correction(seen)
+
+    def views(self, image: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the smooth fill (B, C, Y, X), and what the convolutions see, (B, 2 C + 1, Y, X)."""
         fill = smooth_fill(image, known)
         middle = fill.mean((-2, -1), keepdim=True)
-        seen = torch.cat(
-            [(fill - middle) * CONTRAST, (image - middle) * known * CONTRAST, known - 0.5], dim=1
-        )
+        image, known = (image - middle) * known * CONTRAST, known - 0.5
+        return fill, torch.cat([(fill - middle) * CONTRAST, image, known], dim=1)
+
+    def correction(self, seen: Tensor) -> Tensor:
+        """Return what is added to the smooth fill; a pixel of it depends on `seen` up to `reach` pixels away."""
+        act = functional.leaky_relu
         h = self.first(seen)
         for wide, narrow in zip(self.wide, self.narrow, strict=True):
             h = h + narrow(act(wide(act(h, 0.1)), 0.1))
-        filled: Tensor = fill + self.last(act(h, 0.1)) / CONTRAST
-        return filled
+        correction: Tensor = self.last(act(h, 0.1)) / CONTRAST
+        return correction
 
 
 def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:

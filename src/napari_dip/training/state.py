@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from napari_dip.engine.average_weights import blend_weights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import adam_for
-from napari_dip.models.model import build
+from napari_dip.models.model import build, check_known
 from napari_dip.models.safetensors_file import (
     check_tensors,
     read_record,
@@ -176,6 +176,13 @@ class State:
             raise ValueError(
                 f"{path.name} belongs to images with other channels; start the training anew."
             )
+        known = {name: value for name, value in theirs.items() if name != "method"}
+        if theirs.get("method") == self.settings.method:
+            check_known(known, type(self.settings), path)
+            defaults = {
+                name: field.default for name, field in type(self.settings).model_fields.items()
+            }
+            theirs = {**defaults, **theirs}  # of a version without some of the settings
         differ = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
         if differ:
             raise ValueError(
