@@ -21,7 +21,7 @@ FEW = ["--steps", "3"]
 
 
 def quick(image: Image, how: Settings, *, device: str = "auto") -> Iterator[Snapshot]:
-    """A fit with no network: its answer is the input and 0.25, so that types and clipping can be seen."""
+    """A fit with no network: its answer is the input and 0.25, to show types and clipping."""
     for step in range(1, 4):
 
         def make(step: int = step) -> Image:

@@ -1,7 +1,7 @@
-"""A device made of the computer's own memory that refuses float64, as Apple's GPU does, and counts waits.
+"""A device in the computer's own memory that refuses float64 and counts waits.
 
-It goes by the name of torch's ``meta`` device, which nothing here uses otherwise. A tensor on it holds a plain tensor,
-and every operation is done on that one.
+It goes by the name of torch's ``meta`` device, which nothing here uses otherwise. A tensor on it
+holds a plain tensor, and every operation is done on that one.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class OnCpu(torch.Generator):
 
 @contextmanager
 def fake_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
-    """Compute everything on the fake device inside; generators of random numbers stay on the CPU."""
+    """Compute everything on the fake device inside; random generators stay on the CPU."""
     with monkeypatch.context() as patch, FakeDevice() as mode:
         patch.setattr(torch, "Generator", OnCpu)
         for module in ("engine.device", "training.processes"):

@@ -1,4 +1,4 @@
-"""Memory runs out at every stage: the answer comes all the same, and what was changed is said and recorded."""
+"""Memory runs out at every stage: the answer comes all the same, and it is said."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ ERRORS = (
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 1 GiB."),
     MemoryError(),
     RuntimeError(
-        "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you tried to ..."
+        "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory: you "
+        "tried to ..."
     ),
     RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
@@ -108,7 +109,7 @@ def model() -> Model:
 def failing_at(
     monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, fails: Callable[..., bool]
 ) -> list[int]:
-    """Let a method run out of memory where `fails` says so, given the number of the call and its arguments."""
+    """Let a method run out of memory where `fails` says so, given call number and arguments."""
     original, calls = getattr(owner, name), []
 
     def method(*args: Any, **kwargs: Any) -> Any:

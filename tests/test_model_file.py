@@ -1,4 +1,4 @@
-"""The model file: it rebuilds itself, and what is not ours, damaged or hostile is refused with a sentence."""
+"""The model file rebuilds itself; what is damaged or hostile is refused with a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls, files of settings and records from before BlindSpot and DIP were two methods name the new one."""
+"""Calls and files from before BlindSpot and DIP were two methods name the new one."""
 
 from __future__ import annotations
 

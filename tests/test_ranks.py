@@ -1,4 +1,4 @@
-"""Training in several processes: a real torchrun on the CPU, against one process with the same whole batch."""
+"""Training in several processes: a real torchrun on the CPU, against one process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ CALL = [
 ]
 CALL += [word for name in SMALL for word in (f"--{name.replace('_', '-')}", str(SMALL[name]))]
 
-# Run by every process: the curves of three methods by the Python function, refusals, and a model by the command line.
+# Run by every process: the curves of three methods by the Python function, refusals, and a model by
+# the command line.
 TOGETHER = """
 import json, os, sys
 sys.path.insert(0, {tests!r})

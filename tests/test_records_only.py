@@ -1,4 +1,4 @@
-"""What a method, a network or a format is stands in its record: nothing else asks for it by name."""
+"""What a method, network or format is stands in its record; nothing else names them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model exported for the BioImage Model Zoo answers as `denoise` does, without any code of ours."""
+"""A model exported for the BioImage Model Zoo answers as `denoise` does."""
 
 import json
 import zipfile

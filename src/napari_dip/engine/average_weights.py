@@ -13,9 +13,10 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 class AverageWeights(Generic[Net]):
-    """The exponential average of a network's weights over the steps of its fit, plain while it is young.
+    """The exponential average of a network's weights over the steps of its fit.
 
-    `torch.optim.swa_utils.AveragedModel` keeps its counter in a tensor, which an `avg_fn` waits for at every weight.
+    `torch.optim.swa_utils.AveragedModel` keeps its counter in a tensor, which an `avg_fn` waits for
+    at every weight.
 
     Parameters
     ----------

@@ -47,7 +47,8 @@ def why_missing(kind: str) -> str:
         if torch.version.cuda is None:
             return "this PyTorch was built for the CPU only."
         if not torch.cuda.is_available():
-            return f"this PyTorch (for CUDA {torch.version.cuda}) finds no usable NVIDIA driver or GPU."
+            cuda = torch.version.cuda
+            return f"this PyTorch (for CUDA {cuda}) finds no usable NVIDIA driver or GPU."
         return f"this machine has {torch.cuda.device_count()} CUDA device(s), counted from 0."
     if kind == "mps":
         return "this machine offers no Apple GPU to PyTorch."
@@ -57,7 +58,8 @@ def why_missing(kind: str) -> str:
 def put(tensor: Tensor, device: torch.device) -> Tensor:
     """Bring a tensor of the CPU to a device.
 
-    On its way to a GPU it goes through pinned memory: a plain copy would wait until all work there is done.
+    On its way to a GPU it goes through pinned memory: a plain copy would wait until all work there
+    is done.
     """
     if device.type == "cuda" and torch.cuda.is_available():
         return tensor.pin_memory().to(device, non_blocking=True)

@@ -21,13 +21,13 @@ NO_NUMBER = (
 
 
 def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
-    """Replace each answer, and its standard deviation where there is one, by the exponential average so far.
+    """Replace each answer and its standard deviation by their exponential averages so far.
 
     Parameters
     ----------
     weight : float
-        Of the past, in [0, 1); 0 changes nothing. The first ``1 / (1 - weight)`` answers are averaged plainly, so that
-        the average does not remember the random start.
+        Of the past, in [0, 1); 0 changes nothing. The first ``1 / (1 - weight)`` answers are
+        averaged plainly, so that the average does not remember the random start.
     """
     mean, mean_std = (running_mean(weight, attrgetter(name)) for name in ("answer", "std"))
     answer: Tensor | None = None
@@ -66,7 +66,7 @@ def spread(steps: Iterable[Step], weight: float) -> Iterator[Step]:
 def running_mean(
     weight: float, image: Callable[[Step], Tensor] = attrgetter("output")
 ) -> Callable[[Step], Tensor]:
-    """Return a function that takes Steps in turn and returns the exponential average of their images so far."""
+    """Return a function from Steps in turn to the exponential average of their images so far."""
     mean: Tensor | None = None
     seen = 0
 
@@ -85,18 +85,21 @@ def backtracked(
 ) -> Iterator[Step]:
     """Put the network back to its last good state when the fit gets suddenly worse.
 
-    Adam on an untrained network now and then throws the fit away. As in the published code, a fall of 5 dB of the fit
-    (the loss growing by a factor of 10^0.5 = 3.16) brings the weights of the last check back.
+    Adam on an untrained network now and then throws the fit away. As in the published code, a fall
+    of 5 dB of the fit (the loss growing by a factor of 10^0.5 = 3.16) brings the weights of the
+    last check back.
 
     Parameters
     ----------
     net : Module
-        The network being fitted; its weights are saved every `every` steps and restored after a jump.
+        The network being fitted; its weights are saved every `every` steps and restored after a
+        jump.
 
     Raises
     ------
     DenoiseError
-        Where the loss is no number any more: Adam's moments are none either, so that going back would not help.
+        Where the loss is no number any more: Adam's moments are none either, so that going back
+        would not help.
     """
     saved: dict[str, Tensor] = {}
     good = math.inf
@@ -120,7 +123,7 @@ def backtracked(
 def early_stopped(
     steps: Iterable[Step], criterion: Criterion, patience: int, *, every: int = 1
 ) -> Iterator[Step]:
-    """Keep the answer of the step with the lowest criterion, and end when it has not improved for long.
+    """Keep the answer of the step with the lowest criterion; end when that is long ago.
 
     Parameters
     ----------
@@ -171,7 +174,8 @@ def thinned(steps: Iterable[Step], every: int) -> Iterator[Step]:
 def held_out_error(noisy: Tensor, hidden: Tensor, image: Callable[[Step], Tensor]) -> Criterion:
     """Return the criterion: mean squared error on pixels that the loss never saw.
 
-    Their noise is independent of the image, so this is the error against the clean image plus a constant.
+    Their noise is independent of the image, so this is the error against the clean image plus a
+    constant.
 
     Parameters
     ----------
@@ -194,8 +198,8 @@ def held_out_error(noisy: Tensor, hidden: Tensor, image: Callable[[Step], Tensor
 def moving_variance(memory: float = 0.9) -> Criterion:
     """Return the criterion: how much the raw outputs still move (ES-EMV).
 
-    The variance of the outputs over the last steps falls while the image is learnt, is lowest near the best image and
-    rises when noise is learnt.
+    The variance of the outputs over the last steps falls while the image is learnt, is lowest near
+    the best image and rises when noise is learnt.
 
     Parameters
     ----------

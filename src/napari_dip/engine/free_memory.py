@@ -38,7 +38,7 @@ def _available() -> int | None:
 
 
 def _left_to_the_group() -> int | None:
-    """Return what a container or a cluster's job may still take (cgroup v2); None where nothing is set."""
+    """Return what a container or a job may still take (cgroup v2); None without a limit."""
     folder = Path("/sys/fs/cgroup")
     try:
         group = next(
@@ -54,5 +54,5 @@ def _left_to_the_group() -> int | None:
 
 
 def side_that_fits(device: torch.device, bytes_a_pixel: float) -> int:
-    """Return the side of the largest square, in pixels, whose work takes no more than its share of free memory."""
+    """Return the side in pixels of the largest square that free memory allows."""
     return isqrt(int(SHARE * free_memory(device) / bytes_a_pixel))

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-WARM_UP = 20  # steps over which a linear schedule rises, so that the first estimates of Adam's moments do no harm
+# Steps over which a linear schedule rises: Adam's first estimates of its moments are rough.
+WARM_UP = 20
 
 
 # Takes the step's index, from 1; returns the loss and, where this step looked at the whole image,
-# two or three images: output, answer, and the answer's standard deviation where the method knows it.
+# two or three images: output, answer, and the answer's standard deviation where the method knows
+# it.
 Objective = Callable[[int], tuple[Tensor, "tuple[Tensor, ...] | None"]]
 
 
@@ -27,9 +29,11 @@ class Step:
     loss : Tensor
         Scalar.
     output : Tensor or None
-        The network's own image, shape (C, Y, X); None in a step that did not look at the whole image.
+        The network's own image, shape (C, Y, X); None in a step that did not look at the whole
+        image.
     answer : Tensor
-        What would be shown, shape (C, Y, X): the output, or what the method makes of it. Filters rewrite it.
+        What would be shown, shape (C, Y, X): the output, or what the method makes of it. Filters
+        rewrite it.
     chosen : int
         The index of the step that `answer` belongs to.
     criterion : float or None
@@ -37,7 +41,8 @@ class Step:
     note : str
         A sentence for the user, mostly empty.
     std : Tensor or None
-        How far off the answer may be: a standard deviation, of its shape; None where nothing says so.
+        How far off the answer may be: a standard deviation, of its shape; None where nothing says
+        so.
     planned : int or None
         Steps of this fit at most, where the fit knows; by default those that were asked for.
     """
@@ -71,7 +76,8 @@ def optimize(
     Parameters
     ----------
     objective : callable
-        See `Objective`: the scalar loss, and output, answer and perhaps std of shape (C, Y, X) each, or None.
+        See `Objective`: the scalar loss, and output, answer and perhaps std of shape (C, Y, X)
+        each, or None.
     parameters : iterable of Parameter
         What is fitted.
     steps : int
@@ -81,11 +87,11 @@ def optimize(
     first : Tensor
         The answer before any output exists: the noisy image, shape (C, Y, X).
     schedule : {"constant", "linear"} or callable
-        ``"linear"`` rises over 20 steps, is flat to the half and falls to a fiftieth at the end; a callable takes the
-        step's index and returns the factor on the learning rate.
+        ``"linear"`` rises over 20 steps, is flat to the half and falls to a fiftieth at the end; a
+        callable takes the step's index and returns the factor on the learning rate.
     clip : float, optional
-        The longest gradient that is believed; longer ones are shortened to it, so that one odd batch cannot throw the
-        fit away.
+        The longest gradient that is believed; longer ones are shortened to it, so that one odd
+        batch cannot throw the fit away.
     adam : Adam, optional
         One made by `adam_for`, where its state is to be kept or was; by default a new one.
     done : int
@@ -129,9 +135,9 @@ def adam_for(
     learning_rate : float
         Before any schedule.
     beta2 : float
-        Weight of the past in the running mean of the squared gradients. However much longer than usual one gradient
-        is, Adam moves each weight by up to ``0.1 / ((1 - 0.9 / beta2**0.5) * (1 - beta2)**0.5)`` learning rates for
-        it (from 0.9 on): 32 for 0.999, 10 for 0.99.
+        Weight of the past in the running mean of the squared gradients. However much longer than
+        usual one gradient is, Adam moves each weight by up to ``0.1 / ((1 - 0.9 / beta2**0.5) * (1
+        - beta2)**0.5)`` learning rates for it (from 0.9 on): 32 for 0.999, 10 for 0.99.
     """
     parameters = list(parameters)
     fused = parameters[0].device.type in ("cpu", "cuda")
@@ -144,7 +150,7 @@ def constant(steps: int) -> Callable[[int], float]:
 
 
 def linear(steps: int) -> Callable[[int], float]:
-    """Return the schedule that rises over 20 steps, is flat to the half and falls to a fiftieth at the end."""
+    """Return the schedule that rises for 20 steps, is flat to the half and falls to a fiftieth."""
     return lambda index: min(1.0, index / WARM_UP, 2 * (1 - (index - 1) / steps) + 0.02)
 
 

@@ -1,8 +1,8 @@
 """Keep freed memory between the steps of a fit on the CPU.
 
-A step frees images of many megabytes and the next one asks for the same again. glibc hands such blocks back to the
-system at once and gets them back page by page, each page zeroed: a third of the time of a fit. While a fit runs they
-are kept; at its end they are handed back.
+A step frees images of many megabytes and the next one asks for the same again. glibc hands such
+blocks back to the system at once and gets them back page by page, each page zeroed: a third of the
+time of a fit. While a fit runs they are kept; at its end they are handed back.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _users = 0
 
 @contextmanager
 def kept_memory(device: torch.device) -> Iterator[None]:
-    """Keep freed memory inside, where the fit runs on the CPU and the allocator is glibc's; else do nothing.
+    """Keep freed memory for the next step, on the CPU and with glibc's allocator.
 
     Never yield to a reader inside a torch context; this is none, and the reader notices nothing.
     """

@@ -1,7 +1,8 @@
 """What a measurement saw of an image: the operators A in ``|| A f(z) - y ||^2``.
 
-One network and one loop restore in several ways, since only A changes (Ulyanov, Vedaldi and Lempitsky, Deep Image
-Prior, CVPR 2018, arXiv:1711.10925, section 3). All operators are differentiable; none has weights of its own.
+One network and one loop restore in several ways, since only A changes (Ulyanov, Vedaldi and
+Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925, section 3). All operators are
+differentiable; none has weights of its own.
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ class Downsampled:
     factor : int
         Pixels of the image to a pixel of the measurement, along Y and along X.
     kind : {"lanczos", "binning"}
-        ``"lanczos"``: through a Lanczos window of three lobes, which lets no pattern finer than the pixels through;
-        ``"binning"``: the mean over the pixel, as a camera's pixels take it.
+        ``"lanczos"``: through a Lanczos window of three lobes, which lets no pattern finer than the
+        pixels through; ``"binning"``: the mean over the pixel, as a camera's pixels take it.
     lobes : int
         Of the Lanczos window.
     """
@@ -94,7 +95,7 @@ class Downsampled:
         self.line = (line / line.sum()).float()
 
     def __call__(self, image: Tensor) -> Tensor:
-        """Return the measurement (C, Y, X) of an image (C, factor Y, factor X); borders are continued."""
+        """Return the measurement (C, Y, X) of an image (C, factor Y, factor X)."""
         if self.kind == "binning":
             return functional.avg_pool2d(image, self.factor)
         m, line = self.margin, self.line.to(image)
@@ -122,13 +123,15 @@ class Features:
     layer : str
         One of the names in ``dict(module.named_modules())``.
     shape : tuple of int
-        Of the image, (C, Y, X). A grey image is shown to a network that wants three colours as three equal ones.
+        Of the image, (C, Y, X). A grey image is shown to a network that wants three colours as
+        three equal ones.
     repeat : int
         How often the image's one channel is repeated for the network.
 
     References
     ----------
-    Mahendran and Vedaldi, Understanding deep image representations by inverting them, CVPR 2015, arXiv:1412.0035.
+    Mahendran and Vedaldi, Understanding deep image representations by inverting them, CVPR 2015,
+    arXiv:1412.0035.
     """
 
     def __init__(
@@ -144,7 +147,8 @@ class Features:
         def catch(module: nn.Module, inputs: object, output: object) -> None:
             if not isinstance(output, Tensor):
                 raise DenoiseError(
-                    f"The layer {self.layer!r} gives a {type(output).__name__}; take one with a tensor."
+                    f"The layer {self.layer!r} gives a {type(output).__name__}; take one with a "
+                    "tensor."
                 )
             seen.append(output)
             raise _Reached  # later layers need not run
@@ -158,7 +162,8 @@ class Features:
             hook.remove()
         if not seen:
             raise DenoiseError(
-                f"The layer {self.layer!r} is not used when the module looks at an image; take another."
+                f"The layer {self.layer!r} is not used when the module looks at an image; take "
+                "another."
             )
         return seen[0] / self.unit
 

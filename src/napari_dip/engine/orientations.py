@@ -7,9 +7,10 @@ from torch import Tensor
 
 
 def random_crops(padded: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
-    """Cut `count` random squares out of (1, C, Y, X), each in a random one of the eight orientations.
+    """Cut `count` random squares out of (1, C, Y, X), each in a random orientation.
 
-    Where the image is smaller than the square, the crop is as large as the image (and square, so that it can turn).
+    Where the image is smaller than the square, the crop is as large as the image (and square, so
+    that it can turn).
     """
     height, width = padded.shape[-2:]
     size = min(size, height, width)

@@ -1,8 +1,8 @@
 """Running out of memory is no error: the work goes on with a cheaper plan.
 
-First the pieces of an image that are worked on at a time are halved, then a trained network computes in half precision
-where the device is made for it, then the CPU takes over. Each step down is said once, holds for the rest of the run,
-and is told in the record of the answer.
+First the pieces of an image that are worked on at a time are halved, then a trained network
+computes in half precision where the device is made for it, then the CPU takes over. Each step down
+is said once, holds for the rest of the run, and is told in the record of the answer.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ class Plan:
         return text
 
     def told(self) -> dict[str, object]:
-        """Return what the record of an answer tells of it, ready for JSON; nothing where all went as planned."""
+        """Return its part of the provenance, ready for JSON; empty where all went as planned."""
         told: dict[str, object] = {}
         if self.changes:
             told |= {"device": str(self.device), "out_of_memory": list(self.changes)}
         return told | ({"for_lack_of_memory": list(self.remarks)} if self.remarks else {})
 
     def step_down(self, whose: Literal["computer", "GPU"]) -> str:
-        """Take the next cheaper plan; return what changed, empty where nothing is left that spares `whose` memory."""
+        """Take the next cheaper plan; return what changed, empty where none spares memory."""
         if self.used > LEAST:
             self.limit = max(LEAST, self.used // 2)
             said = f"in pieces of at most {isqrt(self.limit)} x {isqrt(self.limit)} pixels"

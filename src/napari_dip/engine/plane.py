@@ -22,8 +22,8 @@ class Plane:
     guide : Tensor, optional
         Shape (G, Y, X), another image of the same place, in [0, 1].
     previous : dict of Tensor, optional
-        The weights that the fit of the plane before ended with, empty for the first plane of a stack: the fit may start
-        from them, and puts its own in their place.
+        The weights that the fit of the plane before ended with, empty for the first plane of a
+        stack: the fit may start from them, and puts its own in their place.
     warm_steps : int
         Steps of a fit that starts from them.
     """

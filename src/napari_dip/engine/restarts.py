@@ -1,4 +1,4 @@
-"""Several fits of one image side by side, their answers averaged: each starts at other random weights."""
+"""Several fits of one image, each from other random weights, and their average."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ def side_by_side(how: S, restarts: int, fit: Callable[[S], Iterator[Step]]) -> I
 
 
 def joined(fits: Sequence[Iterator[Step]], *, apart: bool = False) -> Iterator[Step]:
-    """Take a step of every fit in turn and join them to one; fits that have ended keep their answer.
+    """Join a step of every fit to one, in turn; fits that have ended keep their answer.
 
     Parameters
     ----------
     apart : bool
-        Whether the standard deviation is how far the answers lie apart; else it is the mean of the fits' own.
+        Whether the standard deviation is how far the answers lie apart; else it is the mean of the
+        fits' own.
     """
     running = dict(enumerate(fits))
     latest: dict[int, Step] = {}

@@ -1,7 +1,7 @@
-"""An image too large for one fit: overlapping tiles, each a fit of its own, blended so that no seam shows.
+"""Fit an image too large for one fit in overlapping tiles, blended so that no seam shows.
 
-All tiles lie in the one unit range of the stack, so they agree in brightness; where two of them overlap, their weights
-cross over linearly (`napari_dip.engine.tiles`).
+All tiles lie in the one unit range of the stack, so they agree in brightness; where two of them
+overlap, their weights cross over linearly (`napari_dip.engine.tiles`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ from napari_dip.engine.plane import Plane
 from napari_dip.engine.tiles import Tiles
 
 OVERLAP = 64  # pixels, at most a quarter of a tile
-IN_TILES = "The plane is fitted in {} overlapping tiles of {} x {} pixels: all at once it takes more memory than is free."
+IN_TILES = (
+    "The plane is fitted in {} overlapping tiles of {} x {} pixels: all at once it takes more "
+    "memory than is free."
+)
 Fit = Callable[[Plane], Iterator[Step]]
 
 
@@ -48,7 +51,8 @@ def fit_in_tiles(
     Yields
     ------
     Step
-        Counted as those of one fit: with n tiles one in n comes. Until a place is reached, its answer is `plane.y`.
+        Counted as those of one fit: with n tiles one in n comes. Until a place is reached, its
+        answer is `plane.y`.
     """
     height, width = plane.y.shape[-2:]
     fits = side_that_fits(plane.y.device, bytes_per_pixel) ** 2
@@ -110,7 +114,7 @@ def _joined(
     index: int,
     chosen: int,
 ) -> Step:
-    """Put the answer of a tile into the plane's: the weights of all tiles at a pixel sum up to 1."""
+    """Add a tile's answer to the plane's: at a pixel the weights of all tiles sum up to 1."""
     answer = answer.clone()
     answer[where] += weight * (step.answer - first[where])
     if step.std is not None:

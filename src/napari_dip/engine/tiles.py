@@ -18,9 +18,9 @@ Place = tuple[slice, slice]
 class Tiles:
     """A grid of equally large tiles that covers an image.
 
-    Neighbours overlap; the last of a row or column ends with the image. Each tile counts most in its middle and least
-    at its border, and at every pixel the weights of all tiles sum up to 1, so that tiles cut out of an image blend
-    into that image again.
+    Neighbours overlap; the last of a row or column ends with the image. Each tile counts most in
+    its middle and least at its border, and at every pixel the weights of all tiles sum up to 1, so
+    that tiles cut out of an image blend into that image again.
 
     Parameters
     ----------
@@ -47,7 +47,8 @@ class Tiles:
             raise ValueError(f"Image, tile and stride need at least 1 pixel; given was {self}.")
         if self.stride > self.size:
             raise ValueError(
-                f"Tiles of {self.size} pixels, {self.stride} apart, leave gaps: give a smaller stride."
+                f"Tiles of {self.size} pixels, {self.stride} apart, leave gaps: give a smaller "
+                "stride."
             )
 
     @property
@@ -72,7 +73,7 @@ class Tiles:
 
     @cached_property
     def _profiles(self) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
-        """Along Y and X: the weight within a tile, and the sum over the tiles at each pixel of the image."""
+        """Along Y and X: the weight within a tile, and its sum over the tiles at each pixel."""
         return [_profile(n, self.size, self.stride) for n in (self.height, self.width)]
 
 

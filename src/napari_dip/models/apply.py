@@ -56,8 +56,9 @@ def iter_apply(
     colours = image.shape[-1] if image.is_rgb else 1
     if model.channels not in (1, colours):
         raise ValueError(
-            f"The model is for images of {model.channels} colours, axes ending with C; this one has {colours} "
-            f"(axes {image.axes}). Take a model trained with colours apart, or another image."
+            f"The model is for images of {model.channels} colours, axes ending with C; this one "
+            f"has {colours} (axes {image.axes}). Take a model trained with colours apart, or "
+            "another image."
         )
     chosen = pick_device(device)
     stats = chunk.stats if chunk else measure_image(image, stabilise=model.settings.stabilise)
@@ -104,16 +105,19 @@ def far_from_training(image: Image, known: Any, stats: ImageStatistics) -> str:
     contrast = float(np.ptp(np.quantile(plane, (0.001, 0.999)))) / unit.noise if unit.noise else 0.0
     if contrast and not least / FAR <= contrast <= most * FAR:
         remarks.append(
-            f"its contrast is {contrast:.0f} times its noise, that of the training images {least:.0f} to {most:.0f}"
+            f"its contrast is {contrast:.0f} times its noise, that of the training images "
+            f"{least:.0f} to {most:.0f}"
         )
     gain = unit.model.gain if unit.model else 0.0
     if gain > 0 < low and not low / FAR**2 <= gain <= high * FAR**2:
         remarks.append(
-            f"its noise has a gain of {gain:.3g}, that of the training images {low:.3g} to {high:.3g}"
+            f"its noise has a gain of {gain:.3g}, that of the training images {low:.3g} to "
+            f"{high:.3g}"
         )
     if stats.noise_is_correlated and not correlated:
         remarks.append(
-            "the noise of its neighbouring pixels is correlated, that of the training images was not"
+            "the noise of its neighbouring pixels is correlated, that of the training images was "
+            "not"
         )
     return (
         f"The image differs from what the model was trained on: {'; '.join(remarks)}."

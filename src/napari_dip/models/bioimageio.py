@@ -1,10 +1,12 @@
 """Write a trained model in the format of the BioImage Model Zoo, for other programs.
 
-The weights are TorchScript, and hold all that `denoise` does around the network (see `napari_dip.models.torchscript`):
-intensities in, intensities out, no preprocessing, no code of ours needed. The description is written here, since the
-zoo's own library does not write under pydantic 2.14; where it is installed (extra ``zoo``), it tests the package.
+The weights are TorchScript, and hold all that `denoise` does around the network (see
+`napari_dip.models.torchscript`): intensities in, intensities out, no preprocessing, no code of ours
+needed. The description is written here, since the zoo's own library does not write under pydantic
+2.14; where it is installed (extra ``zoo``), it tests the package.
 
-Reference: Ouyang et al., BioImage Model Zoo, 2022, doi:10.1101/2022.06.07.495102; model specification 0.5.
+Reference: Ouyang et al., BioImage Model Zoo, 2022, doi:10.1101/2022.06.07.495102; model
+specification 0.5.
 """
 
 from __future__ import annotations
@@ -37,10 +39,10 @@ README = """# {name}
 
 {description}
 
-A denoiser trained with napari-dip by {method}. Give it raw intensities, at least {least} x {least} pixels: it measures
-the noise of each image for itself, makes it even, denoises in {orientations} orientation(s), averages them, and brings
-the result back to intensities. Give whole images rather than tiles, since the noise is measured on what is given. Hot
-pixels are not repaired (napari-dip does that).
+A denoiser trained with napari-dip by {method}. Give it raw intensities, at least {least} x {least}
+pixels: it measures the noise of each image for itself, makes it even, denoises in {orientations}
+orientation(s), averages them, and brings the result back to intensities. Give whole images rather
+than tiles, since the noise is measured on what is given. Hot pixels are not repaired (napari-dip does that).
 
 ## Trained on
 
@@ -48,8 +50,8 @@ pixels are not repaired (napari-dip does that).
 
 ## Validation
 
-Compare with an average of many captures of the same field, or look at the difference between input and output: it
-should look like noise, without structure.
+Compare with an average of many captures of the same field, or look at the difference between input
+and output: it should look like noise, without structure.
 
 Licence: {licence}
 """
@@ -80,8 +82,8 @@ def export_model(
     path : path-like
         With the suffix ``.zip``.
     image : array-like, optional
-        A noisy image for the package's test and cover, (Y, X) or (C, Y, X), at least 64 pixels wide; its middle is
-        taken. By default a part of the image that comes with napari-dip.
+        A noisy image for the package's test and cover, (Y, X) or (C, Y, X), at least 64 pixels
+        wide; its middle is taken. By default a part of the image that comes with napari-dip.
     name : str
         A title of 5 to 128 letters, digits, spaces or ``_+-()``.
     authors : sequence of str
@@ -102,13 +104,14 @@ def export_model(
 
     Notes
     -----
-    The exported model answers as ``denoise(image, model)`` does, up to rounding, for whole planes without hot pixels
-    and without padding of one value.
+    The exported model answers as ``denoise(image, model)`` does, up to rounding, for whole planes
+    without hot pixels and without padding of one value.
     """
     target = Path(path)
     if target.suffix.lower() != SUFFIX:
         raise ValueError(
-            f"{target.name} must end with {SUFFIX}, the format of a package of the BioImage Model Zoo."
+            f"{target.name} must end with {SUFFIX}, the format of a package of the BioImage Model "
+            "Zoo."
         )
     check_target(target, overwrite)
     if not re.fullmatch(r"[A-Za-z0-9_+\- ()]{5,128}", name):
@@ -152,8 +155,12 @@ def zoo_test(package: Path) -> str:
         return "passed"
     faults = " ".join(error.msg for detail in summary.details for error in detail.errors)
     if "index_key" in faults:  # what bioimageio.spec 0.5.12 hands on wrongly
-        return "Not tested: this library of the zoo fails under pydantic 2.14; install pydantic below 2.14 for it."
-    return f"The library of the zoo finds the package {summary.status}: {' '.join(faults.split())[:300]}"
+        return (
+            "Not tested: this library of the zoo fails under pydantic 2.14; install pydantic below "
+            "2.14 for it."
+        )
+    found = " ".join(faults.split())[:300]
+    return f"The library of the zoo finds the package {summary.status}: {found}"
 
 
 def _example(image: Any, model: Model) -> NDArray[np.float32]:
@@ -167,8 +174,8 @@ def _example(image: Any, model: Model) -> NDArray[np.float32]:
     pixels = pixels[None] if pixels.ndim == 2 else pixels
     if pixels.ndim != 3 or len(pixels) != model.channels or min(pixels.shape[1:]) < 64:
         raise ValueError(
-            f"The test image has the shape {np.shape(image)}; give {model.channels} channel(s) of 64 x 64 pixels or "
-            "more, (Y, X) or (C, Y, X)."
+            f"The test image has the shape {np.shape(image)}; give {model.channels} channel(s) of "
+            "64 x 64 pixels or more, (Y, X) or (C, Y, X)."
         )
     height, width = (min(SIDE, n // 16 * 16) for n in pixels.shape[1:])
     top, left = (pixels.shape[1] - height) // 2, (pixels.shape[2] - width) // 2

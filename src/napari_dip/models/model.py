@@ -1,4 +1,4 @@
-"""`Model`: a trained network with all that is needed to apply it, in one file that rebuilds itself."""
+"""`Model`: a trained network with all that is needed to apply it, and its file."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Model:
     channels : int
         Channels of the images it takes; 1 takes any image, channel by channel.
     statistics : mapping
-        Intensities and noise of the training data: ``intensity`` (least, mean, greatest), ``contrast`` (of the images,
-        in units of the noise), ``gain`` and ``variance`` of the noise, each least and greatest over the images, and
-        ``noise_is_correlated``.
+        Intensities and noise of the training data: ``intensity`` (least, mean, greatest),
+        ``contrast`` (of the images, in units of the noise), ``gain`` and ``variance`` of the noise,
+        each least and greatest over the images, and ``noise_is_correlated``.
     training : mapping
         Steps done, the training data in brief with a SHA-256, device, versions.
     description, licence : str
@@ -80,7 +80,7 @@ class Model:
         return target
 
     def told(self) -> dict[str, Any]:
-        """Return what an image denoised by the model tells of it, beside its settings; ready for JSON."""
+        """Return its part of the provenance of an image, beside the settings; ready for JSON."""
         kept = ("network", "training", "description", "licence")
         return {name: value for name, value in self.described().items() if name in kept}
 
@@ -172,7 +172,8 @@ def _checked(record: dict[str, Any], path: Path) -> dict[str, Any]:
         raise ValueError(f"{path.name} is no {WHAT}: its record names no format.")
     if number > FORMAT:
         raise ValueError(
-            f"{path.name} has format {number}, newer than {FORMAT}: update napari-dip (pip install -U)."
+            f"{path.name} has format {number}, newer than {FORMAT}: update napari-dip (pip "
+            "install -U)."
         )
     channels = record.get("channels")
     if not isinstance(channels, int) or isinstance(channels, bool) or not 1 <= channels <= 64:
@@ -208,7 +209,8 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
     )
     if weights > MOST_WEIGHTS:
         raise ValueError(
-            f"{path.name} asks for a network of {settings.channels} channels and depth {settings.depth}, too large."
+            f"{path.name} asks for a network of {settings.channels} channels and depth "
+            f"{settings.depth}, too large."
         )
     names = {"name", "colours", *values}  # a version without a knob did not write it here either
     mine = network(settings, record["channels"])
@@ -220,7 +222,7 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
 
 
 def check_known(values: Mapping[str, Any], settings: type[Settings], path: Path) -> None:
-    """Refuse settings that this version does not know; those that it knows and a file lacks have their defaults.
+    """Refuse settings that this version does not know; those that a file lacks are defaults.
 
     Raises
     ------

@@ -40,8 +40,8 @@ def without_offset(
     noisy : Tensor
         Of the same shape: which pixels count, see `holds_noise`.
     limit : float
-        Pixels whose change is further than that from the median change are left out: a cosmic ray must not lift the
-        background.
+        Pixels whose change is further than that from the median change are left out: a cosmic ray
+        must not lift the background.
     looks : int
         Pixels that the median is taken of, at most about so many.
     """

@@ -1,13 +1,13 @@
-"""A trained network applied in bfloat16 where that changes its answer too little to matter, else as it is.
+"""Apply a trained network in bfloat16 where that changes its answer too little to matter.
 
-Let r be the root mean square of the answer's error, and e that of what bfloat16 changes. By the triangle inequality the
-new error is at most r + e, so that the PSNR falls by at most
+Let r be the root mean square of the answer's error, and e that of what bfloat16 changes. By the
+triangle inequality the new error is at most r + e, so that the PSNR falls by at most
 
     20 log10(1 + e / r)  dB,
 
-however the change and the error go together. r is not known without ground truth; it is taken for a fifth of the
-noise's standard deviation, as after a gain of 14 dB. A denoiser that gains less has a larger r, and loses less; those
-measured on microscopy images gained 6 to 10 dB.
+however the change and the error go together. r is not known without ground truth; it is taken for a
+fifth of the noise's standard deviation, as after a gain of 14 dB. A denoiser that gains less has a
+larger r, and loses less; those measured on microscopy images gained 6 to 10 dB.
 """
 
 from __future__ import annotations
@@ -35,14 +35,15 @@ class Network(Denoiser, Protocol):
 
 
 class Quickened:
-    """A network that is tried in bfloat16 on the first tile, and on each that reaches further from the mean since.
+    """A network that is tried in bfloat16 on the first tile and on each of wider range.
 
     Parameters
     ----------
     net : Network
         In float32.
     allowed : bool, optional
-        Whether bfloat16 may be used at all; by default where the device computes in it: NVIDIA GPUs since Ampere.
+        Whether bfloat16 may be used at all; by default where the device computes in it: NVIDIA GPUs
+        since Ampere.
 
     Attributes
     ----------
@@ -89,5 +90,5 @@ class Quickened:
 
 
 def is_quick(device: torch.device) -> bool:
-    """Say whether a device computes in bfloat16; CPUs without the instructions are slower in it than in float32."""
+    """Return whether a device computes in bfloat16; most CPUs are slower in it."""
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)

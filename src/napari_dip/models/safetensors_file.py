@@ -1,7 +1,8 @@
-"""Tensors and a record in one safetensors file: written whole or not at all, read without running code of its own.
+"""Write and read tensors and a record in one safetensors file, which runs no code.
 
-The format is eight bytes with the length of a JSON header, the header, and the tensors' bytes. What is read is checked
-before memory is taken: the record is JSON, and names, shapes and types of the tensors must be those expected.
+The format is eight bytes with the length of a JSON header, the header, and the tensors' bytes. What
+is read is checked before memory is taken: the record is JSON, and names, shapes and types of the
+tensors must be those expected.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def write_tensors(
 
 
 def read_record(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the record and an empty stand-in for each tensor, of its shape and type, that takes no memory.
+    """Read the record, and for each tensor an empty one of its shape and type.
 
     Parameters
     ----------
@@ -80,7 +81,8 @@ def _stand_ins(header: Mapping[str, Any], space: int, path: Path) -> dict[str, T
         found[name] = torch.empty(shape, dtype=dtype, device="meta")
     if max(ends) != space:
         raise ValueError(
-            f"{path.name} is cut short or damaged: its weights need {max(ends):,} bytes, not {space:,}."
+            f"{path.name} is cut short or damaged: its weights need {max(ends):,} bytes, not "
+            f"{space:,}."
         )
     return found
 
@@ -100,13 +102,14 @@ def check_tensors(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], pat
             )
         if name not in wanted:
             raise ValueError(
-                f"{path.name} holds weights {_short(name)} that its network has not; it can't be used."
+                f"{path.name} holds weights {_short(name)} that its network has not; it can't be "
+                "used."
             )
         have, want = found[name], wanted[name]
         if have.shape != want.shape or have.dtype != want.dtype:
             raise ValueError(
-                f"{path.name} holds weights {_short(name)} of shape {tuple(have.shape)} and type {have.dtype}; its "
-                f"network has {tuple(want.shape)} and {want.dtype}."
+                f"{path.name} holds weights {_short(name)} of shape {tuple(have.shape)} and type "
+                f"{have.dtype}; its network has {tuple(want.shape)} and {want.dtype}."
             )
 
 
@@ -130,7 +133,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise ValueError(
-                f"{path.name} holds weights that are NaN or infinite ({_short(name)}); train it again."
+                f"{path.name} holds weights that are NaN or infinite ({_short(name)}); train it "
+                "again."
             )
     return tensors
 

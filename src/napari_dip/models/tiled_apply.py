@@ -1,8 +1,9 @@
-"""Apply a trained network to a plane of any size: in tiles that overlap, in several orientations, averaged.
+"""Apply a trained network to a plane of any size, in tiles and averaged orientations.
 
-A network of convolutions sees only so far. Tiles that overlap by as much give each pixel the very answer it has in the
-whole plane, so nothing is blended and no seam can be. The price is the overlap: a tile is at least 15 times as wide as
-what the network sees, which is at most (1 + 2/15)^2 = 1.29 times the work.
+A network of convolutions sees only so far. Tiles that overlap by as much give each pixel the very
+answer it has in the whole plane, so nothing is blended and no seam can be. The price is the
+overlap: a tile is at least 15 times as wide as what the network sees, which is at most (1 + 2/15)^2
+= 1.29 times the work.
 """
 
 from __future__ import annotations
@@ -66,9 +67,9 @@ def apply(
     Yields
     ------
     Step
-        Its answer is the mean over the orientations so far, with no offset left (see `without_offset`); its loss is
-        the mean square of what was removed, in units of the noise's variance: near 1 where all noise and nothing
-        else goes.
+        Its answer is the mean over the orientations so far, with no offset left (see
+        `without_offset`); its loss is the mean square of what was removed, in units of the noise's
+        variance: near 1 where all noise and nothing else goes.
     """
     centre, unit = y.mean(dim=(-2, -1), keepdim=True) if apart else y.mean(), UNIT * noise
     x = ((y - centre) / unit)[:, None] if apart else ((y - centre) / unit)[None]  # (B, C, Y, X)
@@ -102,9 +103,10 @@ def tile_side(net: Denoiser, device: torch.device, count: int, longest: int) -> 
 
 
 def tiled(net: Denoiser, x: Tensor, tile: int = TILE, *, reduced: bool = False) -> Tensor:
-    """Denoise (B, C, Y, X) tile by tile; the tiles overlap by the network's reach, so that no seam can be.
+    """Denoise (B, C, Y, X) in tiles that overlap by the network's reach: without a seam.
 
-    Each tile starts at a multiple of what the network halves by: a pixel gets the same answer in any tile.
+    Each tile starts at a multiple of what the network halves by: a pixel gets the same answer in
+    any tile.
     """
     margin = _margin(net)
     height, width = x.shape[-2:]

@@ -1,8 +1,9 @@
-"""A trained network with all that `napari_dip.denoise` does around it, as one module for TorchScript.
+"""A trained network with all that `napari_dip.denoise` does around it, in TorchScript.
 
-Intensities in, intensities out: the noise of each image is measured and made even, the network answers in several
-orientations, and the answers' mean is brought back. It is `napari_dip.noise.anscombe` written once more in torch,
-since a model file for other programs can run no numpy. Hot pixels are not repaired, and padding is denoised too.
+Intensities in, intensities out: the noise of each image is measured and made even, the network
+answers in several orientations, and the answers' mean is brought back. It is
+`napari_dip.noise.anscombe` written once more in torch, since a model file for other programs can
+run no numpy. Hot pixels are not repaired, and padding is denoised too.
 
 References: see `napari_dip.noise.anscombe`.
 """
@@ -182,7 +183,7 @@ def scripted(
 
 
 def least_side(net: BlurredUNet) -> int:
-    """Return the least side of an image: larger than every margin that is mirrored, and a multiple of 16."""
+    """Return the least side of an image: above every mirrored margin, a multiple of 16."""
     margins = [
         int(4 * net.sigma) + 1,
         17 if net.filter is None else max(18, net.filter.around.reach),

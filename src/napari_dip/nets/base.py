@@ -1,4 +1,4 @@
-"""What every network that turns z into an image shares, and how the one that settings name is built."""
+"""What the networks of z share, and how the one that settings name is built."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class PriorNet(nn.Module):
     growth : int
         How many times larger the image's sides are than those of z.
     still : bool
-        Whether z must not be shaken: a network that looks at no neighbours cannot average the shaking out.
+        Whether z must not be shaken: a network that looks at no neighbours cannot average the
+        shaking out.
     """
 
     inputs: int
@@ -35,7 +36,8 @@ class PriorNet(nn.Module):
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the sides of the z whose image covers height x width.
 
-        At the deepest scale it has two pixels a side, so that reflection and batch norm have something to work with.
+        At the deepest scale it has two pixels a side, so that reflection and batch norm have
+        something to work with.
         """
         sides = (
             max(2, -(-n // self.multiple)) * self.multiple // self.growth for n in (height, width)
@@ -51,7 +53,7 @@ class PriorNet(nn.Module):
 def convolution(
     inputs: int, outputs: int, size: int, *, stride: int = 1, bias: bool = True
 ) -> nn.Conv2d:
-    """Convolve with reflected borders, so that sides stay as they are (or are halved by a stride of 2)."""
+    """Return a convolution with reflected borders: sides stay, or are divided by the stride."""
     return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=bias, padding_mode="reflect")
 
 
@@ -80,7 +82,8 @@ def build_net(s: NetSettings, outputs: int, inputs: int) -> PriorNet:
     outputs : int
         Channels of the image.
     inputs : int
-        Channels of z. The Deep Decoder mixes z as it is, so its z is as wide as itself whatever is said here.
+        Channels of z. The Deep Decoder mixes z as it is, so its z is as wide as itself whatever is
+        said here.
 
     Raises
     ------

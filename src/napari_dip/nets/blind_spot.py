@@ -1,16 +1,17 @@
 """A network that cannot see the pixel it predicts.
 
-The first convolution has no weight at its centre; all later 3x3 convolutions are dilated by 2. A pixel reaches itself
-only through offsets that are even, and the first layer moves by an odd one, so no path leads back: each output is a
-function of the other pixels alone, and the pixel's own noise cannot be copied into it. Wider rings around the pixel
-come in as extra channels (`ring_means`) just before the 1x1 convolutions, and the fit starts at their best linear
-mixture (`best_mixture`), which is a calibrated blur.
+The first convolution has no weight at its centre; all later 3x3 convolutions are dilated by 2. A
+pixel reaches itself only through offsets that are even, and the first layer moves by an odd one, so
+no path leads back: each output is a function of the other pixels alone, and the pixel's own noise
+cannot be copied into it. Wider rings around the pixel come in as extra channels (`ring_means`) just
+before the 1x1 convolutions, and the fit starts at their best linear mixture (`best_mixture`), which
+is a calibrated blur.
 
 References
 ----------
-Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
-Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019, arXiv:1901.10277.
-Wu, Liu, Cao, Ren and Zuo, Unpaired Learning of Deep Image Denoising (dilated blind-spot network), ECCV 2020,
+Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980. Laine, Karras, Lehtinen and Aila,
+High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019, arXiv:1901.10277. Wu, Liu, Cao, Ren
+and Zuo, Unpaired Learning of Deep Image Denoising (dilated blind-spot network), ECCV 2020,
 arXiv:2008.13711.
 """
 
@@ -70,13 +71,14 @@ class BlindSpotNet(nn.Module):
         Parameters
         ----------
         x : Tensor
-            Shape (B, colours * (2 + rings) + guides, Y + 2 reach, X + 2 reach): the image, the mixture of its ring
-            means, the ring means, and the guide.
+            Shape (B, colours * (2 + rings) + guides, Y + 2 reach, X + 2 reach): the image, the
+            mixture of its ring means, the ring means, and the guide.
 
         Returns
         -------
         mean, spread : Tensor
-            Shape (B, colours, Y, X) each. The softplus of `spread`, times a unit, is the variance of the error of `mean`.
+            Shape (B, colours, Y, X) each. The softplus of `spread`, times a unit, is the variance
+            of the error of `mean`.
         """
         act = functional.leaky_relu
         end = x.shape[1] - self.guides
@@ -109,7 +111,8 @@ def ring_means(image: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        Shape (B, C * rings, Y, X): Gaussian means of growing width whose centre has no weight; borders are mirrored.
+        Shape (B, C * rings, Y, X): Gaussian means of growing width whose centre has no weight;
+        borders are mirrored.
     """
     colours = image.shape[1]
     means = []
@@ -143,8 +146,9 @@ def gaussian_line(sigma: float, radius: int, like: Tensor) -> Tensor:
 def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
     """Mix the ring means linearly so that they predict the image best.
 
-    No ring mean holds the noise of its own pixel, so the noisy image itself is the target (Batson and Royer,
-    Noise2Self, ICML 2019, arXiv:1901.11365). The mixture predicts at least as well as any one of the rings.
+    No ring mean holds the noise of its own pixel, so the noisy image itself is the target (Batson
+    and Royer, Noise2Self, ICML 2019, arXiv:1901.11365). The mixture predicts at least as well as
+    any one of the rings.
 
     Parameters
     ----------

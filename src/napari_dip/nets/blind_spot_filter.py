@@ -2,12 +2,13 @@
 
     A(y) = (s^2 m + v y) / (s^2 + v),    (m, v) = g(y without the pixel)
 
-m is what the network g makes of the pixels around, and v the variance of its error; s is the standard deviation of the
-noise. The measured pixel is weighed in by how much it is to be trusted. g is fitted by the likelihood of each pixel
-under its neighbours' prediction, so no clean image is needed, and the pixel's own noise can't be copied.
+m is what the network g makes of the pixels around, and v the variance of its error; s is the
+standard deviation of the noise. The measured pixel is weighed in by how much it is to be trusted. g
+is fitted by the likelihood of each pixel under its neighbours' prediction, so no clean image is
+needed, and the pixel's own noise can't be copied.
 
-References: Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019,
-arXiv:1901.10277; Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
+References: Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising,
+NeurIPS 2019, arXiv:1901.10277; Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class AdaptiveBlur(nn.Module):
         return (self.variance * mean + variance * y) / (self.variance + variance)
 
     def predict(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict each pixel of (B, colours, Y, X) from its neighbours alone, and the variance of the error."""
+        """Predict each pixel of (B, colours, Y, X) from its neighbours, and its error's variance."""
         rings = ring_means(y)  # (B, rings * colours, Y, X), ring by ring
         by_ring = rings.reshape(len(y), len(RING_WIDTHS), *y.shape[1:])
         mixed = torch.einsum("brcyx,r->bcyx", by_ring, self.mixture)

@@ -1,9 +1,10 @@
 """Deep Decoder: a network with so few weights that it cannot hold the noise.
 
-Each layer mixes the channels of every pixel by itself (a 1x1 convolution), doubles the image bilinearly, cuts
-negative values off and norms each channel; one more layer does not double, and a last mixture with a sigmoid is the
-image. No convolution looks at a neighbour: only the upsampling ties pixels together. 100,224 weights for 128 channels,
-5 doublings and 3 channels out. With few channels no early stop is needed: there are fewer weights than pixels.
+Each layer mixes the channels of every pixel by itself (a 1x1 convolution), doubles the image
+bilinearly, cuts negative values off and norms each channel; one more layer does not double, and a
+last mixture with a sigmoid is the image. No convolution looks at a neighbour: only the upsampling
+ties pixels together. 100,224 weights for 128 channels, 5 doublings and 3 channels out. With few
+channels no early stop is needed: there are fewer weights than pixels.
 
 Reference: Heckel and Hand, Deep Decoder, ICLR 2019, arXiv:1810.03982.
 """

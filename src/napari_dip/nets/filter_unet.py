@@ -1,8 +1,9 @@
-"""The network of the trained methods: an averaging filter and a U-Net that corrects it, F(y) = blur(y) + U(y, blur(y)).
+"""The network of the trained methods: a filter and a U-Net, F(y) = blur(y) + U(y, blur(y)).
 
-The U-Net's last convolution starts at zero, so training starts at the blur: a mild denoiser, on the right side for
-noise and for detail. A method that fits a network to its own answers (IDDP) falls to the identity or to a constant from
-most other starts. The blur is a Gaussian, or an averaging filter that was learned first (`napari_dip.nets.blind_spot_filter`).
+The U-Net's last convolution starts at zero, so training starts at the blur: a mild denoiser, on the
+right side for noise and for detail. A method that fits a network to its own answers (IDDP) falls to
+the identity or to a constant from most other starts. The blur is a Gaussian, or an averaging filter
+that was learned first (`napari_dip.nets.blind_spot_filter`).
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class BlurredUNet(nn.Module):
             assert self.unet.last.bias is not None
             nn.init.zeros_(self.unet.last.bias)
         self.multiple = self.unet.multiple
-        # Two convolutions a level on both ways, each at its level's pixel size; pooling sees all of a coarse pixel,
-        # the bilinear step up also its neighbour.
+        # Two convolutions a level on both ways, each at its level's pixel size; pooling sees all of
+        # a coarse pixel, the bilinear step up also its neighbour.
         reach = 8 * 2**depth - 6
         self.reach = (
             max(reach, int(4 * blur) + 2) if self.filter is None else reach + self.filter.reach
@@ -84,7 +85,7 @@ class BlurredUNet(nn.Module):
             return blurred(y, self.sigma) if self.filter is None else self.filter(y)
 
     def forward(self, y: Tensor, smooth: Tensor | None = None) -> Tensor:
-        """Map (B, colours, Y, X) to its denoised self; `smooth` is the blurred `y` where it is known already."""
+        """Denoise (B, colours, Y, X); `smooth` is the blurred `y` where it is known already."""
         smooth = self.smooth(y) if smooth is None and self.start != "zero" else smooth
         if self.start == "zero" or smooth is None:
             return self.unet(y)  # type: ignore[no-any-return]

@@ -1,12 +1,14 @@
-"""A network that fills gaps: it sees the known pixels, where they are, and a smooth first fill, and corrects the fill.
+"""A network that fills missing pixels: it corrects a smooth first fill.
 
-Residual blocks of two 3x3 convolutions, the first one dilated, as wide as the image everywhere: nothing is sampled
-down, so that fine structure stays. The last layer starts at zero, so that the fit starts at the smooth fill.
+Residual blocks of two 3x3 convolutions, the first one dilated, as wide as the image everywhere:
+nothing is sampled down, so that fine structure stays. The last layer starts at zero, so that the
+fit starts at the smooth fill.
 
 References
 ----------
-He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385 (residual blocks).
-Gortler, Grzeszczuk, Szeliski and Cohen, The Lumigraph, SIGGRAPH 1996, doi:10.1145/237170.237200 (the smooth fill).
+He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385
+(residual blocks). Gortler, Grzeszczuk, Szeliski and Cohen, The Lumigraph, SIGGRAPH 1996,
+doi:10.1145/237170.237200 (the smooth fill).
 """
 
 from __future__ import annotations
@@ -58,19 +60,19 @@ class GapNet(nn.Module):
         nn.init.zeros_(self.last.bias)
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
-        """Fill (B, C, Y, X), given where it is known (B, 1, Y, X), as 0 and 1; unknown values do not matter."""
+        """Fill (B, C, Y, X) where `known`, (B, 1, Y, X) of 0 and 1, is 0."""
         fill, seen = self.views(image, known)
         return fill + self.correction(seen)
 
     def views(self, image: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the smooth fill (B, C, Y, X), and what the convolutions see, (B, 2 C + 1, Y, X)."""
+        """Return the smooth fill (B, C, Y, X) and the convolutions' input (B, 2 C + 1, Y, X)."""
         fill = smooth_fill(image, known)
         middle = fill.mean((-2, -1), keepdim=True)
         image, known = (image - middle) * known * CONTRAST, known - 0.5
         return fill, torch.cat([(fill - middle) * CONTRAST, image, known], dim=1)
 
     def correction(self, seen: Tensor) -> Tensor:
-        """Return what is added to the smooth fill; a pixel of it depends on `seen` up to `reach` pixels away."""
+        """Return what is added to the smooth fill; it depends on `seen` `reach` pixels far."""
         act = functional.leaky_relu
         h = self.first(seen)
         for wide, narrow in zip(self.wide, self.narrow, strict=True):
@@ -86,7 +88,7 @@ def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
 
 
 def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
-    """Fill the unknown pixels by weighted means of the known ones, near ones where there are some, else far ones.
+    """Fill the unknown pixels by weighted means of the nearest known ones.
 
     Parameters
     ----------
@@ -108,7 +110,7 @@ def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
 
 
 def _pyramid_fill(image: Tensor, weight: Tensor) -> Tensor:
-    """Fill from ever coarser versions: means of 2 x 2 pixels weighted by how much is known of each."""
+    """Fill from ever coarser versions: means of 2 x 2 pixels weighted by what is known."""
     height, width = image.shape[-2:]
     if max(height, width) <= 1:
         return image

@@ -1,12 +1,14 @@
 """A residual network without down- and upsampling.
 
-A 3x3 convolution, blocks of two 3x3 convolutions with batch norm whose input is added to their output, another
-convolution with batch norm, and a last 3x3 convolution to the image: 1,665,411 weights for 32 channels in, 3 out,
-5 blocks of 128 channels. Since it never changes scale it fits noise as soon as the picture: the comparison
-that shows what the scales of the other networks are good for.
+A 3x3 convolution, blocks of two 3x3 convolutions with batch norm whose input is added to their
+output, another convolution with batch norm, and a last 3x3 convolution to the image: 1,665,411
+weights for 32 channels in, 3 out, 5 blocks of 128 channels. Since it never changes scale it fits
+noise as soon as the picture: the comparison that shows what the scales of the other networks are
+good for.
 
-References: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016, arXiv:1512.03385; used as a
-prior by Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925.
+References: He, Zhang, Ren and Sun, Deep Residual Learning for Image Recognition, CVPR 2016,
+arXiv:1512.03385; used as a prior by Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018,
+arXiv:1711.10925.
 """
 
 from __future__ import annotations

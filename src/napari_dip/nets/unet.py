@@ -1,10 +1,11 @@
-"""A classic U-Net for images of any size: two 3x3 convolutions a level, twice the width at half the size.
+"""A classic U-Net: two 3x3 convolutions a level, twice the width at half the size.
 
-Down by the maximum of 2x2 pixels, up bilinearly, each level joined with the one of its size on the way down.
+Down by the maximum of 2x2 pixels, up bilinearly, each level joined with the one of its size on the
+way down.
 
-Reference: Ronneberger, Fischer and Brox, U-Net, MICCAI 2015, arXiv:1505.04597. What differs: padded convolutions, so
-that an image comes back in its own size, and bilinear upsampling instead of transposed convolutions, whose
-checkerboards a fit to one image would show.
+Reference: Ronneberger, Fischer and Brox, U-Net, MICCAI 2015, arXiv:1505.04597. What differs: padded
+convolutions, so that an image comes back in its own size, and bilinear upsampling instead of
+transposed convolutions, whose checkerboards a fit to one image would show.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class UNet(PriorNet):
     Attributes
     ----------
     multiple : int
-        Images whose sides are multiples of it need no padding; others are padded by their edge inside and cut again.
+        Images whose sides are multiples of it need no padding; others are padded by their edge
+        inside and cut again.
     """
 
     def __init__(

@@ -29,16 +29,17 @@ def measure(seen: Mapping[str, Tensor], group: ProcessGroup = ALONE) -> dict[str
     Parameters
     ----------
     seen : dict of Tensor
-        Shape (B, C, Y, X) each: ``redrawn``, the noise r that was added to an answer, and ``returned``, what of it the
-        network F gave back; ``answer``, F(y), and ``smooth``, the blurred y. Empty where nothing is watched.
+        Shape (B, C, Y, X) each: ``redrawn``, the noise r that was added to an answer, and
+        ``returned``, what of it the network F gave back; ``answer``, F(y), and ``smooth``, the
+        blurred y. Empty where nothing is watched.
     group : ProcessGroup
         The processes that share the batch.
 
     Returns
     -------
     dict of Tensor
-        ``passed``, the share ``q = sum r (F(eta + r) - eta) / sum r^2`` that F lets through; ``contrast``, the standard
-        deviation of F(y) by that of the blurred image.
+        ``passed``, the share ``q = sum r (F(eta + r) - eta) / sum r^2`` that F lets through;
+        ``contrast``, the standard deviation of F(y) by that of the blurred image.
     """
     if not seen:
         return {}

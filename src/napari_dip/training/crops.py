@@ -127,7 +127,7 @@ class Crops:
         return [_batch(self.cut(place)[None]) for place in self.held]
 
     def cut(self, place: Place, other: int = 0) -> Tensor:
-        """Cut one square: (1 or 2, C, Y, X), its noisy pixels and those of the other capture or the clean image."""
+        """Cut one square, (1 or 2, C, Y, X): its noisy pixels and those of its target."""
         scene = self.data.scenes[place.scene]
         plane = scene.captures[place.capture]
         normalisation = self.data.normalisation(plane, self.stabilise)
@@ -157,7 +157,8 @@ def _check(data: Dataset, second: str) -> None:
 
     if any(lacks(scene) for scene in data.scenes):
         wanted = {
-            "capture": "two captures or more of every scene: repeats along T, a second folder as targets, or samples of FMD",
+            "capture": "two captures or more of every scene: repeats along T, a second folder as "
+            "targets, or samples of FMD",
             "clean": "a clean image for every noisy one: give them as targets, or samples of FMD",
         }[second]
         raise ValueError(f"This method needs {wanted}.")

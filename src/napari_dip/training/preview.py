@@ -62,7 +62,8 @@ class Preview:
         data = _gathered(image, how.colours == "together", axes)
         if data.channels != channels:
             raise ValueError(
-                f"The preview has {data.channels} channels, the training data {channels}; choose another."
+                f"The preview has {data.channels} channels, the training data {channels}; choose "
+                "another."
             )
         plane = data.planes[0]
         crop = plane.read(data.cache, 0, 0, *plane.size)

@@ -1,10 +1,12 @@
 """Several processes that train one network, each on its share of every batch.
 
-The result is that of one process, up to rounding: every process draws the same places, turns and masks from the same
-generator, for the whole batch, and keeps those of its share; gradients and figures are averaged over all processes.
+The result is that of one process, up to rounding: every process draws the same places, turns and
+masks from the same generator, for the whole batch, and keeps those of its share; gradients and
+figures are averaged over all processes.
 
-``DistributedDataParallel`` is not used: it averages what one call of its `forward` leads to, while the losses here call
-parts of the network by themselves, some twice a step, and the part that learns changes on the way.
+``DistributedDataParallel`` is not used: it averages what one call of its `forward` leads to, while
+the losses here call parts of the network by themselves, some twice a step, and the part that learns
+changes on the way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All that a training needs to go on: weights, averaged weights, optimiser, random state; and its checkpoint."""
+"""All that a training needs to go on: weights, optimiser, random state; and its checkpoint."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ class State:
         self.put_back(parts)
 
     def settle_filter(self) -> None:
-        """Take the average of the learned filter for the filter itself: from here on it stays as it is."""
+        """Take the average of the learned filter for the filter itself; then it stays as it is."""
         if self.net.filter is not None and self.mean.filter is not None:
             self.net.filter.load_state_dict(self.mean.filter.state_dict())
 
     def average(self, index: int) -> None:
-        """Take the weights into the average; the first ones are averaged plainly, to forget the start.
+        """Take the weights into the average, plain at first, to forget the start.
 
         Parameters
         ----------
@@ -168,7 +168,8 @@ class State:
     def _check(self, record: Mapping[str, Any], path: Path, mark: str) -> None:
         if record.get("format") != FORMAT:
             raise ValueError(
-                f"{path.name} was written by another version of napari-dip; start the training anew."
+                f"{path.name} was written by another version of napari-dip; start the training "
+                "anew."
             )
         mine = self.settings.to_json()
         theirs = record.get("settings")
@@ -186,7 +187,8 @@ class State:
         differ = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
         if differ:
             raise ValueError(
-                f"{path.name} belongs to other settings ({', '.join(differ)}); give those, or start anew."
+                f"{path.name} belongs to other settings ({', '.join(differ)}); give those, or "
+                "start anew."
             )
         if record.get("data") != mark:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The steps of a training: a method's loss on random crops, averaged weights, validation, the watch for collapse."""
+"""The steps of a training: a method's loss on crops, averaged weights, validation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def training_steps(
     group : ProcessGroup
         The processes that share every batch.
     every : int
-        The figures of so many steps are read, and judged, at once: reading them waits for the device.
+        The figures of so many steps are read, and judged, at once: reading them waits for the
+        device.
 
     Yields
     ------
@@ -85,7 +86,7 @@ def training_steps_anywhere(
     group: ProcessGroup = ALONE,
     every: int = 1,
 ) -> Iterator[Step]:
-    """Train to the end, on the CPU from where memory runs out; of several processes none goes alone."""
+    """Train to the end, on the CPU from where memory runs out (one process only)."""
 
     def begin() -> Iterator[Step]:
         if state.device != plan.device:
@@ -169,7 +170,7 @@ class _Figures:
         self.unread.append((step.index, step.loss, measures))
 
     def read(self, group: ProcessGroup) -> list[_Read]:
-        """Wait for the device; return the figures step by step, of several processes their means."""
+        """Wait for the device; return the figures of each step, means over the processes."""
         tensors = [value for _, loss, seen in self.unread for value in (loss, *seen.values())]
         values = iter(group.mean(torch.stack(tensors)).cpu().tolist())
         read = [
@@ -181,7 +182,7 @@ class _Figures:
 
 
 def _judge(state: State, figures: list[_Read]) -> str:
-    """Show figures to the watch; where one is alarming, go back to the last good state and return a note."""
+    """Look for collapse; where there is one, go back to the last good state and return a note."""
     for index, loss, measures in figures:
         alarm = state.watch.update(index, loss, measures)
         if alarm:
@@ -194,7 +195,7 @@ def _judge(state: State, figures: list[_Read]) -> str:
 
 @torch.no_grad()
 def validation_error(net: nn.Module, held_out: list[Batch], seed: int) -> float:
-    """Return the mean squared error on hidden pixels, in units of the noise's variance as it was estimated."""
+    """Return the mean squared error on hidden pixels, in units of the noise's variance."""
     generator = torch.Generator().manual_seed(seed)  # the same pixels at every look
     total = count = 0.0
     for batch in held_out:

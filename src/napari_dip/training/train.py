@@ -76,16 +76,16 @@ def iter_train(
     Parameters
     ----------
     source : path-like, array-like, Image or sequence of these
-        Noisy images: files, folders, patterns such as ``"raw/*.tif"``, arrays. Planes along T and Z are samples of
-        their own. Sizes and types may be mixed; files are read a crop at a time.
+        Noisy images: files, folders, patterns such as ``"raw/*.tif"``, arrays. Planes along T and Z
+        are samples of their own. Sizes and types may be mixed; files are read a crop at a time.
     how : IDDP, N2V, Nb2Nb, N2N or Supervised, optional
         Method and settings, ``IDDP()`` by default.
     targets : like `source`, optional
-        For `N2N` a second capture of each image (else its repeats along T), for `Supervised` its clean image, in the
-        same order.
+        For `N2N` a second capture of each image (else its repeats along T), for `Supervised` its
+        clean image, in the same order.
     preview : Image or array-like, optional
-        What the Snapshots show denoised; by default the middle of the first plane. Of `axes` where they fit it, as
-        a plane beside stacks they do not.
+        What the Snapshots show denoised; by default the middle of the first plane. Of `axes` where
+        they fit it, as a plane beside stacks they do not.
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, ``"mps"``.
     axes : str, optional
@@ -104,9 +104,10 @@ def iter_train(
     Yields
     ------
     Snapshot
-        One a step. Its `image` is the preview, `criterion` the validation error: the mean squared error on hidden
-        pixels of crops that training leaves out, in units of the noise's variance as it was estimated: near 1 only the
-        noise is left. Its `model` is the Model if training stopped there.
+        One a step. Its `image` is the preview, `criterion` the validation error: the mean squared
+        error on hidden pixels of crops that training leaves out, in units of the noise's variance
+        as it was estimated: near 1 only the noise is left. Its `model` is the Model if training
+        stopped there.
 
     Raises
     ------
@@ -117,9 +118,10 @@ def iter_train(
 
     Notes
     -----
-    Where torch's default process group is set up, its processes share every batch, and `how.batch` is that of all of
-    them together: the result is that of one process, up to rounding. All must call this with the same arguments and
-    read to the end, or stop at the same step; the first one writes the checkpoints.
+    Where torch's default process group is set up, its processes share every batch, and `how.batch`
+    is that of all of them together: the result is that of one process, up to rounding. All must
+    call this with the same arguments and read to the end, or stop at the same step; the first one
+    writes the checkpoints.
     """
     how = IDDP() if how is None else how
     _check(how, targets, checkpoint_every)
@@ -170,8 +172,9 @@ def _check(how: Any, targets: Any, checkpoint_every: float) -> None:
         )
     if targets is not None and not TRAINED[how.method].target:
         raise ValueError(
-            f"{how.title} ({how.method}) learns from the noisy images alone and takes no targets: leave them out, or "
-            "take the method n2n for second captures, or supervised for clean images."
+            f"{how.title} ({how.method}) learns from the noisy images alone and takes no targets: "
+            "leave them out, or take the method n2n for second captures, or supervised for clean "
+            "images."
         )
     if not checkpoint_every >= 0:  # no number (nan) is not either
         raise ValueError(f"checkpoint_every is {checkpoint_every:g}; give seconds, 0 or more.")

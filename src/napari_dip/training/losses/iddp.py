@@ -1,22 +1,24 @@
 """Implicit Deep Denoiser Prior: train a denoiser on noisy images alone, by its own answers.
 
-    loss = alpha || F(y) - blur(y) ||^2 + || F(eta + m (y - eta)) - eta ||^2,    eta = stopgrad F(y)        (Eq. 11)
+    loss = alpha || F(y) - blur(y) ||^2 + || F(eta + m (y - eta)) - eta ||^2,    eta = stopgrad F(y)
+    (Eq. 11)
 
-What F removes, y - eta, is taken for the noise; its signs are drawn anew (m is +1 or -1, each with probability 1/2, a
-fresh draw for each pixel and step), added to the answer, and F must remove it again. The blur keeps the answer near the
-image.
+What F removes, y - eta, is taken for the noise; its signs are drawn anew (m is +1 or -1, each with
+probability 1/2, a fresh draw for each pixel and step), added to the answer, and F must remove it
+again. The blur keeps the answer near the image.
 
 Reference: Lin et al., Self-Supervised Image Denoising Using Implicit Deep Denoiser Prior.
 
-What differs from the paper in the default preset: noise is made even first, so that its level is known; the averaging
-filter is learned through a blind spot instead of fixed (see
-`napari_dip.nets.blind_spot_filter`); F starts as that filter, which the U-Net corrects; the redrawn noise is brought up to the known level where F removed less than that; and alpha is 0.15
-instead of 0.001.
+What differs from the paper in the default preset: noise is made even first, so that its level is
+known; the averaging filter is learned through a blind spot instead of fixed (see
+`napari_dip.nets.blind_spot_filter`); F starts as that filter, which the U-Net corrects; the redrawn
+noise is brought up to the known level where F removed less than that; and alpha is 0.15 instead of
+0.001.
 
 Why alpha: let c be the share of the noise that F passes. One step on the loss leads from c to about
-c^2 / (c^2 + (1 - c)^2 + alpha). Without alpha, c below 1/2 runs to 0 (a denoiser) and above to 1 (the identity); above
-alpha = 1/8 the identity is no fixed point any more. The same map holds for the signal: detail that starts under 1/2
-dies. From a mild filter both start on the right side.
+c^2 / (c^2 + (1 - c)^2 + alpha). Without alpha, c below 1/2 runs to 0 (a denoiser) and above to 1
+(the identity); above alpha = 1/8 the identity is no fixed point any more. The same map holds for
+the signal: detail that starts under 1/2 dies. From a mild filter both start on the right side.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ def loss(
     noisy : Tensor
         Shape (B, C, Y, X), the crops in units of three times their noise.
     target : Tensor, optional
-        Of the same shape: the second capture or the clean image of the same places, for methods that need it.
+        Of the same shape: the second capture or the clean image of the same places, for methods
+        that need it.
     s : IDDP
         Settings.
     generator : Generator
@@ -62,7 +65,8 @@ def loss(
     loss : Tensor or tuple of two Tensors
         Scalar; or a sum over the batch and the number that it is divided by.
     seen : dict of Tensor
-        What collapse is told from, see `napari_dip.training.collapse.measure`; empty where nothing is watched.
+        What collapse is told from, see `napari_dip.training.collapse.measure`; empty where nothing
+        is watched.
     """
     smooth = net.smooth(noisy)
     answer = net(noisy, smooth)
@@ -77,10 +81,12 @@ def loss(
 
 
 def up_to_level(removed: Tensor) -> Tensor:
-    """Scale what was removed from each crop up to the standard deviation of its noise, by at most `MOST_SCALED`.
+    """Scale what was removed from each crop up to the noise's standard deviation.
 
-    What F passes of the noise is missing in what it removed; redrawn as it is, the noise would be weaker than any that
-    F is to meet.
+    By at most `MOST_SCALED`.
+
+    What F passes of the noise is missing in what it removed; redrawn as it is, the noise would be
+    weaker than any that F is to meet.
     """
     level = removed.detach().square().mean(dim=(1, 2, 3), keepdim=True).sqrt().clamp_min(1e-6)
     return removed * (1 / UNIT / level).clamp(1, MOST_SCALED)

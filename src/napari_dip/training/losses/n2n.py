@@ -2,9 +2,11 @@
 
     loss = || F(y1) - y2 ||^2
 
-The noise of the second capture is independent of the first, so the best prediction of it is the clean image.
+The noise of the second capture is independent of the first, so the best prediction of it is the
+clean image.
 
-Reference: Lehtinen, Munkberg, Hasselgren, Laine, Karras, Aittala and Aila, Noise2Noise, ICML 2018, arXiv:1803.04189.
+Reference: Lehtinen, Munkberg, Hasselgren, Laine, Karras, Aittala and Aila, Noise2Noise, ICML 2018,
+arXiv:1803.04189.
 
 What differs from the paper: the network, crops and schedule are those of the other trained methods.
 """

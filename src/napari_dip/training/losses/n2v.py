@@ -2,8 +2,9 @@
 
     loss = mean over hidden pixels of ( F(y with hidden pixels replaced) - y )^2
 
-A hidden pixel takes the value of another one near it, so that the network can't tell which are hidden. Where the noise
-of neighbouring pixels is independent, the best prediction of the noisy value is the clean one.
+A hidden pixel takes the value of another one near it, so that the network can't tell which are
+hidden. Where the noise of neighbouring pixels is independent, the best prediction of the noisy
+value is the clean one.
 
 Reference: Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
 

@@ -2,9 +2,9 @@
 
     loss = || F(g1(y)) - g2(y) ||^2 + gamma || F(g1(y)) - g2(y) - ( g1(F(y)) - g2(F(y)) ) ||^2
 
-g1 and g2 take two neighbours out of every square of 2x2 pixels, drawn at random: two images at half the size with
-nearly the same content and independent noise. The second term, whose F(y) gets no gradient, makes up for what the
-neighbours truly differ by; its weight grows from 0 to gamma.
+g1 and g2 take two neighbours out of every square of 2x2 pixels, drawn at random: two images at half
+the size with nearly the same content and independent noise. The second term, whose F(y) gets no
+gradient, makes up for what the neighbours truly differ by; its weight grows from 0 to gamma.
 
 Reference: Huang, Li, Jia, Lu and Liu, Neighbor2Neighbor, CVPR 2021, arXiv:2101.02824.
 
