@@ -30,7 +30,7 @@ from common import RESULTS, gat_blur, gaussian_j, machine, pair, save, score, vs
 from napari_dip import DIP, BlindSpot, Image, PatchDIP, denoise
 from napari_dip.engine.filters import early_stopped
 from napari_dip.engine.loop import Step
-from napari_dip.engine.malloc import kept_memory
+from napari_dip.engine.malloc import keep_freed_memory
 from napari_dip.engine.plane import Plane
 from napari_dip.methods import dip
 from napari_dip.methods.patchdip import fit as patchdip
@@ -86,7 +86,7 @@ def fitted(
         if step.output is not None and (isinstance(how, PatchDIP) or step.index % 10 == 0):
             scores[step.index] = psnr_of(step)
 
-    with kept_memory(y.device):
+    with keep_freed_memory(y.device):
         for step in steps_of(y, how, watch, unit.noise):
             last = step
     at = max(scores, key=scores.get)
@@ -152,7 +152,7 @@ def compare(args: argparse.Namespace, result: dict[str, object]) -> None:
 def losses(image: np.ndarray, how: DIP | PatchDIP, device: str) -> list[float]:
     """Return the loss of every tenth step, the mean of ten."""
     y = torch.as_tensor(image[None], dtype=torch.float32).to(device)
-    with kept_memory(y.device):
+    with keep_freed_memory(y.device):
         loss = [step.loss.item() for step in steps_of(y, how)]
     return [round(float(np.mean(loss[i : i + 10])), 6) for i in range(0, len(loss), 10)]
 

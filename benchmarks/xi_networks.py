@@ -23,7 +23,7 @@ import torch
 from common import RESULTS, machine, pair, save, score
 
 from napari_dip import DIP
-from napari_dip.engine.malloc import kept_memory
+from napari_dip.engine.malloc import keep_freed_memory
 from napari_dip.engine.plane import Plane
 from napari_dip.methods import dip
 
@@ -48,7 +48,7 @@ def curve(noisy: np.ndarray, clean: np.ndarray, how: DIP, device: str) -> dict[s
     """Fit, and return PSNR once and averaged every few steps."""
     y = torch.as_tensor(noisy / 255)[None].to(device)
     found: dict[str, list[float]] = {"step": [], "once": [], "averaged": []}
-    with kept_memory(y.device):
+    with keep_freed_memory(y.device):
         for step in dip.fit(Plane(y, 0.0), how):
             if step.index % EVERY == 0 and step.output is not None:
                 found["step"].append(step.index)

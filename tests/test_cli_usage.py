@@ -236,12 +236,12 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
 # Prints the policy that stands when torch is first looked for.
 WATCH = """
 import os, sys
-class Watch:
+class CollapseWatch:
     def find_spec(self, name, path=None, target=None):
         if name == "torch":
             print("policy", os.environ.get("OMP_WAIT_POLICY"))
             sys.meta_path.remove(self)
-sys.meta_path.insert(0, Watch())
+sys.meta_path.insert(0, CollapseWatch())
 """
 ENTRIES = {
     "command line": "from napari_dip.cli import main; main({words!r})",

@@ -25,7 +25,7 @@ from napari_dip.engine import free_memory as room
 from napari_dip.engine import out_of_memory as ladder
 from napari_dip.engine.free_memory import free_memory
 from napari_dip.engine.loop import Step
-from napari_dip.engine.out_of_memory import Plan, laddered
+from napari_dip.engine.out_of_memory import MemoryPlan, with_fallbacks
 from napari_dip.errors import lack_of_memory
 from napari_dip.models import tiled_apply as applying
 from napari_dip.models.model import build
@@ -63,11 +63,11 @@ def test_some_memory_is_free() -> None:
 
 
 def test_the_ladder_has_every_rung_once_and_an_end() -> None:
-    plan = Plan(GPU, may_reduce=True)
+    plan = MemoryPlan(GPU, may_reduce=True)
     said = []
     while True:
         plan.used = 0 if plan.device == CPU else plan.pixels(512 * 512)
-        change = plan.step_down("GPU")
+        change = plan.fall_back("GPU")
         if not change:
             break
         said.append(change)
@@ -76,14 +76,14 @@ def test_the_ladder_has_every_rung_once_and_an_end() -> None:
     assert "CPU" in said[-1]
     assert len(set(said)) == len(said)
     assert plan.changes == said
-    assert plan.told() == {"device": "cpu", "out_of_memory": said}
+    assert plan.to_json() == {"device": "cpu", "out_of_memory": said}
     assert (plan.limit, plan.reduced) == (None, False)  # on the CPU all begins anew
 
 
 def test_nothing_fitted_is_reduced() -> None:
-    plan = Plan(GPU)
+    plan = MemoryPlan(GPU)
     plan.pixels(ladder.LEAST)
-    assert "CPU" in plan.step_down("GPU")
+    assert "CPU" in plan.fall_back("GPU")
 
 
 def test_other_errors_and_the_last_rung_come_through() -> None:
@@ -93,7 +93,7 @@ def test_other_errors_and_the_last_rung_come_through() -> None:
 
     for error in (RuntimeError("shape mismatch"), MemoryError()):
         with pytest.raises(type(error)):
-            next(laddered(lambda e=error: failing(e), Plan(CPU)))
+            next(with_fallbacks(lambda e=error: failing(e), MemoryPlan(CPU)))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from napari_dip.engine import malloc as memory
-from napari_dip.engine.malloc import kept_memory
+from napari_dip.engine.malloc import keep_freed_memory
 
 ON_GLIBC = platform.libc_ver()[0] == "glibc"
 
@@ -22,7 +22,7 @@ def resident() -> int:
 def test_memory_is_given_back_at_the_end():
     size = 64 << 20
     before = resident()
-    with kept_memory(torch.device("cpu")):
+    with keep_freed_memory(torch.device("cpu")):
         for _ in range(4):
             torch.ones(size, dtype=torch.uint8)
         assert resident() - before > size // 2
@@ -36,12 +36,12 @@ def test_the_last_of_several_fits_gives_the_memory_back(monkeypatch):
         memory, "_glibc", lambda: (lambda option, value: told.append((option, value)), told.append)
     )
     cpu = torch.device("cpu")
-    with kept_memory(cpu), kept_memory(cpu):
+    with keep_freed_memory(cpu), keep_freed_memory(cpu):
         pass
     assert told == [*memory.KEPT.items(), *memory.KEPT.items(), *memory.DEFAULTS.items(), 0]
 
 
 def test_another_allocator_is_left_alone(monkeypatch):
     monkeypatch.setattr(memory.platform, "libc_ver", lambda: ("", ""))
-    with kept_memory(torch.device("cpu")):
+    with keep_freed_memory(torch.device("cpu")):
         assert memory._users == 0

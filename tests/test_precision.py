@@ -12,7 +12,7 @@ from torch import Tensor
 from napari_dip import IDDP, Image, denoise
 from napari_dip.models import precision
 from napari_dip.models.model import Model, build
-from napari_dip.models.precision import ERROR, Quickened, is_quick
+from napari_dip.models.precision import ERROR, Bfloat16WherePrecise, is_quick
 
 CPU = torch.device("cpu")
 SMALL = {"channels": 4, "depth": 1, "start": "blur"}
@@ -43,33 +43,33 @@ def tile(scale: float = 1.0) -> Tensor:
 
 def test_a_change_that_can_be_seen_keeps_float32() -> None:
     net = Net(0.003 * ERROR)  # 0.026 dB
-    quick = Quickened(net, allowed=True)
+    quick = Bfloat16WherePrecise(net, allowed=True)
     assert torch.equal(quick(tile()), tile() / 2) and torch.equal(quick(tile()), tile() / 2)
-    assert net.rough == 1 and quick.described()["precision"] == "float32"
+    assert net.rough == 1 and quick.to_json()["precision"] == "float32"
     assert quick.lost == pytest.approx(20 * math.log10(1.003), rel=1e-3)
 
 
 def test_a_change_that_cannot_is_taken_from_the_second_tile_on() -> None:
     net = Net(0.002 * ERROR)  # 0.017 dB
-    quick = Quickened(net, allowed=True)
+    quick = Bfloat16WherePrecise(net, allowed=True)
     assert torch.equal(quick(tile()), tile() / 2), (
         "both were computed, so the better one is returned"
     )
     assert not torch.equal(quick(tile()), tile() / 2)
-    assert quick.described() == {
+    assert quick.to_json() == {
         "precision": "bfloat16",
         "bfloat16_costs_at_most_dB": pytest.approx(0.0174, abs=1e-4),
     }
     net.off = ERROR
     assert torch.equal(quick(tile(2.0)), tile(2.0) / 2), "a tile that reaches further is tried anew"
-    assert quick.described()["precision"] == "bfloat16, then float32" and torch.equal(
+    assert quick.to_json()["precision"] == "bfloat16, then float32" and torch.equal(
         quick(tile()), tile() / 2
     )
 
 
 def test_an_answer_that_is_no_number_keeps_float32() -> None:
-    quick = Quickened(Net(math.nan), allowed=True)
-    assert torch.isfinite(quick(tile())).all() and quick.described()["precision"] == "float32"
+    quick = Bfloat16WherePrecise(Net(math.nan), allowed=True)
+    assert torch.isfinite(quick(tile())).all() and quick.to_json()["precision"] == "float32"
 
 
 def test_the_cpu_computes_in_float32_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ from napari_dip.models.model import build
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
 from napari_dip.nets.filter_unet import blurred
 from napari_dip.settings import Settings
-from napari_dip.training.collapse import RETURNS, Watch, measure
+from napari_dip.training.collapse import RETURNS, CollapseWatch, measure
 from napari_dip.training.crops import Crops
 from napari_dip.training.losses import iddp, n2v, nb2nb
 from napari_dip.training.processes import ALONE
@@ -181,11 +181,11 @@ def test_the_same_seed_gives_the_same_weights_and_another_one_others() -> None:
 
 
 def test_a_collapse_is_noticed_and_training_goes_back_then_gives_up() -> None:
-    watch = Watch()
+    watch = CollapseWatch()
     assert not watch.update(50, 1.0, {"passed": 0.9, "contrast": 1.0}), (
         "nothing is alarming at the start"
     )
-    watch = Watch(passed=0.05, contrast=1.0)
+    watch = CollapseWatch(passed=0.05, contrast=1.0)
     notes = [watch.update(200 + k, 1.0, {"passed": 0.98, "contrast": 1.0}) for k in range(20)]
     assert not notes[0] and "noise" in notes[-1] and not watch.is_healthy()
     assert "went back" in watch.go_back(notes[-1], 220)
@@ -201,11 +201,11 @@ def test_a_collapse_is_noticed_and_training_goes_back_then_gives_up() -> None:
         for _ in range(RETURNS):
             watch.go_back("it collapsed", 401)
     with pytest.raises(DenoiseError, match="without a denoiser"):
-        Watch(passed=0.9, contrast=1.0).check_end(500)
+        CollapseWatch(passed=0.9, contrast=1.0).check_end(500)
 
 
 def test_an_answer_that_runs_away_is_noticed_at_once() -> None:
-    watch = Watch(passed=0.04, contrast=1.0)
+    watch = CollapseWatch(passed=0.04, contrast=1.0)
     assert not watch.update(5498, 0.005, {"passed": 0.04, "contrast": 1.1}) and watch.is_healthy()
     notes = [watch.update(5499 + n, 3000.0, {"passed": 0.99, "contrast": 60.0}) for n in range(2)]
     assert "times the contrast" in notes[1] and not watch.is_healthy()

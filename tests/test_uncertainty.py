@@ -15,7 +15,7 @@ from napari_dip import DIP, BlindSpot, Image, PatchDIP, denoise, iter_denoise, r
 from napari_dip.cli import main
 from napari_dip.engine.filters import averaged, early_stopped, spread
 from napari_dip.engine.loop import Step
-from napari_dip.engine.restarts import APART, joined
+from napari_dip.engine.restarts import APART, join_fits
 from napari_dip.settings import Settings
 
 QUICK = {"steps": 24, "channels": 4, "crop": 16}
@@ -101,7 +101,7 @@ def test_joined_fits_average_their_answers_and_wait_for_the_longest() -> None:
         iter([step(1, 1.0), step(2, 2.0), step(3, 3.0)]),
         iter([step(1, 5.0, note="a"), step(2, 6.0)]),
     ]
-    steps = list(joined(fits, apart=True))
+    steps = list(join_fits(fits, apart=True))
     assert [float(s.answer.mean()) for s in steps] == [3.0, 4.0, 4.5]
     assert [s.index for s in steps] == [1, 2, 3]
     assert float(steps[-1].std.mean()) == pytest.approx(np.std([3, 6], ddof=1))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.engine.out_of_memory import Plan
+    from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.engine.plane import Plane
     from napari_dip.noise.anscombe import UnitRange
     from napari_dip.planes.chunk import Chunk
@@ -73,7 +73,7 @@ def fit_image(
     import torch
 
     from napari_dip.engine.device import pick_device
-    from napari_dip.engine.out_of_memory import Plan
+    from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.engine.plane import Plane
     from napari_dip.planes.walk import skip_plane
 
@@ -83,7 +83,7 @@ def fit_image(
         stats, source = chunk.stats, chunk.view(source)
     elif stats is None:
         stats = measure_image(source, stabilise=getattr(how, "stabilise", False))
-    plan, function = Plan(chosen), fit or method.function()
+    plan, function = MemoryPlan(chosen), fit or method.function()
     weights: dict[tuple[int, int], dict[str, Tensor]] = defaultdict(dict)  # by channel and seed
 
     def steps(y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
@@ -114,12 +114,12 @@ def _fit_plane(
     function: Callable[..., Iterator[Step]],
     plane: Plane,
     how: Settings,
-    plan: Plan,
+    plan: MemoryPlan,
     carried: tuple[int, dict[tuple[int, int], dict[str, Tensor]]] | None,
     factor: int,
 ) -> Iterator[Step]:
     """Fit one plane, in tiles that memory allows, once or with restarts."""
-    from napari_dip.engine.restarts import side_by_side
+    from napari_dip.engine.restarts import run_restarts
     from napari_dip.engine.tiled_fit import fit_in_tiles
 
     def fit(one: Settings) -> Iterator[Step]:
@@ -135,7 +135,7 @@ def _fit_plane(
             lambda tile: function(tile, one), start, one.steps, memory, plan, factor
         )
 
-    return side_by_side(how, getattr(how, "restarts", 1), fit)
+    return run_restarts(how, getattr(how, "restarts", 1), fit)
 
 
 def _planned_steps(source: Image, how: Settings, method: Method) -> int | list[int]:

@@ -99,5 +99,5 @@ def with_model(task: Task, path: Path) -> Task:
 
         return iter_chunk(image, model, device, chunk)
 
-    made: dict[str, object] = {"settings": model.settings.to_json(), "model": model.told()}
+    made: dict[str, object] = {"settings": model.settings.to_json(), "model": model.to_provenance()}
     return replace(task, settings=model.settings, begin=begin, made=made, model=path)

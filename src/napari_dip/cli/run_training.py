@@ -139,7 +139,7 @@ def _train(
             "loss": final.loss,
             "validation": final.criterion,
             "checkpoint": str(checkpoint) if stopped else None,
-            **final.model.described(),
+            **final.model.to_json(),
         }
     )
     return FAILED if stopped else DONE

@@ -25,7 +25,7 @@ _users = 0
 
 
 @contextmanager
-def kept_memory(device: torch.device) -> Iterator[None]:
+def keep_freed_memory(device: torch.device) -> Iterator[None]:
     """Keep freed memory for the next step, on the CPU and with glibc's allocator.
 
     Never yield to a reader inside a torch context; this is none, and the reader notices nothing.

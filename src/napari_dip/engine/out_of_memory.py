@@ -22,7 +22,7 @@ LEAST = 128 * 128  # pixels; smaller pieces would be mostly overlap
 
 
 @dataclass(eq=False)
-class Plan:
+class MemoryPlan:
     """How a run copes with the memory there is.
 
     Attributes
@@ -67,14 +67,14 @@ class Plan:
         self.remarks.append(text)
         return text
 
-    def told(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Return its part of the provenance, ready for JSON; empty where all went as planned."""
-        told: dict[str, object] = {}
+        changed: dict[str, object] = {}
         if self.changes:
-            told |= {"device": str(self.device), "out_of_memory": list(self.changes)}
-        return told | ({"for_lack_of_memory": list(self.remarks)} if self.remarks else {})
+            changed |= {"device": str(self.device), "out_of_memory": list(self.changes)}
+        return changed | ({"for_lack_of_memory": list(self.remarks)} if self.remarks else {})
 
-    def step_down(self, whose: Literal["computer", "GPU"]) -> str:
+    def fall_back(self, whose: Literal["computer", "GPU"]) -> str:
         """Take the next cheaper plan; return what changed, empty where none spares memory."""
         if self.used > LEAST:
             self.limit = max(LEAST, self.used // 2)
@@ -93,14 +93,14 @@ class Plan:
         return self.changes[-1]
 
 
-def laddered(begin: Callable[[], Iterator[Step]], plan: Plan) -> Iterator[Step]:
+def with_fallbacks(begin: Callable[[], Iterator[Step]], plan: MemoryPlan) -> Iterator[Step]:
     """Begin the work, and again with a cheaper plan each time that memory runs out.
 
     Parameters
     ----------
     begin : callable
         Starts the work on one plane as `plan` says.
-    plan : Plan
+    plan : MemoryPlan
         Of the run; it is changed.
 
     Yields
@@ -126,7 +126,7 @@ def laddered(begin: Callable[[], Iterator[Step]], plan: Plan) -> Iterator[Step]:
         except (RuntimeError, MemoryError) as error:
             whose = lack_of_memory(error)
             change = (
-                plan.step_down("computer" if plan.device.type == "cpu" else whose) if whose else ""
+                plan.fall_back("computer" if plan.device.type == "cpu" else whose) if whose else ""
             )
             if not change:
                 raise

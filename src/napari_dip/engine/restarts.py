@@ -16,7 +16,7 @@ SEEDS = 2**31  # of a Settings
 S = TypeVar("S", bound=Settings)
 
 
-def side_by_side(how: S, restarts: int, fit: Callable[[S], Iterator[Step]]) -> Iterator[Step]:
+def run_restarts(how: S, restarts: int, fit: Callable[[S], Iterator[Step]]) -> Iterator[Step]:
     """Run several fits that differ by their seeds; the first has the settings' own seed.
 
     Parameters
@@ -30,10 +30,10 @@ def side_by_side(how: S, restarts: int, fit: Callable[[S], Iterator[Step]]) -> I
     """
     seeds = [(how.seed + number * APART) % SEEDS for number in range(restarts)]
     fits = [fit(how.model_copy(update={"seed": seed})) for seed in seeds]
-    return fits[0] if len(fits) == 1 else joined(fits, apart=how.std_from == "restarts")
+    return fits[0] if len(fits) == 1 else join_fits(fits, apart=how.std_from == "restarts")
 
 
-def joined(fits: Sequence[Iterator[Step]], *, apart: bool = False) -> Iterator[Step]:
+def join_fits(fits: Sequence[Iterator[Step]], *, apart: bool = False) -> Iterator[Step]:
     """Join a step of every fit to one, in turn; fits that have ended keep their answer.
 
     Parameters
@@ -54,10 +54,10 @@ def joined(fits: Sequence[Iterator[Step]], *, apart: bool = False) -> Iterator[S
                 latest[number] = step
                 moved.append(step)
         if moved:
-            yield _joined(list(latest.values()), moved, apart)
+            yield _join_fits(list(latest.values()), moved, apart)
 
 
-def _joined(latest: Sequence[Step], moved: Sequence[Step], apart: bool) -> Step:
+def _join_fits(latest: Sequence[Step], moved: Sequence[Step], apart: bool) -> Step:
     answers = torch.stack([step.answer for step in latest])
     stds = [step.std for step in latest if step.std is not None]
     own = torch.stack(stds).mean(0) if stds and len(stds) == len(latest) else None

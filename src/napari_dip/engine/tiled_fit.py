@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from napari_dip.engine.free_memory import side_that_fits
 from napari_dip.engine.loop import Step
-from napari_dip.engine.out_of_memory import LEAST, Plan
+from napari_dip.engine.out_of_memory import LEAST, MemoryPlan
 from napari_dip.engine.plane import Plane
 from napari_dip.engine.tiles import Tiles
 
@@ -29,7 +29,7 @@ Fit = Callable[[Plane], Iterator[Step]]
 
 
 def fit_in_tiles(
-    fit: Fit, plane: Plane, steps: int, bytes_per_pixel: float, plan: Plan, factor: int = 1
+    fit: Fit, plane: Plane, steps: int, bytes_per_pixel: float, plan: MemoryPlan, factor: int = 1
 ) -> Iterator[Step]:
     """Fit a plane at once where memory allows, else tile by tile.
 
@@ -43,7 +43,7 @@ def fit_in_tiles(
         Of one fit at most.
     bytes_per_pixel : float
         Of memory that a fit takes.
-    plan : Plan
+    plan : MemoryPlan
         Of the run: it may know that less fits than seems free.
     factor : int
         How many times as high and wide as the plane its answer is.

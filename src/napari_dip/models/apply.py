@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.engine.out_of_memory import Plan
-    from napari_dip.models.precision import Quickened
+    from napari_dip.engine.out_of_memory import MemoryPlan
+    from napari_dip.models.precision import Bfloat16WherePrecise
     from napari_dip.noise.anscombe import UnitRange
     from napari_dip.planes.chunk import Chunk
 
@@ -50,8 +50,8 @@ def iter_apply(
     from copy import deepcopy
 
     from napari_dip.engine.device import pick_device
-    from napari_dip.engine.out_of_memory import Plan
-    from napari_dip.models.precision import Quickened
+    from napari_dip.engine.out_of_memory import MemoryPlan
+    from napari_dip.models.precision import Bfloat16WherePrecise
 
     colours = image.shape[-1] if image.is_rgb else 1
     if model.channels not in (1, colours):
@@ -62,21 +62,26 @@ def iter_apply(
         )
     chosen = pick_device(device)
     stats = chunk.stats if chunk else measure_image(image, stabilise=model.settings.stabilise)
-    plan = Plan(chosen, may_reduce=True)
-    net = Quickened(deepcopy(model.net).eval())
+    plan = MemoryPlan(chosen, may_reduce=True)
+    net = Bfloat16WherePrecise(deepcopy(model.net).eval())
     task = PlaneTask(
         partial(_steps, net, model, plan),
         plan=plan,
         steps=model.settings.orientations,
         note=far_from_training(image, model.statistics, stats),
-        provenance={"model": model.told()},
-        late_provenance=net.described,
+        provenance={"model": model.to_provenance()},
+        late_provenance=net.to_json,
     )
     return walk_planes(chunk.view(image) if chunk else image, model.settings, task, chosen, stats)
 
 
 def _steps(
-    net: Quickened, model: Model, plan: Plan, y: Tensor, unit: UnitRange, index: PlaneIndex
+    net: Bfloat16WherePrecise,
+    model: Model,
+    plan: MemoryPlan,
+    y: Tensor,
+    unit: UnitRange,
+    index: PlaneIndex,
 ) -> Iterator[Step]:
     from napari_dip.models.tiled_apply import apply
 

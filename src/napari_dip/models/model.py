@@ -76,15 +76,15 @@ class Model:
         from napari_dip.models.safetensors_file import write_tensors
 
         target = check_model_path(path, overwrite)
-        write_tensors(target, self.net.state_dict(), KEY, self.described())
+        write_tensors(target, self.net.state_dict(), KEY, self.to_json())
         return target
 
-    def told(self) -> dict[str, Any]:
+    def to_provenance(self) -> dict[str, Any]:
         """Return its part of the provenance of an image, beside the settings; ready for JSON."""
         kept = ("network", "training", "description", "licence")
-        return {name: value for name, value in self.described().items() if name in kept}
+        return {name: value for name, value in self.to_json().items() if name in kept}
 
-    def described(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return all but the weights, ready for JSON."""
         return {
             "format": FORMAT,

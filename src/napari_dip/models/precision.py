@@ -34,7 +34,7 @@ class Network(Denoiser, Protocol):
         """Move it."""
 
 
-class Quickened:
+class Bfloat16WherePrecise:
     """A network that is tried in bfloat16 on the first tile and on each of wider range.
 
     Parameters
@@ -82,7 +82,7 @@ class Quickened:
         with torch.autocast(y.device.type, dtype=torch.bfloat16):
             return self.net(y).float()
 
-    def described(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, object]:
         """Return in which precision it computed, and what was found, ready for JSON."""
         tried = {} if math.isnan(self.lost) else {"bfloat16_costs_at_most_dB": round(self.lost, 4)}
         quick = "bfloat16, then float32" if self.refused else "bfloat16"

@@ -18,7 +18,7 @@ from torch import Tensor
 from napari_dip.engine.free_memory import side_that_fits
 from napari_dip.engine.loop import Step
 from napari_dip.engine.orientations import turn, turn_back
-from napari_dip.engine.out_of_memory import LEAST, Plan
+from napari_dip.engine.out_of_memory import LEAST, MemoryPlan
 from napari_dip.models.offset import NOISE_REACHES, holds_noise, without_offset
 from napari_dip.noise.units import UNIT
 
@@ -45,7 +45,7 @@ def apply(
     orientations: int,
     *,
     apart: bool = False,
-    plan: Plan | None = None,
+    plan: MemoryPlan | None = None,
 ) -> Iterator[Step]:
     """Denoise a plane, one orientation a step.
 
@@ -61,7 +61,7 @@ def apply(
         How many of the eight are averaged.
     apart : bool
         Whether the network takes the channels one by one.
-    plan : Plan, optional
+    plan : MemoryPlan, optional
         Of the run: it may ask for smaller tiles and half precision.
 
     Yields
@@ -73,7 +73,7 @@ def apply(
     """
     centre, unit = y.mean(dim=(-2, -1), keepdim=True) if apart else y.mean(), UNIT * noise
     x = ((y - centre) / unit)[:, None] if apart else ((y - centre) / unit)[None]  # (B, C, Y, X)
-    plan = plan or Plan(y.device)
+    plan = plan or MemoryPlan(y.device)
     tile = plan.side(tile_side(net, y.device, len(x), max(y.shape[-2:])))
     mean, noisy = torch.zeros_like(x), holds_noise(x)
     for number in range(orientations):

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_dip.engine.loop import Step
-    from napari_dip.engine.out_of_memory import Plan
+    from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.noise.anscombe import UnitRange
 
     Fit = Callable[[Tensor, UnitRange, PlaneIndex], Iterator[Step]]
@@ -61,7 +61,7 @@ class PlaneTask:
         Sentences for the user, beside those of the image's statistics.
     provenance : mapping
         Its part of the provenance, ready for JSON.
-    plan : Plan, optional
+    plan : MemoryPlan, optional
         How the run copes with little memory; the fit may ask it how large its tiles may be.
     late_provenance : callable
         Returns the part of the provenance that is known only during the work.
@@ -73,7 +73,7 @@ class PlaneTask:
     steps: int | Sequence[int] | None = None
     note: str = ""
     provenance: Mapping[str, object] = field(default_factory=dict)
-    plan: Plan | None = None
+    plan: MemoryPlan | None = None
     late_provenance: Callable[[], Mapping[str, object]] = dict
 
 
@@ -102,10 +102,10 @@ def _snapshots(
     source: Image, how: Settings, task: PlaneTask, device: torch.device, stats: ImageStatistics
 ) -> Iterator[Snapshot]:
     from napari_dip.engine.filters import thinned
-    from napari_dip.engine.malloc import kept_memory
-    from napari_dip.engine.out_of_memory import Plan, laddered
+    from napari_dip.engine.malloc import keep_freed_memory
+    from napari_dip.engine.out_of_memory import MemoryPlan, with_fallbacks
 
-    plan = task.plan or Plan(device)
+    plan = task.plan or MemoryPlan(device)
     indices, canvas = source.plane_indices(), Canvas(task.canvas or source)
     stds = Canvas(_nan_like(canvas.start)) if how.std_from != "none" else None
     note = " ".join(text for text in (stats.note, task.note) if text)
@@ -115,14 +115,14 @@ def _snapshots(
     chosen: list[int] = []
     done = 0  # steps of the planes before
     every = 1 if device.type == "cpu" else READ_EVERY
-    with kept_memory(device):
+    with keep_freed_memory(device):
         for number, index in enumerate(indices):
             begin, answer, std = _prepare_plane(source, index, task, plan, stats, canvas)
-            for step in thinned(laddered(begin, plan), every):
+            for step in thinned(with_fallbacks(begin, plan), every):
                 planned[number] = step.planned or planned[number]
                 provenance = {
                     **static,
-                    **plan.told(),
+                    **plan.to_json(),
                     **task.late_provenance(),
                     "steps_planned": planned[: number + 1],
                     "steps_chosen": [*chosen, step.chosen],
@@ -153,7 +153,7 @@ def _prepare_plane(
     source: Image,
     index: PlaneIndex,
     task: PlaneTask,
-    plan: Plan,
+    plan: MemoryPlan,
     stats: ImageStatistics,
     canvas: Canvas,
 ) -> tuple[Callable[[], Iterator[Step]], ToPixels, ToPixels]:

@@ -1,4 +1,4 @@
-"""Watch a training for collapse, go back to the last good state, give up with the reason."""
+"""CollapseWatch a training for collapse, go back to the last good state, give up with the reason."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def measure(seen: Mapping[str, Tensor], group: ProcessGroup = ALONE) -> dict[str
 
 
 @dataclass
-class Watch:
+class CollapseWatch:
     """Running means of what tells a collapse.
 
     Attributes

@@ -14,8 +14,8 @@ import torch
 from napari_dip.data_sets.dataset import Dataset
 from napari_dip.engine.filters import thinned
 from napari_dip.engine.loop import Step
-from napari_dip.engine.malloc import kept_memory
-from napari_dip.engine.out_of_memory import Plan
+from napari_dip.engine.malloc import keep_freed_memory
+from napari_dip.engine.out_of_memory import MemoryPlan
 from napari_dip.models.model import Model, versions
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.snapshot import Snapshot
@@ -78,7 +78,7 @@ class TrainingRun:
     def snapshots(self) -> Iterator[Snapshot]:
         """Train to the end; a reader that stops leaves a checkpoint."""
         state, checkpoints, group = self.state, self.checkpoints, self.group
-        plan = Plan(state.device)
+        plan = MemoryPlan(state.device)
         every = 1 if state.device.type == "cpu" else READ_EVERY
         smooth = self.data.correlated_noise()
         note, make_model = self._note(smooth), self._model_maker(smooth)
@@ -88,7 +88,7 @@ class TrainingRun:
             yield self._snapshot(end, note, make_model, plan)
             return
         try:
-            with kept_memory(state.device):
+            with keep_freed_memory(state.device):
                 steps = training_steps_anywhere(
                     state, self.crops, self.measures, plan, group, every
                 )
@@ -128,7 +128,11 @@ class TrainingRun:
         return make
 
     def _snapshot(
-        self, step: Step, note: str, make_model: Callable[[int, BlurredUNet], Model], plan: Plan
+        self,
+        step: Step,
+        note: str,
+        make_model: Callable[[int, BlurredUNet], Model],
+        plan: MemoryPlan,
     ) -> Snapshot:
         state, net = self.state, self.state.average_net()
         made_by = {"settings": state.settings.to_json(), "device": str(state.device)}
@@ -141,7 +145,7 @@ class TrainingRun:
             plane=0,
             planes=1,
             note=" ".join(text for text in (note, step.note) if text),
-            provenance={**made_by, **plan.told(), "steps": step.index},
+            provenance={**made_by, **plan.to_json(), "steps": step.index},
             make_image=partial(self.preview.denoised, net),
             measures=dict(self.measures),
             noisy=self.preview.noisy,

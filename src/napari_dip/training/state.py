@@ -24,7 +24,7 @@ from napari_dip.models.safetensors_file import (
 )
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.settings import Trained
-from napari_dip.training.collapse import Watch
+from napari_dip.training.collapse import CollapseWatch
 
 KEY = "napari-dip-checkpoint"
 FORMAT = 1
@@ -52,7 +52,7 @@ class State:
         self.mean = deepcopy(self.net).requires_grad_(False)
         self.adam = adam_for(self.net.parameters(), settings.learning_rate, settings.beta2)
         self.generator = torch.Generator().manual_seed(settings.seed)
-        self.watch = Watch()
+        self.watch = CollapseWatch()
         self.step = 0
         self.good: dict[str, Tensor] = {}
 
@@ -64,7 +64,7 @@ class State:
         self.adam = adam_for(
             self.net.parameters(), self.settings.learning_rate, self.settings.beta2
         )
-        self.put_back(parts)
+        self.restore_weights(parts)
 
     def settle_filter(self) -> None:
         """Take the average of the learned filter for the filter itself; then it stays as it is."""
@@ -90,7 +90,7 @@ class State:
             parts |= {f"adam.{number}.{name}": moments[name] for name in _MOMENTS}
         return {name: value.detach().clone() for name, value in parts.items()}
 
-    def put_back(self, parts: Mapping[str, Tensor]) -> None:
+    def restore_weights(self, parts: Mapping[str, Tensor]) -> None:
         """Set weights, averages and moments to what `weights` returned."""
         for prefix, net in (("net.", self.net), ("mean.", self.mean)):
             net.load_state_dict(
@@ -155,14 +155,14 @@ class State:
             figures: dict[str, Any] = {
                 k: math.nan if v is None else v for k, v in record["watch"].items()
             }
-            self.watch = Watch(**figures)
+            self.watch = CollapseWatch(**figures)
         except (RuntimeError, TypeError, AttributeError, KeyError):
             raise ValueError(f"{path.name} is damaged; start the training anew.") from None
         parts: dict[str, dict[str, Tensor]] = {"now": {}, "good": {}}
         for name, value in tensors.items():
             kind, _, rest = name.partition(".")
             parts[kind][rest] = value.to(self.device)
-        self.put_back(parts["now"])
+        self.restore_weights(parts["now"])
         self.good, self.step = parts["good"], record["step"]
 
     def _check(self, record: Mapping[str, Any], path: Path, mark: str) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_dip.engine.loop import SCHEDULES, Step, optimize
-from napari_dip.engine.out_of_memory import Plan, laddered
+from napari_dip.engine.out_of_memory import MemoryPlan, with_fallbacks
 from napari_dip.methods.registry import TRAINED
 from napari_dip.noise.units import UNIT
 from napari_dip.training import collapse
@@ -82,7 +82,7 @@ def training_steps_anywhere(
     state: State,
     crops: Crops,
     measures: dict[str, float],
-    plan: Plan,
+    plan: MemoryPlan,
     group: ProcessGroup = ALONE,
     every: int = 1,
 ) -> Iterator[Step]:
@@ -93,7 +93,7 @@ def training_steps_anywhere(
             state.move(plan.device)
         return training_steps(state, crops, measures, group, every)
 
-    return laddered(begin, plan) if group.world_size == 1 else begin()
+    return with_fallbacks(begin, plan) if group.world_size == 1 else begin()
 
 
 def _optimized(state: State, objective: _Objective, group: ProcessGroup) -> Iterator[Step]:
@@ -188,7 +188,7 @@ def _judge(state: State, figures: list[_Read]) -> str:
         if alarm:
             note = state.watch.go_back(alarm, index)
             if state.good:
-                state.put_back(state.good)
+                state.restore_weights(state.good)
             return note
     return ""
 
