@@ -54,9 +54,9 @@ def test_a_file_of_settings(
 def test_python() -> None:
     with pytest.raises(ValueError, match=r"take BlindSpot\(\) in Python"):
         DIP(net="blind-spot")
-    with pytest.raises(ValueError, match="BlindSpot has no setting 'net'; .*DIP"):
+    with pytest.raises(ValueError, match=r"BlindSpot has no setting 'net'; .*DIP"):
         BlindSpot(net="skip")  # type: ignore[call-arg]
-    with pytest.raises(ValueError, match="BlindSpot has no preset 'paper'.*DIP"):
+    with pytest.raises(ValueError, match=r"BlindSpot has no preset 'paper'.*DIP"):
         BlindSpot.preset("paper")
 
 

@@ -42,7 +42,8 @@ README = """# {name}
 A denoiser trained with napari-dip by {method}. Give it raw intensities, at least {least} x {least}
 pixels: it measures the noise of each image for itself, makes it even, denoises in {orientations}
 orientation(s), averages them, and brings the result back to intensities. Give whole images rather
-than tiles, since the noise is measured on what is given. Hot pixels are not repaired (napari-dip does that).
+than tiles, since the noise is measured on what is given. Hot pixels are not repaired (napari-dip
+does that).
 
 ## Trained on
 

@@ -1,4 +1,4 @@
-"""CollapseWatch a training for collapse, go back to the last good state, give up with the reason."""
+"""Watch a training for collapse, go back to the last good state, give up with the reason."""
 
 from __future__ import annotations
 
