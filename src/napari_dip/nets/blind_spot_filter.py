@@ -62,7 +62,7 @@ class AdaptiveBlur(nn.Module):
         return (self.variance * mean + variance * y) / (self.variance + variance)
 
     def predict(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Predict (B, colours, Y, X) from each pixel's neighbours; return the error's variance too."""
+        """Predict (B, colours, Y, X) from each pixel's neighbours, and the error's variance."""
         rings = ring_means(y)  # (B, rings * colours, Y, X), ring by ring
         by_ring = rings.reshape(len(y), len(RING_WIDTHS), *y.shape[1:])
         mixed = torch.einsum("brcyx,r->bcyx", by_ring, self.mixture)
