@@ -63,7 +63,7 @@ class DIP(NetworkOfZ):
 
     method: ClassVar[str] = "dip"
     title: ClassVar[str] = "Deep Image Prior"
-    summary: ClassVar[str] = "As published: slower, and more freely smooth."
+    summary: ClassVar[str] = "An untrained network makes the image out of random numbers: slower."
     presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {
