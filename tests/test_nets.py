@@ -7,7 +7,8 @@ import torch
 
 from napari_dip.engine.device import seeded
 from napari_dip.methods.blind_spot import predict_image, random_crops, turn, turn_back
-from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, mirror, ring_means
+from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, ring_means
+from napari_dip.nets.gaussian import mirror
 from napari_dip.nets.skip import SkipNet
 
 

@@ -32,7 +32,7 @@ from napari_dip.engine.loop import Step
 from napari_dip.methods import registry
 from napari_dip.models.model import build
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
-from napari_dip.nets.filter_unet import blurred
+from napari_dip.nets.gaussian import blur as gaussian_blur
 from napari_dip.settings import Settings
 from napari_dip.training.collapse import RETURNS, CollapseWatch, measure
 from napari_dip.training.crops import Crops
@@ -232,7 +232,7 @@ def crops(size: int = 32) -> torch.Tensor:
 def test_the_indicator_tells_a_denoiser_from_the_identity() -> None:
     class Identity(torch.nn.Module):
         def smooth(self, y: torch.Tensor) -> torch.Tensor:
-            return blurred(y, 1.0)
+            return gaussian_blur(y, 1.0)
 
         def forward(self, y: torch.Tensor, smooth: torch.Tensor | None = None) -> torch.Tensor:
             return y * (1 - 1e-3)
@@ -270,7 +270,7 @@ def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
     with torch.no_grad():
         eta = net(y)
         m = iddp.signs(y, 1, torch.Generator().manual_seed(0))
-        blur = blurred(y, 1.0)
+        blur = gaussian_blur(y, 1.0)
         by_hand = (
             0.15 * (eta - blur).square().mean() + (net(eta + m * (y - eta)) - eta).square().mean()
         )

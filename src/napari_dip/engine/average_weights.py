@@ -13,22 +13,11 @@ Net = TypeVar("Net", bound=nn.Module)
 
 
 class AverageWeights(Generic[Net]):
-    """The exponential average of a network's weights over the steps of its fit.
+    """The exponential average of a network's weights over the steps of its fit, in a copy `net`.
 
-    `torch.optim.swa_utils.AveragedModel` keeps its counter in a tensor, which an `avg_fn` waits for
-    at every weight.
-
-    Parameters
-    ----------
-    net : Module
-        Copied; its buffers stay as they are now.
-    weight : float
-        Of the past, in [0, 1); the first ``1 / (1 - weight)`` updates are averaged plainly.
-
-    Attributes
-    ----------
-    net : Module
-        With the averaged weights.
+    `weight` is that of the past, in [0, 1); the first ``1 / (1 - weight)`` updates are averaged
+    plainly. Buffers stay as they are now. `torch.optim.swa_utils.AveragedModel` keeps its counter
+    in a tensor, which an `avg_fn` waits for at every weight.
     """
 
     def __init__(self, net: Net, weight: float) -> None:

@@ -12,11 +12,6 @@ from torch import Tensor
 def pick_device(name: str = "auto") -> torch.device:
     """Return the device of that name; ``"auto"`` takes CUDA, then Apple's MPS, then the CPU.
 
-    Parameters
-    ----------
-    name : str
-        ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
-
     Raises
     ------
     ValueError

@@ -23,11 +23,8 @@ NO_NUMBER = (
 def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
     """Replace each answer and its standard deviation by their exponential averages so far.
 
-    Parameters
-    ----------
-    weight : float
-        Of the past, in [0, 1); 0 changes nothing. The first ``1 / (1 - weight)`` answers are
-        averaged plainly, so that the average does not remember the random start.
+    `weight` is that of the past, in [0, 1); 0 changes nothing. The first ``1 / (1 - weight)``
+    answers are averaged plainly, so that the average does not remember the random start.
     """
     mean, mean_std = (running_mean(weight, attrgetter(name)) for name in ("answer", "std"))
     answer: Tensor | None = None
@@ -42,12 +39,7 @@ def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
 def spread(steps: Iterable[Step], weight: float) -> Iterator[Step]:
     """Set each step's standard deviation to that of the latest outputs around their mean.
 
-    It is not known before the second output.
-
-    Parameters
-    ----------
-    weight : float
-        Of the past in mean and variance, in [0, 1).
+    It is not known before the second output. `weight` is that of the past, in [0, 1).
     """
     mean: Tensor | None = None
     variance: Tensor | None = None
@@ -87,19 +79,8 @@ def backtracked(
 
     Adam on an untrained network now and then throws the fit away. As in the published code, a fall
     of 5 dB of the fit (the loss growing by a factor of 10^0.5 = 3.16) brings the weights of the
-    last check back.
-
-    Parameters
-    ----------
-    net : Module
-        The network being fitted; its weights are saved every `every` steps and restored after a
-        jump.
-
-    Raises
-    ------
-    DenoiseError
-        Where the loss is no number any more: Adam's moments are none either, so that going back
-        would not help.
+    last check back, `every` steps ago. A loss that is no number raises a DenoiseError: Adam's
+    moments are none either, so that going back would not help.
     """
     saved: dict[str, Tensor] = {}
     good = math.inf
@@ -123,16 +104,9 @@ def backtracked(
 def early_stopped(
     steps: Iterable[Step], criterion: Criterion, patience: int, *, every: int = 1
 ) -> Iterator[Step]:
-    """Keep the answer of the step with the lowest criterion; end when that is long ago.
+    """Keep the answer of the step with the lowest criterion; end `patience` steps after it.
 
-    Parameters
-    ----------
-    criterion : callable
-        Takes a Step with an output, returns a number; lower is better.
-    patience : int
-        Steps without improvement after which the stream ends.
-    every : int
-        Ask the criterion at every so many outputs; on a GPU each question waits for the device.
+    The criterion is evaluated at every so many outputs: on a GPU each time waits for the device.
     """
     best = math.inf
     kept: Tensor | None = None
@@ -175,16 +149,8 @@ def held_out_error(noisy: Tensor, hidden: Tensor, image: Callable[[Step], Tensor
     """Return the criterion: mean squared error on pixels that the loss never saw.
 
     Their noise is independent of the image, so this is the error against the clean image plus a
-    constant.
-
-    Parameters
-    ----------
-    noisy : Tensor
-        Shape (C, Y, X).
-    hidden : Tensor of bool
-        Shape (1, Y, X), True where the loss did not look.
-    image : callable
-        Takes a Step, returns the image that knows nothing of the hidden pixels, shape (C, Y, X).
+    constant. `noisy` is (C, Y, X), `hidden` (1, Y, X) and True where the loss did not look; `image`
+    takes a Step and returns the (C, Y, X) that was made without the hidden pixels.
     """
     mask = hidden.expand_as(noisy)
     target = noisy[mask]
@@ -199,16 +165,9 @@ def moving_variance(memory: float = 0.9) -> Criterion:
     """Return the criterion: how much the raw outputs still move (ES-EMV).
 
     The variance of the outputs over the last steps falls while the image is learnt, is lowest near
-    the best image and rises when noise is learnt.
+    the best image and rises when noise is learnt. `memory` is the weight of the past in it.
 
-    Parameters
-    ----------
-    memory : float
-        Weight of the past in mean and variance.
-
-    References
-    ----------
-    Wang et al., Early Stopping for Deep Image Prior, TMLR 2023, arXiv:2112.06074.
+    Reference: Wang et al., Early Stopping for Deep Image Prior, TMLR 2023, arXiv:2112.06074.
     """
     mean: Tensor | None = None
     variance = 0.0

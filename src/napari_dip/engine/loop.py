@@ -71,24 +71,14 @@ def optimize(
     done: int = 0,
     gather: Callable[[list[torch.nn.Parameter]], None] | None = None,
 ) -> Iterator[Step]:
-    """Minimise an objective with Adam, one Step at a time.
+    """Minimise an objective with Adam (Kingma and Ba, arXiv:1412.6980), one Step at a time.
 
     Parameters
     ----------
-    objective : callable
-        See `Objective`: the scalar loss, and output, answer and perhaps std of shape (C, Y, X)
-        each, or None.
-    parameters : iterable of Parameter
-        What is fitted.
-    steps : int
-        How many steps.
-    learning_rate : float
-        Of Adam (Kingma and Ba, arXiv:1412.6980).
     first : Tensor
         The answer before any output exists: the noisy image, shape (C, Y, X).
     schedule : {"constant", "linear"} or callable
-        ``"linear"`` rises over 20 steps, is flat to the half and falls to a fiftieth at the end; a
-        callable takes the step's index and returns the factor on the learning rate.
+        A callable takes the step's index and returns the factor on the learning rate.
     clip : float, optional
         The longest gradient that is believed; longer ones are shortened to it, so that one odd
         batch cannot throw the fit away.
@@ -128,16 +118,10 @@ def adam_for(
 ) -> torch.optim.Adam:
     """Make the optimiser that `optimize` uses.
 
-    Parameters
-    ----------
-    parameters : iterable of Parameter
-        What is fitted.
-    learning_rate : float
-        Before any schedule.
-    beta2 : float
-        Weight of the past in the running mean of the squared gradients. However much longer than
-        usual one gradient is, Adam moves each weight by up to ``0.1 / ((1 - 0.9 / beta2**0.5) * (1
-        - beta2)**0.5)`` learning rates for it (from 0.9 on): 32 for 0.999, 10 for 0.99.
+    `beta2` is the weight of the past in the running mean of the squared gradients. However much
+    longer than usual one gradient is, Adam moves each weight by up to ``0.1 / ((1 - 0.9 /
+    beta2**0.5) * (1 - beta2)**0.5)`` learning rates for it (from 0.9 on): 32 for 0.999, 10 for
+    0.99.
     """
     parameters = list(parameters)
     fused = parameters[0].device.type in ("cpu", "cuda")

@@ -50,13 +50,7 @@ class Identity:
 
 
 class Masked(Identity):
-    """Only some pixels were measured: inpainting.
-
-    Parameters
-    ----------
-    known : Tensor of bool
-        Shape (1, Y, X), True where there is a measurement.
-    """
+    """Only some pixels were measured, the known ones of a mask (1, Y, X): inpainting."""
 
     def __init__(self, known: Tensor) -> None:
         self.known = known
@@ -73,15 +67,8 @@ class Masked(Identity):
 class Downsampled:
     """A pixel of the measurement spans `factor` pixels of the image on each side: super-resolution.
 
-    Parameters
-    ----------
-    factor : int
-        Pixels of the image to a pixel of the measurement, along Y and along X.
-    kind : {"lanczos", "binning"}
-        ``"lanczos"``: through a Lanczos window of three lobes, which lets no pattern finer than the
-        pixels through; ``"binning"``: the mean over the pixel, as a camera's pixels take it.
-    lobes : int
-        Of the Lanczos window.
+    Through ``"lanczos"``, a window of three lobes that lets no pattern finer than the pixels
+    through, or ``"binning"``, the mean over the pixel as a camera's pixels take it.
     """
 
     def __init__(self, factor: int, kind: str = "lanczos", lobes: int = LOBES) -> None:
@@ -114,24 +101,14 @@ class Downsampled:
 
 
 class Features:
-    """What a layer of a network says of the image: natural pre-images.
+    """The output of a layer of a network for the image: natural pre-images.
 
-    Parameters
-    ----------
-    module : nn.Module
-        Takes (B, C, Y, X); is set to evaluation mode and never changed.
-    layer : str
-        One of the names in ``dict(module.named_modules())``.
-    shape : tuple of int
-        Of the image, (C, Y, X). A grey image is shown to a network that wants three colours as
-        three equal ones.
-    repeat : int
-        How often the image's one channel is repeated for the network.
+    `module` takes (B, C, Y, X), is set to evaluation mode and never changed; `layer` is one of
+    ``dict(module.named_modules())``; `shape` is the image's (C, Y, X), whose one channel is
+    repeated `repeat` times for a network that wants colours.
 
-    References
-    ----------
-    Mahendran and Vedaldi, Understanding deep image representations by inverting them, CVPR 2015,
-    arXiv:1412.0035.
+    Reference: Mahendran and Vedaldi, Understanding deep image representations by inverting them,
+    CVPR 2015, arXiv:1412.0035.
     """
 
     def __init__(

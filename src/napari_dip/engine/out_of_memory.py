@@ -96,22 +96,8 @@ class MemoryPlan:
 def with_fallbacks(begin: Callable[[], Iterator[Step]], plan: MemoryPlan) -> Iterator[Step]:
     """Begin the work, and again with a cheaper plan each time that memory runs out.
 
-    Parameters
-    ----------
-    begin : callable
-        Starts the work on one plane as `plan` says.
-    plan : MemoryPlan
-        Of the run; it is changed.
-
-    Yields
-    ------
-    Step
-        The note of the first step after a change says it.
-
-    Raises
-    ------
-    MemoryError, RuntimeError
-        As it came, where nothing cheaper is left; and all other errors.
+    The note of the first step after a change says it. Where nothing cheaper is left, the error is
+    raised as it came.
     """
     said: list[str] = []
     while True:

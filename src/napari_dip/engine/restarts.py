@@ -17,17 +17,7 @@ S = TypeVar("S", bound=Settings)
 
 
 def run_restarts(how: S, restarts: int, fit: Callable[[S], Iterator[Step]]) -> Iterator[Step]:
-    """Run several fits that differ by their seeds; the first has the settings' own seed.
-
-    Parameters
-    ----------
-    how : Settings
-        Of the fits.
-    restarts : int
-        How many.
-    fit : callable
-        Takes settings, returns the steps of one fit.
-    """
+    """Run several fits that differ by their seeds; the first has the settings' own seed."""
     seeds = [(how.seed + number * APART) % SEEDS for number in range(restarts)]
     fits = [fit(how.model_copy(update={"seed": seed})) for seed in seeds]
     return fits[0] if len(fits) == 1 else join_fits(fits, apart=how.std_from == "restarts")
@@ -36,11 +26,8 @@ def run_restarts(how: S, restarts: int, fit: Callable[[S], Iterator[Step]]) -> I
 def join_fits(fits: Sequence[Iterator[Step]], *, apart: bool = False) -> Iterator[Step]:
     """Join a step of every fit to one, in turn; fits that have ended keep their answer.
 
-    Parameters
-    ----------
-    apart : bool
-        Whether the standard deviation is how far the answers lie apart; else it is the mean of the
-        fits' own.
+    The standard deviation is the mean of the fits' own, or with `apart` how far their answers lie
+    apart.
     """
     running = dict(enumerate(fits))
     latest: dict[int, Step] = {}

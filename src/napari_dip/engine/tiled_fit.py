@@ -33,26 +33,9 @@ def fit_in_tiles(
 ) -> Iterator[Step]:
     """Fit a plane at once where memory allows, else tile by tile.
 
-    Parameters
-    ----------
-    fit : callable
-        Fits a plane, or a tile of it.
-    plane : Plane
-        All of it.
-    steps : int
-        Of one fit at most.
-    bytes_per_pixel : float
-        Of memory that a fit takes.
-    plan : MemoryPlan
-        Of the run: it may know that less fits than seems free.
-    factor : int
-        How many times as high and wide as the plane its answer is.
-
-    Yields
-    ------
-    Step
-        Counted as those of one fit: with n tiles one in n comes. Until a place is reached, its
-        answer is `plane.y`.
+    Steps are counted as those of one fit of at most `steps`: with n tiles one in n comes. Until a
+    place is reached, its answer is `plane.y`. The answer is `factor` times as high and wide as the
+    plane.
     """
     height, width = plane.y.shape[-2:]
     fits = side_that_fits(plane.y.device, bytes_per_pixel) ** 2

@@ -20,21 +20,8 @@ class Tiles:
 
     Neighbours overlap; the last of a row or column ends with the image. Each tile counts most in
     its middle and least at its border, and at every pixel the weights of all tiles sum up to 1, so
-    that tiles cut out of an image blend into that image again.
-
-    Parameters
-    ----------
-    height, width : int
-        Of the image, in pixels.
-    size : int
-        Side of a tile; shorter where the image is smaller.
-    stride : int
-        Pixels from one tile to the next, at most `size`.
-
-    Raises
-    ------
-    ValueError
-        If tiles would leave gaps, or a length is below 1.
+    that tiles cut out of an image blend into that image again. Lengths are in pixels; `size` is the
+    side of a tile, `stride` the way from one to the next, at most `size`.
     """
 
     height: int

@@ -51,7 +51,8 @@ from napari_dip.engine.filters import averaged, early_stopped, held_out_error, r
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import random_crops, turn, turn_back
 from napari_dip.engine.plane import Plane
-from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, mirror, ring_means
+from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, ring_means
+from napari_dip.nets.gaussian import mirror
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
 

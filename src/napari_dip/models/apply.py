@@ -35,10 +35,6 @@ def iter_apply(
     ----------
     image : Image
         With the model's number of channels as its colours; a model of one channel takes any image.
-    model : Model
-        What was trained.
-    device : str
-        As for `napari_dip.api.denoise`.
     chunk : Chunk, optional
         Of `image`, where only that is wanted.
 

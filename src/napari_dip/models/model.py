@@ -139,13 +139,7 @@ def load_model(path: str | PathLike[str]) -> Model:
 
 
 def read_model_record(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read all but the weights, checked.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError, ValueError
-        As `load_model`.
-    """
+    """Read all but the weights, checked; raises as `load_model`."""
     from napari_dip.models.safetensors_file import read_record
 
     record, found = read_record(path, KEY, WHAT)
@@ -153,13 +147,7 @@ def read_model_record(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def peek(path: Path) -> tuple[dict[str, Any], Trained]:
-    """Read what a model file says of itself, and its settings; loads neither weights nor torch.
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError, ValueError
-        As `load_model`.
-    """
+    """Read the record of a model file and its settings, without loading weights or torch."""
     from napari_dip.files.safetensors_header import read_header
 
     record = _checked(read_header(path, KEY, WHAT)[0], path)
@@ -185,13 +173,7 @@ def _checked(record: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
-    """Rebuild the settings of a record and check them against the network that it names.
-
-    Raises
-    ------
-    ValueError
-        If they are none of ours, out of bounds, or ask for a huge network.
-    """
+    """Rebuild the settings of a record and check them against the network that it names."""
     values = dict(record["settings"])
     method = values.pop("method", None)
     if not isinstance(method, str) or method not in TRAINED:
@@ -222,13 +204,7 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
 
 
 def check_known(values: Mapping[str, Any], settings: type[Settings], path: Path) -> None:
-    """Refuse settings that this version does not know; those that a file lacks are defaults.
-
-    Raises
-    ------
-    ValueError
-        With the first that is not known.
-    """
+    """Refuse settings that this version does not know; those that a file lacks are defaults."""
     unknown = sorted(name for name in values if name not in settings.model_fields)
     if unknown:
         raise ValueError(
@@ -260,13 +236,7 @@ def build(settings: Trained, channels: int, device: str = "cpu") -> BlurredUNet:
 
 
 def check_model_path(path: str | PathLike[str], overwrite: bool) -> Path:
-    """Refuse a name under which no model can or may be written.
-
-    Raises
-    ------
-    ValueError, OSError
-        With the reason.
-    """
+    """Refuse a name under which no model can or may be written."""
     target = Path(path)
     if target.suffix.lower() != SUFFIX:
         raise ValueError(f"{target.name} must end with {SUFFIX}, the format of a model file.")

@@ -14,36 +14,25 @@ NOISE_REACHES = 3.0  # standard deviations: what is further off may be a structu
 
 
 def in_flat(x: Tensor, side: int = FLAT) -> Tensor:
-    """Say of each pixel of (B, C, Y, X) whether the square around it has one single value."""
+    """Return for each pixel of (B, C, Y, X) whether the square around it has one single value."""
     return functional.max_pool2d(x, side, 1, side // 2) == -functional.max_pool2d(
         -x, side, 1, side // 2
     )
 
 
 def holds_noise(x: Tensor, side: int = FLAT) -> Tensor:
-    """Say of each pixel of (B, C, Y, X) whether it lies outside of all squares of one single value.
-
-    Such squares are padding, saturation, or a mask.
-    """
+    """Return where (B, C, Y, X) is outside of squares of one value: padding, saturation, masks."""
     return functional.max_pool2d(in_flat(x, side).to(x.dtype), side, 1, side // 2) == 0
 
 
 def without_offset(
     answer: Tensor, x: Tensor, noisy: Tensor, limit: float, looks: int = 1 << 20
 ) -> Tensor:
-    """Shift an answer so that what it removes has mean zero, each channel for itself.
+    """Shift an answer (B, C, Y, X) so that what it removes of `x` has mean zero, by channel.
 
-    Parameters
-    ----------
-    answer, x : Tensor
-        Shape (B, C, Y, X): denoised, and before.
-    noisy : Tensor
-        Of the same shape: which pixels count, see `holds_noise`.
-    limit : float
-        Pixels whose change is further than that from the median change are left out: a cosmic ray
-        must not lift the background.
-    looks : int
-        Pixels that the median is taken of, at most about so many.
+    Pixels count where `noisy` (see `holds_noise`), unless their change is further than `limit` from
+    the median change: a cosmic ray must not lift the background. The median is taken of at most
+    about `looks` pixels.
     """
     removed = x - answer
     shifted = answer.clone()

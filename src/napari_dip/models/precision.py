@@ -35,20 +35,11 @@ class Network(Denoiser, Protocol):
 
 
 class Bfloat16WherePrecise:
-    """A network that is tried in bfloat16 on the first tile and on each of wider range.
+    """A float32 network that is tried in bfloat16 on the first tile and on each of wider range.
 
-    Parameters
-    ----------
-    net : Network
-        In float32.
-    allowed : bool, optional
-        Whether bfloat16 may be used at all; by default where the device computes in it: NVIDIA GPUs
-        since Ampere.
-
-    Attributes
-    ----------
-    lost : float
-        The most that bfloat16 may have cost in dB on any tile that was tried; NaN before.
+    `allowed` is whether bfloat16 may be used at all; by default where the device computes in it:
+    NVIDIA GPUs since Ampere. `lost` is the most that it may have cost in dB on any tile that was
+    tried; NaN before.
     """
 
     def __init__(self, net: Network, allowed: bool | None = None) -> None:

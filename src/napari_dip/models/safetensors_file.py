@@ -25,13 +25,7 @@ _TYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": 
 def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], key: str, record: Mapping[str, Any]
 ) -> None:
-    """Write tensors and their record; nothing stands under `path` until the file is whole.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or does not let us write.
-    """
+    """Write tensors and their record; nothing stands under `path` until the file is whole."""
     from safetensors.torch import save
 
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
@@ -42,21 +36,7 @@ def write_tensors(
 def read_record(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Read the record, and for each tensor an empty one of its shape and type.
 
-    Parameters
-    ----------
-    path : Path
-        The file.
-    key : str
-        Under which the record stands.
-    what : str
-        What the file should be, for the sentence that refuses it: "model of napari-dip".
-
-    Raises
-    ------
-    FileNotFoundError, IsADirectoryError
-        If there is no such file.
-    ValueError
-        If it is none of ours, or damaged.
+    `what` is what the file should be, for the sentence that refuses it: "model of napari-dip".
     """
     record, header, space = read_header(path, key, what)
     return record, _stand_ins(header, space, path)
@@ -88,13 +68,7 @@ def _stand_ins(header: Mapping[str, Any], space: int, path: Path) -> dict[str, T
 
 
 def check_tensors(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path) -> None:
-    """Refuse tensors that are not those wanted, by name, shape and type.
-
-    Raises
-    ------
-    ValueError
-        With the first that differs.
-    """
+    """Refuse tensors that are not those wanted, by name, shape and type."""
     for name in [*wanted, *found]:
         if name not in found:
             raise ValueError(
@@ -114,13 +88,7 @@ def check_tensors(found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], pat
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Read all tensors of a file whose record and table were checked.
-
-    Raises
-    ------
-    ValueError
-        If the file is damaged, or a value is NaN or infinite.
-    """
+    """Read all tensors of a file whose record and table were checked; refuse NaN and infinity."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

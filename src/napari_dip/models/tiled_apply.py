@@ -28,7 +28,7 @@ LEAST_MARGINS = 15  # a tile is wider than so many margins, where memory allows
 
 
 class Denoiser(Protocol):
-    """What is asked of a trained network."""
+    """What `apply` needs of a trained network."""
 
     reach: int
     multiple: int
@@ -47,22 +47,10 @@ def apply(
     apart: bool = False,
     plan: MemoryPlan | None = None,
 ) -> Iterator[Step]:
-    """Denoise a plane, one orientation a step.
+    """Denoise a plane (C, Y, X), one orientation a step, of eight at most.
 
-    Parameters
-    ----------
-    net : Module
-        With the attributes of a `Denoiser`.
-    y : Tensor
-        Shape (C, Y, X).
-    noise : float
-        Standard deviation of the noise in `y`, positive.
-    orientations : int
-        How many of the eight are averaged.
-    apart : bool
-        Whether the network takes the channels one by one.
-    plan : MemoryPlan, optional
-        Of the run: it may ask for smaller tiles and half precision.
+    `noise` is the standard deviation of the noise in `y`, positive; with `apart` the network takes
+    the channels one by one; the plan may ask for smaller tiles and half precision.
 
     Yields
     ------
@@ -87,15 +75,7 @@ def apply(
 
 
 def tile_side(net: Denoiser, device: torch.device, count: int, longest: int) -> int:
-    """Choose the side of the tiles: as the free memory allows, but none larger than is of use.
-
-    Parameters
-    ----------
-    count : int
-        Images that the network takes together.
-    longest : int
-        The longer side of the plane.
-    """
+    """Choose the side of the tiles for `count` images at once, as memory allows and is of use."""
     margin = _margin(net)
     most = max(TILE_ON_GPU if device.type == "cuda" else TILE, LEAST_MARGINS * margin)
     fits = side_that_fits(device, net.bytes_a_pixel * count) - 2 * margin

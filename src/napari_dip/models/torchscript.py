@@ -20,21 +20,15 @@ from torch.nn import functional
 
 from napari_dip.models.offset import NOISE_REACHES, holds_noise, in_flat, without_offset
 from napari_dip.nets.filter_unet import BlurredUNet
+from napari_dip.nets.gaussian import blur, radius_of
 
 
 class Standalone(nn.Module):
     """Denoise (B, C, Y, X) intensities.
 
-    Parameters
-    ----------
-    net : nn.Module
-        Maps (1, C, Y, X) in units of the noise to its denoised self.
-    unit : float
-        How many standard deviations of the noise are 1 in the network's input.
-    orientations : int
-        How many of the eight are averaged.
-    stabilise : bool
-        Whether Poisson-Gaussian noise is made even.
+    `net` maps (1, C, Y, X) with noise of standard deviation ``1 / unit`` to its denoised self; its
+    answers in the first `orientations` of eight are averaged; `stabilise` makes Poisson-Gaussian
+    noise even.
     """
 
     def __init__(self, net: nn.Module, unit: float, orientations: int, stabilise: bool) -> None:
@@ -129,7 +123,7 @@ def points(channel: Tensor) -> Tensor:
             6.0
         )
     residual = residual[1:-1, 1:-1].flatten()
-    level = smooth(channel)[1:-1, 1:-1].flatten()
+    level = blur(channel[None, None], 1.5, 6, edge=1)[0, 0, 1:-1, 1:-1].flatten()
     same = in_flat(channel[None, None])
     noisy = ~(functional.max_pool2d(same.double(), 31, 1, 15) > 0)[0, 0, 1:-1, 1:-1].flatten()
     if float(noisy.double().mean()) < 0.1:
@@ -153,20 +147,6 @@ def points(channel: Tensor) -> Tensor:
     return out
 
 
-def smooth(channel: Tensor) -> Tensor:
-    """Blur (Y, X) by a Gaussian of 1.5 pixels, borders mirrored with their edge."""
-    t = torch.arange(-6, 7, device=channel.device).to(channel.dtype)
-    kernel = torch.exp(-(t**2) / (2 * 1.5**2))
-    kernel = (kernel / kernel.sum())[None, None, None]
-    for axis in range(2):
-        size = channel.shape[axis]
-        index = torch.arange(-6, size + 6, device=channel.device).remainder(2 * size)
-        channel = channel.index_select(axis, torch.where(index < size, index, 2 * size - 1 - index))
-    return functional.conv2d(
-        functional.conv2d(channel[None, None], kernel), kernel.transpose(2, 3)
-    )[0, 0]
-
-
 def scripted(
     net: BlurredUNet, unit: float, orientations: int, stabilise: bool, colours: int
 ) -> torch.jit.ScriptModule:
@@ -185,7 +165,7 @@ def scripted(
 def least_side(net: BlurredUNet) -> int:
     """Return the least side of an image: above every mirrored margin, a multiple of 16."""
     margins = [
-        int(4 * net.sigma) + 1,
+        radius_of(net.sigma),
         17 if net.filter is None else max(18, net.filter.around.reach),
     ]
     return (max(margins) // 16 + 1) * 16

@@ -75,20 +75,8 @@ class NetSettings(Protocol):
 def build_net(s: NetSettings, outputs: int, inputs: int) -> PriorNet:
     """Build the network that the settings name, with random weights.
 
-    Parameters
-    ----------
-    s : NetSettings
-        Such as ``DIP(net="skip")``.
-    outputs : int
-        Channels of the image.
-    inputs : int
-        Channels of z. The Deep Decoder mixes z as it is, so its z is as wide as itself whatever is
-        said here.
-
-    Raises
-    ------
-    ValueError
-        If no network of that name is registered.
+    `outputs` are the channels of the image, `inputs` those of z; the Deep Decoder mixes z as it is,
+    so its z is as wide as itself whatever is said here.
     """
     if s.net not in NETWORKS:
         raise ValueError(f"There is no network {s.net!r} of z; there are {', '.join(NETWORKS)}.")

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_dip.nets.gaussian import blur, gaussian_line, mirror, radius_of
+
 SUMMED = 1 << 22  # pixels that are summed up at a time
 RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
 
@@ -28,16 +30,8 @@ RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
 class BlindSpotNet(nn.Module):
     """Predict each pixel, and how far off the prediction may be, from the pixels around it.
 
-    Parameters
-    ----------
-    colours : int
-        Channels of the image; a pixel is blind to all of its own.
-    channels : int
-        Width of the network.
-    layers : int
-        Dilated convolutions; the network sees ``1 + 2 * layers`` pixels far.
-    guides : int
-        Channels of another image of the same place, all of whose pixels it sees.
+    A pixel is blind to all of its own `colours`. The network sees ``1 + 2 * layers`` pixels far,
+    and all pixels of the `guides`, channels of another image of the same place.
     """
 
     def __init__(
@@ -101,64 +95,23 @@ class BlindSpotNet(nn.Module):
 
 
 def ring_means(image: Tensor) -> Tensor:
-    """Average around each pixel without it.
+    """Average (B, C, Y, X) around each pixel without it, to (B, C * rings, Y, X).
 
-    Parameters
-    ----------
-    image : Tensor
-        Shape (B, C, Y, X).
-
-    Returns
-    -------
-    Tensor
-        Shape (B, C * rings, Y, X): Gaussian means of growing width whose centre has no weight;
-        borders are mirrored.
+    They are Gaussian means of growing width whose centre has no weight; borders are mirrored.
     """
-    colours = image.shape[1]
     means = []
     for sigma in RING_WIDTHS:
-        radius = int(4 * sigma) + 1
-        kernel = gaussian_line(sigma, radius, image).expand(colours, 1, 1, -1)
-        padded = mirror(image, radius)
-        blurred = functional.conv2d(
-            functional.conv2d(padded, kernel, groups=colours), kernel.mT, groups=colours
-        )
-        centre = kernel[0, 0, 0, radius] ** 2
-        means.append((blurred - centre * image) / (1 - centre))
+        centre = gaussian_line(sigma, radius_of(sigma), image).amax() ** 2
+        means.append((blur(image, sigma) - centre * image) / (1 - centre))
     return torch.cat(means, dim=1)
 
 
-def tracing() -> bool:
-    """Say whether TorchScript is recording."""
-    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
-
-
-def gaussian_line(sigma: float, radius: int, like: Tensor) -> Tensor:
-    """Return the weights of a Gaussian along a line, on the device and of the type of `like`."""
-    if tracing():  # the device of a trace's constants can't be changed later
-        t = torch.arange(-radius, radius + 1).to(like)
-    else:
-        t = torch.arange(-radius, radius + 1, device=like.device, dtype=like.dtype)
-    line = torch.exp(-(t**2) / (2 * sigma**2))
-    return line / line.sum()
-
-
 def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
-    """Mix the ring means linearly so that they predict the image best.
+    """Mix ring means (1, C * rings, Y, X) linearly to predict the image (1, C, Y, X) best.
 
     No ring mean holds the noise of its own pixel, so the noisy image itself is the target (Batson
     and Royer, Noise2Self, ICML 2019, arXiv:1901.11365). The mixture predicts at least as well as
     any one of the rings.
-
-    Parameters
-    ----------
-    image, rings : Tensor
-        Shape (1, C, Y, X) and (1, C * rings, Y, X).
-
-    Returns
-    -------
-    Tensor
-        Shape (1, C, Y, X).
     """
     colours = image.shape[1]
     mixtures = []
@@ -178,15 +131,3 @@ def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
         weights = torch.linalg.solve(gram, moments).to(own)
         mixtures.append((weights[:-1] @ own + weights[-1]).reshape(image.shape[-2:]))
     return torch.stack(mixtures)[None]
-
-
-def mirror(image: Tensor, margin: int) -> Tensor:
-    """Pad (..., Y, X) by reflection, also where the margin is longer than the image."""
-    if tracing():  # for other devices and sizes, see `napari_dip.models.torchscript`
-        return functional.pad(image, (margin,) * 4, mode="reflect")
-    for dim in (-2, -1):
-        size = image.shape[dim]
-        period = max(2 * size - 2, 1)
-        index = torch.arange(-margin, size + margin, device=image.device).remainder(period)
-        image = image.index_select(dim, torch.where(index < size, index, period - index))
-    return image

@@ -19,30 +19,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, mirror, ring_means
+from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, ring_means
+from napari_dip.nets.gaussian import mirror, radius_of
 
-ERROR_UNITS = (
-    4.0  # variance of the error at the knee of the softplus, in units of the noise's variance
-)
+# Variance of the error at the knee of the softplus, in units of the noise's variance.
+ERROR_UNITS = 4.0
 FIRST_ERROR = 0.3  # variance of the error that training starts from
 
 
 class AdaptiveBlur(nn.Module):
     """Average each pixel with its neighbours, by weights that follow the image.
 
-    Parameters
-    ----------
-    colours : int
-        Channels of the image.
-    channels, layers : int
-        Of the blind-spot network.
-    noise : float
-        Standard deviation of the noise in the images.
-
-    Attributes
-    ----------
-    reach : int
-        How many pixels an output depends on in each direction.
+    `noise` is the standard deviation of the noise in the images; `reach` how many pixels an output
+    depends on in each direction.
     """
 
     def __init__(
@@ -54,7 +43,7 @@ class AdaptiveBlur(nn.Module):
         self.around.offset.data[:, colours:] = math.log(math.expm1(FIRST_ERROR / ERROR_UNITS))
         self.mixture = nn.Parameter(torch.zeros(len(RING_WIDTHS)))
         self.mixture.data[:2] = 0.5  # of the ring means: training starts at the two narrowest
-        self.reach = max(self.around.reach, int(4 * max(RING_WIDTHS)) + 1)
+        self.reach = max(self.around.reach, radius_of(max(RING_WIDTHS)))
 
     def forward(self, y: Tensor) -> Tensor:
         """Average (B, colours, Y, X)."""

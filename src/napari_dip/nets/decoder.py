@@ -17,17 +17,7 @@ from napari_dip.nets.base import NetSettings, PriorNet
 
 
 class DeepDecoder(PriorNet):
-    """Fit an image with mixtures of upsampled noise.
-
-    Parameters
-    ----------
-    outputs : int
-        Channels of the image.
-    channels : int
-        Width, also of z.
-    scales : int
-        How many times the image is doubled.
-    """
+    """Fit an image with mixtures of noise that is doubled in size `scales` times."""
 
     still = True
 

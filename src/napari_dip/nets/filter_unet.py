@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from napari_dip.nets.blind_spot import gaussian_line, mirror
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
+from napari_dip.nets.gaussian import blur, radius_of
 from napari_dip.nets.unet import UNet
 
 MAPS_ALIVE = (
@@ -26,16 +25,10 @@ class BlurredUNet(nn.Module):
 
     Parameters
     ----------
-    colours : int
-        Channels of the image.
-    channels, depth : int
-        Of the U-Net.
     start : {"learned", "blur", "zero"}
         What the U-Net's output is added to: the learned filter, the Gaussian, or nothing.
     blur : float
         Standard deviation of the Gaussian in pixels.
-    filter_channels, filter_layers : int
-        Of the learned filter.
 
     Attributes
     ----------
@@ -74,7 +67,7 @@ class BlurredUNet(nn.Module):
         # a coarse pixel, the bilinear step up also its neighbour.
         reach = 8 * 2**depth - 6
         self.reach = (
-            max(reach, int(4 * blur) + 2) if self.filter is None else reach + self.filter.reach
+            max(reach, radius_of(blur) + 1) if self.filter is None else reach + self.filter.reach
         )
         width = channels if self.filter is None else max(channels, filter_channels)
         self.bytes_a_pixel = MAPS_ALIVE * 4.0 * width
@@ -82,7 +75,7 @@ class BlurredUNet(nn.Module):
     def smooth(self, y: Tensor) -> Tensor:
         """Blur (B, colours, Y, X) by the filter that the U-Net corrects; it gets no gradient."""
         with torch.no_grad():
-            return blurred(y, self.sigma) if self.filter is None else self.filter(y)
+            return blur(y, self.sigma) if self.filter is None else self.filter(y)
 
     def forward(self, y: Tensor, smooth: Tensor | None = None) -> Tensor:
         """Denoise (B, colours, Y, X); `smooth` is the blurred `y` where it is known already."""
@@ -91,13 +84,3 @@ class BlurredUNet(nn.Module):
             return self.unet(y)  # type: ignore[no-any-return]
         seen = y if self.filter is None else torch.cat([y, smooth], dim=1)
         return smooth + self.unet(seen)  # type: ignore[no-any-return]
-
-
-def blurred(image: Tensor, sigma: float) -> Tensor:
-    """Blur (B, C, Y, X) by a Gaussian of `sigma` pixels; borders are mirrored."""
-    radius = int(4 * sigma) + 1
-    kernel = gaussian_line(sigma, radius, image).expand(image.shape[1], 1, 1, -1)
-    padded = mirror(image, radius)
-    return functional.conv2d(
-        functional.conv2d(padded, kernel, groups=image.shape[1]), kernel.mT, groups=image.shape[1]
-    )

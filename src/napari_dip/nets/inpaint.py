@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.blind_spot import mirror
+from napari_dip.nets.gaussian import blur
 
 DILATIONS = (1, 2, 4, 2, 1, 1)
 CONTRAST = (
@@ -30,22 +30,7 @@ ENOUGH = 0.02  # share of known pixels under a blur from which it is believed
 
 
 class GapNet(nn.Module):
-    """Fill the unknown pixels of an image.
-
-    Parameters
-    ----------
-    colours : int
-        Channels of the image.
-    channels : int
-        Width of the network.
-    blocks : int
-        Residual blocks.
-
-    Attributes
-    ----------
-    reach : int
-        How many pixels the correction of the smooth fill depends on in each direction.
-    """
+    """Fill the unknown pixels of an image; the correction depends on pixels up to `reach` away."""
 
     def __init__(self, colours: int = 1, channels: int = 32, blocks: int = 6) -> None:
         super().__init__()
@@ -88,24 +73,17 @@ def _conv(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
 
 
 def smooth_fill(image: Tensor, known: Tensor) -> Tensor:
-    """Fill the unknown pixels by weighted means of the nearest known ones.
+    """Fill the unknown pixels of (B, C, Y, X) by weighted means of the nearest known ones.
 
-    Parameters
-    ----------
-    image, known : Tensor
-        Shape (B, C, Y, X) and (B, 1, Y, X), `known` as 0 and 1.
-
-    Returns
-    -------
-    Tensor
-        Shape (B, C, Y, X); known pixels as they are, 0 where nothing is known at all.
+    `known` is (B, 1, Y, X), 0 or 1. Known pixels stay; where nothing is known at all it is 0.
     """
     image = image * known
     fill = _pyramid_fill(image, known)
     for width in WIDTHS:
-        weight = _blur(known, width)
+        radius = int(3 * width) + 1
+        weight = blur(known, width, radius)
         trust = weight / (weight + ENOUGH)
-        fill = torch.lerp(fill, _blur(image, width) / (weight + 1e-6), trust)
+        fill = torch.lerp(fill, blur(image, width, radius) / (weight + 1e-6), trust)
     return torch.where(known > 0, image, fill)
 
 
@@ -120,13 +98,3 @@ def _pyramid_fill(image: Tensor, weight: Tensor) -> Tensor:
     coarse = _pyramid_fill(total / share.clamp(min=1e-6), (4 * share).clamp(max=1))
     up = functional.interpolate(coarse, scale_factor=2, mode="bilinear")[..., :height, :width]
     return torch.lerp(up, image, weight)
-
-
-def _blur(image: Tensor, sigma: float) -> Tensor:
-    radius = int(3 * sigma) + 1
-    t = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
-    line = torch.exp(-(t**2) / (2 * sigma**2))
-    kernel = (line / line.sum()).expand(image.shape[1], 1, 1, -1)
-    colours = image.shape[1]
-    blurred = functional.conv2d(mirror(image, radius), kernel, groups=colours)
-    return functional.conv2d(blurred, kernel.mT, groups=colours)

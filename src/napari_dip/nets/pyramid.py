@@ -25,18 +25,7 @@ WIDEST = 4  # of the deep scales, in units of the width at full size
 class PyramidNet(SkipNet):
     """Fit an image with a fixed random input, in little time.
 
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels of z and of the image.
-    channels : int
-        Width at full size.
-    scales : int
-        How many times the image is halved.
-    skips : int
-        Channels of each skip connection.
-    dropout : float
-        Share of the values dropped at each join while fitting, in [0, 1).
+    `dropout` is the share of the values dropped at each join while fitting, in [0, 1).
     """
 
     def __init__(

@@ -20,17 +20,7 @@ from napari_dip.nets.base import NetSettings, PriorNet, convolution
 
 
 class ResNet(PriorNet):
-    """Fit an image at one scale.
-
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels of z and of the image.
-    channels : int
-        Width.
-    blocks : int
-        Residual blocks.
-    """
+    """Fit an image at one scale."""
 
     def __init__(
         self, inputs: int = 32, outputs: int = 1, channels: int = 128, blocks: int = 5

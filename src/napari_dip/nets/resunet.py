@@ -27,18 +27,7 @@ from napari_dip.nets.dropout import Dropout
 class ResUNet(PriorNet):
     """Fit an image through scales, residually.
 
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels of z and of the image.
-    channels : int
-        Width of every scale.
-    scales : int
-        How many times the image is halved.
-    skips : int
-        Channels of each connection from the way down to the way up.
-    dropout : float
-        Share of the values dropped after each block while fitting, in [0, 1).
+    `dropout` is the share of the values dropped after each block while fitting, in [0, 1).
     """
 
     def __init__(

@@ -20,18 +20,9 @@ from napari_dip.nets.base import NetSettings, PriorNet, convolution
 
 
 class SkipNet(PriorNet):
-    """Fit an image with a fixed random input.
+    """Fit an image with a fixed random input, halved `scales` times.
 
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels of z and of the image.
-    channels : int or sequence of int
-        Width of every scale, or of each, the largest image first.
-    scales : int
-        How many times the image is halved.
-    skips : int
-        Channels of each skip connection.
+    `channels` is the width of every scale, or of each, the largest image first.
     """
 
     def __init__(

@@ -22,28 +22,11 @@ WIDEST = 8  # of a fit's U-Net, in units of its width at full size
 
 
 class UNet(PriorNet):
-    """Map an image (or a random z) to an image of the same size.
+    """Map an image (or a random z) to an image of the same size, halved `depth` times within.
 
-    Parameters
-    ----------
-    inputs, outputs : int
-        Channels in and out.
-    channels : int
-        Width at full size; each halving doubles it.
-    depth : int
-        How many times the image is halved; 0 is a plain stack of convolutions.
-    norm : bool
-        Whether a batch norm follows every convolution but the last.
-    sigmoid : bool
-        Whether the output is squeezed into (0, 1).
-    widest : int, optional
-        Where the doubling of the width ends.
-
-    Attributes
-    ----------
-    multiple : int
-        Images whose sides are multiples of it need no padding; others are padded by their edge
-        inside and cut again.
+    Each halving doubles the width up to `widest`; depth 0 is a plain stack of convolutions. With
+    `norm` a batch norm follows every convolution but the last; with `sigmoid` the output lies in
+    (0, 1). Sides that are no multiples of `multiple` are padded by their edge and cut again.
     """
 
     def __init__(

@@ -24,22 +24,14 @@ CALM = 0.5  # factor on the learning rate at each return
 
 @torch.no_grad()
 def measure(seen: Mapping[str, Tensor], group: ProcessGroup = ALONE) -> dict[str, Tensor]:
-    """Measure, without ground truth, what tells a collapse to the identity or to a constant.
+    """Measure, without ground truth, whether the network collapses to the identity or a constant.
 
-    Parameters
-    ----------
-    seen : dict of Tensor
-        Shape (B, C, Y, X) each: ``redrawn``, the noise r that was added to an answer, and
-        ``returned``, what of it the network F gave back; ``answer``, F(y), and ``smooth``, the
-        blurred y. Empty where nothing is watched.
-    group : ProcessGroup
-        The processes that share the batch.
+    `seen` holds images (B, C, Y, X), or nothing where nothing is watched: ``redrawn``, the noise r
+    that was added to an answer, and ``returned``, what of it the network F gave back; ``answer``,
+    F(y), and ``smooth``, the blurred y.
 
-    Returns
-    -------
-    dict of Tensor
-        ``passed``, the share ``q = sum r (F(eta + r) - eta) / sum r^2`` that F lets through;
-        ``contrast``, the standard deviation of F(y) by that of the blurred image.
+    Returns ``passed``, the share ``q = sum r (F(eta + r) - eta) / sum r^2`` that F lets through,
+    and ``contrast``, the standard deviation of F(y) by that of the blurred image.
     """
     if not seen:
         return {}
@@ -52,16 +44,9 @@ def measure(seen: Mapping[str, Tensor], group: ProcessGroup = ALONE) -> dict[str
 
 @dataclass
 class CollapseWatch:
-    """Running means of what tells a collapse.
+    """Running means of `measure`, NaN where the method has no such measure.
 
-    Attributes
-    ----------
-    passed, contrast : float
-        Running means; NaN where the method has no such measure.
-    grown : bool
-        Whether the answer had contrast before; a network that starts at zero has none yet.
-    returns : int
-        How often the training went back.
+    `grown` is whether the answer had contrast before: a network that starts at zero has none yet.
     """
 
     passed: float = math.nan
@@ -93,13 +78,7 @@ class CollapseWatch:
         return not (self.passed > PASSED_ALARM / 2 or flat or self.contrast > CONTRAST_MOST / 2)
 
     def go_back(self, what: str, index: int) -> str:
-        """Count a return to the last good state; return a note.
-
-        Raises
-        ------
-        DenoiseError
-            When it went back too often.
-        """
+        """Count a return to the last good state and return a note; fail after too many."""
         self.returns += 1
         if self.returns > RETURNS:
             raise DenoiseError(
@@ -114,13 +93,7 @@ class CollapseWatch:
         )
 
     def check_end(self, steps: int) -> None:
-        """Refuse to hand out a network that has collapsed or never learned.
-
-        Raises
-        ------
-        DenoiseError
-            With the reason.
-        """
+        """Raise a DenoiseError for a network that has collapsed or never learned."""
         if steps > FIRST and (self.passed > PASSED_ALARM or self.contrast < CONTRAST_ALARM):
             raise DenoiseError(
                 f"Training ended without a denoiser: {self.passed:.0%} of the noise is let through "

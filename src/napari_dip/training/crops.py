@@ -37,14 +37,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops in units of three times the noise.
+    """Crops (B, C, Y, X) in units of three times the noise.
 
-    Attributes
-    ----------
-    noisy : Tensor
-        Shape (B, C, Y, X).
-    target : Tensor or None
-        The second capture or the clean image of the same places, where there is one.
+    `target` is the second capture or the clean image of the same places, where there is one.
     """
 
     noisy: Tensor
@@ -57,22 +52,12 @@ class Batch:
 
 
 class Crops:
-    """Draw crops of a data set.
+    """Draw square crops of a data set; a scene is drawn as often as its share of all pixels.
 
-    Parameters
-    ----------
-    data : Dataset
-        What to draw from; a scene is drawn as often as its share of all pixels.
-    size : int
-        Side of the squares; less where a plane is smaller.
-    stabilise : bool
-        Whether Poisson-Gaussian noise is made even.
-    second : {"", "capture", "clean"}
-        Whether each crop comes with another capture, or the clean image, of its place.
-    held_out_share : float
-        Share of the pixels that is kept for validation and not drawn.
-    generator : Generator
-        For the held-out places.
+    `size` is the side of the squares, less where a plane is smaller. `second` is ``""``, or
+    ``"capture"`` or ``"clean"`` where each crop comes with another capture, or the clean image, of
+    its place. `held_out_share` of the pixels, places drawn from `generator`, are kept for
+    validation.
     """
 
     def __init__(

@@ -23,15 +23,7 @@ SIDE = 256  # pixels of the crop that is shown where none was chosen
 
 @dataclass(frozen=True)
 class Preview:
-    """A crop, the map of its noise, and how to denoise it with a network as it is.
-
-    Attributes
-    ----------
-    noisy : Image
-        YX, or CYX of several channels.
-    normalisation : Normalisation
-        Its map to units of the noise.
-    """
+    """A crop, YX or CYX of several channels, and its map to units of the noise."""
 
     noisy: Image
     normalisation: Normalisation
@@ -47,12 +39,7 @@ class Preview:
 
     @classmethod
     def of_image(cls, image: Any, how: Trained, channels: int, axes: str | None = None) -> Preview:
-        """Take an image that the user chose: its first plane.
-
-        Parameters
-        ----------
-        axes : str, optional
-            Letters of the training data; taken where they fit it.
+        """Take the first plane of a chosen image; `axes` are those of the training data.
 
         Raises
         ------

@@ -34,15 +34,7 @@ LOST = (
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """The processes that train together, as one of them sees it; by default it is alone.
-
-    Attributes
-    ----------
-    rank : int
-        Number of this process, from 0; that one writes the files.
-    world_size : int
-        Number of all processes.
-    """
+    """The processes that train together, as one of them sees it; by default it is alone."""
 
     rank: int = 0
     world_size: int = 1
@@ -53,13 +45,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def share(self, batch: int) -> slice:
-        """Return which crops of a batch are this process's.
-
-        Raises
-        ------
-        ValueError
-            If they can't be shared evenly.
-        """
+        """Return which crops of a batch are this process's; refuse an uneven share."""
         if batch % self.world_size:
             raise ValueError(
                 f"A batch of {batch} can't be shared evenly by {self.world_size} processes: give a "
@@ -111,13 +97,7 @@ class ProcessGroup:
         return any(self.all_gather(value))
 
     def check_same(self, **facts: object) -> None:
-        """Refuse processes that were not given the same.
-
-        Raises
-        ------
-        ValueError
-            With the name of the first fact that differs.
-        """
+        """Refuse processes that were not given the same, naming the first fact that differs."""
         everyones = self.all_gather(facts)
         differ = [name for name in facts if any(f[name] != facts[name] for f in everyones)]
         if differ:
@@ -139,13 +119,7 @@ class ProcessGroup:
             raise ValueError(failures[0])
 
     def pick_device(self, name: str) -> torch.device:
-        """Return the device of that name; of several processes each has a GPU of its own.
-
-        Raises
-        ------
-        ValueError
-            If there is no such device, or there are too few.
-        """
+        """Return the device of that name; of several processes each has a GPU of its own."""
         return pick_device(name) if self.world_size == 1 else _own_device(name)
 
 
@@ -182,15 +156,7 @@ def current_group() -> ProcessGroup:
 def joined_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that ``torchrun`` has started, and leave them at the end.
 
-    Parameters
-    ----------
-    device : str
-        As for `pick_device`; GPUs talk through NCCL, else it is gloo.
-
-    Raises
-    ------
-    ValueError
-        If there are not as many GPUs as processes.
+    GPUs exchange tensors through NCCL, CPUs through gloo.
     """
     if current_group().world_size > 1:  # they were joined by who calls
         yield current_group()

@@ -48,23 +48,7 @@ class CheckpointWriter:
 
 @dataclass
 class TrainingRun:
-    """A training that is ready to start.
-
-    Attributes
-    ----------
-    state : State
-        Where it stands.
-    data, crops : Dataset, Crops
-        What it is trained on, and how that is drawn.
-    preview : Preview
-        What the Snapshots show.
-    texts : dict of str
-        Description and licence of the model.
-    checkpoints : CheckpointWriter, optional
-        Of the process that writes them.
-    group : ProcessGroup
-        The processes that train together.
-    """
+    """A training that is ready to start; `checkpoints` only in the process that writes them."""
 
     state: State
     data: Dataset

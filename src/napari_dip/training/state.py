@@ -35,14 +35,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 class State:
     """A training as it stands.
 
-    Parameters
-    ----------
-    settings : Trained
-        Its settings.
-    channels : int
-        Of the images.
-    device : torch.device
-        Where it computes; random numbers are drawn on the CPU, so that every device draws the same.
+    Random numbers are drawn on the CPU, so that every device draws the same.
     """
 
     def __init__(self, settings: Trained, channels: int, device: torch.device) -> None:
@@ -72,12 +65,9 @@ class State:
             self.net.filter.load_state_dict(self.mean.filter.state_dict())
 
     def average(self, index: int) -> None:
-        """Take the weights into the average, plain at first, to forget the start.
+        """Take the weights into the average: plainly at first, to forget the start.
 
-        Parameters
-        ----------
-        index : int
-            Of the step, from 1, counted from where the filter was settled.
+        `index` is that of the step, from 1, counted from where the filter was settled.
         """
         share = 1 - min(self.settings.averaging, 1 - 1 / index)
         blend_weights(self.mean, self.net, share)
@@ -126,15 +116,7 @@ class State:
         write_tensors(path, tensors, KEY, record)
 
     def load(self, path: Path, mark: str) -> None:
-        """Go on from a checkpoint.
-
-        Raises
-        ------
-        FileNotFoundError
-            If there is none.
-        ValueError
-            If it is damaged, or belongs to other settings or other data.
-        """
+        """Go on from a checkpoint; refuse one that is damaged or of other settings or data."""
         record, found = read_record(path, KEY, WHAT)
         self._check(record, path, mark)
         plain = {name: value.to("meta") for name, value in _shapes(self.net).items()}

@@ -34,24 +34,9 @@ def training_steps(
 ) -> Iterator[Step]:
     """Train from where the state stands to the end.
 
-    Parameters
-    ----------
-    state : State
-        What is trained.
-    crops : Crops
-        What it is trained on.
-    measures : dict
-        Holds what the curves show, as of the last step that was read.
-    group : ProcessGroup
-        The processes that share every batch.
-    every : int
-        The figures of so many steps are read, and judged, at once: reading them waits for the
-        device.
-
-    Yields
-    ------
-    Step
-        Its criterion is the validation error where it was measured.
+    `measures` is filled with what the curves show, as of the last step that was read. The figures
+    of `every` steps are read, and judged, at once: reading them waits for the device. A step's
+    criterion is the validation error where it was measured.
     """
     s = state.settings
     objective, unread = _Objective(state, crops, group), _Figures()

@@ -18,11 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_dip.nets.blind_spot import RING_WIDTHS, gaussian_line, ring_means
+from napari_dip.nets.blind_spot import RING_WIDTHS, ring_means
+from napari_dip.nets.gaussian import gaussian_line, radius_of
 
 WIDTHS = (0.8, 1.4, 2.4)  # standard deviations in pixels of the Gaussians that are derived
 BANDS = len(RING_WIDTHS) - 1 + 4 * len(WIDTHS)
-REACH = int(4 * max(RING_WIDTHS)) + 1  # pixels that rings and bands reach
+REACH = radius_of(max(RING_WIDTHS))  # pixels that rings and bands reach
 
 
 def rings_and_bands(image: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,7 +51,7 @@ def derivatives(image: Tensor, sigma: float) -> Tensor:
 
     In units of the scale, so that weights of all scales are alike.
     """
-    radius = int(4 * sigma) + 1
+    radius = radius_of(sigma)
     t = torch.arange(-radius, radius + 1, device=image.device, dtype=image.dtype)
     plain = gaussian_line(sigma, radius, image)
     once, twice = t * plain / sigma, (t**2 / sigma**2 - 1) * plain

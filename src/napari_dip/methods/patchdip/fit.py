@@ -41,7 +41,7 @@ from napari_dip.engine.plane import Plane
 from napari_dip.engine.tiles import Tiles
 from napari_dip.methods.patchdip.patches import FilteredPatches, Patches, cut_patches
 from napari_dip.nets.base import PriorNet, build_net
-from napari_dip.nets.filter_unet import blurred
+from napari_dip.nets.gaussian import blur
 from napari_dip.settings import PatchDIP
 
 PREDICTIONS = 24  # how often at most the whole image is made during a fit
@@ -154,7 +154,7 @@ def weigh_in_measured(image: Tensor, y: Tensor, hidden: Tensor, noise: float) ->
        1980, doi:10.1109/TPAMI.1980.4766994.
     """
     squares = (image - y).square()
-    local = blurred(squares[None], WINDOW)[0]
+    local = blur(squares[None], WINDOW)[0]
     mean = local.mean()
     # 2 sigma^4 / n, with n = 4 pi WINDOW^2 pixels under the window
     by_chance = mean.square() / (2 * math.pi * WINDOW**2)

@@ -11,7 +11,8 @@ from torch.nn import functional
 from napari_dip.engine.tiles import Tiles
 from napari_dip.methods.patchdip.bands import BANDS, REACH, rings_and_bands
 from napari_dip.nets.base import AMPLITUDE, PriorNet
-from napari_dip.nets.blind_spot import RING_WIDTHS, mirror
+from napari_dip.nets.blind_spot import RING_WIDTHS
+from napari_dip.nets.gaussian import mirror
 from napari_dip.noise.units import UNIT
 
 SLOPE = 4.0  # of a sigmoid's inverse at its middle: weights of bands lie within 2 around 0

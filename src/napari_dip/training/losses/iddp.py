@@ -42,7 +42,7 @@ def loss(
     generator: torch.Generator,
     progress: float,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the loss of a batch of crops.
+    """Return the loss of a batch of crops; the losses of all trained methods have this form.
 
     Parameters
     ----------
@@ -53,8 +53,6 @@ def loss(
     target : Tensor, optional
         Of the same shape: the second capture or the clean image of the same places, for methods
         that need it.
-    s : IDDP
-        Settings.
     generator : Generator
         Of all random numbers, on the CPU. Sizes of draws are tuples that start with B.
     progress : float
@@ -65,8 +63,7 @@ def loss(
     loss : Tensor or tuple of two Tensors
         Scalar; or a sum over the batch and the number that it is divided by.
     seen : dict of Tensor
-        What collapse is told from, see `napari_dip.training.collapse.measure`; empty where nothing
-        is watched.
+        For `napari_dip.training.collapse.measure`; empty where nothing is watched.
     """
     smooth = net.smooth(noisy)
     answer = net(noisy, smooth)
@@ -81,9 +78,7 @@ def loss(
 
 
 def up_to_level(removed: Tensor) -> Tensor:
-    """Scale what was removed from each crop up to the noise's standard deviation.
-
-    By at most `MOST_SCALED`.
+    """Scale what was removed from each crop up to the noise's level, by at most `MOST_SCALED`.
 
     What F passes of the noise is missing in what it removed; redrawn as it is, the noise would be
     weaker than any that F is to meet.

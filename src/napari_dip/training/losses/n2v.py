@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from napari_dip.engine.device import put
-from napari_dip.nets.blind_spot import mirror
 from napari_dip.nets.filter_unet import BlurredUNet
+from napari_dip.nets.gaussian import mirror
 from napari_dip.settings import N2V
 
 
@@ -39,10 +39,7 @@ def loss(
 def hide(y: Tensor, share: float, radius: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Replace a random share of the pixels, each by a random other one at most `radius` away.
 
-    Returns
-    -------
-    hidden, filled : Tensor
-        Shape (B, 1, Y, X), 1 where hidden, and (B, C, Y, X).
+    Return the mask (B, 1, Y, X), 1 where hidden, and the filled image (B, C, Y, X).
     """
     crops, _, height, width = y.shape
     size = (crops, 1, height, width)
