@@ -47,6 +47,10 @@ IMAGES = ",".join(
 PHOTOGRAPHS = [f"set12/{n:02d}+gaussian25" for n in range(1, 10)]
 
 
+# Deep Image Prior without what its preset fast adds: one fit, the measured image not weighed in.
+PLAIN = {"jitter": 1 / 30, "input_channels": 32, "weigh": False, "restarts": 1, "dropout": 0.1}
+
+
 def steps_of(
     y: torch.Tensor,
     how: DIP | PatchDIP,
@@ -107,8 +111,9 @@ def denoisers(args: argparse.Namespace) -> dict[str, object]:
         "learning_rate": 0.01,
         "patience": args.steps,
     }
-    skip = DIP(net="skip", averaging=0.97, **same)
-    decoder = DIP(net="decoder", averaging=0.97, **{**same, "channels": 2 * args.channels})
+    plain = {"averaging": 0.97, **PLAIN}
+    skip = DIP(net="skip", **plain, **same)
+    decoder = DIP(net="decoder", **plain, **{**same, "channels": 2 * args.channels})
     columns = {"Gaussian J": gaussian_j, "GAT+blur": gat_blur, "VST+NLM": vst_nlm}
     if find_spec("bm3d"):
         columns["VST+BM3D"] = vst_bm3d
@@ -181,7 +186,7 @@ def fit(args: argparse.Namespace, result: dict[str, object]) -> None:
     ]
     mosaics = [[tiles[photograph][place] for photograph in range(9)] for place in range(9)]
     for name, image, settings in (
-        ("noise, DIP", noise, DIP(net="skip", jitter=0, **how)),
+        ("noise, DIP", noise, DIP(net="skip", **{**PLAIN, "jitter": 0}, **how)),
         ("noise, PatchDIP", noise, PatchDIP(start="random", **how)),
         *((f"nine patches of photograph {n}", block(tiles[n]), apart) for n in (0, 4, 7)),
         *((f"patch {n} of nine photographs", block(mosaics[n]), apart) for n in (0, 4, 7)),

@@ -18,7 +18,8 @@ FAMILY = """# Results: networks, patches, restarts
 
 Written by `benchmarks/report_family.py` from the JSON files beside it. **All of this is a reduced size**: centres of 96 or
 128 pixels and 32 channels on one CPU thread, where the papers took whole photographs and 128 channels on a GPU; the scripts run those by a
-flag (see their headers), and that has not been done. PSNR in dB for the range 255.
+flag (see their headers), and that has not been done. PSNR in dB for the range 255. The records were made before BlindSpot and DIP were two methods: in them
+BlindSpot is `method: dip` with `net: blind-spot`, and their labels were renamed since.
 """
 TRAINING = """# Results: trained methods
 
@@ -225,7 +226,8 @@ def restarts() -> str:
     ]
     return text + (
         "\n## Does the uncertainty know where the error is?\n\nSpearman correlation, over all pixels, of the standard deviation with the true "
-        "absolute error; centres of 128 x 128. *predicted*, *iterates* and *restarts* are those of BlindSpot, *iterates (skip)* and *dropout (resunet)* of DIP.\n\n"
+        "absolute error; centres of 128 x 128. *predicted*, *iterates* and *restarts* are those of BlindSpot, *iterates (skip)* and *dropout (resunet)* of DIP. "
+        "The maps of *iterates* were those of the last step then; now they are those of the chosen step.\n\n"
         + table(["image", *names], rows)
         + "\nThe predicted standard deviation is the best of the sources and costs nothing. The last column says what the brightness of the answer "
         "alone would tell: about as much, since photon noise grows with it. The column *predicted* was measured before its floor.\n\n"

@@ -24,6 +24,8 @@ from napari_dip import DIP, BlindSpot, denoise
 
 # Networks of z are fitted at the published rate; their spread does not need the best answer.
 OF_Z = {"steps": 600, "learning_rate": 0.01, "averaging": 0.97, "scales": 4, "patience": 600}
+OF_Z |= {"channels": 32, "input_channels": 32, "jitter": 1 / 30, "dropout": 0.1}
+OF_Z |= {"weigh": False, "restarts": 1}  # without what the preset fast adds
 
 
 def sources(restarts: int) -> dict[str, DIP | BlindSpot]:

@@ -38,7 +38,8 @@ SMALL = ("dip_tasks/zebra_GT", "set12/02", "set12/09")
 HEAD = """# Results: restorations
 
 This page is written by `benchmarks/restorations.py page` from the records beside it. PSNR in dB for the range 255 unless said
-otherwise; seconds are wall time on a machine with much other work.
+otherwise; seconds are wall time on a machine with much other work. The records were made before BlindSpot and DIP were two methods: in them
+BlindSpot is `method: dip` with `net: blind-spot`, and their labels were renamed since.
 """
 INPAINT = (
     "PSNR of the whole image, known pixels kept, beside `skimage.restoration.inpaint_biharmonic`."

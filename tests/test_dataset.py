@@ -10,6 +10,7 @@ import pytest
 import tifffile
 import torch
 
+from napari_dip import IDDP, iter_train
 from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
 from napari_dip.data_sets.fmd import PAPERS, list_captures, looks_like_fmd
@@ -237,6 +238,13 @@ def test_one_small_plane_does_not_make_all_crops_small() -> None:
     assert "much smaller than crops of 64 pixels: array." in rest.notes[0]
     alike = build_dataset([noisy((40, 50)), noisy((50, 60)), noisy((60, 70))])
     assert alike.without_small_planes(64) is alike and crops_of(alike, 64).size == 40
+
+
+def test_training_leaves_small_planes_out_and_says_so() -> None:
+    how = IDDP(steps=2, filter_share=0.5, channels=4, filter_channels=4, crop=64, batch=1)
+    images = [noisy((96, 96)), noisy((20, 300)), noisy((96, 90))]
+    notes = [snapshot.note for snapshot in iter_train(images, how, device="cpu")]
+    assert "much smaller than crops of 64 pixels" in " ".join(notes)
 
 
 def test_a_mixed_folder_is_read_by_name(tmp_path: Path) -> None:

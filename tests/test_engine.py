@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from operator import attrgetter
 
+import numpy as np
 import pytest
 import torch
 
-from napari_dip import DIP, BlindSpot, DenoiseError, iter_denoise
+from napari_dip import DIP, BlindSpot, DenoiseError, iter_denoise, last
 from napari_dip.engine.device import pick_device, seeded
 from napari_dip.engine.filters import (
     averaged,
     backtracked,
     early_stopped,
+    ended_at_nan,
     held_out_error,
     moving_variance,
     thinned,
@@ -106,12 +108,31 @@ def test_backtracked_restores_the_weights_after_a_jump() -> None:
     assert net.weight.item() == 2
 
 
-def test_a_fit_whose_loss_is_no_number_ends_with_a_sentence() -> None:
-    one, net = torch.ones(1, 1, 1), torch.nn.Linear(1, 1)
-    losses = enumerate([1.0, 2.0, math.nan, 1.0], start=1)
-    steps = (Step(index, torch.tensor(loss), one, one, index) for index, loss in losses)
-    with pytest.raises(DenoiseError, match="at step 3 its loss is no number any more"):
-        list(backtracked(steps, net, every=1))
+@pytest.mark.parametrize("stop", ["never", "held-out"])
+def test_a_fit_whose_loss_is_no_number_ends_with_a_sentence(
+    stop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, count = torch.optim.Adam.step, iter(range(1, 1000))
+
+    def breaking(adam: torch.optim.Adam, *args: object) -> object:
+        if next(count) == 20:
+            for group in adam.param_groups:
+                for weight in group["params"]:
+                    weight.data.fill_(math.nan)
+        return step(adam, *args)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", breaking)
+    image = np.random.default_rng(0).poisson(30, (32, 32)).astype(np.float32)
+    how = BlindSpot(steps=60, channels=4, crop=16, stop=stop, seed=1)
+    final = last(iter_denoise(image, how, device="cpu"))
+    assert final.step < 60 and "no number any more" in final.note
+    assert np.isfinite(np.asarray(final.image.pixels)).all()
+
+
+def test_a_fit_that_breaks_before_an_answer_is_an_error() -> None:
+    broken = [replace(s, loss=torch.tensor(math.nan)) for s in steps([1.0])]
+    with pytest.raises(DenoiseError, match="at step 1 its loss is no number any more"):
+        list(ended_at_nan(broken))
 
 
 def test_thinned_keeps_every_nth_those_with_a_note_and_the_last() -> None:

@@ -22,13 +22,12 @@ QUICK = {"steps": 24, "channels": 4, "crop": 16}
 OF_Z = {"steps": 24, "channels": 4, "scales": 2}
 SOURCES = [
     BlindSpot(uncertainty="predicted", **QUICK),
-    BlindSpot(uncertainty="iterates", stop="never", **QUICK),
+    BlindSpot(uncertainty="iterates", **QUICK),
     BlindSpot(uncertainty="restarts", restarts=2, stop="never", **QUICK),
     DIP(net="skip", uncertainty="iterates", **OF_Z),
     DIP(net="resunet", uncertainty="dropout", **OF_Z),
-    PatchDIP(
-        uncertainty="iterates", stop="never", steps=24, channels=4, scales=2, patch=16, stride=8
-    ),
+    PatchDIP(uncertainty="iterates", steps=24, channels=4, scales=2, patch=16, stride=8),
+    DIP(uncertainty="iterates", **OF_Z),
 ]
 every_source = pytest.mark.parametrize(
     "how", SOURCES, ids=lambda how: f"{how.method}-{how.uncertainty}"

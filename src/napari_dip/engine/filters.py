@@ -79,23 +79,20 @@ def backtracked(
 
     Adam on an untrained network now and then throws the fit away. As in the published code, a fall
     of 5 dB of the fit (the loss growing by a factor of 10^0.5 = 3.16) brings the weights of the
-    last check back, `every` steps ago. A loss that is no number raises a DenoiseError: Adam's
-    moments are none either, so that going back would not help.
+    last check back, `every` steps ago.
     """
     saved: dict[str, Tensor] = {}
     good = math.inf
     for step in steps:
         if step.index % every == 0:
             loss = step.loss.item()
-            if not math.isfinite(loss):
-                raise DenoiseError(NO_NUMBER.format(step.index))
             if saved and loss > jump * good:
                 net.load_state_dict(saved)
                 step = replace(
                     step,
                     note=f"The fit got worse at step {step.index}; it went back {every} steps.",
                 )
-            else:
+            elif math.isfinite(loss):
                 good = loss
                 saved = {name: value.detach().clone() for name, value in net.state_dict().items()}
         yield step
@@ -123,10 +120,32 @@ def early_stopped(
                 ):  # no judgement yet: the newest
                     best, kept, std, chosen = value, step.answer, step.std, step.index
         if kept is not None:
+            std = step.std if std is None else std  # of the first output there is no spread yet
             step = replace(step, answer=kept, std=std, chosen=chosen, criterion=value)
         yield step
         if kept is not None and asked - chosen >= patience:
             return
+
+
+def ended_at_nan(steps: Iterable[Step]) -> Iterator[Step]:
+    """End a fit whose loss is no number any more; Adam's moments are none either from there on.
+
+    With a note where an earlier answer stands. It reads the loss, which waits for a GPU.
+
+    Raises
+    ------
+    DenoiseError
+        Where there is no answer.
+    """
+    for step in steps:
+        if math.isfinite(step.loss.item()):
+            yield step
+            continue
+        if step.chosen in (0, step.index) or not bool(torch.isfinite(step.answer).all()):
+            raise DenoiseError(NO_NUMBER.format(step.index))
+        note = f"The loss is no number any more at step {step.index}: the answer is an earlier one."
+        yield replace(step, note=note)
+        return
 
 
 def thinned(steps: Iterable[Step], every: int) -> Iterator[Step]:

@@ -12,9 +12,10 @@ gives its answer in evaluation mode, nothing dropped, and pyramid the average of
 Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925.
 
 What differs from the paper, each by a setting of its own: a share of the pixels can be hidden from
-the loss to know when to stop, the image can be variance-stabilised first, and the measured image
-can be weighed in afterwards. Images of any size are fitted on a padded z whose margin is cut off
-the output, so that no pixel of the image is cropped.
+the loss to know when to stop, the image can be variance-stabilised first, networks can drop values,
+fits from several random weights are averaged, and the measured image can be weighed in afterwards,
+so that a share of the noisy image is in the answer. Images of any size are fitted on a padded z
+whose margin is cut off the output, so that no pixel of the image is cropped.
 """
 
 from __future__ import annotations

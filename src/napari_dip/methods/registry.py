@@ -29,9 +29,7 @@ from napari_dip.settings import (
     Upscale,
 )
 
-DIP_BYTES = (
-    20 * 4
-)  # 13 to 17 feature maps of full size and width live at once, measured (skip, resnet, unet)
+DIP_BYTES = 25 * 4  # 13 to 24 feature maps of full size live at once, for each channel of width
 PATCHDIP_BYTES = 130  # for each pixel and channel: images, not feature maps, measured
 BLIND_SPOT_BYTES = 180  # for each pixel and channel of the image, beside what a strip takes
 

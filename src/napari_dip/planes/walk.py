@@ -101,7 +101,7 @@ def translate_errors(snapshots: Iterator[Snapshot]) -> Iterator[Snapshot]:
 def _snapshots(
     source: Image, how: Settings, task: PlaneTask, device: torch.device, stats: ImageStatistics
 ) -> Iterator[Snapshot]:
-    from napari_dip.engine.filters import thinned
+    from napari_dip.engine.filters import ended_at_nan, thinned
     from napari_dip.engine.malloc import keep_freed_memory
     from napari_dip.engine.out_of_memory import MemoryPlan, with_fallbacks
 
@@ -118,7 +118,7 @@ def _snapshots(
     with keep_freed_memory(device):
         for number, index in enumerate(indices):
             begin, answer, std = _prepare_plane(source, index, task, plan, stats, canvas)
-            for step in thinned(with_fallbacks(begin, plan), every):
+            for step in ended_at_nan(thinned(with_fallbacks(begin, plan), every)):
                 planned[number] = step.planned or planned[number]
                 provenance = {
                     **static,

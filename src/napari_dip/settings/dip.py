@@ -53,12 +53,16 @@ class DIP(NetworkOfZ):
 
     It learns structure before noise, and is stopped in between.
 
-    The preset ``fast`` (the default) is for waiting at the screen; ``paper`` is the fit as
-    published, with a rule that only chooses among its iterates.
+    ``paper`` is the fit as published, but that 5% of the pixels are hidden from the loss, to choose
+    the step. The preset ``fast`` (the default) is for waiting at the screen: the noise is made even
+    first, the network is narrow and drops values, the answer is the average of such outputs and of
+    two fits, and the measured image is weighed in by how much of it the fit has left out.
 
     References
     ----------
     Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:1711.10925.
+    Quan, Chen, Pang and Ji, Self2Self With Dropout, CVPR 2020, doi:10.1109/CVPR42600.2020.00196
+    (averages of outputs with values dropped).
     """
 
     method: ClassVar[str] = "dip"
@@ -79,6 +83,7 @@ class DIP(NetworkOfZ):
             "channels": 128,
             "input_channels": 32,
             "jitter": 1 / 30,
+            "dropout": 0.1,
             "weigh": False,
             "restarts": 1,
         },
@@ -95,7 +100,9 @@ class DIP(NetworkOfZ):
     jitter: float = shared.JITTER(0.003)
     input_channels: int = shared.INPUT_CHANNELS(16)
     weigh: bool = knob(
-        True, "Weigh the answer against the measured pixels, by how much of them it has left out."
+        True,
+        "Weigh the answer against the measured pixels, by how much of them it has left out; the "
+        "hidden pixels tell that.",
     )
     restarts: int = shared.RESTARTS(2)
     uncertainty: Literal["none", "restarts", "iterates", "dropout"] = knob(
