@@ -100,9 +100,9 @@ def run(method: str, processes: int, kind: str, changed: bool) -> dict[str, obje
 
 def part(method: str, kind: str, changed: str, file: str) -> None:
     """Be one of the processes."""
-    from napari_dip.training.processes import ALONE, joined_group
+    from napari_dip.training.processes import ALONE, join_group
 
-    with joined_group("cpu") if "RANK" in os.environ else nullcontext(ALONE) as group:
+    with join_group("cpu") if "RANK" in os.environ else nullcontext(ALONE) as group:
         found = curve(method, kind, changed == "1")
         if group.is_first:
             Path(file).write_text(json.dumps(found))

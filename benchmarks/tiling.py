@@ -20,7 +20,7 @@ import torch
 from common import machine, save
 from torch import nn
 
-from napari_dip.models.tiled_apply import TILE, _margin, tiled
+from napari_dip.models.tiled_apply import TILE, _margin, apply_in_tiles
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.settings import IDDP
 
@@ -49,7 +49,7 @@ def one(name: str, side: int, tile: int, runs: int, out: Path) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for _ in range(runs):
             started = time.process_time()
-            answer = tiled(net, y, tile)
+            answer = apply_in_tiles(net, y, tile)
             times.append(time.process_time() - started)
     np.save(out, answer.numpy())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

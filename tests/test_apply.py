@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from napari_dip.models.tiled_apply import LEAST_MARGINS, _margin, apply, tiled
+from napari_dip.models.tiled_apply import LEAST_MARGINS, _margin, apply, apply_in_tiles
 from napari_dip.nets.filter_unet import BlurredUNet
 
 RANDOM = np.random.default_rng(3)
@@ -29,7 +29,7 @@ def test_tiles_give_the_answer_of_the_whole(depth: int, start: str, size: tuple[
     net, tile = network(depth, start), int(RANDOM.integers(16, 60))
     y = torch.from_numpy(RANDOM.normal(0, 1, (1, 1, *size)).astype(np.float32))
     with torch.no_grad():
-        whole, parts = net(y), tiled(net, y, tile)
+        whole, parts = net(y), apply_in_tiles(net, y, tile)
     assert (whole - parts).abs().max() < 1e-5 * (whole.max() - whole.min())
 
 
@@ -37,7 +37,7 @@ def test_tiles_give_the_answer_of_the_whole(depth: int, start: str, size: tuple[
 def test_a_flat_region_shows_no_seam(depth: int, start: str) -> None:
     net = network(depth, start)
     with torch.no_grad():
-        answer = tiled(net, torch.full((1, 1, 200, 170), 0.7), 32)[0, 0]
+        answer = apply_in_tiles(net, torch.full((1, 1, 200, 170), 0.7), 32)[0, 0]
     inner = answer[60:-60, 60:-60] if depth == 3 else answer
     assert inner.max() - inner.min() < 1e-5 * inner.abs().max()
 

@@ -158,7 +158,9 @@ def test_held_out_places_are_not_drawn() -> None:
     # type: ignore[method-assign]
     crops.cut = lambda place, other=0: (drawn.append(place), original(place, other))[1]
     crops.draw(60, generator)
-    assert len(drawn) == 60 and not any(place.meets(held) for held in crops.held for place in drawn)
+    assert len(drawn) == 60 and not any(
+        place.overlaps(held) for held in crops.held for place in drawn
+    )
     assert not crops_of(build_dataset(noisy((20, 20))), 16, held_out_share=0.05).held, (
         "nothing can be spared of a small image"
     )

@@ -287,7 +287,7 @@ def test_an_image_that_fits_goes_at_once_whatever_its_shape(shape: tuple[int, in
 
 def test_tiles_blend_into_one_image() -> None:
     from napari_dip.engine.plane import Plane
-    from napari_dip.engine.tiled_fit import _blended
+    from napari_dip.engine.tiled_fit import _fit_tiles
     from napari_dip.engine.tiles import Tiles
 
     y = torch.from_numpy(RANDOM.normal(size=(1, 90, 130)))
@@ -298,7 +298,7 @@ def test_tiles_blend_into_one_image() -> None:
             yield Step(index, part.mean(), part, part / 2, index, std=torch.ones_like(part))
 
     tiles = Tiles(90, 130, 50, 40)
-    *_, end = _blended(fit, Plane(y, 0.1), 4, tiles, tiles, 1)
+    *_, end = _fit_tiles(fit, Plane(y, 0.1), 4, tiles, tiles, 1)
     torch.testing.assert_close(end.answer, y / 2)
     torch.testing.assert_close(end.std, torch.ones_like(y))
     assert (end.index, end.chosen) == (4, 4)

@@ -14,7 +14,7 @@ import torch
 
 from napari_dip import IDDP, Model, denoise, iter_denoise, iter_train, load_model
 from napari_dip.models.model import build
-from napari_dip.models.tiled_apply import tiled
+from napari_dip.models.tiled_apply import apply_in_tiles
 
 
 @pytest.fixture
@@ -246,7 +246,7 @@ def test_tiles_give_what_the_whole_gives(model: Model) -> None:
         net.unet.last.weight.normal_(generator=torch.Generator().manual_seed(0))
     x = torch.randn((1, 1, 230, 194), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        whole, parts_ = net(x), tiled(net, x, 48)
+        whole, parts_ = net(x), apply_in_tiles(net, x, 48)
     assert (whole - parts_).abs().max() < 1e-4 * whole.std()
     assert whole.std() > 2 * (whole - x).std() * 0.1, "the network must do something here"
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from napari_dip import IDDP, Image, denoise
 from napari_dip.models import precision
 from napari_dip.models.model import Model, build
-from napari_dip.models.precision import ERROR, Bfloat16WherePrecise, is_quick
+from napari_dip.models.precision import ERROR, Bfloat16WherePrecise, computes_in_bfloat16
 
 CPU = torch.device("cpu")
 SMALL = {"channels": 4, "depth": 1, "start": "blur"}
@@ -73,7 +73,7 @@ def test_an_answer_that_is_no_number_keeps_float32() -> None:
 
 
 def test_the_cpu_computes_in_float32_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not is_quick(CPU)
+    assert not computes_in_bfloat16(CPU)
     model = Model(build(IDDP(**SMALL), 1), IDDP(**SMALL), 1)
     noisy = np.random.default_rng(0).poisson(20 + 10 * np.sin(np.mgrid[:40, :48][0] / 5))
     answer = denoise(Image(noisy), model)
@@ -81,7 +81,7 @@ def test_the_cpu_computes_in_float32_and_says_so(monkeypatch: pytest.MonkeyPatch
         answer.provenance["precision"] == "float32"
         and "bfloat16_costs_at_most_dB" not in answer.provenance
     )
-    monkeypatch.setattr(precision, "is_quick", lambda device: True)
+    monkeypatch.setattr(precision, "computes_in_bfloat16", lambda device: True)
     forced = denoise(Image(noisy), model)
     cost = forced.provenance["bfloat16_costs_at_most_dB"]
     assert isinstance(cost, float) and forced.provenance["precision"].startswith(

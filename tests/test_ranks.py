@@ -14,7 +14,7 @@ import torch
 
 from napari_dip import IDDP, N2V, Image, Nb2Nb, iter_train, load_model, write
 from napari_dip.settings import Trained
-from napari_dip.training.processes import ALONE, DrawnForAll, ProcessGroup
+from napari_dip.training.processes import ALONE, ProcessGroup, ShareDraws
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="torchrun is for Linux and macOS")
 SMALL = {
@@ -53,9 +53,9 @@ sys.path.insert(0, {tests!r})
 import torch
 from napari_dip import IDDP, iter_train
 from napari_dip.cli import main
-from napari_dip.training.processes import joined_group
+from napari_dip.training.processes import join_group
 from test_ranks import CALL, HOWS, curve, stack
-with joined_group("cpu") as group:
+with join_group("cpu") as group:
     curves = [curve(how) for how in HOWS]
     refused = []
     for seed, batch in ((group.rank, 4), (0, 3)):
@@ -211,7 +211,7 @@ def test_the_draws_of_all_processes_together_are_those_of_one() -> None:
 
     parts = []
     for rank in range(2):
-        with DrawnForAll(ProcessGroup(rank, 2)):
+        with ShareDraws(ProcessGroup(rank, 2)):
             parts.append(draw(3))
     for one, *two in zip(draw(6), *parts, strict=True):
         assert torch.equal(one, torch.cat(two))

@@ -34,7 +34,7 @@ from napari_dip.models.model import build
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
 from napari_dip.nets.gaussian import blur as gaussian_blur
 from napari_dip.settings import Settings
-from napari_dip.training.collapse import RETURNS, CollapseWatch, measure
+from napari_dip.training.collapse import MOST_RETURNS, CollapseWatch, measure
 from napari_dip.training.crops import Crops
 from napari_dip.training.losses import iddp, n2v, nb2nb
 from napari_dip.training.processes import ALONE
@@ -198,7 +198,7 @@ def test_a_collapse_is_noticed_and_training_goes_back_then_gives_up() -> None:
     )
     assert "number" in watch.update(400, math.nan, {})
     with pytest.raises(DenoiseError, match="alpha"):
-        for _ in range(RETURNS):
+        for _ in range(MOST_RETURNS):
             watch.go_back("it collapsed", 401)
     with pytest.raises(DenoiseError, match="without a denoiser"):
         CollapseWatch(passed=0.9, contrast=1.0).check_end(500)
@@ -332,7 +332,7 @@ def test_the_two_halves_are_neighbours() -> None:
     pairs = torch.tensor(nb2nb.PAIRS)[
         torch.randint(8, (1, 1, 4, 4), generator=torch.Generator().manual_seed(0))
     ]
-    first, second = (nb2nb.halved(y, pairs[..., k]) for k in (0, 1))
+    first, second = (nb2nb.sample_pixels(y, pairs[..., k]) for k in (0, 1))
     assert set((first - second).abs().unique().tolist()) <= {1.0, 8.0}
     assert torch.equal(
         torch.div(first, 16, rounding_mode="floor"),

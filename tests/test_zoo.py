@@ -13,7 +13,7 @@ from napari_dip import IDDP, Model, denoise, export_model
 from napari_dip.cli import main
 from napari_dip.models.bioimageio import zoo_test
 from napari_dip.models.model import build
-from napari_dip.models.torchscript import noise_line
+from napari_dip.models.torchscript import fit_noise_line
 from napari_dip.noise.estimate import estimate_noise
 
 RNG = np.random.default_rng(0)
@@ -47,7 +47,7 @@ def unpacked(path):
 def test_its_noise_is_that_of_numpy(image):
     ours, theirs = (
         estimate_noise([image[None].astype(np.float64)]),
-        noise_line(torch.from_numpy(image)[None].double()),
+        fit_noise_line(torch.from_numpy(image)[None].double()),
     )
     assert theirs == pytest.approx((ours.gain, ours.variance), rel=1e-6, abs=1e-9)
 

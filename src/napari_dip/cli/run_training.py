@@ -38,12 +38,12 @@ def run(data: Sequence[Path], settings: Trained, options: TrainOptions, output: 
         checkpoint = _check(options)
         check_device_exists(options.device)
         return _train(data, settings, options, output, checkpoint)
-    from napari_dip.training.processes import joined_group
+    from napari_dip.training.processes import join_group
 
     first = os.environ["RANK"] == "0"
     output = output if first else Output(quiet=True, silent=True)
     try:
-        with joined_group(options.device) as group:
+        with join_group(options.device) as group:
             with group.fail_together():
                 checkpoint = _check(options)
             return _train(data, settings, options, output, checkpoint, group)

@@ -88,10 +88,8 @@ def backtracked(
             loss = step.loss.item()
             if saved and loss > jump * good:
                 net.load_state_dict(saved)
-                step = replace(
-                    step,
-                    note=f"The fit got worse at step {step.index}; it went back {every} steps.",
-                )
+                note = f"The fit got worse at step {step.index}; it went back {every} steps."
+                step = replace(step, note=note)
             elif math.isfinite(loss):
                 good = loss
                 saved = {name: value.detach().clone() for name, value in net.state_dict().items()}
@@ -115,9 +113,8 @@ def early_stopped(
             outputs += 1
             if outputs % every == 0 or kept is None:
                 value, asked = criterion(step), step.index
-                if (
-                    value < best or kept is None or value == best == math.inf
-                ):  # no judgement yet: the newest
+                unjudged = value == best == math.inf  # then the newest is kept
+                if value < best or kept is None or unjudged:
                     best, kept, std, chosen = value, step.answer, step.std, step.index
         if kept is not None:
             std = step.std if std is None else std  # of the first output there is no spread yet
@@ -202,8 +199,7 @@ def moving_variance(memory: float = 0.9) -> Criterion:
         change = (output - mean).square().mean().item()
         variance = memory * (variance + (1 - memory) * change)
         mean = torch.lerp(output, mean, memory)
-        return (
-            variance if asked > 10 / (1 - memory) else math.inf
-        )  # before that the variance is still filling up
+        filled = asked > 10 / (1 - memory)  # before that the variance only grows
+        return variance if filled else math.inf
 
     return criterion

@@ -8,7 +8,7 @@ differentiable; none has weights of its own.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -19,20 +19,23 @@ from napari_dip.errors import DenoiseError
 LOBES = 3  # of the Lanczos window on either side, as in Pillow; the paper's code fits with 2
 
 
-class Operator(Protocol):
+class Operator(ABC):
     """Turns an image (C, Y, X) into what was measured of it."""
 
+    @abstractmethod
     def __call__(self, image: Tensor) -> Tensor:
         """Return A x."""
 
+    @abstractmethod
     def canvas(self, measured: Tensor) -> tuple[int, int, int]:
         """Return the shape (C, Y, X) of the images that A takes, given what was measured."""
 
     def counted(self, measured: Tensor) -> Tensor:
-        """Return True where the measurement counts; of a shape that broadcasts to it."""
+        """Return True where the measurement counts, of a shape that broadcasts to it."""
+        return torch.ones_like(measured[:1], dtype=torch.bool)
 
 
-class Identity:
+class Identity(Operator):
     """Every pixel was measured: denoising."""
 
     def __call__(self, image: Tensor) -> Tensor:
@@ -43,10 +46,6 @@ class Identity:
         """Return the shape of the measurement."""
         colours, height, width = measured.shape
         return colours, height, width
-
-    def counted(self, measured: Tensor) -> Tensor:
-        """Return True everywhere, (1, Y, X)."""
-        return torch.ones_like(measured[:1], dtype=torch.bool)
 
 
 class Masked(Identity):
@@ -64,7 +63,7 @@ class Masked(Identity):
         return self.known
 
 
-class Downsampled:
+class Downsampled(Operator):
     """A pixel of the measurement spans `factor` pixels of the image on each side: super-resolution.
 
     Through ``"lanczos"``, a window of three lobes that lets no pattern finer than the pixels
@@ -95,12 +94,8 @@ class Downsampled:
         colours, height, width = measured.shape
         return colours, self.factor * height, self.factor * width
 
-    def counted(self, measured: Tensor) -> Tensor:
-        """Return True everywhere, (1, Y, X)."""
-        return torch.ones_like(measured[:1], dtype=torch.bool)
 
-
-class Features:
+class Features(Operator):
     """The output of a layer of a network for the image: natural pre-images.
 
     `module` takes (B, C, Y, X), is set to evaluation mode and never changed; `layer` is one of

@@ -48,7 +48,7 @@ def fit_in_tiles(
     tiles = Tiles(height, width, side, stride)
     large = Tiles(factor * height, factor * width, factor * side, factor * stride)
     note = plan.remark(IN_TILES.format(len(tiles.places), *tiles.shape))
-    for step in _blended(fit, plane, steps, tiles, large, factor):
+    for step in _fit_tiles(fit, plane, steps, tiles, large, factor):
         yield (
             replace(step, note=" ".join(text for text in (note, step.note) if text))
             if note
@@ -57,7 +57,7 @@ def fit_in_tiles(
         note = ""
 
 
-def _blended(
+def _fit_tiles(
     fit: Fit, plane: Plane, steps: int, tiles: Tiles, large: Tiles, factor: int
 ) -> Iterator[Step]:
     """Fit tile after tile; `large` are the tiles of the answer."""
@@ -75,11 +75,11 @@ def _blended(
             if now > index or step.note:
                 index = max(index, now, 1)
                 done = (chosen + step.chosen) // count
-                yield _joined(step, answer, std, first, where, weight, index, done)
+                yield _add_tile(step, answer, std, first, where, weight, index, done)
         if step is None:
             continue
         chosen += step.chosen
-        end = _joined(step, answer, std, first, where, weight, max(index, 1), chosen // count)
+        end = _add_tile(step, answer, std, first, where, weight, max(index, 1), chosen // count)
         answer, std = end.answer, end.std
     if index:
         yield replace(
@@ -87,7 +87,7 @@ def _blended(
         )
 
 
-def _joined(
+def _add_tile(
     step: Step,
     answer: Tensor,
     std: Tensor | None,

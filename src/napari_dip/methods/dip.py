@@ -41,7 +41,7 @@ from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.operators import Identity, Operator
 from napari_dip.engine.plane import Plane
 from napari_dip.nets.base import AMPLITUDE, PriorNet, build_net
-from napari_dip.nets.dropout import masks_of
+from napari_dip.nets.dropout import dropout_active
 from napari_dip.settings import DIP, NetworkOfZ
 
 MOST_OFF = 0.02  # of the range, by which an answer may be too bright without a word
@@ -103,7 +103,7 @@ def fit_measurement(
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         moved = z
-        if not net.still:
+        if not net.fixed_z:
             moved = z + s.jitter * torch.randn(z.shape, generator=jitter, device=device)
         output = net.image(moved, height, width)[0]  # (C, Y, X)
         loss = ((operator(output) - y).square() * fitted).sum() * weight
@@ -214,7 +214,7 @@ def evaluate(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
 def _dropout_std(net: PriorNet, z: Tensor, height: int, width: int) -> Tensor:
     """Return the standard deviation over images (C, Y, X) with different values dropped."""
     net.eval()
-    with masks_of(net):
+    with dropout_active(net):
         images = torch.cat([net.image(z, height, width) for _ in range(MASKS)])
     net.train()
     return images.std(0)

@@ -84,9 +84,8 @@ def _steps(
     if unit.noise == 0 or float(y.max() - y.min()) == 0:
         return skip_plane(y, NO_NOISE)
     net.to(y.device)
-    denoiser = (
-        net.net if plan.reduced else net
-    )  # short of memory it computes in half precision anyway
+    # Short of memory it computes in half precision anyway.
+    denoiser = net.net if plan.reduced else net
     return apply(
         denoiser, y, unit.noise, model.settings.orientations, apart=model.channels == 1, plan=plan
     )
@@ -120,8 +119,6 @@ def far_from_training(image: Image, known: Any, stats: ImageStatistics) -> str:
             "the noise of its neighbouring pixels is correlated, that of the training images was "
             "not"
         )
-    return (
-        f"The image differs from what the model was trained on: {'; '.join(remarks)}."
-        if remarks
-        else ""
-    )
+    if not remarks:
+        return ""
+    return f"The image differs from what the model was trained on: {'; '.join(remarks)}."

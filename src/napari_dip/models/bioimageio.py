@@ -56,7 +56,7 @@ and output: it should look like noise, without structure.
 
 Licence: {licence}
 """
-CITED = (
+REFERENCES = (
     (
         "Laine et al., High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019",
         "10.48550/arXiv.1901.10277",
@@ -122,9 +122,8 @@ def export_model(
     if not authors or any(not author or "/" in author for author in authors):
         raise ValueError("Give at least one author, each a name without a slash.")
     parts = _parts(model, _example(image, model), name)
-    parts["rdf.yaml"] = json.dumps(
-        _described(model, parts, name, authors), indent=1
-    ).encode()  # JSON is YAML
+    description = _description(model, parts, name, authors)
+    parts["rdf.yaml"] = json.dumps(description, indent=1).encode()  # JSON is YAML
     with (
         atomic_path(target, sum(map(len, parts.values()))) as part,
         zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as package,
@@ -188,11 +187,11 @@ def _parts(model: Model, example: NDArray[np.float32], name: str) -> Parts:
     import torch
     from PIL import Image as Picture
 
-    from napari_dip.models.torchscript import least_side, scripted
+    from napari_dip.models.torchscript import smallest_side, to_torchscript
     from napari_dip.noise.units import UNIT
 
     s = model.settings
-    module = scripted(model.net, UNIT, s.orientations, s.stabilise, model.channels)
+    module = to_torchscript(model.net, UNIT, s.orientations, s.stabilise, model.channels)
     answer = module(torch.from_numpy(example)[None]).numpy()
     weights, cover = BytesIO(), BytesIO()
     torch.jit.save(module, weights)
@@ -207,7 +206,7 @@ def _parts(model: Model, example: NDArray[np.float32], name: str) -> Parts:
         name=name,
         description=model.description,
         method=s.title,
-        least=least_side(model.net),
+        least=smallest_side(model.net),
         orientations=s.orientations,
         training=training or "not recorded",
         licence=model.licence or "not given",
@@ -227,71 +226,47 @@ def _npy(array: NDArray[np.float32]) -> bytes:
     return file.getvalue()
 
 
-def _described(model: Model, parts: Parts, name: str, authors: Sequence[str]) -> dict[str, Any]:
+def _description(model: Model, parts: Parts, name: str, authors: Sequence[str]) -> dict[str, Any]:
     """Describe the package in the words of the zoo's specification."""
     import torch
 
-    from napari_dip.models.torchscript import least_side
+    from napari_dip.models.torchscript import smallest_side
+
+    many = model.channels > 1
+    channels = [f"channel{i}" for i in range(model.channels)] if many else ["intensity"]
+    title = f"Denoiser trained by {model.settings.title} with napari-dip"
+    tags = ["denoising", "image-restoration", "unet", "2d", "pytorch", "napari"]
 
     def file(part: str) -> dict[str, str]:
         return {"source": part, "sha256": hashlib.sha256(parts[part]).hexdigest()}
 
-    def axes(sizes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        names = (
-            ["intensity"] if model.channels == 1 else [f"channel{i}" for i in range(model.channels)]
-        )
-        space = [
-            {"type": "space", "id": a, "size": size} for a, size in zip("yx", sizes, strict=True)
-        ]
-        return [{"type": "batch"}, {"type": "channel", "channel_names": names}, *space]
+    def tensor(name: str, part: str, sizes: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        space = [{"type": "space", "id": axis, "size": size} for axis, size in sizes.items()]
+        return {
+            "id": name,
+            "axes": [{"type": "batch"}, {"type": "channel", "channel_names": channels}, *space],
+            "data": {"type": "float32"},
+            "test_tensor": file(part),
+        }
 
-    sizes = [{"min": least_side(model.net), "step": 1}] * 2
-    same = [{"tensor_id": "noisy", "axis_id": a} for a in "yx"]
-    described: dict[str, Any] = {
+    sizes = {axis: {"min": smallest_side(model.net), "step": 1} for axis in "yx"}
+    same = {axis: {"tensor_id": "noisy", "axis_id": axis} for axis in "yx"}
+    version = torch.__version__.split("+")[0]
+    description: dict[str, Any] = {
         "format_version": FORMAT,
         "type": "model",
         "name": name,
-        "description": (
-            model.description or f"Denoiser trained by {model.settings.title} with napari-dip"
-        )[:1024],
+        "description": (model.description or title)[:1024],
         "authors": [{"name": author} for author in authors],
-        "cite": [{"text": text, "doi": doi} for text, doi in CITED],
-        "tags": [
-            "denoising",
-            "image-restoration",
-            "unet",
-            "2d",
-            "pytorch",
-            "napari",
-            model.settings.method,
-        ],
+        "cite": [{"text": text, "doi": doi} for text, doi in REFERENCES],
+        "tags": [*tags, model.settings.method],
         "documentation": "README.md",
         "covers": ["cover.png"],
-        "inputs": [
-            {
-                "id": "noisy",
-                "axes": axes(sizes),
-                "data": {"type": "float32"},
-                "test_tensor": file("input.npy"),
-            }
-        ],
-        "outputs": [
-            {
-                "id": "denoised",
-                "axes": axes(same),
-                "data": {"type": "float32"},
-                "test_tensor": file("output.npy"),
-            }
-        ],
-        "weights": {
-            "torchscript": {
-                **file("weights.pt"),
-                "pytorch_version": torch.__version__.split("+")[0],
-            }
-        },
+        "inputs": [tensor("noisy", "input.npy", sizes)],
+        "outputs": [tensor("denoised", "output.npy", same)],
+        "weights": {"torchscript": {**file("weights.pt"), "pytorch_version": version}},
     }
-    if re.fullmatch(
-        r"[A-Za-z0-9.+-]+", model.licence
-    ):  # an SPDX identifier; other texts stand in the README alone
-        described["license"] = model.licence
-    return described
+    # An SPDX identifier; other texts stand in the README alone.
+    if re.fullmatch(r"[A-Za-z0-9.+-]+", model.licence):
+        description["license"] = model.licence
+    return description

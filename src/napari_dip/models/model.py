@@ -143,18 +143,18 @@ def read_model_record(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     from napari_dip.models.safetensors_file import read_record
 
     record, found = read_record(path, KEY, WHAT)
-    return _checked(record, path), found
+    return _check_record(record, path), found
 
 
 def peek(path: Path) -> tuple[dict[str, Any], Trained]:
     """Read the record of a model file and its settings, without loading weights or torch."""
     from napari_dip.files.safetensors_header import read_header
 
-    record = _checked(read_header(path, KEY, WHAT)[0], path)
+    record = _check_record(read_header(path, KEY, WHAT)[0], path)
     return record, settings_of(record, path)
 
 
-def _checked(record: dict[str, Any], path: Path) -> dict[str, Any]:
+def _check_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
     number = record.get("format")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
         raise ValueError(f"{path.name} is no {WHAT}: its record names no format.")

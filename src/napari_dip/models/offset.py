@@ -13,24 +13,24 @@ from napari_dip.noise.anscombe import FLAT
 NOISE_REACHES = 3.0  # standard deviations: what is further off may be a structure or a cosmic ray
 
 
-def in_flat(x: Tensor, side: int = FLAT) -> Tensor:
+def is_flat(x: Tensor, side: int = FLAT) -> Tensor:
     """Return for each pixel of (B, C, Y, X) whether the square around it has one single value."""
     return functional.max_pool2d(x, side, 1, side // 2) == -functional.max_pool2d(
         -x, side, 1, side // 2
     )
 
 
-def holds_noise(x: Tensor, side: int = FLAT) -> Tensor:
+def is_noisy(x: Tensor, side: int = FLAT) -> Tensor:
     """Return where (B, C, Y, X) is outside of squares of one value: padding, saturation, masks."""
-    return functional.max_pool2d(in_flat(x, side).to(x.dtype), side, 1, side // 2) == 0
+    return functional.max_pool2d(is_flat(x, side).to(x.dtype), side, 1, side // 2) == 0
 
 
-def without_offset(
+def remove_offset(
     answer: Tensor, x: Tensor, noisy: Tensor, limit: float, looks: int = 1 << 20
 ) -> Tensor:
     """Shift an answer (B, C, Y, X) so that what it removes of `x` has mean zero, by channel.
 
-    Pixels count where `noisy` (see `holds_noise`), unless their change is further than `limit` from
+    Pixels count where `noisy` (see `is_noisy`), unless their change is further than `limit` from
     the median change: a cosmic ray must not lift the background. The median is taken of at most
     about `looks` pixels.
     """

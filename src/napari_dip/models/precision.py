@@ -22,9 +22,7 @@ from napari_dip.models.tiled_apply import Denoiser
 from napari_dip.noise.units import UNIT
 
 MOST_LOST = 0.02  # dB
-ERROR = (
-    0.2 / UNIT
-)  # what r is taken for; the noise of a network's input has a standard deviation of 1 / UNIT
+ERROR = 0.2 / UNIT  # what r is taken for; the noise of the input has the deviation 1 / UNIT
 
 
 class Network(Denoiser, Protocol):
@@ -55,21 +53,23 @@ class Bfloat16WherePrecise:
 
     def __call__(self, y: Tensor) -> Tensor:
         """Map (B, C, Y, X) to its denoised self, float32."""
-        if self.refused or not (is_quick(y.device) if self.allowed is None else self.allowed):
+        if self.refused or not (
+            computes_in_bfloat16(y.device) if self.allowed is None else self.allowed
+        ):
             return self.net(y)
         furthest = float(y.abs().max())
         if furthest <= self.furthest:
             self.used = True
-            return self._rough(y)
+            return self._in_bfloat16(y)
         self.furthest = furthest
         exact = self.net(y)
-        change = float((self._rough(y) - exact).square().mean().sqrt())
+        change = float((self._in_bfloat16(y) - exact).square().mean().sqrt())
         lost = 20 * math.log10(1 + change / ERROR) if math.isfinite(change) else math.inf
         self.lost = lost if math.isnan(self.lost) else max(lost, self.lost)
         self.refused = not lost < MOST_LOST
         return exact
 
-    def _rough(self, y: Tensor) -> Tensor:
+    def _in_bfloat16(self, y: Tensor) -> Tensor:
         with torch.autocast(y.device.type, dtype=torch.bfloat16):
             return self.net(y).float()
 
@@ -80,6 +80,6 @@ class Bfloat16WherePrecise:
         return {"precision": quick if self.used else "float32", **tried}
 
 
-def is_quick(device: torch.device) -> bool:
+def computes_in_bfloat16(device: torch.device) -> bool:
     """Return whether a device computes in bfloat16; most CPUs are slower in it."""
     return device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)

@@ -19,7 +19,7 @@ from napari_dip.engine.free_memory import side_that_fits
 from napari_dip.engine.loop import Step
 from napari_dip.engine.orientations import turn, turn_back
 from napari_dip.engine.out_of_memory import LEAST, MemoryPlan
-from napari_dip.models.offset import NOISE_REACHES, holds_noise, without_offset
+from napari_dip.models.offset import NOISE_REACHES, is_noisy, remove_offset
 from napari_dip.noise.units import UNIT
 
 TILE = 768  # pixels; the side of the tiles of a larger plane, on a CPU: larger ones are no faster
@@ -56,19 +56,21 @@ def apply(
     ------
     Step
         Its answer is the mean over the orientations so far, with no offset left (see
-        `without_offset`); its loss is the mean square of what was removed, in units of the noise's
+        `remove_offset`); its loss is the mean square of what was removed, in units of the noise's
         variance: near 1 where all noise and nothing else goes.
     """
     centre, unit = y.mean(dim=(-2, -1), keepdim=True) if apart else y.mean(), UNIT * noise
     x = ((y - centre) / unit)[:, None] if apart else ((y - centre) / unit)[None]  # (B, C, Y, X)
     plan = plan or MemoryPlan(y.device)
     tile = plan.side(tile_side(net, y.device, len(x), max(y.shape[-2:])))
-    mean, noisy = torch.zeros_like(x), holds_noise(x)
+    mean, noisy = torch.zeros_like(x), is_noisy(x)
     for number in range(orientations):
         with torch.no_grad():
-            answer = turn_back(tiled(net, turn(x, number), tile, reduced=plan.reduced), number)
+            answer = turn_back(
+                apply_in_tiles(net, turn(x, number), tile, reduced=plan.reduced), number
+            )
             mean = mean + (answer - mean) / (number + 1)
-            level = without_offset(mean, x, noisy, NOISE_REACHES / UNIT)
+            level = remove_offset(mean, x, noisy, NOISE_REACHES / UNIT)
             removed = (level - x).square().mean() * UNIT**2
         image = level.reshape(y.shape) * unit + centre
         yield Step(number + 1, removed, image, image, number + 1)
@@ -82,7 +84,7 @@ def tile_side(net: Denoiser, device: torch.device, count: int, longest: int) -> 
     return min(max(isqrt(LEAST), min(most, fits)), longest)
 
 
-def tiled(net: Denoiser, x: Tensor, tile: int = TILE, *, reduced: bool = False) -> Tensor:
+def apply_in_tiles(net: Denoiser, x: Tensor, tile: int = TILE, *, reduced: bool = False) -> Tensor:
     """Denoise (B, C, Y, X) in tiles that overlap by the network's reach: without a seam.
 
     Each tile starts at a multiple of what the network halves by: a pixel gets the same answer in
@@ -90,18 +92,16 @@ def tiled(net: Denoiser, x: Tensor, tile: int = TILE, *, reduced: bool = False) 
     """
     margin = _margin(net)
     height, width = x.shape[-2:]
-    tall, wide = (_even(n, tile, margin, net.multiple) for n in (height, width))
+    tall, wide = (_even_side(n, tile, margin, net.multiple) for n in (height, width))
     if tall >= height and wide >= width:
-        return _at_precision(net, x, reduced)
+        return _call(net, x, reduced)
     out = torch.empty_like(x)
     for top in range(0, height, tall):
         for left in range(0, width, wide):
             up, far_left = max(0, top - margin), max(0, left - margin)
             part = x[..., up : top + tall + margin, far_left : left + wide + margin]
             inner = slice(top - up, top - up + tall), slice(left - far_left, left - far_left + wide)
-            out[..., top : top + tall, left : left + wide] = _at_precision(net, part, reduced)[
-                ..., *inner
-            ]
+            out[..., top : top + tall, left : left + wide] = _call(net, part, reduced)[..., *inner]
     return out
 
 
@@ -109,13 +109,13 @@ def _margin(net: Denoiser) -> int:
     return -(-net.reach // net.multiple) * net.multiple
 
 
-def _even(length: int, tile: int, margin: int, multiple: int) -> int:
+def _even_side(length: int, tile: int, margin: int, multiple: int) -> int:
     """Return the side of tiles as equal as can be: a narrow last one would be mostly overlap."""
     count = 1 if length <= tile + 2 * margin else -(-length // tile)
     return -(-length // (count * multiple)) * multiple
 
 
-def _at_precision(net: Denoiser, x: Tensor, reduced: bool) -> Tensor:
+def _call(net: Denoiser, x: Tensor, reduced: bool) -> Tensor:
     """Compute in half precision where asked: 10 bits are finer than what is left of the noise."""
     if not reduced:
         return net(x)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.models.offset import NOISE_REACHES, holds_noise, in_flat, without_offset
+from napari_dip.models.offset import NOISE_REACHES, is_flat, is_noisy, remove_offset
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.nets.gaussian import blur, radius_of
 
@@ -40,12 +40,12 @@ class Standalone(nn.Module):
         """Denoise each image of a batch for itself."""
         answers = []
         for one in image:
-            answers.append(self.denoised(one.double()).to(image.dtype))
+            answers.append(self.denoise(one.double()).to(image.dtype))
         return torch.stack(answers)
 
-    def denoised(self, y: Tensor) -> Tensor:
+    def denoise(self, y: Tensor) -> Tensor:
         """Denoise (C, Y, X), in double precision but for the network."""
-        gain, variance = noise_line(y)
+        gain, variance = fit_noise_line(y)
         even = self.stabilise and gain > 0
         z = y
         sigma = math.sqrt(max(gain * float(y.mean()) + variance, 0.0))
@@ -61,7 +61,7 @@ class Standalone(nn.Module):
             turned = torch.rot90(x, number % 4, [-2, -1])
             answer = self.net(turned.flip([-1])).flip([-1]) if number >= 4 else self.net(turned)
             mean = mean + (torch.rot90(answer, -(number % 4), [-2, -1]) - mean) / (number + 1)
-        mean = without_offset(mean, x, holds_noise(x), self.limit)
+        mean = remove_offset(mean, x, is_noisy(x), self.limit)
         z = mean[0].double() * (self.unit * sigma) + centre
         if even:
             z = z.clamp_min(0.8380823155304359)  # LEAST_Z of napari_dip.noise.anscombe
@@ -71,12 +71,12 @@ class Standalone(nn.Module):
         return z
 
 
-def noise_line(y: Tensor) -> tuple[float, float]:
+def fit_noise_line(y: Tensor) -> tuple[float, float]:
     """Fit variance = gain * mean + constant to (C, Y, X) intensities, as `estimate_noise` does."""
     means: list[Tensor] = []
     variances: list[Tensor] = []
     for channel in y:
-        found = points(channel)
+        found = mean_variance_points(channel)
         if found.shape[1] > 0:
             means.append(found[0])
             variances.append(found[1])
@@ -86,7 +86,7 @@ def noise_line(y: Tensor) -> tuple[float, float]:
     if float(variance.mean()) <= 0:
         return 0.0, 0.0
     middle, unit = float(mean.mean()), math.sqrt(float(variance.mean()))
-    gain, constant = line((mean - middle) / unit, variance / unit**2)
+    gain, constant = fit_line((mean - middle) / unit, variance / unit**2)
     if gain * float(mean.max() - mean.min()) < 0.05 * unit:
         ordered = variance.sort()[0]
         count = len(ordered)
@@ -94,7 +94,7 @@ def noise_line(y: Tensor) -> tuple[float, float]:
     return gain * unit, constant * unit**2 - gain * unit * middle
 
 
-def line(mean: Tensor, variance: Tensor) -> tuple[float, float]:
+def fit_line(mean: Tensor, variance: Tensor) -> tuple[float, float]:
     """Fit a line robustly, for a mean variance of 1."""
     weight = 1 / variance.clamp_min(0.02)
     gain, constant = 0.0, 1.0
@@ -112,19 +112,18 @@ def line(mean: Tensor, variance: Tensor) -> tuple[float, float]:
     return gain, constant
 
 
-def points(channel: Tensor) -> Tensor:
+def mean_variance_points(channel: Tensor) -> Tensor:
     """Return (2, bins): local mean and noise variance of (Y, X), in bins of equal count."""
     empty = torch.zeros(2, 0, dtype=channel.dtype, device=channel.device)
     if min(channel.shape[0], channel.shape[1]) < 5:
         return empty
     residual = channel
     for axis in range(2):
-        residual = (2 * residual - residual.roll(1, axis) - residual.roll(-1, axis)) / math.sqrt(
-            6.0
-        )
+        residual = 2 * residual - residual.roll(1, axis) - residual.roll(-1, axis)
+        residual = residual / math.sqrt(6.0)
     residual = residual[1:-1, 1:-1].flatten()
     level = blur(channel[None, None], 1.5, 6, edge=1)[0, 0, 1:-1, 1:-1].flatten()
-    same = in_flat(channel[None, None])
+    same = is_flat(channel[None, None])
     noisy = ~(functional.max_pool2d(same.double(), 31, 1, 15) > 0)[0, 0, 1:-1, 1:-1].flatten()
     if float(noisy.double().mean()) < 0.1:
         noisy = ~same[0, 0, 1:-1, 1:-1].flatten()
@@ -147,25 +146,21 @@ def points(channel: Tensor) -> Tensor:
     return out
 
 
-def scripted(
+def to_torchscript(
     net: BlurredUNet, unit: float, orientations: int, stabilise: bool, colours: int
 ) -> torch.jit.ScriptModule:
-    """Compile a network with what stands around it, for images of any size from `least_side` on."""
-    side = least_side(net)
+    """Compile a network with what stands around it, for images from `smallest_side` on."""
+    side = smallest_side(net)
     example = torch.linspace(-1, 1, colours * side * side).reshape(1, colours, side, side)
-    still = deepcopy(net).cpu().eval().requires_grad_(False)
+    frozen = deepcopy(net).cpu().eval().requires_grad_(False)
     with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of the trace: a batch is always one image, and sizes are kept open
-        traced = torch.jit.trace(still, example, check_trace=False)  # type: ignore[no-untyped-call]
+        # The trace warns, but a batch is always one image, and sizes are kept open.
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
         return torch.jit.script(Standalone(traced, unit, orientations, stabilise).eval())
 
 
-def least_side(net: BlurredUNet) -> int:
+def smallest_side(net: BlurredUNet) -> int:
     """Return the least side of an image: above every mirrored margin, a multiple of 16."""
-    margins = [
-        radius_of(net.sigma),
-        17 if net.filter is None else max(18, net.filter.around.reach),
-    ]
-    return (max(margins) // 16 + 1) * 16
+    of_filter = 17 if net.filter is None else max(18, net.filter.around.reach)
+    return (max(radius_of(net.sigma), of_filter) // 16 + 1) * 16

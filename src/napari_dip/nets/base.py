@@ -23,15 +23,15 @@ class PriorNet(nn.Module):
         The image's sides are multiples of it; smaller images are cut out of the next larger.
     growth : int
         How many times larger the image's sides are than those of z.
-    still : bool
-        Whether z must not be shaken: a network that looks at no neighbours cannot average the
-        shaking out.
+    fixed_z : bool
+        Whether z must not be perturbed: a network that looks at no neighbours cannot average
+        that out.
     """
 
     inputs: int
     multiple: int = 1
     growth: int = 1
-    still: bool = False
+    fixed_z: bool = False
 
     def input_size(self, height: int, width: int) -> tuple[int, int]:
         """Return the sides of the z whose image covers height x width.

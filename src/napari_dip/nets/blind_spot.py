@@ -118,10 +118,8 @@ def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
     for colour in range(colours):
         own = rings[0, colour::colours].flatten(1)  # (rings, Y * X)
         target = image[0, colour].flatten()
-        gram, moments = (
-            torch.zeros(len(own) + 1, len(own) + 1).double(),
-            torch.zeros(len(own) + 1).double(),
-        )
+        size = len(own) + 1
+        gram, moments = torch.zeros(size, size).double(), torch.zeros(size).double()
         for at in range(0, len(target), SUMMED):  # in double precision, a part at a time: memory
             part = slice(at, at + SUMMED)
             columns = torch.cat([own[:, part], torch.ones_like(own[:1, part])]).cpu().double()

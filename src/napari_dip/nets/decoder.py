@@ -19,7 +19,7 @@ from napari_dip.nets.base import NetSettings, PriorNet
 class DeepDecoder(PriorNet):
     """Fit an image with mixtures of noise that is doubled in size `scales` times."""
 
-    still = True
+    fixed_z = True
 
     def __init__(self, outputs: int = 1, channels: int = 128, scales: int = 5) -> None:
         super().__init__()

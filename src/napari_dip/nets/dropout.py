@@ -22,10 +22,10 @@ class Dropout(nn.Module):
         """Drop values of x and scale the others up by as much, while fitting; else give x back."""
         if not self.training or self.share == 0:
             return x
-        kept = torch.empty_like(x).uniform_(generator=self.draws(x.device)) >= self.share
+        kept = torch.empty_like(x).uniform_(generator=self.generator(x.device)) >= self.share
         return x * kept / (1 - self.share)
 
-    def draws(self, device: torch.device | None = None) -> torch.Generator:
+    def generator(self, device: torch.device | None = None) -> torch.Generator:
         """Return the generator of the draws, which stays on the device of the first."""
         if self._generator is None:
             self._generator = torch.Generator(device or torch.device("cpu")).manual_seed(self.seed)
@@ -33,10 +33,10 @@ class Dropout(nn.Module):
 
 
 @contextmanager
-def masks_of(net: nn.Module) -> Iterator[None]:
+def dropout_active(net: nn.Module) -> Iterator[None]:
     """Let a network in evaluation mode drop values, without a change to the draws of the fit."""
     drops = [module for module in net.modules() if isinstance(module, Dropout)]
-    states = [drop.draws().get_state() for drop in drops]
+    states = [drop.generator().get_state() for drop in drops]
     for drop in drops:
         drop.train()
     try:
@@ -44,4 +44,4 @@ def masks_of(net: nn.Module) -> Iterator[None]:
     finally:
         for drop, state in zip(drops, states, strict=True):
             drop.eval()
-            drop.draws().set_state(state)
+            drop.generator().set_state(state)

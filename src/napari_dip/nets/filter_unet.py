@@ -15,9 +15,8 @@ from napari_dip.nets.blind_spot_filter import AdaptiveBlur
 from napari_dip.nets.gaussian import blur, radius_of
 from napari_dip.nets.unet import UNet
 
-MAPS_ALIVE = (
-    14  # feature maps of full size and width alive at once: 11.8 to 13.5 measured, 4 to 64 channels
-)
+# Feature maps of full size and width alive at once: 11.8 to 13.5 measured, 4 to 64 channels.
+MAPS_ALIVE = 14
 
 
 class BlurredUNet(nn.Module):

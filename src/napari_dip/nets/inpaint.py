@@ -22,9 +22,8 @@ from torch.nn import functional
 from napari_dip.nets.gaussian import blur
 
 DILATIONS = (1, 2, 4, 2, 1, 1)
-CONTRAST = (
-    4.0  # times the unit range: what the convolutions see has a standard deviation of about 1
-)
+# Times the unit range: what the convolutions see has a standard deviation of about 1.
+CONTRAST = 4.0
 WIDTHS = (1.5, 0.7)  # standard deviations in pixels of the blurs that refine the smooth fill
 ENOUGH = 0.02  # share of known pixels under a blur from which it is believed
 

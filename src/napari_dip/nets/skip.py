@@ -61,9 +61,7 @@ class SkipNet(PriorNet):
         deep = self.down[scale](x)  # (B, channels, Y/2, X/2)
         if scale + 1 < len(self.down):
             deep = self._scale(deep, scale + 1)
-        deep = functional.interpolate(
-            deep, size=x.shape[-2:], mode="bilinear"
-        )  # (B, channels, Y, X)
+        deep = functional.interpolate(deep, size=x.shape[-2:], mode="bilinear")
         image: Tensor = self.up[scale](self.join(deep, self.skip[scale](x)))
         return image
 

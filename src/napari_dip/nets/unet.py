@@ -62,9 +62,8 @@ class UNet(PriorNet):
         )
         levels: list[Tensor] = []
         for number, level in enumerate(self.down):
-            h = level(
-                functional.max_pool2d(h, 2) if number else h
-            )  # (B, channels * 2^n, Y / 2^n, X / 2^n)
+            h = functional.max_pool2d(h, 2) if number else h
+            h = level(h)  # (B, channels * 2^n, Y / 2^n, X / 2^n)
             levels.append(h)
         levels.pop()
         for level in reversed(self.up):

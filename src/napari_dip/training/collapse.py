@@ -18,8 +18,8 @@ PASSED_ALARM = 0.5  # share of the redrawn noise let through; healthy runs have 
 CONTRAST_ALARM = 0.2  # contrast of the answer by that of the blurred image, once it was above
 CONTRAST_MOST = 4.0  # where the answer runs away: 60 was seen in one of three full trainings
 SAVE_EVERY = 50  # steps between good states
-RETURNS = 3  # how often a training may go back
-CALM = 0.5  # factor on the learning rate at each return
+MOST_RETURNS = 3  # how often a training may go back
+RATE_FACTOR = 0.5  # factor on the learning rate at each return
 
 
 @torch.no_grad()
@@ -80,16 +80,16 @@ class CollapseWatch:
     def go_back(self, what: str, index: int) -> str:
         """Count a return to the last good state and return a note; fail after too many."""
         self.returns += 1
-        if self.returns > RETURNS:
+        if self.returns > MOST_RETURNS:
             raise DenoiseError(
-                f"Training failed at step {index}: {what}, and going back {RETURNS} times did not "
-                "help. Take a larger alpha (above 0.125), a smaller learning rate, or the start "
-                "'blur'."
+                f"Training failed at step {index}: {what}, and going back {MOST_RETURNS} times "
+                "did not help. Take a larger alpha (above 0.125), a smaller learning rate, or the "
+                "start 'blur'."
             )
         self.passed = self.contrast = math.nan
         return (
             f"At step {index} {what}; training went back to its last good state and goes on at "
-            f"{CALM**self.returns:g} of the learning rate."
+            f"{RATE_FACTOR**self.returns:g} of the learning rate."
         )
 
     def check_end(self, steps: int) -> None:

@@ -28,7 +28,7 @@ class Place:
     left: int
     size: int
 
-    def meets(self, other: Place) -> bool:
+    def overlaps(self, other: Place) -> bool:
         """Return whether two squares show some of the same pixels."""
         down, right = other.top - self.top, other.left - self.left
         near = (-other.size < shift < self.size for shift in (down, right))
@@ -87,7 +87,7 @@ class Crops:
             return
         for _ in range(min(HELD_CROPS, int(pixels / size**2))):
             place = self._place(size, generator)
-            if not any(place.meets(other) for other in self.held):
+            if not any(place.overlaps(other) for other in self.held):
                 self.held.append(place)
 
     def draw(self, count: int, generator: torch.Generator, group: ProcessGroup = ALONE) -> Batch:
@@ -99,7 +99,7 @@ class Crops:
         for number in range(count):
             for _ in range(TRIES):
                 place = self._place(self.size, generator)
-                if not any(place.meets(held) for held in self.held):
+                if not any(place.overlaps(held) for held in self.held):
                     break
             orientation = int(torch.randint(8, (1,), generator=generator))
             other = int(torch.randint(1 << 30, (1,), generator=generator))

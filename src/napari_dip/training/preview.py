@@ -29,7 +29,7 @@ class Preview:
     normalisation: Normalisation
 
     @classmethod
-    def of(cls, data: Dataset, how: Trained) -> Preview:
+    def from_data(cls, data: Dataset, how: Trained) -> Preview:
         """Take the middle of the first plane of a data set."""
         plane = data.planes[0]
         height, width = plane.size
@@ -38,7 +38,9 @@ class Preview:
         return cls(_image(crop, plane.source.name), data.normalisation(plane, how.stabilise))
 
     @classmethod
-    def of_image(cls, image: Any, how: Trained, channels: int, axes: str | None = None) -> Preview:
+    def from_image(
+        cls, image: Any, how: Trained, channels: int, axes: str | None = None
+    ) -> Preview:
         """Take the first plane of a chosen image; `axes` are those of the training data.
 
         Raises
@@ -46,7 +48,7 @@ class Preview:
         ValueError
             If it has other channels than the training data.
         """
-        data = _gathered(image, how.colours == "together", axes)
+        data = _read_data(image, how.colours == "together", axes)
         if data.channels != channels:
             raise ValueError(
                 f"The preview has {data.channels} channels, the training data {channels}; choose "
@@ -59,7 +61,7 @@ class Preview:
             measure_normalisation([crop], how.stabilise, "The preview"),
         )
 
-    def denoised(self, net: nn.Module) -> Image:
+    def denoise(self, net: nn.Module) -> Image:
         """Denoise it in one orientation."""
         import torch
 
@@ -76,11 +78,9 @@ class Preview:
         return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])
 
 
-def _gathered(image: Any, together: bool, axes: str | None) -> Dataset:
+def _read_data(image: Any, together: bool, axes: str | None) -> Dataset:
     if axes is not None:
-        with suppress(
-            ValueError
-        ):  # of other axes than the training data, such as a plane beside stacks
+        with suppress(ValueError):  # of other axes than the data, as a plane beside stacks
             return build_dataset(image, together=together, axes=axes)
     return build_dataset(image, together=together)
 

@@ -60,7 +60,7 @@ class ProcessGroup:
         if self.world_size == 1:
             return value
         total: Tensor = value.detach().clone()
-        with _lost_process_reported():
+        with _report_lost_process():
             distributed.all_reduce(total)
         return total / self.world_size
 
@@ -88,7 +88,7 @@ class ProcessGroup:
         """Return the values of all processes, by rank."""
         values: list[Any] = [value] * self.world_size
         if self.world_size > 1:
-            with _lost_process_reported():
+            with _report_lost_process():
                 distributed.all_gather_object(values, value)
         return values
 
@@ -126,7 +126,7 @@ class ProcessGroup:
 ALONE = ProcessGroup()
 
 
-class DrawnForAll(TorchFunctionMode):
+class ShareDraws(TorchFunctionMode):
     """Inside, random numbers for crops are drawn for all processes, each of which gets its own.
 
     Sizes start with the number of crops and are tuples; only draws from a generator are shared.
@@ -153,7 +153,7 @@ def current_group() -> ProcessGroup:
 
 
 @contextmanager
-def joined_group(device: str) -> Iterator[ProcessGroup]:
+def join_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that ``torchrun`` has started, and leave them at the end.
 
     GPUs exchange tensors through NCCL, CPUs through gloo.
@@ -162,7 +162,7 @@ def joined_group(device: str) -> Iterator[ProcessGroup]:
         yield current_group()
         return
     backend = "nccl" if _own_device(device).type == "cuda" else "gloo"
-    with _lost_process_reported():
+    with _report_lost_process():
         distributed.init_process_group(backend, timeout=TIMEOUT)
     yield current_group()
     distributed.destroy_process_group()  # not after an error: it would wait for the lost process
@@ -190,7 +190,7 @@ def _own_device(name: str) -> torch.device:
 
 
 @contextmanager
-def _lost_process_reported() -> Iterator[None]:
+def _report_lost_process() -> Iterator[None]:
     """Word it where another process is gone; torch raises a RuntimeError."""
     try:
         yield

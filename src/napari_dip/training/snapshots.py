@@ -130,7 +130,7 @@ class TrainingRun:
             planes=1,
             note=" ".join(text for text in (note, step.note) if text),
             provenance={**made_by, **plan.to_json(), "steps": step.index},
-            make_image=partial(self.preview.denoised, net),
+            make_image=partial(self.preview.denoise, net),
             measures=dict(self.measures),
             noisy=self.preview.noisy,
             make_model=partial(make_model, step.index, net),

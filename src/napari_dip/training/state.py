@@ -97,8 +97,8 @@ class State:
         """Return a copy of the averaged network, which later steps leave as it is."""
         return deepcopy(self.mean).eval()
 
-    def save(self, path: Path, mark: str) -> None:
-        """Write a checkpoint, whole or not at all; `mark` tells the training data."""
+    def save(self, path: Path, fingerprint: str) -> None:
+        """Write a checkpoint, whole or not at all; `fingerprint` tells the training data."""
         tensors = {f"now.{name}": value for name, value in self.weights().items()}
         tensors |= {f"good.{name}": value for name, value in self.good.items()}
         tensors["generator"] = self.generator.get_state()
@@ -107,7 +107,7 @@ class State:
             "step": self.step,
             "settings": self.settings.to_json(),
             "channels": self.channels,
-            "data": mark,
+            "data": fingerprint,
             "watch": {
                 k: None if isinstance(v, float) and math.isnan(v) else v
                 for k, v in asdict(self.watch).items()
@@ -115,20 +115,19 @@ class State:
         }
         write_tensors(path, tensors, KEY, record)
 
-    def load(self, path: Path, mark: str) -> None:
+    def load(self, path: Path, fingerprint: str) -> None:
         """Go on from a checkpoint; refuse one that is damaged or of other settings or data."""
         record, found = read_record(path, KEY, WHAT)
-        self._check(record, path, mark)
+        self._check(record, path, fingerprint)
         plain = {name: value.to("meta") for name, value in _shapes(self.net).items()}
         kinds = [
             kind for kind in ("now", "good") if any(name.startswith(f"{kind}.") for name in found)
         ]
         wanted = {f"{kind}.{name}": value for kind in kinds for name, value in plain.items()}
-        begun = {
-            name.rpartition(".")[0] for name in found
-        }  # weights that had no step yet have no moments
+        # Weights that had no step yet have no moments.
+        moments = {name.rpartition(".")[0] for name in found}
         wanted = {
-            n: v for n, v in wanted.items() if ".adam." not in n or n.rpartition(".")[0] in begun
+            n: v for n, v in wanted.items() if ".adam." not in n or n.rpartition(".")[0] in moments
         }
         check_tensors(found, {**wanted, "generator": self.generator.get_state().to("meta")}, path)
         tensors = read_tensors(path)
@@ -147,7 +146,7 @@ class State:
         self.restore_weights(parts["now"])
         self.good, self.step = parts["good"], record["step"]
 
-    def _check(self, record: Mapping[str, Any], path: Path, mark: str) -> None:
+    def _check(self, record: Mapping[str, Any], path: Path, fingerprint: str) -> None:
         if record.get("format") != FORMAT:
             raise ValueError(
                 f"{path.name} was written by another version of napari-dip; start the training "
@@ -172,7 +171,7 @@ class State:
                 f"{path.name} belongs to other settings ({', '.join(differ)}); give those, or "
                 "start anew."
             )
-        if record.get("data") != mark:
+        if record.get("data") != fingerprint:
             raise ValueError(
                 f"{path.name} belongs to other training data, or a file has changed; start anew."
             )

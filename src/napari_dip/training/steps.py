@@ -17,10 +17,10 @@ from napari_dip.noise.units import UNIT
 from napari_dip.training import collapse
 from napari_dip.training.crops import Batch, Crops
 from napari_dip.training.losses.n2v import hide
-from napari_dip.training.processes import ALONE, DrawnForAll, ProcessGroup
+from napari_dip.training.processes import ALONE, ProcessGroup, ShareDraws
 from napari_dip.training.state import State
 
-LOOKS = 50  # how often the validation error is measured in a training
+VALIDATIONS = 50  # how often the validation error is measured in a training
 HIDDEN_SHARE = 0.02  # of the pixels of a validation crop
 RADIUS = 2  # how far the value in a hidden pixel's place is taken from
 
@@ -41,7 +41,7 @@ def training_steps(
     s = state.settings
     objective, unread = _Objective(state, crops, group), _Figures()
     held_out = [batch.on(state.device) for batch in crops.held_out()]
-    look_every = max(1, s.steps // LOOKS)
+    look_every = max(1, s.steps // VALIDATIONS)
     for step in _optimized(state, objective, group):
         unread.add(step, objective.measures)
         at_end = step.index == s.steps
@@ -119,7 +119,7 @@ class _Objective:
         if index == s.filter_steps + 1:
             state.settle_filter()
         progress = (index - s.filter_steps) / (s.steps - s.filter_steps)
-        with DrawnForAll(group) if group.world_size > 1 else nullcontext():
+        with ShareDraws(group) if group.world_size > 1 else nullcontext():
             loss, seen = self.loss(
                 state.net, batch.noisy, batch.target, s, state.generator, progress
             )
@@ -131,7 +131,7 @@ class _Objective:
 
     def rate_factor(self, index: int) -> float:
         """Return the factor on the learning rate."""
-        s, calm = self.state.settings, collapse.CALM**self.state.watch.returns
+        s, calm = self.state.settings, collapse.RATE_FACTOR**self.state.watch.returns
         if index <= s.filter_steps:
             return self.schedules[0](index) * calm * s.filter_learning_rate / s.learning_rate
         return self.schedules[1](index - s.filter_steps) * calm

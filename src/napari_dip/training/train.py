@@ -152,9 +152,9 @@ def iter_train(
         if checkpoint is not None and resume:
             state.load(checkpoint, data.fingerprint())
         if preview is None:
-            shown = Preview.of(data, how)
+            shown = Preview.from_data(data, how)
         else:
-            shown = Preview.of_image(preview, how, data.channels, axes)
+            shown = Preview.from_image(preview, how, data.channels, axes)
     group.check_same(settings=how.to_json(), data=data.fingerprint(), checkpoint=state.step)
     checkpoints = None
     if checkpoint is not None and group.is_first:

@@ -85,7 +85,7 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
         if index > 1:  # the weights of the step before: the average never runs ahead
             mean_net.update(net)
         z = patches.inputs(net, numbers)
-        if not net.still:
+        if not net.fixed_z:
             z = z + s.jitter * torch.randn(z.shape, generator=jitter, device=y.device)
         target, weight = (cut_patches(image, tiles, numbers) for image in (y, counted))
         error = (patches.predict(net, z, numbers) - target) / patches.unit

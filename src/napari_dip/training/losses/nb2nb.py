@@ -39,13 +39,13 @@ def loss(
     pairs = put(torch.tensor(PAIRS)[torch.randint(8, size, generator=generator)], y.device)
     with torch.no_grad():
         answer = net(y)
-    first, second = (halved(y, pairs[..., k]) for k in (0, 1))
+    first, second = (sample_pixels(y, pairs[..., k]) for k in (0, 1))
     error = net(first) - second
-    differ = halved(answer, pairs[..., 0]) - halved(answer, pairs[..., 1])
+    differ = sample_pixels(answer, pairs[..., 0]) - sample_pixels(answer, pairs[..., 1])
     return error.square().mean() + s.gamma * progress * (error - differ).square().mean(), {}
 
 
-def halved(image: Tensor, places: Tensor) -> Tensor:
+def sample_pixels(image: Tensor, places: Tensor) -> Tensor:
     """Take one pixel out of every square of 2x2: (B, C, Y, X) to (B, C, Y/2, X/2).
 
     Parameters
