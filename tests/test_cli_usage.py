@@ -262,3 +262,13 @@ def test_idle_threads_sleep_unless_the_user_says_otherwise(
         [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
     )
     assert f"policy {given or 'PASSIVE'}" in done.stdout.splitlines()
+
+
+def test_a_folder_is_not_written_under_the_name_of_a_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a.tif", "b.tif"):
+        save(tmp_path / "in" / name)
+    assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out.tif")]) == 2
+    assert "named as a file" in capsys.readouterr().err
+    assert not (tmp_path / "out.tif").exists()

@@ -20,7 +20,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("--net blind-spot", "is the method blind-spot now, which is the default: leave --net out"),
+        ("--net blind-spot", "is the method blind-spot now, which is the default: leave out --net"),
         ("--net=blind-spot", "is the method blind-spot now"),
         ("--method dip --net blind-spot", "is the method blind-spot now"),
         ("--net skip", "--net is a setting of the method dip or patchdip"),
@@ -37,7 +37,9 @@ def test_a_call(words: str, sentence: str, capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('method = "dip"\nnet = "blind-spot"', "a method of its own now"),
+        ('method = "dip"\nnet = "blind-spot"', 'write method = "blind-spot"'),
+        ('net = "blind-spot"', 'write method = "blind-spot"'),
+        ('preset = "paper"', 'write method = "dip"'),
         ('method = "dip"\nlayers = 3', 'write method = "blind-spot"'),
         ('net = "skip"', 'write method = "dip"'),
     ],

@@ -160,9 +160,15 @@ def _check(path: Path, values: Mapping[str, Any], given_method: str | None) -> N
         if name not in names:  # the command line's: refused when its flags are parsed
             return
         settings = {key: value for key, value in values.items() if key not in FLAGS}
-        for key in settings:
-            _check_key(path, key, name)
-        method = METHODS[name].settings
+        for key, value in settings.items():
+            _check_key(path, key, value, name)
+        method, preset = METHODS[name].settings, values.get("preset", "")
+        others = [key for key, record in METHODS.items() if preset in record.settings.presets]
+        if preset and others and preset not in method.presets:
+            raise UsageError(
+                f"{path}: preset {preset} is one of the method {' or '.join(others)}, not of "
+                f'{name}: write method = "{others[0]}".'
+            )
         method.preset(values.get("preset", next(iter(method.presets))), **settings)
         types: Any = {
             key: (info.annotation, info.default) for key, info in method.model_fields.items()
@@ -175,9 +181,15 @@ def _check(path: Path, values: Mapping[str, Any], given_method: str | None) -> N
         raise UsageError(f"{path}: {error}") from error
 
 
-def _check_key(path: Path, key: str, name: str) -> None:
-    if key in METHODS[name].settings.model_fields:
+def _check_key(path: Path, key: str, value: object, name: str) -> None:
+    known = key in METHODS[name].settings.model_fields
+    if known and (key, value) != ("net", "blind-spot"):
         return
+    if key == "net" and value == "blind-spot":
+        raise UsageError(
+            f"{path}: net = {value!r} is the method blind-spot now: leave the line out, and write "
+            'method = "blind-spot".'
+        )
     if others := methods_with(key):
         raise UsageError(
             f"{path}: {key} is a setting of the method {' or '.join(others)}, not of {name}: "

@@ -149,6 +149,10 @@ def _folder_jobs(
     if out.exists() and not out.is_dir():
         problem = f"is a folder for several images or a folder of them, but {out} is a file."
         raise UsageError(problem, option="out")
+    kind = format_of_name(out)
+    if kind and not out.exists() and not kind.folder_signs:
+        problem = f"is a folder for several images, but {out} is named as a file"
+        raise UsageError(problem, "give it a name without such an ending", option="out")
     jobs = []
     for path in inputs:
         if _is_image(path):

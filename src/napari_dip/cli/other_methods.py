@@ -23,8 +23,8 @@ def explain_other_method(tokens: Sequence[str], method: type[Settings]) -> str:
         value, name = value or following, flag.removeprefix("--").replace("-", "_")
         if flag == "--net" and value == "blind-spot":
             return (
-                "--net blind-spot is the method blind-spot now, which is the default: leave --net "
-                "out."
+                "--net blind-spot is the method blind-spot now, which is the default: leave out "
+                "--net, and --method."
             )
         if flag == "--preset" and value not in method.presets:
             others = [key for key, record in METHODS.items() if value in record.settings.presets]
