@@ -15,7 +15,7 @@ import pytest
 from cli_help import FEW, Fit, leftovers, quick, save
 
 from napari_dip.cli import main
-from napari_dip.cli.interrupt import consume_with_progress
+from napari_dip.cli.consume_with_progress import consume_with_progress
 from napari_dip.cli.output import Output
 from napari_dip.errors import DenoiseError
 from napari_dip.files.checksum import sha256

@@ -110,7 +110,7 @@ def test_a_place_that_must_not_be_written_is_refused(
     noisy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
-        "napari_dip.batch.checks.os.access", lambda *_: False
+        "napari_dip.batch.check_options.os.access", lambda *_: False
     )  # root may write everywhere
     assert main(["denoise", str(noisy), "-o", str(tmp_path / "deep" / "er" / "o.tif")]) == 2
     assert "No file can be written in" in capsys.readouterr().err

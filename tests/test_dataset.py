@@ -18,7 +18,7 @@ from napari_dip.data_sets.sources import FileCache
 from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
 from napari_dip.noise.anscombe import PoissonGaussian
-from napari_dip.noise.normalisation import Normalisation
+from napari_dip.noise.even_noise import Normalisation
 from napari_dip.noise.units import UNIT
 from napari_dip.training.crops import Crops
 

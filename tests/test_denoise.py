@@ -38,6 +38,7 @@ HOWS += [PatchDIP(start="random", steps=3, channels=4, patch=16, stride=9, batch
 HOWS += [
     DIP(net=net, scales=3, **BRIEF) for net in ("skip", "resnet", "resunet", "decoder", "unet")
 ]
+NOISE = np.random.default_rng(0).poisson(30, (24, 24))
 every_method = pytest.mark.parametrize(
     "how", HOWS, ids=lambda how: f"{how.method}-{getattr(how, 'net', '')}"
 )
@@ -188,6 +189,13 @@ def test_wrong_axes_and_devices_are_refused_at_the_call() -> None:
         iter_denoise(np.zeros((4, 4)), axes="ZYX")
     with pytest.raises(ValueError, match="device"):
         iter_denoise(np.zeros((4, 4)), device="tpu")
+    for axes in (3, ["Y", "X"]):
+        with pytest.raises(ValueError, match="give a letter for each axis"):
+            iter_denoise(np.ones((8, 8)), axes=axes)  # type: ignore[arg-type]
+    for device in (None, 3):
+        with pytest.raises(ValueError, match="There is no device"):
+            iter_denoise(np.ones((8, 8)), device=device)  # type: ignore[arg-type]
+    assert denoise(NOISE, BlindSpot(**QUICK), device=torch.device("cpu")).shape == (24, 24)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

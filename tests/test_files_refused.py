@@ -20,6 +20,12 @@ def test_writing_refuses_other_suffixes(tmp_path, name):
         write(tmp_path / name, make("YX", "uint8"))
 
 
+def test_writing_asks_for_an_image(tmp_path):
+    for pixels in (np.ones((8, 8)), [[1, 2]], None):
+        with pytest.raises(ValueError, match="give an Image"):
+            write(tmp_path / "a.tif", pixels)
+
+
 def test_writing_refuses_folders_and_complex_pixels(tmp_path):
     image = make("YX", "uint8")
     (tmp_path / "b.tif").mkdir()

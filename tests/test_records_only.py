@@ -23,7 +23,7 @@ NAMES = {
     *registry.METHODS,
     *registry.TRAINED,
     *registry.RESTORATIONS,
-    *settings.networks.NETWORKS,
+    *settings.network_registry.NETWORKS,
     *formats.readable_suffixes(),
 }
 

@@ -16,7 +16,8 @@ from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, read,
 from napari_dip.cli.commands import build
 from napari_dip.files import registry as formats
 from napari_dip.methods import registry
-from napari_dip.settings import FitSettings, PatchDIP, Settings, knob, knobs, networks
+from napari_dip.settings import FitSettings, PatchDIP, Settings, knob, knobs
+from napari_dip.settings import network_registry as networks
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "CONTRIBUTING.md").read_text("utf-8")

@@ -72,7 +72,7 @@ def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str,
     try:
         values = {
             key.replace("-", "_"): value
-            for key, value in tomllib.loads(path.read_text("utf-8")).items()
+            for key, value in tomllib.loads(path.read_text("utf-8-sig")).items()
         }
     except OSError as error:
         raise UsageError(f"The file of settings {path} can't be read: {error.strerror}.") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from napari_dip.batch.checks import check_writable
+from napari_dip.batch.check_options import check_writable
 from napari_dip.errors import UsageError
 from napari_dip.files.registry import (
     format_of_name,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from napari_dip.batch.checks import check_axes, check_device, check_device_exists
+from napari_dip.batch.check_options import check_axes, check_device, check_device_exists
 from napari_dip.batch.chunk_folder import delete_chunks
 from napari_dip.batch.jobs import Job, plan_jobs, take_shard
 from napari_dip.batch.report import BEFORE, DONE, FAILED, INTERRUPTED, earlier_state

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cyclopts import CycloptsError
 
     from napari_dip.cli.commands import build
-    from napari_dip.cli.config import with_config
+    from napari_dip.cli.insert_config import with_config
     from napari_dip.errors import DenoiseError
 
     let_idle_threads_sleep()

@@ -6,7 +6,7 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated, Any
 
-from napari_dip.batch.checks import check_device, check_device_exists, check_writable
+from napari_dip.batch.check_options import check_device, check_device_exists, check_writable
 from napari_dip.cli.flags import FILES, Device, Json, Quiet, build_settings, flag, with_settings
 from napari_dip.cli.output import DONE, FAILED, Output
 from napari_dip.errors import UsageError
@@ -52,8 +52,8 @@ def run(out: Path, how: Settings, device: str, output: Output) -> int:
     """Denoise the shipped capture, score it, and write the TIFF and the picture into `out`."""
     from napari_dip.api import iter_denoise
     from napari_dip.batch.process_file import with_source
+    from napari_dip.cli.consume_with_progress import consume_with_progress
     from napari_dip.cli.demo_picture import Point, axis_labels, draw
-    from napari_dip.cli.interrupt import consume_with_progress
     from napari_dip.files.checksum import sha256
     from napari_dip.files.read_write import read, write
     from napari_dip.images.metrics import psnr, ssim

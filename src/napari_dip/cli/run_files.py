@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_dip.batch.process_file import Outcome, check_and_plan, done_before, process_file
 from napari_dip.batch.report import BEFORE, DONE, FAILED, TO_DO, ReportWriter, dry_run
 from napari_dip.cli import output as codes
-from napari_dip.cli.interrupt import consume_with_progress
+from napari_dip.cli.consume_with_progress import consume_with_progress
 from napari_dip.cli.output import Output, format_duration
 from napari_dip.cli.run_on_workers import Workers, run_on_workers
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_dip.batch.dask.cluster import connect, process_jobs
 from napari_dip.batch.process_file import Outcome, done_before
-from napari_dip.cli.interrupt import handle_signals
+from napari_dip.cli.consume_with_progress import handle_signals
 from napari_dip.cli.progress import Progress
 from napari_dip.errors import UsageError
 

@@ -6,8 +6,13 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from napari_dip.batch.checks import check_axes, check_device, check_device_exists, check_writable
-from napari_dip.cli.interrupt import consume_with_progress
+from napari_dip.batch.check_options import (
+    check_axes,
+    check_device,
+    check_device_exists,
+    check_writable,
+)
+from napari_dip.cli.consume_with_progress import consume_with_progress
 from napari_dip.cli.output import DONE, FAILED, MISUSED, Output, format_duration
 from napari_dip.errors import DenoiseError, UsageError
 

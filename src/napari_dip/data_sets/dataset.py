@@ -18,7 +18,7 @@ import numpy as np
 
 from napari_dip.data_sets.sources import FileCache, Plane, Source
 from napari_dip.noise.estimate import noise_is_correlated
-from napari_dip.noise.normalisation import NoNoiseError, Normalisation, measure_normalisation
+from napari_dip.noise.even_noise import NoNoiseError, Normalisation, measure_normalisation
 
 NOISE_PLANES = 4  # planes of an image that its noise is measured on
 STATISTICS_IMAGES = 16  # images whose statistics are stored

@@ -12,8 +12,8 @@ import numpy as np
 
 from napari_dip.files.read_write import read
 from napari_dip.images.image import Image
+from napari_dip.noise.even_noise import Normalisation
 from napari_dip.noise.hot_pixels import replace_hot_pixels
-from napari_dip.noise.normalisation import Normalisation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,7 +21,7 @@ def pick_device(name: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, _, index = name.partition(":")
+    kind, _, index = str(name).partition(":")  # a torch.device too
     found = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),

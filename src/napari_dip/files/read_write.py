@@ -99,6 +99,8 @@ def write(
         If the name's suffix, or the image in that format, is not supported.
     """
     target = Path(path)
+    if not hasattr(image, "axes"):
+        raise ValueError(f"The image is a {type(image).__name__}; give an Image: Image(pixels).")
     write_pixels = _writable_format(target).write
     assert write_pixels is not None
     check_target(target, overwrite)

@@ -69,6 +69,8 @@ class Image:
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
+        if not isinstance(self.axes, str):
+            raise ValueError(f"axes is {self.axes!r}; give a letter for each axis, such as 'ZYX'.")
         axes = (self.axes or guess_axes(shape, self.pixels.dtype)).upper()
         check_axes(axes, shape)
         object.__setattr__(self, "axes", axes)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from napari_dip.settings.networks import NETWORKS
+from napari_dip.settings.network_registry import NETWORKS
 
 AMPLITUDE = 0.1  # z is uniform in [0, AMPLITUDE]
 

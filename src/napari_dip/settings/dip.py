@@ -8,7 +8,7 @@ from pydantic import field_validator, model_validator
 
 from napari_dip.settings import shared
 from napari_dip.settings.base import FitSettings, Presets, knob
-from napari_dip.settings.networks import NETWORKS
+from napari_dip.settings.network_registry import NETWORKS
 
 NOW_BLIND_SPOT = (
     "the blind-spot network is a method of its own now: take BlindSpot() in Python, or the method "

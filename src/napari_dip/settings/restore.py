@@ -9,7 +9,7 @@ from pydantic import model_validator
 from napari_dip.settings import shared
 from napari_dip.settings.base import Presets, knob
 from napari_dip.settings.dip import NetworkOfZ
-from napari_dip.settings.networks import NETWORKS, any_network, networks_of_images
+from napari_dip.settings.network_registry import NETWORKS, any_network, networks_of_images
 
 BLIND_SPOT = "blind-spot"  # the network that sees the image around each pixel, beside those of z
 NET_HELP = (

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Literal
 
 from napari_dip.settings.base import knob
-from napari_dip.settings.networks import any_network
+from napari_dip.settings.network_registry import any_network
 
 Schedule = Literal["constant", "linear"]
 Rule = Literal["held-out", "variance", "never"]
@@ -25,6 +25,7 @@ STEPS = shared(
     "Steps of Adam at most; a stopping rule may end the fit earlier.",
     unit="steps",
     ge=1,
+    le=1_000_000,
     basic=True,
 )
 NET = shared("Network that turns z into the image; skip is the published one.", choices=any_network)

@@ -11,7 +11,7 @@ import numpy as np
 from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
 from napari_dip.images.image import Image
-from napari_dip.noise.normalisation import Normalisation, measure_normalisation
+from napari_dip.noise.even_noise import Normalisation, measure_normalisation
 from napari_dip.settings import Trained
 
 if TYPE_CHECKING:
