@@ -10,6 +10,35 @@ from napari_dip.errors import UsageError
 from napari_dip.methods.registry import METHODS
 from napari_dip.settings import Settings
 
+ModelFile = Annotated[
+    Path | None,
+    flag("A trained model (.safetensors) to apply instead of a fit; it brings its own settings."),
+]
+WithStd = Annotated[
+    bool,
+    flag(
+        "Write a standard deviation for every pixel beside each output, as OUT_std.tif: a map of "
+        "where the answer is less certain; on eight real crops the error was 0.9 to 1.4 times as "
+        "large on average, on an empty one twice. So does --uncertainty.",
+        "--std",
+        group=FILES,
+    ),
+]
+ConfigFile = Annotated[
+    Path | None,
+    flag(
+        "A file of settings, TOML, each line a flag of this verb without its dashes: seed = 4. "
+        "Flags given here win."
+    ),
+]
+SavedConfig = Annotated[
+    Path | None,
+    flag(
+        "Write this call's settings as such a file (.toml), unless with --dry-run; the dock Batch "
+        "loads it."
+    ),
+]
+
 
 def denoise_verb(method: type[Settings]) -> Callable[..., int]:
     """Return the verb with the flags of one method."""
@@ -21,38 +50,11 @@ def denoise_verb(method: type[Settings]) -> Callable[..., int]:
         *,
         options: FileOptions,
         method_name: str = method.method,
-        model: Annotated[
-            Path | None,
-            flag(
-                "A trained model (.safetensors) to apply instead of a fit; it brings its own "
-                "settings."
-            ),
-        ] = None,
+        model: ModelFile = None,
         preset: str = default,
-        std: Annotated[
-            bool,
-            flag(
-                "Write a standard deviation for every pixel beside each output, as OUT_std.tif: a "
-                "map of where the answer is less certain; on eight real crops the error was 0.9 to "
-                "1.4 times as large on average, on an empty one twice. So does --uncertainty.",
-                "--std",
-                group=FILES,
-            ),
-        ] = False,
-        config: Annotated[
-            Path | None,
-            flag(
-                "A file of settings, TOML, each line a flag of this verb without its dashes: "
-                "seed = 4. Flags given here win."
-            ),
-        ] = None,
-        save_config: Annotated[
-            Path | None,
-            flag(
-                "Write this call's settings as such a file (.toml), unless with --dry-run; the "
-                "dock Batch loads it."
-            ),
-        ] = None,
+        std: WithStd = False,
+        config: ConfigFile = None,
+        save_config: SavedConfig = None,
         how: Settings | None = None,
     ) -> int:
         """Denoise images; a stack goes plane by plane.

@@ -167,7 +167,9 @@ PAGES: tuple[type[Page], ...] = (InpaintPage, UpscalePage, GuidedPage, InvertPag
 class RestoreWidget(FitDock):
     """Restores one image layer and shows the answer as it comes, on one layer."""
 
-    methods = {page.settings.method: RESTORATIONS[page.settings.method] for page in PAGES}  # noqa: RUF012
+    methods = {  # noqa: RUF012
+        page.settings.method: RESTORATIONS[page.settings.method] for page in PAGES
+    }
     label = "Task"
 
     def request(self, source: Source, how: Settings) -> FitRequest:
