@@ -237,6 +237,9 @@ def test_checkpoints_of_versions_with_other_settings(tmp_path: Path) -> None:
     rewrite_record(path, key, lambda record: record["settings"].update(attention=True))
     with pytest.raises(ValueError, match=r"'attention'.*update napari-dip"):
         resume()
+    rewrite_record(path, key, lambda record: record.update(format=99))
+    with pytest.raises(ValueError, match="format 99, newer than 1: update napari-dip"):
+        resume()
 
 
 def test_tiles_give_what_the_whole_gives(model: Model) -> None:

@@ -106,13 +106,13 @@ def early_stopped(
     best = math.inf
     kept: Tensor | None = None
     std: Tensor | None = None
-    chosen = asked = outputs = 0
+    chosen = evaluated = outputs = 0
     for step in steps:
         value: float | None = None
         if step.output is not None:
             outputs += 1
             if outputs % every == 0 or kept is None:
-                value, asked = criterion(step), step.index
+                value, evaluated = criterion(step), step.index
                 unjudged = value == best == math.inf  # then the newest is kept
                 if value < best or kept is None or unjudged:
                     best, kept, std, chosen = value, step.answer, step.std, step.index
@@ -120,7 +120,7 @@ def early_stopped(
             std = step.std if std is None else std  # of the first output there is no spread yet
             step = replace(step, answer=kept, std=std, chosen=chosen, criterion=value)
         yield step
-        if kept is not None and asked - chosen >= patience:
+        if kept is not None and evaluated - chosen >= patience:
             return
 
 
@@ -187,19 +187,19 @@ def moving_variance(memory: float = 0.9) -> Criterion:
     """
     mean: Tensor | None = None
     variance = 0.0
-    asked = 0
+    count = 0
 
     def criterion(step: Step) -> float:
-        nonlocal mean, variance, asked
+        nonlocal mean, variance, count
         output = step.output
         assert output is not None
         if mean is None:
             mean = output
-        asked += 1
+        count += 1
         change = (output - mean).square().mean().item()
         variance = memory * (variance + (1 - memory) * change)
         mean = torch.lerp(output, mean, memory)
-        filled = asked > 10 / (1 - memory)  # before that the variance only grows
+        filled = count > 10 / (1 - memory)  # before that it is still filling up
         return variance if filled else math.inf
 
     return criterion

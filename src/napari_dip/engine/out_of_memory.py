@@ -2,7 +2,7 @@
 
 First the pieces of an image that are worked on at a time are halved, then a trained network
 computes in half precision where the device is made for it, then the CPU takes over. Each step down
-is said once, holds for the rest of the run, and is told in the record of the answer.
+is noted once, holds for the rest of the run, and is written into the provenance.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class MemoryPlan:
         return isqrt(self.pixels(wanted * wanted))
 
     def remark(self, text: str) -> str:
-        """Keep a sentence for the record; return it where it is to be said: once."""
+        """Keep a sentence for the provenance; return it the first time, to be shown."""
         if text in self.remarks:
             return ""
         self.remarks.append(text)
@@ -74,22 +74,22 @@ class MemoryPlan:
             changed |= {"device": str(self.device), "out_of_memory": list(self.changes)}
         return changed | ({"for_lack_of_memory": list(self.remarks)} if self.remarks else {})
 
-    def fall_back(self, whose: Literal["computer", "GPU"]) -> str:
+    def fall_back(self, memory_of: Literal["computer", "GPU"]) -> str:
         """Take the next cheaper plan; return what changed, empty where none spares memory."""
         if self.used > LEAST:
             self.limit = max(LEAST, self.used // 2)
-            said = f"in pieces of at most {isqrt(self.limit)} x {isqrt(self.limit)} pixels"
-        elif whose == "computer":  # the GPU's precision spares none of it, and the CPU takes more
+            how = f"in pieces of at most {isqrt(self.limit)} x {isqrt(self.limit)} pixels"
+        elif memory_of == "computer":  # half precision spares none of it, and the CPU takes more
             return ""
         elif self.used and self.may_reduce and not self.reduced and self.device.type == "cuda":
             self.reduced = True
-            said = "in half precision"
+            how = "in half precision"
         elif self.device.type != "cpu":
             self.device, self.limit, self.reduced = torch.device("cpu"), None, False
-            said = "on the CPU, which is slower"
+            how = "on the CPU, which is slower"
         else:
             return ""
-        self.changes.append(f"The {whose} ran out of memory; the work goes on {said}.")
+        self.changes.append(f"The {memory_of} ran out of memory; the work goes on {how}.")
         return self.changes[-1]
 
 
@@ -99,24 +99,24 @@ def with_fallbacks(begin: Callable[[], Iterator[Step]], plan: MemoryPlan) -> Ite
     The note of the first step after a change says it. Where nothing cheaper is left, the error is
     raised as it came.
     """
-    said: list[str] = []
+    notes: list[str] = []
     while True:
         plan.used = 0
         try:
             for step in begin():
-                if said:
-                    step = replace(step, note=" ".join([*said, step.note]).strip())
-                    said = []
+                if notes:
+                    step = replace(step, note=" ".join([*notes, step.note]).strip())
+                    notes = []
                 yield step
             return
         except (RuntimeError, MemoryError) as error:
-            whose = lack_of_memory(error)
-            change = (
-                plan.fall_back("computer" if plan.device.type == "cpu" else whose) if whose else ""
-            )
+            memory_of = lack_of_memory(error)
+            if memory_of and plan.device.type == "cpu":
+                memory_of = "computer"
+            change = plan.fall_back(memory_of) if memory_of else ""
             if not change:
                 raise
-            said.append(change)
+            notes.append(change)
         step = None  # type: ignore[assignment]  # it holds images
         gc.collect()  # so do the frames of the error
         if torch.cuda.is_available():

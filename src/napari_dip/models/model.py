@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_dip.nets.filter_unet import BlurredUNet
 
 KEY = "napari-dip"  # under which the record stands in the file
-FORMAT = 1  # the newest that is read
+FORMAT = 1  # of models and checkpoints; the newest that is read
 SUFFIX = ".safetensors"
 MOST_WEIGHTS = 1 << 30  # of a network that a file may ask for
 WHAT = "model of napari-dip"
@@ -154,15 +154,20 @@ def peek(path: Path) -> tuple[dict[str, Any], Trained]:
     return record, settings_of(record, path)
 
 
-def _check_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
+def check_format(record: Mapping[str, Any], path: Path, what: str) -> None:
+    """Refuse a record without a format, or of one that is newer than this version."""
     number = record.get("format")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        raise ValueError(f"{path.name} is no {WHAT}: its record names no format.")
+        raise ValueError(f"{path.name} is no {what}: its record names no format.")
     if number > FORMAT:
         raise ValueError(
             f"{path.name} has format {number}, newer than {FORMAT}: update napari-dip (pip "
             "install -U)."
         )
+
+
+def _check_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
+    check_format(record, path, WHAT)
     channels = record.get("channels")
     if not isinstance(channels, int) or isinstance(channels, bool) or not 1 <= channels <= 64:
         raise ValueError(f"{path.name} is for {str(channels)[:20]} channels; 1 to 64 can be.")

@@ -116,7 +116,7 @@ def _even_side(length: int, tile: int, margin: int, multiple: int) -> int:
 
 
 def _call(net: Denoiser, x: Tensor, reduced: bool) -> Tensor:
-    """Compute in half precision where asked: 10 bits are finer than what is left of the noise."""
+    """Compute, where `reduced` in half precision: 10 bits are finer than the noise left."""
     if not reduced:
         return net(x)
     with torch.autocast(x.device.type, torch.float16):

@@ -57,6 +57,13 @@ def convolution(
     return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=bias, padding_mode="reflect")
 
 
+def zero(convolution: nn.Conv2d) -> None:
+    """Let a convolution start at zero, so that a fit starts at what it is added to."""
+    nn.init.zeros_(convolution.weight)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
+
+
 class NetSettings(Protocol):
     """The settings that a network is built from."""
 
@@ -76,7 +83,7 @@ def build_net(s: NetSettings, outputs: int, inputs: int) -> PriorNet:
     """Build the network that the settings name, with random weights.
 
     `outputs` are the channels of the image, `inputs` those of z; the Deep Decoder mixes z as it is,
-    so its z is as wide as itself whatever is said here.
+    so its z is as wide as itself whatever `inputs` is.
     """
     if s.net not in NETWORKS:
         raise ValueError(f"There is no network {s.net!r} of z; there are {', '.join(NETWORKS)}.")

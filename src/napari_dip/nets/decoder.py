@@ -46,5 +46,5 @@ def _layer(channels: int, *, doubled: bool) -> list[nn.Module]:
 
 
 def build(s: NetSettings, inputs: int, outputs: int) -> DeepDecoder:
-    """Build it as settings say."""
+    """Build it from settings."""
     return DeepDecoder(outputs, s.channels, s.scales)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from napari_dip.nets.base import zero
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
 from napari_dip.nets.gaussian import blur, radius_of
 from napari_dip.nets.unet import UNet
@@ -58,9 +59,7 @@ class BlurredUNet(nn.Module):
         )
         self.start, self.sigma = start, blur
         if start != "zero":
-            nn.init.zeros_(self.unet.last.weight)
-            assert self.unet.last.bias is not None
-            nn.init.zeros_(self.unet.last.bias)
+            zero(self.unet.last)
         self.multiple = self.unet.multiple
         # Two convolutions a level on both ways, each at its level's pixel size; pooling sees all of
         # a coarse pixel, the bilinear step up also its neighbour.

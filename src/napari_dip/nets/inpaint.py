@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_dip.nets.base import zero
 from napari_dip.nets.gaussian import blur
 
 DILATIONS = (1, 2, 4, 2, 1, 1)
@@ -39,9 +40,7 @@ class GapNet(nn.Module):
         self.wide = nn.ModuleList(_conv(channels, channels, d) for d in dilations)
         self.narrow = nn.ModuleList(_conv(channels, channels) for _ in dilations)
         self.last = _conv(channels, colours)
-        nn.init.zeros_(self.last.weight)
-        assert self.last.bias is not None
-        nn.init.zeros_(self.last.bias)
+        zero(self.last)
 
     def forward(self, image: Tensor, known: Tensor) -> Tensor:
         """Fill (B, C, Y, X) where `known`, (B, 1, Y, X) of 0 and 1, is 0."""

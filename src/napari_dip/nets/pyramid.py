@@ -52,5 +52,5 @@ class PyramidNet(SkipNet):
 
 
 def build(s: NetSettings, inputs: int, outputs: int) -> PyramidNet:
-    """Build it as settings say."""
+    """Build it from settings."""
     return PyramidNet(inputs, outputs, s.channels, s.scales, s.skip_channels, s.dropout)

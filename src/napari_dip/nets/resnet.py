@@ -51,5 +51,5 @@ def _block(channels: int) -> nn.Sequential:
 
 
 def build(s: NetSettings, inputs: int, outputs: int) -> ResNet:
-    """Build it as settings say."""
+    """Build it from settings."""
     return ResNet(inputs, outputs, s.channels)

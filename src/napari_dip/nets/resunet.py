@@ -83,5 +83,5 @@ class _Block(nn.Module):
 
 
 def build(s: NetSettings, inputs: int, outputs: int) -> ResUNet:
-    """Build it as settings say."""
+    """Build it from settings."""
     return ResUNet(inputs, outputs, s.channels, s.scales, s.skip_channels, s.dropout)

@@ -79,5 +79,5 @@ def _block(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Sequenti
 
 
 def build(s: NetSettings, inputs: int, outputs: int) -> SkipNet:
-    """Build it as settings say."""
+    """Build it from settings."""
     return SkipNet(inputs, outputs, s.channels, s.scales, s.skip_channels)

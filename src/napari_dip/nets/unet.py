@@ -85,5 +85,5 @@ def _convolution(inputs: int, outputs: int, norm: bool) -> list[nn.Module]:
 
 
 def build(s: NetSettings, inputs: int, outputs: int) -> UNet:
-    """Build it as settings say."""
+    """Build it from settings."""
     return UNet(inputs, outputs, s.channels, s.scales, sigmoid=True, widest=WIDEST * s.channels)

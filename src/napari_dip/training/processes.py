@@ -191,7 +191,7 @@ def _own_device(name: str) -> torch.device:
 
 @contextmanager
 def _report_lost_process() -> Iterator[None]:
-    """Word it where another process is gone; torch raises a RuntimeError."""
+    """Raise a DenoiseError where another process has ended; torch raises a RuntimeError."""
     try:
         yield
     except RuntimeError as error:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from napari_dip.engine.average_weights import blend_weights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import adam_for
-from napari_dip.models.model import build, check_known
+from napari_dip.models.model import FORMAT, build, check_format, check_known
 from napari_dip.models.safetensors_file import (
     check_tensors,
     read_record,
@@ -27,7 +27,6 @@ from napari_dip.settings import Trained
 from napari_dip.training.collapse import CollapseWatch
 
 KEY = "napari-dip-checkpoint"
-FORMAT = 1
 WHAT = "checkpoint of a training of napari-dip"
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
@@ -147,11 +146,7 @@ class State:
         self.good, self.step = parts["good"], record["step"]
 
     def _check(self, record: Mapping[str, Any], path: Path, fingerprint: str) -> None:
-        if record.get("format") != FORMAT:
-            raise ValueError(
-                f"{path.name} was written by another version of napari-dip; start the training "
-                "anew."
-            )
+        check_format(record, path, WHAT)
         mine = self.settings.to_json()
         theirs = record.get("settings")
         if not isinstance(theirs, dict) or record.get("channels") != self.channels:

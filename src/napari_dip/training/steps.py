@@ -100,7 +100,7 @@ def _optimized(state: State, objective: _Objective, group: ProcessGroup) -> Iter
 class _Objective:
     """The loss of a step: first that of the learned filter, then that of the method.
 
-    `measures` holds what the last step told of a collapse.
+    `measures` is what `collapse.measure` returned for the last step.
     """
 
     def __init__(self, state: State, crops: Crops, group: ProcessGroup) -> None:

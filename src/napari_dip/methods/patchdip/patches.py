@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_dip.engine.tiles import Tiles
 from napari_dip.methods.patchdip.bands import BANDS, REACH, rings_and_bands
-from napari_dip.nets.base import AMPLITUDE, PriorNet
+from napari_dip.nets.base import AMPLITUDE, PriorNet, zero
 from napari_dip.nets.blind_spot import RING_WIDTHS
 from napari_dip.nets.gaussian import mirror
 from napari_dip.noise.units import UNIT
@@ -86,9 +86,7 @@ class FilteredPatches(Patches):
     def initialise(self, net: PriorNet) -> None:
         """Zero the last convolution: the weights of all bands are 0, which is a calibrated blur."""
         *_, last = (module for module in net.modules() if isinstance(module, nn.Conv2d))
-        nn.init.zeros_(last.weight)
-        if last.bias is not None:
-            nn.init.zeros_(last.bias)
+        zero(last)
 
     def predict(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
         """Make some patches, (B, C, Y', X')."""
