@@ -47,8 +47,8 @@ def test_shapes_of_canvas_and_of_what_counts() -> None:
     known = torch.rand(1, 5, 7) < 0.5
     assert Identity().canvas(measured) == Masked(known).canvas(measured) == (3, 5, 7)
     assert Downsampled(4).canvas(measured) == (3, 20, 28)
-    assert bool(Identity().counted(measured).all())
-    assert torch.equal(Masked(known).counted(measured), known)
+    assert bool(Identity().valid_mask(measured).all())
+    assert torch.equal(Masked(known).valid_mask(measured), known)
     assert torch.equal(Masked(known)(torch.ones(3, 5, 7)), known.float().expand(3, -1, -1))
 
 

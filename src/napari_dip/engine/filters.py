@@ -104,23 +104,23 @@ def early_stopped(
     The criterion is evaluated at every so many outputs: on a GPU each time waits for the device.
     """
     best = math.inf
-    kept: Tensor | None = None
+    best_answer: Tensor | None = None
     std: Tensor | None = None
     chosen = evaluated = outputs = 0
     for step in steps:
         value: float | None = None
         if step.output is not None:
             outputs += 1
-            if outputs % every == 0 or kept is None:
+            if outputs % every == 0 or best_answer is None:
                 value, evaluated = criterion(step), step.index
-                unjudged = value == best == math.inf  # then the newest is kept
-                if value < best or kept is None or unjudged:
-                    best, kept, std, chosen = value, step.answer, step.std, step.index
-        if kept is not None:
+                unjudged = value == best == math.inf  # then the newest is taken
+                if value < best or best_answer is None or unjudged:
+                    best, best_answer, std, chosen = value, step.answer, step.std, step.index
+        if best_answer is not None:
             std = step.std if std is None else std  # of the first output there is no spread yet
-            step = replace(step, answer=kept, std=std, chosen=chosen, criterion=value)
+            step = replace(step, answer=best_answer, std=std, chosen=chosen, criterion=value)
         yield step
-        if kept is not None and evaluated - chosen >= patience:
+        if best_answer is not None and evaluated - chosen >= patience:
             return
 
 

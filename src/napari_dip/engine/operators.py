@@ -30,7 +30,7 @@ class Operator(ABC):
     def canvas(self, measured: Tensor) -> tuple[int, int, int]:
         """Return the shape (C, Y, X) of the images that A takes, given what was measured."""
 
-    def counted(self, measured: Tensor) -> Tensor:
+    def valid_mask(self, measured: Tensor) -> Tensor:
         """Return True where the measurement counts, of a shape that broadcasts to it."""
         return torch.ones_like(measured[:1], dtype=torch.bool)
 
@@ -58,7 +58,7 @@ class Masked(Identity):
         """Return the image with zeros where nothing was measured."""
         return torch.where(self.known, image, 0.0)
 
-    def counted(self, measured: Tensor) -> Tensor:
+    def valid_mask(self, measured: Tensor) -> Tensor:
         """Return the known pixels, (1, Y, X)."""
         return self.known
 
@@ -143,7 +143,7 @@ class Features(Operator):
         """Return the image's shape."""
         return self.shape
 
-    def counted(self, measured: Tensor) -> Tensor:
+    def valid_mask(self, measured: Tensor) -> Tensor:
         """Return True everywhere."""
         return torch.ones_like(measured, dtype=torch.bool)
 

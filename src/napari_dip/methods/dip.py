@@ -93,7 +93,7 @@ def fit_measurement(
         net = build_net(s, colours, z if isinstance(z, int) else len(z)).to(device)
     size = net.input_size(height, width)
     z = (_noise(net.inputs, size, generator) if isinstance(z, int) else _pad(z, size)).to(device)
-    counted = operator.counted(y)
+    counted = operator.valid_mask(y)
     drawn = torch.rand(counted.shape, generator=generator).to(device) < s.held_out_share
     hidden = drawn & counted
     fitted = (counted & ~hidden).float()

@@ -81,8 +81,8 @@ class Model:
 
     def to_provenance(self) -> dict[str, Any]:
         """Return its part of the provenance of an image, beside the settings; ready for JSON."""
-        kept = ("network", "training", "description", "licence")
-        return {name: value for name, value in self.to_json().items() if name in kept}
+        names = ("network", "training", "description", "licence")
+        return {name: value for name, value in self.to_json().items() if name in names}
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the weights, ready for JSON."""

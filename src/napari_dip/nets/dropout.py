@@ -22,8 +22,8 @@ class Dropout(nn.Module):
         """Drop values of x and scale the others up by as much, while fitting; else give x back."""
         if not self.training or self.share == 0:
             return x
-        kept = torch.empty_like(x).uniform_(generator=self.generator(x.device)) >= self.share
-        return x * kept / (1 - self.share)
+        survives = torch.empty_like(x).uniform_(generator=self.generator(x.device)) >= self.share
+        return x * survives / (1 - self.share)
 
     def generator(self, device: torch.device | None = None) -> torch.Generator:
         """Return the generator of the draws, which stays on the device of the first."""

@@ -13,10 +13,10 @@ from napari_dip.errors import DenoiseError
 from napari_dip.training.processes import ALONE, ProcessGroup
 
 MEMORY = 0.95  # of the running means
-FIRST = 100  # steps before which nothing is alarming
+WARM_UP = 100  # steps before which nothing is alarming
 PASSED_ALARM = 0.5  # share of the redrawn noise let through; healthy runs have 0.03 to 0.11
 CONTRAST_ALARM = 0.2  # contrast of the answer by that of the blurred image, once it was above
-CONTRAST_MOST = 4.0  # where the answer runs away: 60 was seen in one of three full trainings
+HIGHEST_CONTRAST = 4.0  # where the answer runs away: 60 was seen in one of three full trainings
 SAVE_EVERY = 50  # steps between good states
 MOST_RETURNS = 3  # how often a training may go back
 RATE_FACTOR = 0.5  # factor on the learning rate at each return
@@ -62,20 +62,20 @@ class CollapseWatch:
         self.grown = self.grown or self.contrast > 2 * CONTRAST_ALARM
         if not math.isfinite(loss):
             return "the loss is no number any more"
-        if index <= FIRST:
+        if index <= WARM_UP:
             return ""
         if self.passed > PASSED_ALARM:
             return f"the network lets {self.passed:.0%} of the noise through"
         if self.grown and self.contrast < CONTRAST_ALARM:
             return "the network's answer has lost its contrast"
-        if self.contrast > CONTRAST_MOST:
+        if self.contrast > HIGHEST_CONTRAST:
             return f"the network's answer has {self.contrast:.1f} times the contrast of the image"
         return ""
 
     def is_healthy(self) -> bool:
         """Return whether this state is worth going back to."""
         flat = self.grown and self.contrast < 2 * CONTRAST_ALARM
-        return not (self.passed > PASSED_ALARM / 2 or flat or self.contrast > CONTRAST_MOST / 2)
+        return not (self.passed > PASSED_ALARM / 2 or flat or self.contrast > HIGHEST_CONTRAST / 2)
 
     def go_back(self, what: str, index: int) -> str:
         """Count a return to the last good state and return a note; fail after too many."""
@@ -94,7 +94,7 @@ class CollapseWatch:
 
     def check_end(self, steps: int) -> None:
         """Raise a DenoiseError for a network that has collapsed or never learned."""
-        if steps > FIRST and (self.passed > PASSED_ALARM or self.contrast < CONTRAST_ALARM):
+        if steps > WARM_UP and (self.passed > PASSED_ALARM or self.contrast < CONTRAST_ALARM):
             raise DenoiseError(
                 f"Training ended without a denoiser: {self.passed:.0%} of the noise is let through "
                 f"and the contrast is {self.contrast:.0%} of the blurred image's. Take more steps, "

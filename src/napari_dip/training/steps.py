@@ -42,7 +42,7 @@ def training_steps(
     objective, unread = _Objective(state, crops, group), _Figures()
     held_out = [batch.on(state.device) for batch in crops.held_out()]
     look_every = max(1, s.steps // VALIDATIONS)
-    for step in _optimized(state, objective, group):
+    for step in _optimize(state, objective, group):
         unread.add(step, objective.measures)
         at_end = step.index == s.steps
         look = bool(held_out) and (step.index % look_every == 0 or at_end)
@@ -81,7 +81,7 @@ def training_steps_anywhere(
     return with_fallbacks(begin, plan) if group.world_size == 1 else begin()
 
 
-def _optimized(state: State, objective: _Objective, group: ProcessGroup) -> Iterator[Step]:
+def _optimize(state: State, objective: _Objective, group: ProcessGroup) -> Iterator[Step]:
     s = state.settings
     return optimize(
         objective,
