@@ -16,6 +16,9 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
+from napari_dip.engine import device
+from napari_dip.training import processes
+
 DEVICE = torch.device("meta")
 
 
@@ -57,7 +60,10 @@ class FakeDevice(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
-        wrapped = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, OnDevice)]
+        leaves = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        wrapped = [leaf for leaf in leaves if isinstance(leaf, OnDevice)]
+        if any(leaf.is_meta and not isinstance(leaf, OnDevice) for leaf in leaves):
+            raise TypeError(f"{func} copies a list to the device, which waits for it.")
         there = bool(wrapped)
         if kwargs.get("device") is not None:
             there = torch.device(kwargs["device"]) == DEVICE
@@ -93,6 +99,6 @@ def fake_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
     """Compute everything on the fake device inside; random generators stay on the CPU."""
     with monkeypatch.context() as patch, FakeDevice() as mode:
         patch.setattr(torch, "Generator", OnCpu)
-        for module in ("engine.device", "training.processes"):
-            patch.setattr(f"napari_dip.{module}.pick_device", lambda name="auto": DEVICE)
+        for module in (device, processes):
+            patch.setattr(module, "pick_device", lambda name="auto": DEVICE)
         yield mode

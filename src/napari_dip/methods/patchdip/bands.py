@@ -60,7 +60,9 @@ def derivatives(image: Tensor, sigma: float) -> Tensor:
     flat = image.reshape(-1, 1, height, width)
     along_x = functional.conv2d(flat, lines, padding=(0, radius))  # (B C, 3, Y, X)
     columns = torch.stack([plain, once, once, plain, twice])[:, None, :, None]
-    pairs = functional.conv2d(along_x[:, [1, 0, 1, 2, 0]], columns, padding=(radius, 0), groups=5)
+    smooth, first, second = along_x.split(1, dim=1)  # a list of indices waits for a GPU
+    along_x = torch.cat([first, smooth, first, second, smooth], dim=1)
+    pairs = functional.conv2d(along_x, columns, padding=(radius, 0), groups=5)
     x, y, mixed, twice_x, twice_y = pairs.unbind(1)
     derived = torch.stack([x, y, mixed, twice_x - twice_y])  # (4, B C, Y, X)
     return derived.reshape(4, count, colours, height, width).transpose(0, 1)
