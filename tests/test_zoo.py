@@ -1,6 +1,7 @@
 """A model exported for the BioImage Model Zoo answers as `denoise` does."""
 
 import json
+import warnings
 import zipfile
 from hashlib import sha256
 from io import BytesIO
@@ -66,6 +67,12 @@ def test_it_answers_as_denoise_does_for_any_size(tmp_path, changes):
         both = module(torch.from_numpy(np.stack([image, image + 7]))[:, None]).numpy()
         np.testing.assert_allclose(both[0, 0], answer, atol=1e-3)
         np.testing.assert_allclose(both[1, 0], denoise(image + 7, model, device="cpu"), atol=1e-3)
+
+
+def test_an_export_warns_of_nothing(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        export_model(made(), tmp_path / "m.zip", image=PHOTONS)
 
 
 def test_colours_together(tmp_path):

@@ -194,7 +194,9 @@ def _parts(model: Model, example: NDArray[np.float32], name: str) -> Parts:
     module = to_torchscript(model.net, UNIT, s.orientations, s.stabilise, model.channels)
     answer = module(torch.from_numpy(example)[None]).numpy()
     weights, cover = BytesIO(), BytesIO()
-    torch.jit.save(module, weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated, but what the zoo's format asks for
+        torch.jit.save(module, weights)
     both = np.concatenate([example[0], answer[0, 0]], axis=1)
     low, high = np.quantile(both, (0.001, 0.999))
     grey = (np.clip((both - low) / max(high - low, 1e-12), 0, 1) * 255).astype(np.uint8)

@@ -60,7 +60,7 @@ def derivatives(image: Tensor, sigma: float) -> Tensor:
     flat = image.reshape(-1, 1, height, width)
     along_x = functional.conv2d(flat, lines, padding=(0, radius))  # (B C, 3, Y, X)
     columns = torch.stack([plain, once, once, plain, twice])[:, None, :, None]
-    smooth, first, second = along_x.split(1, dim=1)  # a list of indices waits for a GPU
+    smooth, first, second = torch.split(along_x, 1, dim=1)  # a list of indices waits for a GPU
     along_x = torch.cat([first, smooth, first, second, smooth], dim=1)
     pairs = functional.conv2d(along_x, columns, padding=(radius, 0), groups=5)
     x, y, mixed, twice_x, twice_y = pairs.unbind(1)
