@@ -67,7 +67,7 @@ def test_the_standard_deviation_stays_with_its_answer() -> None:
     assert list(averaged(steps, 0.9))[-1].std.mean() == pytest.approx(10 * np.mean(values))
 
 
-STOPPED: dict[str, Any] = {"uncertainty": "iterates", "patience": 10, "steps": 100, "seed": 1}
+STOPPED: dict[str, Any] = {"uncertainty": "iterates", "patience": 10, "steps": 200, "seed": 1}
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ STOPPED: dict[str, Any] = {"uncertainty": "iterates", "patience": 10, "steps": 1
             **STOPPED,
         ),
         PatchDIP.preset(
-            "paper", channels=4, scales=2, patch=16, stride=8, learning_rate=0.03, **STOPPED
+            "paper", channels=8, scales=2, patch=16, stride=8, learning_rate=0.03, **STOPPED
         ),
     ],
     ids=lambda how: how.method,
