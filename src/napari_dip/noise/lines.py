@@ -74,8 +74,8 @@ def line_offsets(plane: Pixels) -> LineOffsets:
     ----------
     plane : (Y, X) array
         Finite intensities as measured: after a transform that stabilises the noise, offsets are no
-        longer the same along a line, and twice as much is left of them. For offsets that are the
-        same in many planes, the mean of the planes: the strength is then in units of its noise.
+        longer the same along a line, and more is left of them. For offsets that are the same in
+        many planes, the mean of the planes: the strength is then in units of its noise.
 
     Returns
     -------
