@@ -6,8 +6,18 @@ import torch
 from torch import Tensor
 
 
-def random_crops(padded: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
-    """Cut `count` random squares out of (1, C, Y, X), each in a random orientation.
+ALL = tuple(range(8))
+FLIPS = (0, 2, 4, 6)  # without quarter turns, for what differs between y and x
+
+
+def random_crops(
+    padded: Tensor,
+    size: int,
+    count: int,
+    generator: torch.Generator,
+    orientations: tuple[int, ...] = ALL,
+) -> Tensor:
+    """Cut `count` random squares out of (1, C, Y, X), each in one of the orientations.
 
     Where the image is smaller than the square, the crop is as large as the image (and square, so
     that it can turn).
@@ -18,7 +28,8 @@ def random_crops(padded: Tensor, size: int, count: int, generator: torch.Generat
     for _ in range(count):
         draw = torch.rand(3, generator=generator).tolist()
         top, left = int(draw[0] * (height - size + 1)), int(draw[1] * (width - size + 1))
-        crops.append(turn(padded[..., top : top + size, left : left + size], int(draw[2] * 8)))
+        square = padded[..., top : top + size, left : left + size]
+        crops.append(turn(square, orientations[int(draw[2] * len(orientations))]))
     return torch.cat(crops)
 
 

@@ -17,6 +17,11 @@ class Plane:
         Shape (C, Y, X), noisy intensities in [0, 1].
     noise : float
         Standard deviation of the noise in `y`, the same everywhere; 0 where none was measured.
+    hole : (int, int)
+        How far, in y and x, neighbouring pixels share their noise; (0, 0) where it is independent.
+    correlation : Tensor, optional
+        Shape (2 R + 1, 2 R + 1), of the noise of a pixel with that of those up to R away, 1 in the
+        middle; only where it is not independent.
     known : Tensor of bool, optional
         Shape (1, Y, X), False where a pixel is missing.
     guide : Tensor, optional
@@ -30,6 +35,8 @@ class Plane:
 
     y: Tensor
     noise: float
+    hole: tuple[int, int] = (0, 0)
+    correlation: Tensor | None = None
     known: Tensor | None = None
     guide: Tensor | None = None
     previous: dict[str, Tensor] | None = None

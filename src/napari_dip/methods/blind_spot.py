@@ -49,9 +49,10 @@ from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
 from napari_dip.engine.loop import Step, optimize
-from napari_dip.engine.orientations import random_crops, turn, turn_back
+from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
 from napari_dip.engine.plane import Plane
 from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, ring_means
+from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
@@ -85,10 +86,18 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     generator = torch.Generator().manual_seed(s.seed)
     centre, unit, colours = y.mean(), UNIT * plane.noise, len(y)
     with seeded(s.seed):
-        net = BlindSpotNet(colours, s.channels, s.layers, 0 if guide is None else len(guide))
+        guides = 0 if guide is None else len(guide)
+        net = BlindSpotNet(colours, s.channels, s.layers, guides, plane.hole)
     net = net.to(y.device)
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
-    padded = _start_at_blur(net, ((y - centre) / unit)[None], hidden, guide)
+    x = (y - centre) / unit
+    padded = _start_at_blur(net, x[None], hidden, guide)
+    blurs = None
+    if plane.correlation is not None:
+        blurs = BlurMixtures(x, plane.correlation, NOISE_VARIANCE)
+    # A wide blind spot needs wide margins: fewer, larger crops of as many pixels cost less.
+    crop, batch = (2 * s.crop, s.batch // 4) if max(plane.hole) and s.batch >= 4 else (s.crop, s.batch)
+    orientations = ALL if plane.hole[0] == plane.hole[1] else FLIPS
     steps, count = s.steps, PREDICTIONS
     if previous and _starts_warm(net, previous, padded[:, :-1]):
         steps, count = plane.warm_steps, WARM_PREDICTIONS
@@ -96,7 +105,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     mean_net = AverageWeights(net, s.averaging)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        crops = random_crops(padded, s.crop + 2 * net.reach, s.batch, generator)
+        crops = random_crops(padded, crop + 2 * net.reach, batch, generator, orientations)
         if index > 1:  # the weights of the step before: the average never runs ahead
             mean_net.update(net)
         mean, spread = net(crops[:, :-1])
@@ -107,7 +116,8 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         if index % every and index not in (1, steps):  # the first shows what the fit starts at
             return loss, None
         with torch.no_grad():
-            blind, answer, std = predict_image(mean_net.net, padded[:, :-1], index // every)
+            orientation = orientations[index // every % len(orientations)]
+            blind, answer, std = predict_image(mean_net.net, padded[:, :-1], orientation, blurs)
         images = (blind * unit + centre, answer * unit + centre)
         return loss, (*images, std * unit) if s.std_from == "predicted" else images
 
@@ -129,7 +139,7 @@ def _start_at_blur(net: BlindSpotNet, x: Tensor, hidden: Tensor, guide: Tensor |
     The channels, mirrored at the borders, are x, its blur, the rings, the guide where there is one,
     and last which pixels are not hidden.
     """
-    rings = ring_means(x)
+    rings = ring_means(x, net.hole)
     blur = best_mixture(x, rings)
     error = (x - blur).square().mean()  # of the blur and of the noise
     in_noise = (error / NOISE_VARIANCE - 1).clamp(0.01, 100).item()
@@ -210,7 +220,7 @@ def _predict_strips(
 
 
 def predict_image(
-    net: BlindSpotNet, padded: Tensor, orientation: int
+    net: BlindSpotNet, padded: Tensor, orientation: int, blurs: BlurMixtures | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Denoise the whole image with the network as it is.
 
@@ -220,6 +230,8 @@ def predict_image(
         Shape (1, C * (2 + rings) + guides, Y + 2 reach, X + 2 reach).
     orientation : int
         Which of the eight orientations the network gets to see.
+    blurs : BlurMixtures, optional
+        Of the image, where its noise is correlated: the answer is mixed with them.
 
     Returns
     -------
@@ -239,7 +251,9 @@ def predict_image(
     for mean, v, measured in _predict_strips(net, padded, orientation):
         both = NOISE_VARIANCE + v
         answer = (NOISE_VARIANCE * mean + v * measured) / both
-        std = (NOISE_VARIANCE * (v / both + FLOOR)).sqrt()
-        strips.append(turn_back(torch.stack([mean, answer, std]), orientation))
-    blind, answer, std = torch.cat(strips, dim=-2)[:, 0]  # (3, 1, C, Y, X) before
-    return blind, answer, std
+        strips.append(turn_back(torch.stack([mean, answer, v]), orientation))
+    blind, answer, v = torch.cat(strips, dim=-2)[:, 0]  # (3, 1, C, Y, X) before
+    own_share = v / (NOISE_VARIANCE + v)
+    if blurs is not None:
+        answer = blurs.mix(answer, own_share, v)
+    return blind, answer, (NOISE_VARIANCE * (own_share + FLOOR)).sqrt()

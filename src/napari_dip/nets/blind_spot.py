@@ -7,6 +7,11 @@ cannot be copied into it. Wider rings around the pixel come in as extra channels
 before the 1x1 convolutions, and the fit starts at their best linear mixture (`best_mixture`), which
 is a calibrated blur.
 
+Where neighbouring pixels share their noise, the blind spot has to be as large as the correlation
+reaches. With all dilations multiplied by h + 1 the network moves in steps of h + 1 pixels and no
+path leads into the square of (2 h + 1) x (2 h + 1) pixels around its own, `hole` = (h, h); the two
+axes may differ, as in images that are scanned line by line. The ring means leave out the same.
+
 References
 ----------
 Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980. Laine, Karras, Lehtinen and Aila,
@@ -17,11 +22,13 @@ arXiv:2008.13711.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.gaussian import blur, gaussian_line, mirror, radius_of
+from napari_dip.nets.gaussian import filter_lines, gaussian_line, mirror, radius_of
 
 SUMMED = 1 << 22  # pixels that are summed up at a time
 RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
@@ -30,23 +37,32 @@ RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
 class BlindSpotNet(nn.Module):
     """Predict each pixel, and how far off the prediction may be, from the pixels around it.
 
-    A pixel is blind to all of its own `colours`. The network sees ``1 + 2 * layers`` pixels far,
-    and all pixels of the `guides`, channels of another image of the same place.
+    A pixel is blind to all of its own `colours`, and to those of the pixels as near as `hole` in y
+    and x. The network sees ``(1 + 2 * layers) * (hole + 1)`` pixels far, and all pixels of the
+    `guides`, channels of another image of the same place.
     """
 
     def __init__(
-        self, colours: int = 1, channels: int = 48, layers: int = 4, guides: int = 0
+        self,
+        colours: int = 1,
+        channels: int = 48,
+        layers: int = 4,
+        guides: int = 0,
+        hole: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
-        self.colours, self.guides = colours, guides
-        self.reach = 1 + 2 * layers
-        self.first = nn.Conv2d(colours, channels, 3)
+        self.colours, self.guides, self.hole = colours, guides, hole
+        self.step = (hole[0] + 1, hole[1] + 1)  # pixels that a dilation of 1 stands for
+        self.reach = max(self.step) * (1 + 2 * layers)
+        self.spare = tuple(self.reach - step * (1 + 2 * layers) for step in self.step)
+        self.first = nn.Conv2d(colours, channels, 3, dilation=self.step)
         blind = torch.ones(1, 1, 3, 3)
         blind[..., 1, 1] = 0
         self.blind: Tensor
         self.register_buffer("blind", blind, persistent=False)
         self.around = nn.ModuleList(
-            nn.Conv2d(channels, channels, 3, dilation=2) for _ in range(layers)
+            nn.Conv2d(channels, channels, 3, dilation=(2 * self.step[0], 2 * self.step[1]))
+            for _ in range(layers)
         )
         aside = channels if guides else 0
         self.join = nn.Conv2d(channels + colours * (1 + len(RING_WIDTHS)) + aside, channels, 1)
@@ -77,9 +93,11 @@ class BlindSpotNet(nn.Module):
         act = functional.leaky_relu
         end = x.shape[1] - self.guides
         image, rings, guide = x[:, : self.colours], x[:, self.colours : end], x[:, end:]
-        h = functional.conv2d(image, self.first.weight * self.blind, self.first.bias)
-        for conv in self.around:  # (B, channels, ...), two pixels less on each side every time
-            h = h[..., 2:-2, 2:-2] + conv(act(h, 0.1))
+        image = shrink(image, *self.spare)
+        weight = self.first.weight * self.blind
+        h = functional.conv2d(image, weight, self.first.bias, dilation=self.step)
+        for conv in self.around:  # (B, channels, ...), two steps less on each side every time
+            h = shrink(h, 2 * self.step[0], 2 * self.step[1]) + conv(act(h, 0.1))
         r = self.reach
         rings = rings[..., r:-r, r:-r]
         parts = [h, rings]
@@ -94,16 +112,33 @@ class BlindSpotNet(nn.Module):
         return h[:, : self.colours] + rings[:, : self.colours], h[:, self.colours :]
 
 
-def ring_means(image: Tensor) -> Tensor:
-    """Average (B, C, Y, X) around each pixel without it, to (B, C * rings, Y, X).
+def shrink(image: Tensor, rows: int, columns: int) -> Tensor:
+    """Cut a margin of (..., Y, X) off, the same on opposite sides."""
+    height, width = image.shape[-2:]
+    return image[..., rows : height - rows, columns : width - columns]
 
-    They are Gaussian means of growing width whose centre has no weight; borders are mirrored.
+
+def ring_means(image: Tensor, hole: tuple[int, int] = (0, 0)) -> Tensor:
+    """Average (B, C, Y, X) around each pixel without its `hole`, to (B, C * rings, Y, X).
+
+    They are Gaussian means of growing width without their middle, wider where the hole is; borders
+    are mirrored.
     """
     means = []
-    for sigma in RING_WIDTHS:
-        centre = gaussian_line(sigma, radius_of(sigma), image).amax() ** 2
-        means.append((blur(image, sigma) - centre * image) / (1 - centre))
+    for width in RING_WIDTHS:
+        lines = [_line_and_middle(math.hypot(width, h / 2), h, image) for h in hole]
+        (line_y, middle_y), (line_x, middle_x) = lines
+        whole = filter_lines(image, line_y, line_x)
+        middle = filter_lines(image, middle_y, middle_x)
+        means.append((whole - middle) / (1 - middle_y.sum() * middle_x.sum()))
     return torch.cat(means, dim=1)
+
+
+def _line_and_middle(sigma: float, half: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weights of a Gaussian, and those within `half` pixels of its centre."""
+    radius = radius_of(sigma)
+    line = gaussian_line(sigma, radius, like)
+    return line, line[radius - half : radius + half + 1]
 
 
 def best_mixture(image: Tensor, rings: Tensor) -> Tensor:

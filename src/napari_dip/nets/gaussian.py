@@ -46,9 +46,20 @@ def blur(image: Tensor, sigma: float, radius: int = 0, edge: int = 0) -> Tensor:
     """Blur (B, C, Y, X) by a Gaussian of `sigma` pixels; borders as `mirror` has them."""
     if radius == 0:  # `or` is a truth value in TorchScript
         radius = radius_of(sigma)
+    line = gaussian_line(sigma, radius, image)
+    return filter_lines(image, line, line, edge)
+
+
+def filter_lines(image: Tensor, along_y: Tensor, along_x: Tensor, edge: int = 0) -> Tensor:
+    """Filter (B, C, Y, X) by weights along y and along x; borders as `mirror` has them."""
     colours = image.shape[1]
-    rows = gaussian_line(sigma, radius, image).expand(colours, 1, 1, -1)
-    wide = mirror(image, radius, edge)
+    margin_y, margin_x = len(along_y) // 2, len(along_x) // 2
+    margin = max(margin_y, margin_x)
+    wide = mirror(image, margin, edge)
+    spare_y, spare_x = margin - margin_y, margin - margin_x
+    wide = wide[..., spare_y : wide.shape[-2] - spare_y, spare_x : wide.shape[-1] - spare_x]
+    rows = along_x.expand(colours, 1, 1, -1)
+    columns = along_y.expand(colours, 1, 1, -1).transpose(2, 3)
     return functional.conv2d(
-        functional.conv2d(wide, rows, groups=colours), rows.transpose(2, 3), groups=colours
+        functional.conv2d(wide, rows, groups=colours), columns, groups=colours
     )

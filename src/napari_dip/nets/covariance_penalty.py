@@ -1,0 +1,103 @@
+"""Mix blurs of an image so that the expected error is least, where the noise's covariance is known.
+
+A linear filter F of the noisy image y errs by ``E |F y - y|^2 + 2 c - s^2``, where c is the
+covariance of the filtered noise with the pixel's own and s^2 the noise's variance (Mallows' Cp, a
+covariance penalty; Stein's unbiased risk estimate for Gaussian noise). So the best weights of a few
+filters have a closed form, without a blind spot: near pixels are used as far as their noise allows.
+
+References
+----------
+Mallows, Some comments on Cp, Technometrics 1973, doi:10.1080/00401706.1973.10489103.
+Efron, The estimation of prediction error: covariance penalties and cross-validation, JASA 2004,
+doi:10.1198/016214504000000692.
+Stein, Estimation of the mean of a multivariate normal distribution, Annals of Statistics 1981,
+doi:10.1214/aos/1176345632.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from napari_dip.nets.gaussian import blur, gaussian_line, radius_of
+
+WIDTHS = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0)  # standard deviations in pixels
+CLASSES = 5  # of pixels by how well they are predicted, with weights of their own
+# Noise that a network has learnt by heart, in units of the noise's variance: its covariance with
+# the answer is larger by about that much than a network that never saw the image would have.
+OVERFITTED = 0.03
+RIDGE = 1e-6
+
+
+class BlurMixtures:
+    """Mixtures of an image's blurs, each for the pixels of a class.
+
+    Parameters
+    ----------
+    y : Tensor
+        Shape (C, Y, X), noisy; its mean should be near 0.
+    correlation : Tensor
+        Shape (2 R + 1, 2 R + 1), of the noise with that of the pixels up to R away in y and x; 1 in
+        the middle.
+    variance : float
+        Of the noise, in units of `y` squared.
+    """
+
+    def __init__(self, y: Tensor, correlation: Tensor, variance: float) -> None:
+        self.y, self.variance = y, variance
+        blurs = [blur(y[None], width)[0] for width in WIDTHS]
+        self.views = torch.stack([y, *blurs, torch.ones_like(y)])  # (K, C, Y, X)
+        shares = [_share(width, correlation) for width in WIDTHS]
+        self.covariances = torch.tensor([1.0, *shares, 0.0], dtype=torch.float64) * variance
+
+    def mix(self, answer: Tensor, own_share: Tensor, unpredicted: Tensor) -> Tensor:
+        """Mix blurs and a network's answer, class by class.
+
+        Parameters
+        ----------
+        answer : Tensor
+            Shape (C, Y, X), the network's.
+        own_share : Tensor
+            Shape (C, Y, X), the weight of the measured pixel in it, in [0, 1].
+        unpredicted : Tensor
+            Shape (C, Y, X), variance of the blind prediction's error: it tells fine structure from
+            smooth areas, and must not depend on the noise of the pixel itself.
+        """
+        mixed = torch.empty_like(answer)
+        for colour, one in enumerate(unpredicted):
+            quantiles = torch.linspace(0, 1, CLASSES + 1, device=one.device)[1:-1]
+            sample = one.flatten()[:: max(1, one.numel() // 100_000)]
+            classes = torch.bucketize(one, sample.quantile(quantiles))
+            for number in range(CLASSES):
+                where = classes == number
+                if bool(where.any()):
+                    mixed[colour][where] = self._mix_class(
+                        self.y[colour][where],
+                        self.views[:, colour, where],
+                        answer[colour][where],
+                        own_share[colour][where],
+                    )
+        return mixed
+
+    def _mix_class(self, y: Tensor, views: Tensor, answer: Tensor, own_share: Tensor) -> Tensor:
+        gram = (views @ views.T / len(y)).cpu().double()
+        moments = (views @ y / len(y)).cpu().double() - self.covariances
+        scale = gram.diagonal().clamp_min(1e-30).rsqrt()
+        scaled = gram * scale[:, None] * scale + RIDGE * torch.eye(len(gram), dtype=gram.dtype)
+        weights = torch.linalg.solve(scaled, moments * scale) * scale
+        mixture = weights.to(views) @ views
+        # The share of the answer that has the least expected error, from none to all of it.
+        change = answer - mixture
+        own = (own_share.mean().item() + OVERFITTED) * self.variance
+        penalty = own - float(weights @ self.covariances)
+        gained = float((change * (y - mixture)).mean()) - penalty
+        share = gained / max(float(change.square().mean()), 1e-30)
+        return mixture + min(max(share, 0.0), 1.0) * change
+
+
+def _share(width: float, correlation: Tensor) -> float:
+    """Return the covariance of blurred noise with the pixel's own, for noise of variance 1."""
+    reach = len(correlation) // 2
+    radius = max(radius_of(width), reach)
+    line = gaussian_line(width, radius, correlation)[radius - reach : radius + reach + 1]
+    return float(line @ correlation @ line)
