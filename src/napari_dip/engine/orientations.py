@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
 ALL = tuple(range(8))
 FLIPS = (0, 2, 4, 6)  # without quarter turns, for what differs between y and x
 

@@ -96,7 +96,9 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     if plane.correlation is not None:
         blurs = BlurMixtures(x, plane.correlation, NOISE_VARIANCE)
     # A wide blind spot needs wide margins: fewer, larger crops of as many pixels cost less.
-    crop, batch = (2 * s.crop, s.batch // 4) if max(plane.hole) and s.batch >= 4 else (s.crop, s.batch)
+    crop, batch = (
+        (2 * s.crop, s.batch // 4) if max(plane.hole) and s.batch >= 4 else (s.crop, s.batch)
+    )
     orientations = ALL if plane.hole[0] == plane.hole[1] else FLIPS
     steps, count = s.steps, PREDICTIONS
     if previous and _starts_warm(net, previous, padded[:, :-1]):

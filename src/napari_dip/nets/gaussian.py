@@ -60,6 +60,4 @@ def filter_lines(image: Tensor, along_y: Tensor, along_x: Tensor, edge: int = 0)
     wide = wide[..., spare_y : wide.shape[-2] - spare_y, spare_x : wide.shape[-1] - spare_x]
     rows = along_x.expand(colours, 1, 1, -1)
     columns = along_y.expand(colours, 1, 1, -1).transpose(2, 3)
-    return functional.conv2d(
-        functional.conv2d(wide, rows, groups=colours), columns, groups=colours
-    )
+    return functional.conv2d(functional.conv2d(wide, rows, groups=colours), columns, groups=colours)
