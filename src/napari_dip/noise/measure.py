@@ -1,0 +1,356 @@
+"""How noisy an image is, measured on itself: its variance over intensity and its correlation.
+
+Structure is told from noise by the places where there is little of it: at each intensity those
+pixels count that have the least energy at scales of 2 to 8 pixels around them, which hardly depends
+on the noise of a single pixel. There the squares of second differences are averaged, and none is
+cut away: at few photons the largest squares are the photons.
+
+References
+----------
+Foi, Trimeche, Katkovnik and Egiazarian, Practical Poissonian-Gaussian noise modeling and fitting
+for single-image raw-data, IEEE TIP 2008, doi:10.1109/TIP.2008.2001399.
+Liu, Tanaka and Okutomi, Single-image noise level estimation for blind denoising, IEEE TIP 2013,
+doi:10.1109/TIP.2013.2283400 (the places with the least texture).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dip.noise.anscombe import FLAT, PoissonGaussian, is_flat
+from napari_dip.noise.correlation import (
+    NEAR_SIGMA,
+    RADIUS,
+    REACH,
+    SIDE,
+    WIDE_SIGMA,
+    Correlation,
+    energy,
+    measure_lags,
+    second_difference,
+    tell_noise,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Pixels = NDArray[np.float64]
+    Mask = NDArray[np.bool_]
+
+BINS = 32
+TEXTURE_SIGMA = 6.0
+FEWEST = 16  # pixels along an axis that a measurement needs
+MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
+WINDOW = 128
+PHOTONS = 20.0  # that the level around a pixel should be the mean of
+
+
+@dataclass(frozen=True)
+class MeasuredNoise:
+    """The noise of one channel, as measured on its own pixels.
+
+    Attributes
+    ----------
+    line : PoissonGaussian
+        The straight line nearest to the curve, for the generalised Anscombe transform.
+    levels, variances, errors : tuple of float
+        The curve: knots of intensity, variance of the noise there in intensity units squared, and
+        the standard error of each variance relative to it.
+    correlation : (2 R + 1, 2 R + 1) tuple of tuples
+        Autocorrelation of the noise at lags of -R to R pixels in y and in x, 1 in the middle.
+    correlation_error : float
+        Standard error of a lag.
+    hole : (int, int)
+        Furthest lags in y and in x over which the noise is correlated; (0, 0) for noise that is
+        independent from pixel to pixel.
+    local : tuple of tuples or None
+        Standard deviation at a place over what the curve says, on a coarse grid of the image; None
+        where that is 1 within its error.
+    saturation : (float, float) or None
+        Level at which pixels saturate, and their share.
+    """
+
+    line: PoissonGaussian
+    levels: tuple[float, ...]
+    variances: tuple[float, ...]
+    errors: tuple[float, ...]
+    correlation: tuple[tuple[float, ...], ...]
+    correlation_error: float
+    hole: tuple[int, int]
+    local: tuple[tuple[float, ...], ...] | None = None
+    saturation: tuple[float, float] | None = None
+
+    @property
+    def is_correlated(self) -> bool:
+        """Whether neighbouring pixels share their noise."""
+        return self.hole != (0, 0)
+
+    def variance(self, level: ArrayLike) -> Pixels:
+        """Return the variance of the noise where the signal is `level`, of the same shape."""
+        return np.interp(np.asarray(level, dtype=np.float64), self.levels, self.variances)
+
+    def std(self, level: ArrayLike) -> Pixels:
+        """Return the standard deviation of the noise where the signal is `level`."""
+        return np.sqrt(self.variance(level))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it as numbers, lists and dicts."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Part of a plane, and what is read off it at every pixel."""
+
+    level: Pixels  # mean around the pixel
+    fine: Pixels  # second difference
+    apart: Pixels  # the same with twice the spacing, which sees more of the structure
+    wide: Pixels  # the image less its wide blur
+    texture: Pixels  # local energy between the two blurs
+    usable: Mask
+
+
+@dataclass
+class Curve:
+    """Variance over level in bins, with relative errors."""
+
+    level: Pixels
+    variance: Pixels
+    error: Pixels
+
+    def at(self, level: Pixels) -> Pixels:
+        """Return the variance at `level`, from the bins that are not in doubt."""
+        sure = self.error < max(0.3, float(np.quantile(self.error, 0.25)))
+        floor = 1e-3 * np.median(self.variance)
+        return np.interp(level, self.level[sure], np.maximum(self.variance[sure], floor))
+
+
+def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
+    """Measure the noise of one channel.
+
+    Parameters
+    ----------
+    planes : sequence of (Y, X) arrays
+        Finite intensities, all of one detector.
+
+    Returns
+    -------
+    MeasuredNoise
+        Of variance 0 where there is none: labels, drawings, a blank image.
+    """
+    images = [np.asarray(p, dtype=np.float64) for p in planes if min(p.shape) >= FEWEST]
+    middle = float(np.median(np.concatenate([y.ravel() for y in images]))) if images else 0.0
+    parts = [y - middle for image in images for y in _windows(image, len(images))]
+    unit = max((float(np.abs(second_difference(y)[1:-1, 1:-1]).mean()) for y in parts), default=0.0)
+    windows = [_look(y / unit) for y in parts] if unit > 0 else []
+    usable = [w for w in windows if w.usable.any()]
+    curve, found = _measure(usable) if usable else (None, None)
+    if curve is None or found is None:
+        return _no_noise(middle)
+    gain, constant = fit_line(curve)
+    variance = _smooth(curve)
+    inner = slice(REACH - RADIUS, REACH + RADIUS + 1)
+    return MeasuredNoise(
+        PoissonGaussian(gain * unit, constant * unit**2 - gain * unit * middle),
+        tuple((curve.level * unit + middle).tolist()),
+        tuple((variance * unit**2).tolist()),
+        tuple(curve.error.tolist()),
+        tuple(tuple(row) for row in found.table[inner, inner].tolist()),
+        found.error,
+        found.hole,
+    )
+
+
+def _no_noise(level: float) -> MeasuredNoise:
+    table = np.zeros((2 * RADIUS + 1, 2 * RADIUS + 1))
+    table[RADIUS, RADIUS] = 1
+    rows = tuple(tuple(row) for row in table.tolist())
+    return MeasuredNoise(PoissonGaussian(0, 0), (level,), (0.0,), (1.0,), rows, 1.0, (0, 0))
+
+
+def _windows(image: Pixels, planes: int) -> list[Pixels]:
+    """Return the whole image, or windows of it evenly spread where it is large."""
+    if image.size * planes <= MOST_PIXELS:
+        return [image]
+    count = max(1, int(np.sqrt(MOST_PIXELS / planes)) // WINDOW)
+    starts = [np.linspace(0, max(n - WINDOW, 0), count).astype(int) for n in image.shape]
+    return [image[y : y + WINDOW, x : x + WINDOW] for y in starts[0] for x in starts[1]]
+
+
+def _look(y: Pixels) -> Window:
+    from scipy import ndimage
+
+    near, wide = (ndimage.gaussian_filter(y, s) for s in (NEAR_SIGMA, WIDE_SIGMA))
+    flat = is_flat(y)
+    if flat.any() and np.mean(y == y[flat][0]) ** (FLAT**2) > 1e-5:
+        flat[:] = False  # so few photons that squares without any are no padding
+    usable = ~ndimage.maximum_filter(flat, 2 * FLAT + 1) if flat.any() else ~flat
+    if usable.mean() < 0.1:
+        usable = ~flat
+    usable[[0, 1, -2, -1]] = usable[:, [0, 1, -2, -1]] = False
+    fine, apart = second_difference(y), second_difference(y, 2)
+    texture = ndimage.gaussian_filter((near - wide) ** 2, TEXTURE_SIGMA)
+    level = _box_mean(y, NEAR_SIGMA)
+    return Window(level, fine, apart, y - wide, texture, usable)
+
+
+def _box_mean(y: Pixels, sigma: float) -> Pixels:
+    """Return means of squares as wide as a Gaussian.
+
+    Each photon counts the same in them, so photons expected in the middle given the mean are the
+    mean; a Gaussian, which weighs the middle more, would make the curve steeper.
+    """
+    from scipy import ndimage
+
+    return np.asarray(ndimage.uniform_filter(y, 2 * round(sigma * np.sqrt(3)) + 1))
+
+
+def _measure(windows: list[Window]) -> tuple[Curve, Correlation] | tuple[None, None]:
+    """Measure curve and correlation in turns: each needs the other to tell what is flat."""
+    inside = [w.usable for w in windows]
+    squares, apart, texture = (
+        np.concatenate([getattr(w, name)[m] for w, m in zip(windows, inside, strict=True)])
+        for name in ("fine", "apart", "texture")
+    )
+    squares, apart = squares**2, apart**2
+    levels = _levels(windows, squares, texture)
+    level = np.concatenate([at[m] for at, m in zip(levels, inside, strict=True)])
+    bins = _split(level)
+    white = np.zeros((SIDE, SIDE))
+    white[REACH, REACH] = 1
+    rho, scale, limit, ratio, share = white, 1.0, 0.0, texture, 0.2
+    for _ in range(4):
+        growth = energy("apart", rho) / max(energy("fine", rho), 1e-3)
+        chosen = [b[ratio[b] <= max(limit, np.quantile(ratio[b], share))] for b in bins]
+        curve = _curve(level, squares, apart / growth, bins, chosen)
+        if not np.median(curve.variance) > 0:
+            return None, None
+        expected = curve.at(level)
+        ratio = texture / (scale * energy("band", rho) * expected)
+        limit = _flatness_limit(ratio, squares / expected)
+        share = 0.1
+        flat = ratio < max(3.0, float(np.quantile(ratio, 0.1)))
+        found = _correlation(windows, levels, flat, curve)
+        rho, scale = white, 1.0
+        if found.hole != (0, 0):
+            y, x = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
+            rho = np.where((y > found.hole[0]) | (x > found.hole[1]), 0, found.table)
+            scale = found.variance / float((squares[flat] / expected[flat]).mean())
+    return Curve(curve.level, curve.variance * scale, curve.error), found
+
+
+def _levels(windows: list[Window], squares: Pixels, texture: Pixels) -> list[Pixels]:
+    """Return the level at each pixel: of wider squares where there are few photons."""
+    flattest = squares[texture <= np.quantile(texture, 0.2)]
+    kurtosis = float((flattest**2).mean() / max(flattest.mean() ** 2, 1e-300)) - 3
+    sigma = np.sqrt(max(PHOTONS * 2 * kurtosis, 0) / (4 * np.pi))
+    if sigma < 1.2 * NEAR_SIGMA:
+        return [w.level for w in windows]
+    return [_box_mean(w.level, min(float(sigma), WIDE_SIGMA)) for w in windows]
+
+
+def _split(level: Pixels) -> list[NDArray[np.intp]]:
+    """Return the pixels of each bin: bins share out the pixels as well as the range of levels."""
+    order = np.argsort(level, kind="stable")
+    span = level[order] - level[order[0]]
+    place = np.linspace(0, 1, order.size) + np.sqrt(span / max(span[-1], 1e-300))
+    count = int(np.clip(level.size // 1000, 1, BINS))
+    edges = np.searchsorted(place, np.linspace(0, place[-1], count + 1)[1:-1])
+    return [part for part in np.split(order, edges) if part.size >= 200] or [order]
+
+
+def _curve(
+    level: Pixels,
+    squares: Pixels,
+    apart: Pixels,
+    bins: list[NDArray[np.intp]],
+    chosen: list[NDArray[np.intp]],
+) -> Curve:
+    """Return the mean square in each bin, and how sure it is.
+
+    Where differences of twice the spacing are larger than those of neighbours, structure is left;
+    about a tenth of what it adds there it adds between neighbours.
+    """
+    variance, error = np.zeros(len(bins)), np.full(len(bins), 10.0)
+    for i, members in enumerate(chosen):
+        s, t = squares[members], apart[members]
+        variance[i] = s.mean()
+        if variance[i] > 0:
+            independent = s.size / 4
+            statistical = s.std() / np.sqrt(independent) / variance[i] + 1 / np.sqrt(s.size)
+            doubt = t.std() / np.sqrt(independent) / variance[i]
+            excess = t.mean() / variance[i] - 1 - doubt
+            error[i] = np.hypot(statistical, 0.1 * max(excess, 0))
+    return Curve(np.array([level[b].mean() for b in bins]), variance, error)
+
+
+def _flatness_limit(ratio: Pixels, squares: Pixels) -> float:
+    """Return up to which texture the squares are those of noise alone, in units of the latter's."""
+    limit, best = 2.0, None
+    for upper in (2.0, 4.0, 8.0, 16.0, 32.0, 64.0):
+        part = squares[(ratio <= upper) & (ratio > (limit if best else 0))]
+        if part.size < 1000:
+            continue
+        mean, error = float(part.mean()), float(part.std() / np.sqrt(part.size / 4))
+        if best and mean > 1.03 * best[0] + 2 * np.hypot(error, best[1]):
+            break
+        limit, best = upper, min(best or (mean, error), (mean, error), key=lambda m: m[1])
+    return limit
+
+
+def _correlation(
+    windows: list[Window], levels: list[Pixels], flat: Mask, curve: Curve
+) -> Correlation:
+    """Measure the correlation at the flat ones of the usable pixels, each over its deviation."""
+    start, masks, wide, fine = 0, [], [], []
+    for window, level in zip(windows, levels, strict=True):
+        count = int(window.usable.sum())
+        mask = np.zeros(window.usable.shape)
+        mask[window.usable] = flat[start : start + count]
+        start += count
+        std = np.sqrt(curve.at(level))
+        masks.append(mask)
+        wide.append(window.wide / std)
+        fine.append(window.fine / std)
+    return tell_noise(measure_lags(wide, masks), measure_lags(fine, masks))
+
+
+def _smooth(curve: Curve) -> Pixels:
+    """Return the variances nearer to a parabola, as far as they depart from it by chance."""
+    if curve.level.size < 4:
+        return curve.variance
+    fitted = _fit(curve, 2)
+    apart = max(float(np.median(((curve.variance - fitted) / fitted) ** 2 - curve.error**2)), 0)
+    share = apart / (apart + curve.error**2)
+    return np.maximum(fitted + share * (curve.variance - fitted), 0)
+
+
+def fit_line(curve: Curve) -> tuple[float, float]:
+    """Fit variance = gain * level + constant."""
+    if curve.level.size < 2:
+        return 0.0, float(curve.variance[0])
+    fitted = _fit(curve, 1, floored=False)
+    span = curve.level[-1] - curve.level[0]
+    gain = float((fitted[-1] - fitted[0]) / span) if span > 0 else 0.0
+    return gain, float(fitted[0] - gain * curve.level[0])
+
+
+def _fit(curve: Curve, degree: int, *, floored: bool = True) -> Pixels:
+    """Fit a polynomial by errors relative to itself, robustly; return it at the levels."""
+    x = (curve.level - curve.level.mean()) / max(float(np.ptp(curve.level)), 1e-300)
+    design = np.vander(x, degree + 1)
+    floor = 1e-3 * float(np.median(curve.variance))
+    error = np.hypot(curve.error, 0.03)
+    fitted = np.maximum(curve.variance, floor)
+    for _ in range(10):
+        far = (curve.variance - fitted) / fitted / error / 3
+        weight = 1 / fitted / error / np.sqrt(1 + far**2)
+        power = np.linalg.lstsq(design * weight[:, None], curve.variance * weight, rcond=None)[0]
+        line = design @ power
+        fitted = np.maximum(line, floor)
+    return np.asarray(fitted if floored else line)
