@@ -16,7 +16,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_dip import add_gaussian, add_poisson, add_speckle, psnr, read
-from napari_dip.noise.estimate import estimate_noise
+from napari_dip.noise.measure import estimate_noise
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = Path(os.environ.get("NAPARI_DIP_DATA", ROOT.parent / "shared" / "data"))

@@ -28,7 +28,7 @@ from common import DATA, RESULTS, machine, pair, save
 from scipy.ndimage import gaussian_filter
 
 from napari_dip import BlindSpot, iter_denoise, last, psnr, read
-from napari_dip.noise.estimate import estimate_noise
+from napari_dip.noise.measure import estimate_noise
 
 SIZE = 128
 GAIN, READ_NOISE = 4.0, 4.0  # of the synthetic volume, as FMD confocal in 8 bits

@@ -10,8 +10,8 @@ import torch
 from scipy import ndimage
 
 from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, psnr, read
-from napari_dip.noise.estimate import estimate_noise, noise_is_correlated
 from napari_dip.noise.hot_pixels import replace_hot_pixels
+from napari_dip.noise.measure import estimate_noise, noise_is_correlated
 from napari_dip.planes.image_statistics import measure_image
 
 QUICK = BlindSpot(steps=3, channels=4, crop=16)

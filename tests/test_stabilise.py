@@ -9,8 +9,9 @@ import pytest
 from scipy import ndimage
 
 from napari_dip import read
-from napari_dip.noise.anscombe import LEAST_Z, PoissonGaussian, UnitRange
-from napari_dip.noise.estimate import estimate_noise, noise_is_correlated
+from napari_dip.noise.anscombe import LEAST_Z, PoissonGaussian
+from napari_dip.noise.measure import estimate_noise, noise_is_correlated
+from napari_dip.noise.unit_range import UnitRange
 
 
 def scene(seed: int, size: int = 192) -> np.ndarray:

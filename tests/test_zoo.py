@@ -15,7 +15,7 @@ from napari_dip.cli import main
 from napari_dip.models.bioimageio import zoo_test
 from napari_dip.models.model import build
 from napari_dip.models.torchscript import fit_noise_line
-from napari_dip.noise.estimate import estimate_noise
+from napari_dip.noise.measure import estimate_noise
 
 RNG = np.random.default_rng(0)
 SCENE = 40 + 30 * np.sin(np.arange(90) / 9) * np.cos(np.arange(70)[:, None] / 7)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_dip.engine.loop import Step
     from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.engine.plane import Plane
-    from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.noise.unit_range import ColourRanges, UnitRange
     from napari_dip.planes.chunk import Chunk
 
     Inputs = Mapping[str, NDArray[Any]]  # by the names of `Plane`
@@ -82,11 +82,15 @@ def fit_image(
     if chunk is not None:
         stats, source = chunk.stats, chunk.view(source)
     elif stats is None:
-        stats = measure_image(source, stabilise=getattr(how, "stabilise", False))
+        stats = measure_image(
+            source,
+            stabilise=getattr(how, "stabilise", False),
+            straighten=how.method not in RESTORATIONS,
+        )
     plan, function = MemoryPlan(chosen), fit or method.function()
     weights: dict[tuple[int, int], dict[str, Tensor]] = defaultdict(dict)  # by channel and seed
 
-    def steps(y: Tensor, unit: UnitRange, index: PlaneIndex) -> Iterator[Step]:
+    def steps(y: Tensor, unit: UnitRange | ColourRanges, index: PlaneIndex) -> Iterator[Step]:
         given = inputs(index)
         if given is None:
             return skip_plane(y)
@@ -98,15 +102,32 @@ def fit_image(
             ).to(y.device)
             for name, pixels in given.items()
         }
-        plane = Plane(y, unit.noise, **beside)
+        plane = Plane(y, unit.noise, **_noise(unit, y), **beside)
         carried = (channel_of(source, index), weights) if method.warm_steps(how) else None
         return _fit_plane(method, function, plane, how, plan, carried, factor)
 
     planned = _planned_steps(source, how, method)
+    if method.needs_noise:
+        parts = (stats.correlation_note(method.knows_correlation), task.get("note", ""))
+        task["note"] = " ".join(part for part in parts if part)
     if how.method in RESTORATIONS:
         task["provenance"] = {"task": how.method, **task.get("provenance", {})}
     plane_task = PlaneTask(steps, steps=planned, plan=plan, **task)
     return walk_planes(source, how, plane_task, chosen, stats)
+
+
+def _noise(unit: UnitRange | ColourRanges, y: Tensor) -> dict[str, Any]:
+    """Return what a `Plane` is told of noise that is not even, or not independent."""
+    import torch
+
+    told: dict[str, Any] = {}
+    relative = unit.relative_variance(y.cpu().numpy())
+    if relative is not None:
+        told["variance"] = torch.as_tensor(relative, dtype=torch.float32).to(y.device)
+    if unit.measured is not None and unit.measured.is_correlated:
+        correlation = torch.tensor(unit.measured.cautious_correlation()).to(y.device)
+        told.update(hole=unit.measured.hole, correlation=correlation)
+    return told
 
 
 def _fit_plane(

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from napari_dip.data_sets.sources import FileCache, Plane, Source
-from napari_dip.noise.estimate import noise_is_correlated
 from napari_dip.noise.even_noise import NoNoiseError, Normalisation, measure_normalisation
+from napari_dip.noise.measure import measure_noise
 
 NOISE_PLANES = 4  # planes of an image that its noise is measured on
 STATISTICS_IMAGES = 16  # images whose statistics are stored
@@ -126,7 +126,7 @@ class Dataset:
         return [
             source.name
             for source in _spread(self.sources, most)
-            if noise_is_correlated([self._first_planes[id(source)].middle(self.cache)])
+            if measure_noise([self._first_planes[id(source)].middle(self.cache)[0]]).is_correlated
         ]
 
     def statistics(self, stabilise: bool, correlated: bool) -> dict[str, Any]:

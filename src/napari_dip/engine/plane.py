@@ -16,7 +16,9 @@ class Plane:
     y : Tensor
         Shape (C, Y, X), noisy intensities in [0, 1].
     noise : float
-        Standard deviation of the noise in `y`, the same everywhere; 0 where none was measured.
+        Standard deviation of the noise in `y`; 0 where none was measured.
+    variance : Tensor, optional
+        Shape (C, Y, X), variance of the noise over that of `noise`, where it is not even.
     hole : (int, int)
         How far, in y and x, neighbouring pixels share their noise; (0, 0) where it is independent.
     correlation : Tensor, optional
@@ -37,6 +39,7 @@ class Plane:
     noise: float
     hole: tuple[int, int] = (0, 0)
     correlation: Tensor | None = None
+    variance: Tensor | None = None
     known: Tensor | None = None
     guide: Tensor | None = None
     previous: dict[str, Tensor] | None = None
@@ -46,7 +49,7 @@ class Plane:
         """Return a part of the plane, with the same part of all that comes with it."""
         parts = {
             name: image[:, rows, columns]
-            for name in ("y", "known", "guide")
+            for name in ("y", "known", "guide", "variance")
             if (image := getattr(self, name)) is not None
         }
         return replace(self, **parts)

@@ -91,10 +91,11 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     net = net.to(y.device)
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
     x = (y - centre) / unit
-    padded = _start_at_blur(net, x[None], hidden, guide)
+    relative = torch.ones_like(y) if plane.variance is None else plane.variance
+    padded = _start_at_blur(net, x[None], relative * NOISE_VARIANCE, hidden, guide)
     blurs = None
     if plane.correlation is not None:
-        blurs = BlurMixtures(x, plane.correlation, NOISE_VARIANCE)
+        blurs = BlurMixtures(x, plane.correlation, relative * NOISE_VARIANCE)
     # A wide blind spot needs wide margins: fewer, larger crops of as many pixels cost less.
     crop, batch = (
         (2 * s.crop, s.batch // 4) if max(plane.hole) and s.batch >= 4 else (s.crop, s.batch)
@@ -110,10 +111,10 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         crops = random_crops(padded, crop + 2 * net.reach, batch, generator, orientations)
         if index > 1:  # the weights of the step before: the average never runs ahead
             mean_net.update(net)
-        mean, spread = net(crops[:, :-1])
-        inner = slice(net.reach, -net.reach)
-        target, weight = crops[:, :colours, inner, inner], crops[:, -1:, inner, inner]
-        log_loss = _negative_log_likelihood(mean, target, _error_variance(spread))
+        mean, spread = net(crops[:, : -1 - colours])
+        middle = crops[..., net.reach : -net.reach, net.reach : -net.reach]
+        target, noise, weight = middle[:, :colours], middle[:, -1 - colours : -1], middle[:, -1:]
+        log_loss = _negative_log_likelihood(mean, target, _error_variance(spread), noise)
         loss = (log_loss * weight).sum() / (weight.sum() * colours + 1e-12)
         if index % every and index not in (1, steps):  # the first shows what the fit starts at
             return loss, None
@@ -135,11 +136,13 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     yield from stream if previous is None else _save_weights(stream, mean_net.net, previous)
 
 
-def _start_at_blur(net: BlindSpotNet, x: Tensor, hidden: Tensor, guide: Tensor | None) -> Tensor:
+def _start_at_blur(
+    net: BlindSpotNet, x: Tensor, noise: Tensor, hidden: Tensor, guide: Tensor | None
+) -> Tensor:
     """Return what a new network sees of an image, and set its variance to the error of its start.
 
-    The channels, mirrored at the borders, are x, its blur, the rings, the guide where there is one,
-    and last which pixels are not hidden.
+    The channels, mirrored at the borders, are x, its blur, the rings, the guide where there is one;
+    beside what the network sees the variance of the noise, and last which pixels are not hidden.
     """
     rings = ring_means(x, net.hole)
     blur = best_mixture(x, rings)
@@ -147,7 +150,7 @@ def _start_at_blur(net: BlindSpotNet, x: Tensor, hidden: Tensor, guide: Tensor |
     in_noise = (error / NOISE_VARIANCE - 1).clamp(0.01, 100).item()
     net.offset.data[:, net.colours :] = math.log(math.expm1(in_noise / SPREAD_UNITS))
     guides = [] if guide is None else [_standardise(guide)[None]]
-    views = [x, blur, rings, *guides, (~hidden).float()[None]]
+    views = [x, blur, rings, *guides, noise[None], (~hidden).float()[None]]
     return torch.cat([mirror(view, net.reach) for view in views], dim=1)
 
 
@@ -176,15 +179,17 @@ def _starts_warm(net: BlindSpotNet, previous: dict[str, Tensor], padded: Tensor)
 def _mean_log_loss(net: BlindSpotNet, padded: Tensor) -> float:
     """Return the mean negative log-likelihood of all pixels, up to a constant."""
     total, count = 0.0, 0
-    for mean, variance, measured in _predict_strips(net, padded, 0):
-        total += float(_negative_log_likelihood(mean, measured, variance).sum())
+    for mean, variance, measured, noise in _predict_strips(net, padded, 0):
+        total += float(_negative_log_likelihood(mean, measured, variance, noise).sum())
         count += measured.numel()
     return total / count
 
 
-def _negative_log_likelihood(mean: Tensor, measured: Tensor, error_variance: Tensor) -> Tensor:
+def _negative_log_likelihood(
+    mean: Tensor, measured: Tensor, error_variance: Tensor, noise: Tensor
+) -> Tensor:
     """Return it for every pixel, up to a constant; its variance is that of error and noise."""
-    variance = error_variance + NOISE_VARIANCE
+    variance = error_variance + noise
     return (mean - measured).square() / variance + variance.log()
 
 
@@ -207,18 +212,20 @@ def _error_variance(spread: Tensor) -> Tensor:
 
 def _predict_strips(
     net: BlindSpotNet, padded: Tensor, orientation: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield prediction, variance of its error and measured pixels, strip by strip to save memory.
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Yield prediction, variance of its error, measured pixels, their noise's variance, by strips.
 
-    All three are turned; parameters are those of `predict_image`.
+    All are turned; parameters are those of `predict_image`.
     """
     reach = net.reach
     height = padded.shape[-2] - 2 * reach
     rows = max(1, STRIP_PIXELS // padded.shape[-1])
     for top in range(0, height, rows):
         x = turn(padded[..., top : min(top + rows, height) + 2 * reach, :], orientation)
-        mean, spread = net(x)
-        yield mean, _error_variance(spread), x[:, : net.colours, reach:-reach, reach:-reach]
+        mean, spread = net(x[:, : -net.colours])
+        middle = x[..., reach:-reach, reach:-reach]
+        measured, noise = middle[:, : net.colours], middle[:, -net.colours :]
+        yield mean, _error_variance(spread), measured, noise
 
 
 def predict_image(
@@ -229,7 +236,8 @@ def predict_image(
     Parameters
     ----------
     padded : Tensor
-        Shape (1, C * (2 + rings) + guides, Y + 2 reach, X + 2 reach).
+        Shape (1, C * (3 + rings) + guides, Y + 2 reach, X + 2 reach): what the network sees, and
+        the variance of the noise.
     orientation : int
         Which of the eight orientations the network gets to see.
     blurs : BlurMixtures, optional
@@ -250,12 +258,11 @@ def predict_image(
     of the error is 0.9 to 1.4 times that of the map (without it 1.1 to 3.4 times).
     """
     strips = []
-    for mean, v, measured in _predict_strips(net, padded, orientation):
-        both = NOISE_VARIANCE + v
-        answer = (NOISE_VARIANCE * mean + v * measured) / both
-        strips.append(turn_back(torch.stack([mean, answer, v]), orientation))
-    blind, answer, v = torch.cat(strips, dim=-2)[:, 0]  # (3, 1, C, Y, X) before
-    own_share = v / (NOISE_VARIANCE + v)
+    for mean, v, measured, noise in _predict_strips(net, padded, orientation):
+        answer = (noise * mean + v * measured) / (noise + v)
+        strips.append(turn_back(torch.stack([mean, answer, v, noise]), orientation))
+    blind, answer, v, noise = torch.cat(strips, dim=-2)[:, 0]  # (4, 1, C, Y, X) before
+    own_share = v / (noise + v)
     if blurs is not None:
         answer = blurs.mix(answer, own_share, v)
-    return blind, answer, (NOISE_VARIANCE * (own_share + FLOOR)).sqrt()
+    return blind, answer, (noise * (own_share + FLOOR)).sqrt()

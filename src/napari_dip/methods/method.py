@@ -31,6 +31,8 @@ class Method:
         among workers.
     needs_noise : bool
         Whether a plane in which no noise can be measured is left as it is.
+    knows_correlation : bool
+        Whether it deals with noise that neighbouring pixels share, see `Plane.correlation`.
     prepare : str
         Of a restoration: ``"module:function"`` that takes its options as plain values, such as the
         path of a mask, and returns what a run over files needs, see `napari_dip.batch.task.Task`.
@@ -41,6 +43,7 @@ class Method:
     bytes_per_pixel: Callable[[Any, int], float] | None = None
     warm_steps: Callable[[Any], int] = lambda settings: 0
     needs_noise: bool = True
+    knows_correlation: bool = False
     prepare: str = ""
 
     def function(self) -> Callable[..., Any]:

@@ -114,6 +114,7 @@ register(
         "napari_dip.methods.blind_spot:fit",
         blind_spot_bytes,
         warm_steps=lambda s: s.warm_steps if s.through_stack == "warm" else 0,
+        knows_correlation=True,
     ),
 )
 register(METHODS, Method(DIP, "napari_dip.methods.dip:fit", dip_bytes))

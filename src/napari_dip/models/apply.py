@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_dip.engine.loop import Step
     from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.models.precision import Bfloat16WherePrecise
-    from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.noise.unit_range import ColourRanges, UnitRange
     from napari_dip.planes.chunk import Chunk
 
 FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
@@ -57,7 +57,11 @@ def iter_apply(
             "another image."
         )
     chosen = pick_device(device)
-    stats = chunk.stats if chunk else measure_image(image, stabilise=model.settings.stabilise)
+    stats = (
+        chunk.stats
+        if chunk
+        else measure_image(image, stabilise=model.settings.stabilise, straighten=True)
+    )
     plan = MemoryPlan(chosen, may_reduce=True)
     net = Bfloat16WherePrecise(deepcopy(model.net).eval())
     task = PlaneTask(
@@ -76,7 +80,7 @@ def _steps(
     model: Model,
     plan: MemoryPlan,
     y: Tensor,
-    unit: UnitRange,
+    unit: UnitRange | ColourRanges,
     index: PlaneIndex,
 ) -> Iterator[Step]:
     from napari_dip.models.tiled_apply import apply
@@ -108,7 +112,7 @@ def far_from_training(image: Image, known: Any, stats: ImageStatistics) -> str:
             f"its contrast is {contrast:.0f} times its noise, that of the training images "
             f"{least:.0f} to {most:.0f}"
         )
-    gain = unit.model.gain if unit.model else 0.0
+    gain = unit.models[0].gain if unit.models[0] else 0.0
     if gain > 0 < low and not low / FAR**2 <= gain <= high * FAR**2:
         remarks.append(
             f"its noise has a gain of {gain:.3g}, that of the training images {low:.3g} to "

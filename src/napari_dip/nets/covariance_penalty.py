@@ -39,16 +39,16 @@ class BlurMixtures:
     correlation : Tensor
         Shape (2 R + 1, 2 R + 1), of the noise with that of the pixels up to R away in y and x; 1 in
         the middle.
-    variance : float
-        Of the noise, in units of `y` squared.
+    variance : Tensor
+        Shape (C, Y, X), of the noise, in units of `y` squared.
     """
 
-    def __init__(self, y: Tensor, correlation: Tensor, variance: float) -> None:
+    def __init__(self, y: Tensor, correlation: Tensor, variance: Tensor) -> None:
         self.y, self.variance = y, variance
         blurs = [blur(y[None], width)[0] for width in WIDTHS]
-        self.views = torch.stack([y, *blurs, torch.ones_like(y)])  # (K, C, Y, X)
+        self.views = torch.stack([y, *blurs, torch.zeros_like(y)])  # (K, C, Y, X)
         shares = [_share(width, correlation) for width in WIDTHS]
-        self.covariances = torch.tensor([1.0, *shares, 0.0], dtype=torch.float64) * variance
+        self.covariances = torch.tensor([1.0, *shares, 0.0], dtype=torch.float64)
 
     def mix(self, answer: Tensor, own_share: Tensor, unpredicted: Tensor) -> Tensor:
         """Mix blurs and a network's answer, class by class.
@@ -76,23 +76,43 @@ class BlurMixtures:
                         self.views[:, colour, where],
                         answer[colour][where],
                         own_share[colour][where],
+                        float(self.variance[colour][where].mean()),
                     )
         return mixed
 
-    def _mix_class(self, y: Tensor, views: Tensor, answer: Tensor, own_share: Tensor) -> Tensor:
+    def _mix_class(
+        self, y: Tensor, views: Tensor, answer: Tensor, own_share: Tensor, variance: float
+    ) -> Tensor:
         gram = (views @ views.T / len(y)).cpu().double()
-        moments = (views @ y / len(y)).cpu().double() - self.covariances
-        scale = gram.diagonal().clamp_min(1e-30).rsqrt()
-        scaled = gram * scale[:, None] * scale + RIDGE * torch.eye(len(gram), dtype=gram.dtype)
-        weights = torch.linalg.solve(scaled, moments * scale) * scale
+        covariances = self.covariances * variance
+        moments = (views @ y / len(y)).cpu().double() - covariances
+        weights = _averaging_weights(gram, moments)
         mixture = weights.to(views) @ views
         # The share of the answer that has the least expected error, from none to all of it.
         change = answer - mixture
-        own = (own_share.mean().item() + OVERFITTED) * self.variance
-        penalty = own - float(weights @ self.covariances)
+        own = (own_share.mean().item() + OVERFITTED) * variance
+        penalty = own - float(weights @ covariances)
         gained = float((change * (y - mixture)).mean()) - penalty
         share = gained / max(float(change.square().mean()), 1e-30)
         return mixture + min(max(share, 0.0), 1.0) * change
+
+
+def _averaging_weights(gram: Tensor, moments: Tensor) -> Tensor:
+    """Return weights, none negative and of sum 1, of least expected error.
+
+    They minimise ``w G w - 2 w m``. Without these bounds weights of opposite sign magnify what is
+    wrong in the covariance.
+    """
+    from scipy.optimize import nnls
+
+    size = len(gram)
+    ridge = RIDGE * float(gram.diagonal().mean())
+    factor = torch.linalg.cholesky(gram + ridge * torch.eye(size, dtype=gram.dtype))  # L L^T = G
+    target = torch.linalg.solve_triangular(factor, moments[:, None], upper=False)[:, 0]
+    sure = 1e3 * float(gram.diagonal().max()) ** 0.5
+    rows = torch.cat([factor.T, torch.full((1, size), sure, dtype=gram.dtype)])
+    goal = torch.cat([target, torch.tensor([sure], dtype=gram.dtype)])
+    return torch.as_tensor(nnls(rows.numpy(), goal.numpy())[0])
 
 
 def _share(width: float, correlation: Tensor) -> float:
@@ -100,4 +120,4 @@ def _share(width: float, correlation: Tensor) -> float:
     reach = len(correlation) // 2
     radius = max(radius_of(width), reach)
     line = gaussian_line(width, radius, correlation)[radius - reach : radius + reach + 1]
-    return float(line @ correlation @ line)
+    return (line @ correlation @ line).item()

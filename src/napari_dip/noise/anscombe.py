@@ -1,4 +1,4 @@
-"""The transform that makes Poisson-Gaussian noise even, and the map of a stack to the unit range.
+"""The transform that makes Poisson-Gaussian noise even.
 
 Camera and photon-counting noise is Poisson-Gaussian: ``var(y) = gain * mean(y) + variance``. The
 generalised Anscombe transform turns it into noise of standard deviation 1 everywhere, which is what
@@ -70,61 +70,3 @@ class PoissonGaussian:
         root = np.sqrt(1.5)
         photons = z**2 / 4 + root / (4 * z) - 11 / (8 * z**2) + 5 * root / (8 * z**3) - 0.125
         return np.asarray(self.gain * photons - self.variance / self.gain, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class UnitRange:
-    """The map of a whole stack to [0, 1] and back, through the stabilising transform where asked.
-
-    Attributes
-    ----------
-    low, high : float
-        The (stabilised) values that become 0 and 1.
-    noise : float
-        Standard deviation of the noise in the unit range: even where stabilised, else at the mean
-        intensity.
-    model : PoissonGaussian or None
-        The noise that is stabilised; None for a plain affine map.
-    """
-
-    low: float
-    high: float
-    noise: float
-    model: PoissonGaussian | None
-
-    @classmethod
-    def of(
-        cls, low: float, high: float, mean: float, noise: PoissonGaussian, *, stabilise: bool
-    ) -> UnitRange:
-        """Build the map from a stack's extremes, mean and noise."""
-        if stabilise and noise.gain > 0:
-            ends = noise.stabilise(np.array([low, high], dtype=np.float64))
-            span = float(ends[1] - ends[0]) or 1.0
-            return cls(float(ends[0]), float(ends[0]) + span, 1 / span, noise)
-        span = high - low or 1.0
-        return cls(low, low + span, noise.std(mean) / span, None)
-
-    def to_unit(self, y: Pixels) -> Pixels:
-        """Map intensities to [0, 1]."""
-        z = self.model.stabilise(y) if self.model else y
-        return (z - self.low) / (self.high - self.low)
-
-    def padding(self, y: Pixels) -> NDArray[np.bool_] | None:
-        """Find the pixels of (C, Y, X) intensities that the transform would lose; None if none.
-
-        Intensities below the offset of the camera all become 0. Noise seldom gets there, but the
-        border of a registered or rotated image does: squares of one value, which are to be kept as
-        they are.
-        """
-        from scipy import ndimage
-
-        if self.model is None or not (lost := self.model.stabilise(y) == 0).any():
-            return None
-        # Out from the middles of the squares.
-        whole = ndimage.maximum_filter(is_flat(y) & lost, (1, FLAT, FLAT))
-        return whole if whole.any() else None
-
-    def from_unit(self, u: Pixels) -> Pixels:
-        """Map a denoised image from [0, 1] back to intensities."""
-        z = u * (self.high - self.low) + self.low
-        return self.model.restore(z) if self.model else z

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.noise.anscombe import LEAST_Z, PoissonGaussian
-from napari_dip.noise.estimate import estimate_noise
+from napari_dip.noise.measure import estimate_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,19 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.noise.anscombe import PoissonGaussian, UnitRange
-from napari_dip.noise.estimate import estimate_noise, noise_is_correlated
-from napari_dip.noise.hot_pixels import replace_hot_pixels
+from napari_dip.noise.anscombe import PoissonGaussian
+from napari_dip.noise.measure import MeasuredNoise, measure_noise
+from napari_dip.noise.unit_range import ColourRanges, UnitRange
+from napari_dip.planes.repair import repair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-CORRELATED_NOISE = (
+CORRELATED_NOISE_STAYS = (
     "The noise of neighbouring pixels is correlated, as after resampling or a camera's own filter: "
-    "part of it looks like structure and will stay. Denoise the raw data if you have them, or bin "
-    "by 2 first."
+    "part of it looks like structure and will stay. The method blind-spot takes it into account."
+)
+CORRELATED_NOISE_KNOWN = (
+    "The noise of neighbouring pixels is correlated, up to {} pixels far: taken into account."
+)
+UNEVEN_LINES = (
+    "Offsets of whole rows or columns (scan lines, camera columns) taken off in {} of {} planes."
 )
 NOISE_PLANES = 8  # planes of a channel, evenly spread, that the noise is measured on
 
@@ -35,19 +41,31 @@ class ImageStatistics:
         The map to [0, 1] of each channel, one where there is no such axis. Each channel has a
         detector of its own, hence its own gain and offset; the planes along T and Z share theirs,
         and the colours of RGB theirs.
-    noise_is_correlated : bool
-        Whether neighbouring pixels share their noise, in any channel.
+    noises : tuple of tuple of MeasuredNoise
+        The noise of each channel: that of each colour in it.
     hot_pixels : int
         Hot and dead pixels in all planes, see `napari_dip.noise.hot_pixels`.
     blank_planes : int
         Planes without any finite pixel, which are left as they are: a camera that missed a frame,
         the border of a registered stack.
+    straighten : bool
+        Whether offsets of whole rows and columns are taken off, see `napari_dip.noise.lines`.
+    uneven_lines, planes : int
+        Planes in which there are such offsets, and all that were measured.
     """
 
-    unit_ranges: tuple[UnitRange, ...]
-    noise_is_correlated: bool
+    unit_ranges: tuple[UnitRange | ColourRanges, ...]
+    noises: tuple[tuple[MeasuredNoise, ...], ...]
     hot_pixels: int
     blank_planes: int = 0
+    straighten: bool = False
+    uneven_lines: int = 0
+    planes: int = 1
+
+    @property
+    def noise_is_correlated(self) -> bool:
+        """Whether neighbouring pixels share their noise, in any channel."""
+        return any(noise.is_correlated for channel in self.noises for noise in channel)
 
     @property
     def note(self) -> str:
@@ -60,17 +78,34 @@ class ImageStatistics:
             notes.append(
                 f"Planes left as they are, no pixel of theirs being finite: {self.blank_planes}."
             )
-        if self.noise_is_correlated:
-            notes.append(CORRELATED_NOISE)
+        if self.uneven_lines:
+            notes.append(UNEVEN_LINES.format(self.uneven_lines, self.planes))
         return " ".join(notes)
 
-    def unit_range(self, image: Image, index: PlaneIndex) -> UnitRange:
+    def correlation_note(self, known: bool) -> str:
+        """Return a sentence on noise that pixels share; `known` is whether it is dealt with."""
+        if not self.noise_is_correlated:
+            return ""
+        if not known:
+            return CORRELATED_NOISE_STAYS
+        far = max(max(noise.hole) for channel in self.noises for noise in channel)
+        return CORRELATED_NOISE_KNOWN.format(far)
+
+    def unit_range(self, image: Image, index: PlaneIndex) -> UnitRange | ColourRanges:
         """Return the map to [0, 1] for one plane of `image`."""
         return self.unit_ranges[channel_of(image, index)]
 
+    def noise(self, image: Image, index: PlaneIndex) -> tuple[MeasuredNoise, ...]:
+        """Return the noise of one plane of `image`, of each of its colours."""
+        return self.noises[channel_of(image, index)]
+
 
 def measure_image(
-    image: Image, *, stabilise: bool, without: Sequence[PlaneIndex] = ()
+    image: Image,
+    *,
+    stabilise: bool,
+    straighten: bool = False,
+    without: Sequence[PlaneIndex] = (),
 ) -> ImageStatistics:
     """Measure range and noise; every plane is read once, and some twice for their noise.
 
@@ -80,6 +115,8 @@ def measure_image(
         Any axes; read plane by plane.
     stabilise : bool
         Whether the maps make the variance of Poisson-Gaussian noise the same everywhere.
+    straighten : bool
+        Whether offsets of whole rows and columns are to be taken off.
     without : sequence of PlaneIndex
         Planes that are not measured, such as saturated ones, unless a channel has no others.
 
@@ -97,9 +134,12 @@ def measure_image(
         [index for index in indices if index not in without] or indices
         for indices in channels.values()
     ]
-    results = [_measure_channel(image, indices, stabilise) for indices in measured]
-    unit_ranges, correlated, hot, blank = zip(*results, strict=True)
-    return ImageStatistics(unit_ranges, any(correlated), sum(hot), sum(blank))
+    results = [_measure_channel(image, indices, stabilise, straighten) for indices in measured]
+    unit_ranges, noises, hot, uneven, blank = zip(*results, strict=True)
+    planes = sum(len(indices) for indices in measured)
+    return ImageStatistics(
+        unit_ranges, noises, sum(hot), sum(blank), straighten, sum(uneven), planes
+    )
 
 
 def check_dtype(image: Image) -> None:
@@ -130,35 +170,40 @@ def name_plane(image: Image, index: PlaneIndex) -> str:
 
 
 def _measure_channel(
-    image: Image, indices: list[PlaneIndex], stabilise: bool
-) -> tuple[UnitRange, bool, int, int]:
-    """Return unit range, whether noise is correlated, hot pixels, blank planes of a channel."""
-    low, high, mean, hot = np.inf, -np.inf, 0.0, 0
+    image: Image, indices: list[PlaneIndex], stabilise: bool, straighten: bool
+) -> tuple[UnitRange | ColourRanges, tuple[MeasuredNoise, ...], int, int, int]:
+    """Return unit range, noise, hot pixels, planes with offsets and blank planes of a channel."""
+    ends: list[NDArray[np.float64]] = []  # (3, C) of each plane: least, greatest, mean
     finite: list[PlaneIndex] = []
+    hot = uneven = 0
     for index in indices:
         plane = image.plane(index)
         if is_blank(plane):
             continue
         _check_finite(plane, image, index)
         finite.append(index)
-        plane, count = replace_hot_pixels(plane)
-        hot += count
-        low, high = min(low, float(plane.min())), max(high, float(plane.max()))
-        mean += float(plane.mean())
+        plane, count, has_offsets = repair(plane, straighten=straighten)
+        hot, uneven = hot + count, uneven + has_offsets
+        ends.append(np.array([plane.min((1, 2)), plane.max((1, 2)), plane.mean((1, 2))]))
     if not finite:
         raise ValueError(
             "All pixels of the image, or of one of its channels, are non-finite (NaN or "
             "infinite): there is nothing to go by."
         )
-    mean /= len(finite)
-    largest = max(abs(low), abs(high))
-    _check_magnitude(largest)
+    lows, highs, means = np.array(ends).swapaxes(0, 1)  # (planes, C) each
+    low, high, mean = lows.min(0), highs.max(0), means.mean(0)
+    _check_magnitude(float(np.abs([low, high]).max()))
     stride = -(-len(finite) // NOISE_PLANES)
-    samples = [replace_hot_pixels(image.plane(index))[0] for index in finite[::stride]]
-    noise = estimate_noise(samples)
-    _check_precision(largest, noise, mean)
-    unit_range = UnitRange.of(low, high, mean, noise, stabilise=stabilise)
-    return unit_range, noise_is_correlated(samples), hot, len(indices) - len(finite)
+    samples = [repair(image.plane(i), straighten=straighten).pixels for i in finite[::stride]]
+    noises = tuple(measure_noise(list(colour)) for colour in zip(*samples, strict=True))
+    ranges = []
+    for colour, noise in enumerate(noises):
+        least, most, middle = low[colour], high[colour], mean[colour]
+        _check_precision(max(abs(least), abs(most)), noise.line, middle)
+        one = UnitRange.of(least, most, middle, noise.line, stabilise=stabilise)
+        ranges.append(one.measure([sample[colour] for sample in samples]))
+    unit_range = ranges[0] if len(ranges) == 1 else ColourRanges(tuple(ranges))
+    return unit_range, noises, hot, uneven, len(indices) - len(finite)
 
 
 def _check_finite(plane: NDArray[np.float64], image: Image, index: PlaneIndex) -> None:

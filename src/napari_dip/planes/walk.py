@@ -13,9 +13,9 @@ import numpy as np
 
 from napari_dip.errors import DenoiseError, lack_of_memory
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.noise.hot_pixels import replace_hot_pixels
 from napari_dip.planes.canvas import Canvas
 from napari_dip.planes.image_statistics import ImageStatistics, is_blank
+from napari_dip.planes.repair import repair
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from napari_dip.engine.loop import Step
     from napari_dip.engine.out_of_memory import MemoryPlan
-    from napari_dip.noise.anscombe import UnitRange
+    from napari_dip.noise.unit_range import ColourRanges, UnitRange
 
-    Fit = Callable[[Tensor, UnitRange, PlaneIndex], Iterator[Step]]
+    Fit = Callable[[Tensor, UnitRange | ColourRanges, PlaneIndex], Iterator[Step]]
     Finish = Callable[[NDArray[np.float64], PlaneIndex], NDArray[np.float64]]
     ToPixels = Callable[[Step], NDArray[np.floating[Any]] | None]
 
@@ -162,7 +162,7 @@ def _prepare_plane(
 
     unit_range, plane = stats.unit_range(source, index), source.plane(index)
     blank = is_blank(plane)
-    noisy = plane if blank else replace_hot_pixels(plane)[0]
+    noisy = plane if blank else repair(plane, straighten=stats.straighten).pixels
     y = torch.as_tensor(np.ascontiguousarray(unit_range.to_unit(noisy)), dtype=torch.float32)
     padding = unit_range.padding(noisy)
 
@@ -222,14 +222,17 @@ def _stack(
 
 def _provenance(how: Settings, device: torch.device, stats: ImageStatistics) -> dict[str, object]:
     """Return what made the answer, ready for JSON; noise is a list where channels are several."""
-    models = [unit_range.model for unit_range in stats.unit_ranges]
+    models = [model for unit_range in stats.unit_ranges for model in unit_range.models]
     noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
+    measured = [one.to_json() for channel in stats.noises for one in channel]
     packages = {name: version(name) for name in ("napari-dip", "torch", "numpy")}
     return {
         "settings": how.to_json(),
         "device": str(device),
         "noise": noise if len(noise) > 1 else noise[0],
+        "measured_noise": measured if len(measured) > 1 else measured[0],
         "noise_is_correlated": stats.noise_is_correlated,
+        "planes_with_line_offsets": stats.uneven_lines,
         "hot_pixels": stats.hot_pixels,
         "versions": {"python": platform.python_version(), **packages},
     }

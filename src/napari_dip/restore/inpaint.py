@@ -126,7 +126,7 @@ def iter_inpaint(
     # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are
     # kept are not replaced.
     hot = 0 if keep_known else stats.hot_pixels
-    stats = replace(stats, noise_is_correlated=False, hot_pixels=hot)
+    stats = replace(stats, hot_pixels=hot)
 
     def inputs(index: PlaneIndex) -> dict[str, NDArray[np.bool_]] | None:
         mask = missing.plane_mask(index)

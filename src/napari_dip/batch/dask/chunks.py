@@ -80,7 +80,11 @@ def plan_chunks(
         length = image.shape[axis]
         count = min(length, wanted)
         bounds = tuple(length * number // count for number in range(count + 1))
-        stats = measure_image(image, stabilise=bool(getattr(task.settings, "stabilise", False)))
+        stats = measure_image(
+            image,
+            stabilise=bool(getattr(task.settings, "stabilise", False)),
+            straighten=True,
+        )
         plan = ChunkPlan(folder, axis, bounds, stats, source, stamp=stamp)
         plan.save()
     return plan

@@ -1,0 +1,43 @@
+"""What is put right in a plane before its noise is measured and it is denoised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from napari_dip.noise.hot_pixels import replace_hot_pixels
+from napari_dip.noise.lines import line_offsets, subtract_line_offsets
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.float64]
+
+
+class Repaired(NamedTuple):
+    """A plane (C, Y, X), how many hot pixels it had, and whether its lines had offsets."""
+
+    pixels: Pixels
+    hot_pixels: int
+    uneven_lines: bool
+
+
+def repair(plane: Pixels, *, straighten: bool) -> Repaired:
+    """Replace hot pixels, and take the offsets of whole rows and columns off where asked.
+
+    Parameters
+    ----------
+    plane : (C, Y, X) array
+        Finite intensities as measured; not changed.
+    straighten : bool
+        Whether offsets of lines are looked for.
+    """
+    pixels, hot = replace_hot_pixels(plane)
+    if not straighten:
+        return Repaired(pixels, hot, False)
+    found = [line_offsets(channel) for channel in pixels]
+    if not any(offsets.significant for offsets in found):
+        return Repaired(pixels, hot, False)
+    straight = [subtract_line_offsets(c, o) for c, o in zip(pixels, found, strict=True)]
+    return Repaired(np.stack(straight), hot, True)
