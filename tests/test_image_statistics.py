@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, psnr, read
 from napari_dip.noise.hot_pixels import replace_hot_pixels
-from napari_dip.noise.measure import estimate_noise, noise_is_correlated
+from napari_dip.noise.measure import estimate_noise, measure_noise
 from napari_dip.planes.image_statistics import measure_image
 
 QUICK = BlindSpot(steps=3, channels=4, crop=16)
@@ -202,4 +202,4 @@ def test_any_array_gives_the_same_answer(turned: object) -> None:
 
 def test_a_nearly_black_real_image_is_not_taken_for_smooth(data_dir: Path) -> None:
     dark = read(data_dir / "hagen_lowsnr_highsnr/mito-confocal_lowsnr.png")  # 78 % zeros
-    assert not noise_is_correlated(list(dark.planes()))
+    assert not measure_noise([plane[0] for plane in dark.planes()]).is_correlated

@@ -125,7 +125,7 @@ def _noise(unit: UnitRange | ColourRanges, y: Tensor) -> dict[str, Any]:
     if relative is not None:
         told["variance"] = torch.as_tensor(relative, dtype=torch.float32).to(y.device)
     if unit.measured is not None and unit.measured.is_correlated:
-        correlation = torch.tensor(unit.measured.cautious_correlation()).to(y.device)
+        correlation = torch.tensor(unit.measured.correlation).to(y.device)
         told.update(hole=unit.measured.hole, correlation=correlation)
     return told
 

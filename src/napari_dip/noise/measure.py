@@ -1,352 +1,364 @@
-"""How noisy an image is, measured on itself: variance over intensity, correlation, local level.
+"""How noisy an image is, measured on itself: its variance over intensity and its correlation.
 
-All is read off what is flat: the places where least happens on scales of 3 to 10 pixels, chosen
-apart in each of a few dozen bins of intensity. That choice looks at frequencies in which there is
-little noise, so that it hardly depends on the noise itself, and nothing is trimmed: with few
-photons the largest deviations are the photons.
-
-- The correlation is that of the deviations from a wide blur, less its level at lags so far that
-  only structure is left there.
-- The variance is that of second differences in y and x, which are zero on planes. Noise that
-  neighbouring pixels share leaves little in them: then it is scaled to the deviations from the wide
-  blur in flat places.
+Structure is told from noise by the places where there is little of it: at each intensity those
+pixels count that have the least energy at scales of 2 to 8 pixels around them, which hardly depends
+on the noise of a single pixel. There the squares of second differences are averaged, and none is
+cut away: at few photons the largest squares are the photons.
 
 References
 ----------
 Foi, Trimeche, Katkovnik and Egiazarian, Practical Poissonian-Gaussian noise modeling and fitting
 for single-image raw-data, IEEE TIP 2008, doi:10.1109/TIP.2008.2001399.
-Janesick, Photon Transfer, SPIE Press 2007, doi:10.1117/3.725073: variance over mean.
+Liu, Tanaka and Okutomi, Single-image noise level estimation for blind denoising, IEEE TIP 2013,
+doi:10.1109/TIP.2013.2283400 (the places with the least texture).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_dip.noise.anscombe import FLAT, PoissonGaussian, is_flat
+from napari_dip.noise.correlation import (
+    NEAR_SIGMA,
+    RADIUS,
+    REACH,
+    SIDE,
+    WIDE_SIGMA,
+    Correlation,
+    energy,
+    measure_lags,
+    second_difference,
+    tell_noise,
+)
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
 
     Pixels = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-BINS = 64
-REACH = 8  # pixels, how far the correlation is measured
-FAR = (14, 20)  # lags that show what structure leaves
-LEVEL = 1.5  # standard deviation of the blur that gives the intensity, in pixels
-BLUR = 12.0  # standard deviation of the wide blur, in pixels
-FLATTEST = 0.15  # share of the pixels that the correlation is read off
-FLATTEST_OF_BIN = 0.4
-KEPT, KEPT_OF_VARIANCE = 0.9, 0.6230  # of the squares, and of a Gaussian's variance by that
-FEW_PHOTONS = 0.75  # least share of the variance that remains where there are many
-LEAK = 1.0  # of the energy of structure on scales of 3 to 10 pixels: found in the residuals too
-BEND = 0.1  # relative difference from a straight line that a curve may well have
-# What neighbours must share to be called correlated. Fine texture in flat places looks like up to
-# 0.18 (FMD, BPAE_G, where 0.10 is true); cameras that resample or filter give 0.4 to 0.7.
-CORRELATED, ALSO_CORRELATED = 0.25, 0.05
-MARGIN = 2  # pixels more, in which it is too weak to be seen and still adds up
-MOST = 5  # a wider blind spot sees too little of what is near
-SIDE, TILES = 512, 4  # larger planes are measured on so many squares of that side
-CELLS = 6  # along y and along x, of the local level
-UNEVEN = 1.5  # times the variance of the quietest eighth of the cells in the noisiest
+BINS = 32
+TEXTURE_SIGMA = 6.0
+FEWEST = 16  # pixels along an axis that a measurement needs
+MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
+WINDOW = 128
+PHOTONS = 20.0  # that the level around a pixel should be the mean of
 
 
 @dataclass(frozen=True)
 class MeasuredNoise:
-    """The noise of one channel.
+    """The noise of one channel, as measured on its own pixels.
 
     Attributes
     ----------
     line : PoissonGaussian
-        The straight line nearest to the curve: what the stabilising transform goes by.
+        The straight line nearest to the curve, for the generalised Anscombe transform.
     levels, variances, errors : tuple of float
-        The curve: intensities, the variance of the noise there, its relative standard error.
-    correlation : tuple of tuple of float
-        Shape (2 R + 1, 2 R + 1), of the noise of a pixel with that of those up to R away in y and
-        x; 1 in the middle, for a pixel with itself.
+        The curve: knots of intensity, variance of the noise there in intensity units squared, and
+        the standard error of each variance relative to it.
+    correlation : (2 R + 1, 2 R + 1) tuple of tuples
+        Autocorrelation of the noise at lags of -R to R pixels in y and in x, 1 in the middle.
     correlation_error : float
-        Standard error of one of its values.
+        Standard error of a lag.
     hole : (int, int)
-        How far neighbouring pixels share their noise, in y and in x; (0, 0) where they do not.
-    local : tuple of tuple of float, optional
-        Relative standard deviation of the noise on a grid over the plane, over what the curve says;
-        None where it is the same everywhere.
-    saturation : float, optional
-        Intensity at which pixels are cut off, where some are.
+        Furthest lags in y and in x over which the noise is correlated; (0, 0) for noise that is
+        independent from pixel to pixel.
+    local : tuple of tuples or None
+        Standard deviation at a place over what the curve says, on a coarse grid of the image; None
+        where that is 1 within its error.
+    saturation : (float, float) or None
+        Level at which pixels saturate, and their share.
     """
 
     line: PoissonGaussian
-    levels: tuple[float, ...] = ()
-    variances: tuple[float, ...] = ()
-    errors: tuple[float, ...] = ()
-    correlation: tuple[tuple[float, ...], ...] = ((1.0,),)
-    correlation_error: float = 0.0
-    hole: tuple[int, int] = (0, 0)
+    levels: tuple[float, ...]
+    variances: tuple[float, ...]
+    errors: tuple[float, ...]
+    correlation: tuple[tuple[float, ...], ...]
+    correlation_error: float
+    hole: tuple[int, int]
     local: tuple[tuple[float, ...], ...] | None = None
-    saturation: float | None = None
+    saturation: tuple[float, float] | None = None
 
     @property
     def is_correlated(self) -> bool:
         """Whether neighbouring pixels share their noise."""
-        return max(self.hole) > 0
+        return self.hole != (0, 0)
 
-    def variance(self, level: Pixels | float) -> Pixels:
-        """Return the variance of the noise at intensities."""
-        return np.asarray(np.interp(level, self.levels, self.variances))
+    def variance(self, level: ArrayLike) -> Pixels:
+        """Return the variance of the noise where the signal is `level`, of the same shape."""
+        return np.interp(np.asarray(level, dtype=np.float64), self.levels, self.variances)
 
-    def local_variance(self, shape: tuple[int, int]) -> Pixels | None:
-        """Return the relative variance at each pixel of a plane; None where it is 1 everywhere."""
-        if self.local is None:
-            return None
-        from scipy import ndimage
-
-        grid = np.asarray(self.local)
-        places = [
-            (np.arange(size) + 0.5) * cells / size - 0.5
-            for size, cells in zip(shape, grid.shape, strict=True)
-        ]
-        where = np.meshgrid(*places, indexing="ij")
-        std: Pixels = ndimage.map_coordinates(grid, where, order=1, mode="nearest")
-        return std**2
-
-    def cautious_correlation(self) -> Pixels:
-        """Return the correlation within the hole, falling no faster than exponentially.
-
-        What is measured in flat places may lack the weak correlation further out that adds up in
-        wide blurs.
-        """
-        measured = np.asarray(self.correlation)
-        middle = len(measured) // 2
-        y, x = np.abs(np.mgrid[-middle : middle + 1, -middle : middle + 1])
-        fall = [
-            -np.log(np.clip(line[middle + 1], 1e-3, 0.999))
-            for line in (measured.T[middle], measured[middle])
-        ]
-        exponential = np.exp(-np.hypot(fall[0] * y, fall[1] * x))
-        inside = (y <= self.hole[0]) & (x <= self.hole[1])
-        return np.where(inside, np.maximum(measured, exponential), 0.0)
+    def std(self, level: ArrayLike) -> Pixels:
+        """Return the standard deviation of the noise where the signal is `level`."""
+        return np.sqrt(self.variance(level))
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain values, of three digits, which is more than is known of them."""
-        return _rounded(asdict(self))  # type: ignore[no-any-return]
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(part) for key, part in value.items()}
-    if isinstance(value, tuple):
-        return [_rounded(part) for part in value]
-    return float(f"{value:.3g}") if isinstance(value, float) else value
+        """Return all of it as numbers, lists and dicts."""
+        return asdict(self)
 
 
 @dataclass(frozen=True)
-class _Part:
-    """A square of a plane, and what is measured on it; all (Y, X)."""
+class Window:
+    """Part of a plane, and what is read off it at every pixel."""
 
-    pixels: Pixels
+    image: Pixels
+    fine: Pixels  # second difference
+    apart: Pixels  # the same with twice the spacing, which sees more of the structure
+    wide: Pixels  # the image less its wide blur
+    texture: Pixels  # local energy between the two blurs
+    usable: Mask
+
+
+@dataclass
+class Curve:
+    """Variance over level in bins, with relative errors."""
+
     level: Pixels
-    texture: Pixels
-    noisy: Mask
-    second: Pixels  # differences, NaN at the border
-    rest: Pixels  # deviations from the wide blur
+    variance: Pixels
+    error: Pixels
+
+    def at(self, level: Pixels) -> Pixels:
+        """Return the variance at `level`, from the bins that are not in doubt."""
+        sure = self.error < max(0.3, float(np.quantile(self.error, 0.25)))
+        floor = 1e-3 * np.median(self.variance)
+        return np.interp(level, self.level[sure], np.maximum(self.variance[sure], floor))
 
 
 def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
-    """Measure the noise of planes of one detector.
+    """Measure the noise of one channel.
 
     Parameters
     ----------
     planes : sequence of (Y, X) arrays
-        Noisy planes of one channel, in intensity units; finite.
+        Finite intensities, all of one detector.
 
     Returns
     -------
     MeasuredNoise
-        In the units of the planes. All variances are 0 where no noise could be measured.
+        Of variance 0 where there is none: labels, drawings, a blank image.
     """
-    parts = [_part(square) for plane in planes for square in _squares(plane)]
-    parts = [part for part in parts if part.noisy.any()]
-    if not parts:
-        return MeasuredNoise(PoissonGaussian(0.0, 0.0))
-    curve = _curve(parts, [part.second for part in parts], [part.level for part in parts])
-    correlation, level, error = _correlation(parts, curve)
-    hole = _hole(correlation, error)
-    levels, variances, errors = curve
-    if max(hole):
-        # Second differences hold little of such noise, and how much is known from flat places only;
-        # deviations from a wide blur hold structure. Between the two where the latter are larger.
-        wide = [_blur(part.pixels, LEVEL * (1 + max(hole))) for part in parts]
-        coarse = _curve(parts, [part.rest for part in parts], wide)
-        fine, most = variances * level, np.interp(levels, *coarse[:2])
-        variances = np.minimum(np.sqrt(fine * most), most)
-    line = fit_line(levels, variances, errors)
-    straight = np.maximum(line.gain * levels + line.variance, 0.0)
-    trust = BEND**2 / (BEND**2 + errors**2)
-    variances = trust * variances + (1 - trust) * straight
+    images = [np.asarray(p, dtype=np.float64) for p in planes if min(p.shape) >= FEWEST]
+    middle = float(np.median(np.concatenate([y.ravel() for y in images]))) if images else 0.0
+    parts = [y - middle for image in images for y in _windows(image, len(images))]
+    unit = max((float(np.abs(second_difference(y)[1:-1, 1:-1]).mean()) for y in parts), default=0.0)
+    windows = [_look(y / unit) for y in parts] if unit > 0 else []
+    usable = [w for w in windows if w.usable.any()]
+    curve, found = _measure(usable) if usable else (None, None)
+    if curve is None or found is None:
+        return _no_noise(middle)
+    gain, constant = fit_line(curve)
+    variance = _smooth(curve)
+    inner = slice(REACH - RADIUS, REACH + RADIUS + 1)
     return MeasuredNoise(
-        line,
-        tuple(levels.tolist()),
-        tuple(variances.tolist()),
-        tuple(errors.tolist()),
-        tuple(tuple(row) for row in correlation.tolist()),
-        error,
-        hole,
-        _local(parts, curve) if len(planes) == 1 and len(parts) == 1 else None,
-        _saturation(planes),
+        PoissonGaussian(gain * unit, constant * unit**2 - gain * unit * middle),
+        tuple((curve.level * unit + middle).tolist()),
+        tuple((variance * unit**2).tolist()),
+        tuple(curve.error.tolist()),
+        tuple(tuple(row) for row in found.table[inner, inner].tolist()),
+        found.error,
+        found.hole,
     )
 
 
-def _squares(plane: Pixels) -> list[Pixels]:
-    """Return a plane, or a few squares of a large one, evenly spread."""
-    if plane.size <= TILES * SIDE**2:
-        return [plane]
-    height, width = plane.shape
-    tops = [int(f * max(0, height - SIDE)) for f in (0.2, 0.8)]
-    lefts = [int(f * max(0, width - SIDE)) for f in (0.2, 0.8)]
-    return [plane[top : top + SIDE, left : left + SIDE] for top in tops for left in lefts]
+def _no_noise(level: float) -> MeasuredNoise:
+    table = np.zeros((2 * RADIUS + 1, 2 * RADIUS + 1))
+    table[RADIUS, RADIUS] = 1
+    rows = tuple(tuple(row) for row in table.tolist())
+    return MeasuredNoise(PoissonGaussian(0, 0), (level,), (0.0,), (1.0,), rows, 1.0, (0, 0))
 
 
-def _part(pixels: Pixels) -> _Part:
+def _windows(image: Pixels, planes: int) -> list[Pixels]:
+    """Return the whole image, or windows of it evenly spread where it is large."""
+    if image.size * planes <= MOST_PIXELS:
+        return [image]
+    count = max(1, int(np.sqrt(MOST_PIXELS / planes)) // WINDOW)
+    starts = [np.linspace(0, max(n - WINDOW, 0), count).astype(int) for n in image.shape]
+    return [image[y : y + WINDOW, x : x + WINDOW] for y in starts[0] for x in starts[1]]
+
+
+def _look(y: Pixels) -> Window:
     from scipy import ndimage
 
-    second = np.full(pixels.shape, np.nan)
-    if min(pixels.shape) >= 5:
-        residual = pixels
-        for axis in (0, 1):
-            ends = np.roll(residual, 1, axis) + np.roll(residual, -1, axis)
-            residual = (2 * residual - ends) / np.sqrt(6)
-        second[1:-1, 1:-1] = residual[1:-1, 1:-1]
-    flat = is_flat(pixels)
-    noisy = ~ndimage.maximum_filter(flat, 2 * FLAT + 1) & np.isfinite(second)
-    if noisy.mean() < 0.1:
-        noisy = ~flat & np.isfinite(second)
-    band = _blur(pixels, 3.0) - _blur(pixels, 10.0)
-    level, rest = _blur(pixels, LEVEL), pixels - _blur(pixels, BLUR)
-    return _Part(pixels, level, _blur(band**2, 6.0), noisy, second, rest)
+    near, wide = (ndimage.gaussian_filter(y, s) for s in (NEAR_SIGMA, WIDE_SIGMA))
+    flat = is_flat(y)
+    if flat.any() and np.mean(y == y[flat][0]) ** (FLAT**2) > 1e-5:
+        flat[:] = False  # so few photons that squares without any are no padding
+    usable = ~ndimage.maximum_filter(flat, 2 * FLAT + 1) if flat.any() else ~flat
+    if usable.mean() < 0.1:
+        usable = ~flat
+    usable[[0, 1, -2, -1]] = usable[:, [0, 1, -2, -1]] = False
+    fine, apart = second_difference(y), second_difference(y, 2)
+    texture = ndimage.gaussian_filter((near - wide) ** 2, TEXTURE_SIGMA)
+    return Window(y, fine, apart, y - wide, texture, usable)
 
 
-def _blur(image: Pixels, sigma: float) -> Pixels:
+def _box_mean(y: Pixels, sigma: float) -> Pixels:
+    """Return the means over a square as wide as a Gaussian.
+
+    Level and variance are means over the same square, in which each photon counts the same: where
+    variance grows with the level, the means lie on that very line whatever is in the square.
+    """
     from scipy import ndimage
 
-    blurred: Pixels = ndimage.gaussian_filter(image, sigma, mode="mirror", truncate=3.0)
-    return blurred
+    return np.asarray(ndimage.uniform_filter(y, 2 * round(sigma * np.sqrt(3)) + 1))
+
+
+def _measure(windows: list[Window]) -> tuple[Curve, Correlation] | tuple[None, None]:
+    """Measure curve and correlation in turns: each needs the other to tell what is flat."""
+    inside = [w.usable for w in windows]
+    squares, apart, texture = (
+        np.concatenate([getattr(w, name)[m] for w, m in zip(windows, inside, strict=True)])
+        for name in ("fine", "apart", "texture")
+    )
+    squares, apart = squares**2, apart**2
+    sigma = _level_sigma(squares, texture)
+    levels = [_box_mean(w.image, sigma) for w in windows]
+    means = [_box_mean(w.fine**2 * w.usable, sigma) for w in windows]
+    shares = [_box_mean(w.usable.astype(np.float64), sigma) for w in windows]
+    level = np.concatenate([at[m] for at, m in zip(levels, inside, strict=True)])
+    mean_square = np.concatenate(
+        [mean[m] / share[m] for mean, share, m in zip(means, shares, inside, strict=True)]
+    )
+    bins = _split(level)
+    white = np.zeros((SIDE, SIDE))
+    white[REACH, REACH] = 1
+    rho, scale, limit, ratio, share = white, 1.0, 0.0, texture, 0.2
+    for _ in range(4):
+        growth = energy("apart", rho) / max(energy("fine", rho), 1e-3)
+        chosen = [b[ratio[b] <= max(limit, np.quantile(ratio[b], share))] for b in bins]
+        curve = _curve(level, mean_square, squares, apart / growth, bins, chosen)
+        if not np.median(curve.variance) > 0:
+            return None, None
+        expected = curve.at(level)
+        in_band = max(scale * energy("band", rho), energy("band", white))
+        ratio = texture / (in_band * expected)
+        limit = _flatness_limit(ratio, squares / expected)
+        share = 0.1
+        flat = ratio < max(3.0, float(np.quantile(ratio, 0.1)))
+        found = _correlation(windows, levels, flat, curve)
+        rho, scale = white, 1.0
+        if found.hole != (0, 0):
+            y, x = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
+            rho = np.where((y > found.hole[0]) | (x > found.hole[1]), 0, found.table)
+            scale = found.variance / float((squares[flat] / expected[flat]).mean())
+    return Curve(curve.level, curve.variance * scale, curve.error), found
+
+
+def _level_sigma(squares: Pixels, texture: Pixels) -> float:
+    """Return how wide means must be to be those of enough photons."""
+    flattest = squares[texture <= np.quantile(texture, 0.2)]
+    kurtosis = float((flattest**2).mean() / max(flattest.mean() ** 2, 1e-300)) - 3
+    sigma = float(np.sqrt(max(PHOTONS * 2 * kurtosis, 0) / (4 * np.pi)))
+    return min(sigma, WIDE_SIGMA) if sigma > 1.2 * NEAR_SIGMA else NEAR_SIGMA
+
+
+def _split(level: Pixels) -> list[NDArray[np.intp]]:
+    """Return the pixels of each bin: bins share out the pixels as well as the range of levels."""
+    order = np.argsort(level, kind="stable")
+    span = level[order] - level[order[0]]
+    place = np.linspace(0, 1, order.size) + np.sqrt(span / max(span[-1], 1e-300))
+    count = int(np.clip(level.size // 1000, 1, BINS))
+    edges = np.searchsorted(place, np.linspace(0, place[-1], count + 1)[1:-1])
+    return [part for part in np.split(order, edges) if part.size >= 200] or [order]
 
 
 def _curve(
-    parts: list[_Part], residuals: list[Pixels], blurred: list[Pixels]
-) -> tuple[Pixels, Pixels, Pixels]:
-    """Return levels, variances and their relative errors, in bins of equal count."""
-    level, square, texture = (
-        np.concatenate([values[part.noisy] for part, values in zip(parts, columns, strict=True)])
-        for columns in (
-            blurred,
-            [residual**2 for residual in residuals],
-            [part.texture for part in parts],
-        )
-    )
-    count = int(np.clip(level.size // 200, 1, BINS))
-    rows = []
-    for members in np.array_split(np.argsort(level, kind="stable"), count):
-        most = np.quantile(texture[members], FLATTEST_OF_BIN)
-        flat = members[texture[members] <= most]
-        squares = np.sort(square[flat])
-        whole = float(squares.mean())
-        kept = float(squares[: max(1, int(KEPT * len(squares)))].mean()) / KEPT_OF_VARIANCE
-        # Left out are edges and spots; but with few photons the photons, and then too much goes.
-        variance = kept if kept > FEW_PHOTONS * whole else whole
-        spread = squares.std() / max(whole, 1e-300)
-        share = texture[flat].mean() / max(variance, 1e-300)
-        rows.append((level[flat].mean(), variance, spread * np.sqrt(3 / len(flat)), share))
-    levels, variances, errors, shares = np.array(rows).T
-    # What happens on coarse scales beyond what noise does there hints at fine structure.
-    structure = LEAK * np.maximum(shares - np.quantile(shares, 0.1), 0.0)
-    return levels, variances, np.hypot(errors, structure)
+    level: Pixels,
+    mean_square: Pixels,
+    squares: Pixels,
+    apart: Pixels,
+    bins: list[NDArray[np.intp]],
+    chosen: list[NDArray[np.intp]],
+) -> Curve:
+    """Return the mean square in each bin, and how sure it is.
 
-
-def _correlation(parts: list[_Part], curve: tuple[Pixels, ...]) -> tuple[Pixels, float, float]:
-    """Return the autocorrelation of the noise, its variance over the curve's, a standard error."""
-    from scipy import fft
-
-    levels, variances, _ = curve
-    floor = max(float(variances.mean()) * 1e-3, 1e-300)
-    reach = FAR[1]
-    top = bottom = 0.0
-    pixels = 0
-    for part in parts:
-        variance = np.maximum(np.interp(part.level, levels, variances), floor)
-        texture = part.texture / variance
-        flat = part.noisy & (texture <= np.quantile(texture[part.noisy], FLATTEST))
-        pixels += int(flat.sum())
-        deviation = part.rest / np.sqrt(variance)
-        deviation = np.where(flat, deviation - deviation[flat].mean(), 0.0)
-        shape = [fft.next_fast_len(size + 2 * reach, real=True) for size in flat.shape]
-        products = fft.irfft2(np.abs(fft.rfft2(deviation, shape)) ** 2, shape)
-        pairs = fft.irfft2(np.abs(fft.rfft2(flat.astype(float), shape)) ** 2, shape)
-        middle = [np.arange(-reach, reach + 1)] * 2
-        top = top + products[np.ix_(*middle)]
-        bottom = bottom + pairs[np.ix_(*middle)]
-    covariance = top / np.maximum(bottom, 1.0)
-    lags = np.hypot(*np.mgrid[-reach : reach + 1, -reach : reach + 1])
-    covariance = covariance - covariance[(lags >= FAR[0]) & (lags <= FAR[1])].mean()
-    if covariance[reach, reach] <= 0:
-        covariance = (lags == 0).astype(float)
-    inner = slice(reach - REACH, reach + REACH + 1)
-    level = float(covariance[reach, reach])
-    return covariance[inner, inner] / level, level, float(1 / np.sqrt(max(pixels, 1)))
-
-
-def _hole(correlation: Pixels, error: float) -> tuple[int, int]:
-    """Return how far, in y and x, the noise is correlated without a break."""
-    reaches = []
-    for line in (correlation[REACH:, REACH], correlation[REACH, REACH:]):
-        reach = 0
-        least = max(CORRELATED, 5 * error)
-        for lag in range(1, REACH + 1):
-            if line[lag] < least:
-                break
-            reach, least = lag, max(ALSO_CORRELATED, 3 * error)
-        reaches.append(reach and min(reach + MARGIN, MOST))
-    return reaches[0], reaches[1]
-
-
-def fit_line(levels: Pixels, variances: Pixels, errors: Pixels) -> PoissonGaussian:
-    """Fit variance = gain * level + constant robustly; a gain of 0 where it does not grow.
-
-    `errors` are relative to the variances.
+    Where differences of twice the spacing are larger than those of neighbours, structure is left;
+    about a tenth of what it adds there it adds between neighbours.
     """
-    if variances.mean() <= 0:
-        return PoissonGaussian(0.0, 0.0)
-    # In units of the noise and from the middle: intensities of 1e-9 or 1e30 give the same line.
-    middle, unit = float(levels.mean()), float(np.sqrt(variances.mean()))
-    level, variance = (levels - middle) / unit, variances / unit**2
-    floor = 0.02
-    trust = BEND / np.hypot(BEND, errors)
-    weight = trust / np.maximum(variance, floor)
-    gain = constant = 0.0
-    # Reweighted: a variance is known to a share of itself, and textured bins are outliers.
-    for _ in range(20):
-        lines = np.stack([level, np.ones_like(level)], axis=1)
-        gain, constant = np.linalg.lstsq(lines * weight[:, None], variance * weight, rcond=None)[0]
-        fitted = np.maximum(gain * level + constant, floor)
-        weight = trust / fitted / np.sqrt(1 + ((variance - fitted) / fitted / 0.1) ** 2)
-    if gain * np.ptp(levels) < 0.05 * unit:  # no growth worth a transform, or a falling line
-        return PoissonGaussian(0.0, float(np.median(variances)))
-    return PoissonGaussian(gain * unit, float(constant * unit**2 - gain * unit * middle))
+    variance, error = np.zeros(len(bins)), np.full(len(bins), 10.0)
+    for i, members in enumerate(chosen):
+        s, t = squares[members], apart[members]
+        variance[i] = mean_square[members].mean()
+        if variance[i] > 0:
+            independent = s.size / 4
+            statistical = s.std() / np.sqrt(independent) / variance[i] + 1 / np.sqrt(s.size)
+            doubt = t.std() / np.sqrt(independent) / variance[i]
+            excess = t.mean() / variance[i] - 1 - doubt
+            error[i] = np.hypot(statistical, 0.1 * max(excess, 0))
+    return Curve(np.array([level[b].mean() for b in bins]), variance, error)
 
 
-def _local(parts: list[_Part], curve: tuple[Pixels, ...]) -> tuple[tuple[float, ...], ...] | None:
-    return None
+def _flatness_limit(ratio: Pixels, squares: Pixels) -> float:
+    """Return up to which texture the squares are those of noise alone, in units of the latter's."""
+    limit, best = 2.0, None
+    for upper in (2.0, 4.0, 8.0, 16.0, 32.0, 64.0):
+        part = squares[(ratio <= upper) & (ratio > (limit if best else 0))]
+        if part.size < 1000:
+            continue
+        mean, error = float(part.mean()), float(part.std() / np.sqrt(part.size / 4))
+        if best and mean > 1.03 * best[0] + 2 * np.hypot(error, best[1]):
+            break
+        limit, best = upper, min(best or (mean, error), (mean, error), key=lambda m: m[1])
+    return limit
 
 
-def _saturation(planes: Sequence[Pixels]) -> float | None:
-    """Return the greatest intensity where more than a thousandth of the pixels have it."""
-    most = max(float(plane.max()) for plane in planes)
-    share = sum(int((plane == most).sum()) for plane in planes) / sum(p.size for p in planes)
-    return most if share > 1e-3 else None
+def _correlation(
+    windows: list[Window], levels: list[Pixels], flat: Mask, curve: Curve
+) -> Correlation:
+    """Measure the correlation at the flat ones of the usable pixels, each over its deviation."""
+    start, masks, wide, fine = 0, [], [], []
+    for window, level in zip(windows, levels, strict=True):
+        count = int(window.usable.sum())
+        mask = np.zeros(window.usable.shape)
+        mask[window.usable] = flat[start : start + count]
+        start += count
+        std = np.sqrt(curve.at(level))
+        masks.append(mask)
+        wide.append(window.wide / std)
+        fine.append(window.fine / std)
+    return tell_noise(measure_lags(wide, masks), measure_lags(fine, masks))
+
+
+def _smooth(curve: Curve) -> Pixels:
+    """Return the variances nearer to a parabola, as far as they depart from it by chance."""
+    if curve.level.size < 4:
+        return curve.variance
+    fitted = _fit(curve, 2)
+    apart = max(float(np.median(((curve.variance - fitted) / fitted) ** 2 - curve.error**2)), 0)
+    share = apart / (apart + curve.error**2)
+    return np.maximum(fitted + share * (curve.variance - fitted), 0)
+
+
+def fit_line(curve: Curve) -> tuple[float, float]:
+    """Fit variance = gain * level + constant."""
+    if curve.level.size < 2:
+        return 0.0, float(curve.variance[0])
+    fitted = _fit(curve, 1, floored=False)
+    span = curve.level[-1] - curve.level[0]
+    gain = float((fitted[-1] - fitted[0]) / span) if span > 0 else 0.0
+    return gain, float(fitted[0] - gain * curve.level[0])
+
+
+def _fit(curve: Curve, degree: int, *, floored: bool = True) -> Pixels:
+    """Fit a polynomial by errors relative to itself, robustly; return it at the levels."""
+    x = (curve.level - curve.level.mean()) / max(float(np.ptp(curve.level)), 1e-300)
+    design = np.vander(x, degree + 1)
+    floor = 1e-3 * float(np.median(curve.variance))
+    error = np.hypot(curve.error, 0.03)
+    fitted = np.maximum(curve.variance, floor)
+    for _ in range(10):
+        far = (curve.variance - fitted) / fitted / error / 3
+        weight = 1 / fitted / error / np.sqrt(1 + far**2)
+        power = np.linalg.lstsq(design * weight[:, None], curve.variance * weight, rcond=None)[0]
+        line = design @ power
+        fitted = np.maximum(line, floor)
+    return np.asarray(fitted if floored else line)
 
 
 def estimate_noise(planes: Iterable[Pixels]) -> PoissonGaussian:

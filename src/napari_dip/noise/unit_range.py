@@ -74,8 +74,9 @@ class UnitRange:
             return None
         level = ndimage.gaussian_filter(u, (0, 2.0, 2.0), mode="mirror")
         relative = self.measured.variance(level) / self.noise**2
-        local = self.measured.local_variance(u.shape[-2:])
-        return np.maximum(relative if local is None else relative * local, LEAST_RELATIVE)
+        if self.measured.local is not None:
+            relative = relative * _enlarged(self.measured.local, u.shape[-2:]) ** 2
+        return np.maximum(relative, LEAST_RELATIVE)
 
     def to_unit(self, y: Pixels) -> Pixels:
         """Map intensities to [0, 1]."""
@@ -101,6 +102,19 @@ class UnitRange:
         """Map a denoised image from [0, 1] back to intensities."""
         z = u * (self.high - self.low) + self.low
         return self.model.restore(z) if self.model else z
+
+
+def _enlarged(grid: tuple[tuple[float, ...], ...], shape: tuple[int, ...]) -> Pixels:
+    """Return the values of a coarse grid over a plane at each of its pixels."""
+    from scipy import ndimage
+
+    values = np.asarray(grid)
+    places = [
+        (np.arange(size) + 0.5) * cells / size - 0.5
+        for size, cells in zip(shape, values.shape, strict=True)
+    ]
+    where = np.meshgrid(*places, indexing="ij")
+    return np.asarray(ndimage.map_coordinates(values, where, order=1, mode="nearest"))
 
 
 @dataclass(frozen=True)

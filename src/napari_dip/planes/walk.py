@@ -224,7 +224,7 @@ def _provenance(how: Settings, device: torch.device, stats: ImageStatistics) -> 
     """Return what made the answer, ready for JSON; noise is a list where channels are several."""
     models = [model for unit_range in stats.unit_ranges for model in unit_range.models]
     noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
-    measured = [one.to_json() for channel in stats.noises for one in channel]
+    measured = [_rounded(one.to_json()) for channel in stats.noises for one in channel]
     packages = {name: version(name) for name in ("napari-dip", "torch", "numpy")}
     return {
         "settings": how.to_json(),
@@ -236,3 +236,12 @@ def _provenance(how: Settings, device: torch.device, stats: ImageStatistics) -> 
         "hot_pixels": stats.hot_pixels,
         "versions": {"python": platform.python_version(), **packages},
     }
+
+
+def _rounded(value: Any) -> Any:
+    """Round all numbers to three digits: more than is known of a noise, and short in a header."""
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(part) for part in value]
+    return float(f"{value:.3g}") if isinstance(value, float) else value
