@@ -35,7 +35,7 @@ def correlated(shape: tuple[int, int], rng: np.random.Generator, profile: tuple[
     return np.fft.ifft2(noise).real
 
 
-@pytest.mark.parametrize("content", [spots])
+@pytest.mark.parametrize("content", [blobs, spots])
 @pytest.mark.parametrize("photons", [0.1, 3, 300])
 def test_poisson_noise_at_all_counts(content, photons):
     ratios = []
@@ -53,13 +53,13 @@ def test_poisson_noise_at_all_counts(content, photons):
 def test_correlated_noise():
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
-        clean = 1000 * spots(rng, 256)
+        clean = 1000 * blobs(rng, 256)
         found = measure_noise([clean + 50 * correlated(clean.shape, rng, WIDE_FIELD)])
         assert min(found.hole) >= 2 and max(found.hole) <= 4
         table = np.array(found.correlation)
         for line in (table[8, 8:12], table[8:12, 8]):
             np.testing.assert_allclose(line, WIDE_FIELD, atol=0.1)
-        assert found.std(20.0) == pytest.approx(50, rel=0.1)
+        assert found.std(300.0) == pytest.approx(50, rel=0.1)
 
 
 def test_units_and_offset_change_nothing_else():

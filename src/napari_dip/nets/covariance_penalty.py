@@ -106,11 +106,12 @@ def _averaging_weights(gram: Tensor, moments: Tensor) -> Tensor:
     from scipy.optimize import nnls
 
     size = len(gram)
-    ridge = RIDGE * float(gram.diagonal().mean())
-    factor = torch.linalg.cholesky(gram + ridge * torch.eye(size, dtype=gram.dtype))  # L L^T = G
-    target = torch.linalg.solve_triangular(factor, moments[:, None], upper=False)[:, 0]
+    values, vectors = torch.linalg.eigh(gram)
+    roots = values.clamp_min(RIDGE * max(float(values[-1]), 1e-30)).sqrt()
+    factor = roots[:, None] * vectors.T  # its square is the gram matrix
+    target = vectors.T @ moments / roots
     sure = 1e3 * float(gram.diagonal().max()) ** 0.5
-    rows = torch.cat([factor.T, torch.full((1, size), sure, dtype=gram.dtype)])
+    rows = torch.cat([factor, torch.full((1, size), sure, dtype=gram.dtype)])
     goal = torch.cat([target, torch.tensor([sure], dtype=gram.dtype)])
     return torch.as_tensor(nnls(rows.numpy(), goal.numpy())[0])
 

@@ -24,6 +24,7 @@ NEAR_SIGMA, WIDE_SIGMA = 2.0, 8.0  # the band between these blurs shows structur
 RADIUS = 8  # furthest lag that noise may be correlated over
 REACH = 16  # furthest lag that is looked at
 SIDE = 2 * REACH + 1
+HALF = SIDE * SIDE // 2 + 1  # lags of which the others are the mirror image
 TILE = 64  # side of the squares whose spread tells the errors
 FINE, COARSE = (1.0, 1.2, 1.5, 1.9, 2.4), (3.0, 5.0, 9.0)  # scales of structure, in pixels
 SIGNIFICANT = 4.0  # errors of its own that a correlation must have
@@ -46,10 +47,18 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Lags:
-    """Autocorrelation of one residual, (SIDE * SIDE), and how each tile's departs from it."""
+    """Autocorrelation of one residual, (HALF), and how each tile's departs from it."""
 
     mean: Pixels
-    spread: Pixels  # (tiles, SIDE * SIDE)
+    spread: Pixels  # (tiles, HALF)
+    pairs: Pixels  # of pixels, at each lag
+
+    @property
+    def variance(self) -> Pixels:
+        """Square of each lag's standard error: from the tiles, and no less than by chance."""
+        most = float(self.mean.max())
+        by_chance: Pixels = np.maximum(np.square(self.spread).sum(0), most**2 / self.pairs)
+        return by_chance + (1e-3 * most) ** 2
 
 
 def second_difference(y: Pixels, spacing: int = 1) -> Pixels:
@@ -88,7 +97,7 @@ def lags_of(spectrum: Pixels) -> Pixels:
 
 @lru_cache
 def structure_columns(name: str, scales: tuple[float, ...]) -> Pixels:
-    """Return the autocorrelations (SIDE * SIDE, columns) that structure may have after a filter.
+    """Return the autocorrelations (HALF, columns) that structure may have after a filter.
 
     The last column is what the choice of places with little energy in the band takes away.
     """
@@ -96,7 +105,7 @@ def structure_columns(name: str, scales: tuple[float, ...]) -> Pixels:
     spectra = [np.exp(-((angle * scale) ** 2)) for scale in scales]
     columns = [np.asarray(y[:, None] * x / (y.mean() * x.mean())) for y in spectra for x in spectra]
     columns.append(-20 * power("band"))
-    return np.stack([lags_of(c * power(name)).ravel() for c in columns], axis=1)
+    return np.stack([lags_of(c * power(name)).ravel()[:HALF] for c in columns], axis=1)
 
 
 @lru_cache
@@ -106,7 +115,7 @@ def noise_columns(name: str, hole: tuple[int, int]) -> Pixels:
     columns = []
     for y, x in inside(hole):
         pair = np.cos(y * angle[:, None] + x * angle) * (1 if y == x == 0 else 2)
-        columns.append(lags_of(pair * power(name)).ravel())
+        columns.append(lags_of(pair * power(name)).ravel()[:HALF])
     return np.stack(columns, axis=1)
 
 
@@ -129,13 +138,13 @@ def measure_lags(residuals: list[Pixels], masks: list[Pixels]) -> Lags:
     p, q = np.array(products), np.array(pairs)
     total = np.maximum(q.sum(0), 1)
     mean = p.sum(0) / total
-    return Lags(mean, (p - mean * q) / total)
+    return Lags(mean, (p - mean * q) / total, total)
 
 
 def _own_products(tile: Pixels) -> Pixels:
     shape = [n + 2 * REACH for n in tile.shape]
     products = np.fft.irfft2(np.abs(np.fft.rfft2(tile, shape)) ** 2, shape)
-    return np.roll(products, (REACH, REACH), (0, 1))[:SIDE, :SIDE].ravel()
+    return np.roll(products, (REACH, REACH), (0, 1))[:SIDE, :SIDE].ravel()[:HALF]
 
 
 def tell_noise(wide: Lags, fine: Lags) -> Correlation:
@@ -147,7 +156,10 @@ def tell_noise(wide: Lags, fine: Lags) -> Correlation:
     independent = Explanation.of(wide, fine, FINE + COARSE, (0, 0), 0.08, 3.0)
     if independent.suffices:
         return independent.correlation()
-    return Explanation.of(wide, fine, COARSE, BOX, 0.03, 8.0).correlation()
+    correlated = Explanation.of(wide, fine, COARSE, BOX, 0.03, 8.0)
+    # Noise that its own second differences exceed by far is none: structure explains neither.
+    contradicted = correlated.noise[0] < 0.5 * independent.noise[0]
+    return (independent if contradicted else correlated).correlation()
 
 
 @dataclass(frozen=True)
@@ -177,9 +189,7 @@ class Explanation:
         """
         measured = np.concatenate([wide.mean, fine.mean])
         spread = np.concatenate([wide.spread, fine.spread], axis=1)
-        variance = np.square(spread).sum(0) + np.repeat(
-            np.square([1e-3 * wide.mean.max(), 1e-3 * fine.mean.max()]), SIDE * SIDE
-        )
+        variance = np.concatenate([wide.variance, fine.variance])
         structure = np.concatenate([structure_columns(n, scales) for n in ("wide", "fine")])
         of_noise = np.concatenate([noise_columns(n, box) for n in ("wide", "fine")])
         signed = np.array([0 < max(abs(y), abs(x)) <= SHARP for y, x in inside(box)])
@@ -194,10 +204,8 @@ class Explanation:
         doubt = np.sqrt(
             np.square(relative).sum(1) * errors**2 + errors**2 - np.square(spread).sum(0)
         )
-        shape = (2, SIDE, SIDE)
         rest = measured - model - of_noise @ noise
-        clean = (measured - model).reshape(shape)[0]
-        return cls(box, noise, rest.reshape(shape), doubt.reshape(shape), clean)
+        return cls(box, noise, _whole(rest), _whole(doubt), _whole(measured - model)[0])
 
     @property
     def variance(self) -> float:
@@ -215,7 +223,8 @@ class Explanation:
     def correlation(self) -> Correlation:
         """Return the table of correlations: as fitted in the box, beyond it as far as certain."""
         table, doubt = self.wide / self.variance, self.doubt[0] / self.variance
-        table = np.clip(table**3 / (table**2 + (3 * doubt) ** 2 + 1e-12), -0.1, 0.1)
+        table = np.where(np.abs(table) < ALARMING, table, 0)
+        table = table**3 / (table**2 + (3 * doubt) ** 2 + 1e-12)
         for (y, x), value in zip(inside(self.box), self.noise / self.variance, strict=True):
             table[REACH + y, REACH + x] = table[REACH - y, REACH - x] = value
         near = slice(REACH - 3, REACH + 4)
@@ -228,6 +237,12 @@ class Explanation:
         while lag < max(self.box) and abs(line[lag + 1]) > (MATERIAL if lag else ALARMING):
             lag += 1
         return lag
+
+
+def _whole(halves: Pixels) -> Pixels:
+    """Return (2, SIDE, SIDE) lags from the halves of both residuals."""
+    half = halves.reshape(2, HALF)
+    return np.concatenate([half, half[:, -2::-1]], axis=1).reshape(2, SIDE, SIDE)
 
 
 def explain(

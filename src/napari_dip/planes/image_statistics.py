@@ -181,6 +181,7 @@ def _measure_channel(
         if is_blank(plane):
             continue
         _check_finite(plane, image, index)
+        _check_magnitude(float(np.abs(plane).max()))
         finite.append(index)
         plane, count, has_offsets = repair(plane, straighten=straighten)
         hot, uneven = hot + count, uneven + has_offsets
@@ -192,7 +193,6 @@ def _measure_channel(
         )
     lows, highs, means = np.array(ends).swapaxes(0, 1)  # (planes, C) each
     low, high, mean = lows.min(0), highs.max(0), means.mean(0)
-    _check_magnitude(float(np.abs([low, high]).max()))
     stride = -(-len(finite) // NOISE_PLANES)
     samples = [repair(image.plane(i), straighten=straighten).pixels for i in finite[::stride]]
     noises = tuple(measure_noise(list(colour)) for colour in zip(*samples, strict=True))
