@@ -198,9 +198,20 @@ def rows(seeds: range, size: int) -> Iterator[dict[str, object]]:
             }
 
 
-def far(values: object) -> float:
-    """Return the value farthest from 1."""
-    return max(np.ravel(values), key=lambda v: abs(v - 1))
+def worst(row: dict[str, object]) -> dict[str, object]:
+    """Return what the table shows: of all seeds, the ratio farthest from 1 and the largest error."""
+    ratios = {
+        key: round(max(row[key], key=lambda v: abs(v - 1)), 3) for key in ("background", "median")
+    }
+    holes = " ".join(f"{y},{x}" for y, x in zip(row["hole_y"], row["hole_x"], strict=True))
+    return {
+        "noise": row["noise"],
+        "content": row["content"],
+        **ratios,
+        "correlation_error": round(max(row["correlation_error"]), 3),
+        "holes": holes,
+        "seconds": round(float(np.mean(row["seconds"])), 3),
+    }
 
 
 def main() -> None:
@@ -214,15 +225,11 @@ def main() -> None:
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     print("| noise | content | background | median | correlation error | hole | CPU s |")
     print("|---|---|---|---|---|---|---|")
-    table = []
+    table, shown = [], []
     for row in rows(seeds, given.size):
         table.append(row)
-        holes = " ".join(f"{y},{x}" for y, x in zip(row["hole_y"], row["hole_x"], strict=True))
-        print(
-            f"| {row['noise']} | {row['content']} | {far(row['background']):.3f} | {far(row['median']):.3f} "
-            f"| {max(row['correlation_error']):.3f} | {holes} | {np.mean(row['seconds']):.2f} |",
-            flush=True,
-        )
+        shown.append(worst(row))
+        print("| " + " | ".join(str(value) for value in shown[-1].values()) + " |", flush=True)
     summary: dict[str, object] = {"all": summarise(table)}
     for content in CONTENTS:
         summary[content] = summarise([row for row in table if row["content"] == content])
@@ -231,7 +238,7 @@ def main() -> None:
         print(f"{name}: {value}")
     if not given.dry:
         head = {"seeds": list(seeds), "size": given.size, "machine": machine()}
-        save("noise", {**head, "summary": summary, "seconds": seconds, "rows": table})
+        save("noise", {**head, "summary": summary, "seconds": seconds, "rows": shown})
 
 
 def cost(size: int) -> float:

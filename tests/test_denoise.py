@@ -346,7 +346,7 @@ def test_the_measured_image_is_weighed_in_by_the_best_share() -> None:
 
 
 def test_remarks_are_warnings_in_python() -> None:
-    noise = np.random.default_rng(0).normal(size=(64, 64))
+    noise = np.random.default_rng(0).normal(size=(96, 96))
     smeared = 100 + 20 * ndimage.uniform_filter(noise, 3)
     with pytest.warns(UserWarning, match="neighbouring pixels is correlated") as seen:
         denoise(smeared, BlindSpot(steps=2, channels=4, crop=16), device="cpu")

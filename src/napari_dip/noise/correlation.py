@@ -28,7 +28,8 @@ HALF = SIDE * SIDE // 2 + 1  # lags of which the others are the mirror image
 TILE = 64  # side of the squares whose spread tells the errors
 FINE, COARSE = (1.0, 1.2, 1.5, 1.9, 2.4), (3.0, 5.0, 9.0)  # scales of structure, in pixels
 SIGNIFICANT = 4.0  # errors of its own that a correlation must have
-ALARMING, MATERIAL = 0.1, 0.05  # correlations that make noise count as correlated; that count then
+# Correlations that are looked into, that make noise count as correlated, and that count then.
+SUSPECT, ALARMING, MATERIAL = 0.075, 0.1, 0.05
 SHARP = 2  # furthest lag that may be correlated negatively, as in sharpened images
 BOX = (5, 5)  # lags that are fitted where the noise is correlated
 RIDGE = 1e-3  # of the fit, relative to a column
@@ -215,7 +216,7 @@ class Explanation:
     @property
     def suffices(self) -> bool:
         """Whether the nearest lags beyond the box are explained."""
-        limit = np.maximum(SIGNIFICANT * self.doubt, ALARMING * self.variance)
+        limit = np.maximum(SIGNIFICANT * self.doubt, SUSPECT * self.variance)
         over = (np.abs(self.rest) / limit).max(0)
         y, x = (REACH + n + 1 for n in self.box)
         return bool(max(over[y : y + 2, REACH].max(), over[REACH, x : x + 2].max()) <= 1)

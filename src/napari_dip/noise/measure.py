@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 TEXTURE_SIGMA = 6.0
+SHARED = 0.25  # correlation of neighbours; FMD's confocal and two-photon images have up to 0.16
+DRAWN = 0.03  # least share of pixels that differ from those around them: one photon in 300 pixels
+MOST_SATURATED = 0.25  # share of the pixels; more have this value by themselves, as in masks
 FEWEST = 5  # pixels along an axis that a measurement needs
 MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
 WINDOW = 128
@@ -90,8 +93,13 @@ class MeasuredNoise:
 
     @property
     def is_correlated(self) -> bool:
-        """Whether neighbouring pixels share their noise."""
-        return self.hole != (0, 0)
+        """Whether neighbours share so much of their noise that a method must know of it.
+
+        Less than `SHARED` is measured, and does less harm than a wider blind spot would.
+        """
+        middle = len(self.correlation) // 2
+        nearest = self.correlation[middle][middle + 1], self.correlation[middle + 1][middle]
+        return self.hole != (0, 0) and max(nearest) >= SHARED
 
     def variance(self, level: ArrayLike) -> Pixels:
         """Return the variance of the noise where the signal is `level`, of the same shape."""
@@ -133,6 +141,7 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
         Of variance 0 where there is none: labels, drawings, a blank image.
     """
     images = [np.asarray(p, dtype=np.float64) for p in planes if min(p.shape) >= FEWEST]
+    images = [y for y in images if not _is_drawn(y)]
     parts = [part for image in images for part in _windows(image, len(images))]
     if not parts:
         return _no_noise(0.0)
@@ -162,12 +171,20 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
     )
 
 
+def _is_drawn(y: Pixels) -> bool:
+    """Return whether hardly any pixel differs from those around it: labels, a blank plane."""
+    return float(np.mean(second_difference(y)[1:-1, 1:-1] != 0)) < DRAWN
+
+
 def _saturation(pixels: Pixels, unit: float) -> tuple[float, float] | None:
     """Return the greatest value and its share, where pixels heap up there."""
     top = float(pixels.max())
     at_top = int(np.sum(pixels == top))
     below = int(np.sum(pixels >= top - 0.5 * unit)) - at_top
-    heaped = at_top > max(10, 3 * below) and np.sum(pixels >= top - 3 * unit) > at_top
+    heaped = (
+        max(10, 3 * below) < at_top < MOST_SATURATED * pixels.size
+        and np.sum(pixels >= top - 3 * unit) > at_top
+    )
     return (top, at_top / pixels.size) if heaped else None
 
 
@@ -202,7 +219,7 @@ def _look(y: Pixels, saturated: Mask, cell: NDArray[np.intp]) -> Window:
         flat[:] = False  # so few photons that squares without any are no padding
     usable = ~ndimage.maximum_filter(flat, 2 * FLAT + 1) if flat.any() else ~flat
     if usable.mean() < 0.1:
-        usable = ~flat
+        usable = ~ndimage.maximum_filter(flat, FLAT + 4)  # to the edge of what is padded
     if saturated.any():
         usable &= ~ndimage.maximum_filter(saturated, 5)
     usable[[0, 1, -2, -1]] = usable[:, [0, 1, -2, -1]] = False
@@ -234,11 +251,16 @@ def _measure(
     squares, apart = squares**2, apart**2
     sigma = _level_sigma(squares, texture)
     levels = [_box_mean(w.image, sigma) for w in windows]
-    means = [_box_mean(w.fine**2 * w.usable, sigma) for w in windows]
     shares = [_box_mean(w.usable.astype(np.float64), sigma) for w in windows]
     level = np.concatenate([at[m] for at, m in zip(levels, inside, strict=True)])
-    mean_square = np.concatenate(
-        [mean[m] / share[m] for mean, share, m in zip(means, shares, inside, strict=True)]
+    near, wider = (
+        np.concatenate(
+            [
+                _box_mean(getattr(w, name) ** 2 * m, sigma)[m] / share[m]
+                for w, share, m in zip(windows, shares, inside, strict=True)
+            ]
+        )
+        for name in ("fine", "apart")
     )
     bins = split_levels(level)
     white = np.zeros((SIDE, SIDE))
@@ -247,7 +269,7 @@ def _measure(
     for _ in range(TURNS):
         growth = energy("apart", rho) / max(energy("fine", rho), 1e-3)
         chosen = [b[ratio[b] <= max(limit, np.quantile(ratio[b], share))] for b in bins]
-        curve = measure_curve(level, mean_square, squares, apart / growth, bins, chosen)
+        curve = measure_curve(level, near, wider, squares, growth, bins, chosen)
         if not np.median(curve.variance) > 0:
             return None, None, None
         expected = curve.at(level)
@@ -262,7 +284,7 @@ def _measure(
             y, x = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
             rho = np.where((y > found.hole[0]) | (x > found.hole[1]), 0, found.table)
             scale = found.variance / float((squares[flat] / expected[flat]).mean())
-    even = texture <= 3 * in_band * mean_square
+    even = texture <= max(3.0, limit) * in_band * near
     cell = np.concatenate([w.cell[m] for w, m in zip(windows, inside, strict=True)])
     local = _local(cell[even], (squares / expected)[even])
     return Curve(curve.level, curve.variance * scale, curve.error), found, local

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float64]
 
+FAR = 6.0  # standard deviations of the noise
 UNEVEN = 1.5  # times the variance that the stabilised noise should have
 
 
@@ -89,11 +90,16 @@ class UnitRange:
 
         Intensities below the offset of the camera all become 0. Noise seldom gets there, but the
         border of a registered or rotated image does: squares of one value, which are to be kept as
-        they are.
+        they are. Without a transform, those that are far from all else.
         """
         from scipy import ndimage
 
-        if self.model is None or not (lost := self.model.stabilise(y) == 0).any():
+        if self.model is None:
+            far = np.abs(self.to_unit(y) - np.median(self.to_unit(y)))
+            lost = far > FAR * self.noise
+        else:
+            lost = self.model.stabilise(y) == 0
+        if not lost.any():
             return None
         # Out from the middles of the squares.
         whole = ndimage.maximum_filter(is_flat(y) & lost, (1, FLAT, FLAT))
