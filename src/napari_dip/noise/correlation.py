@@ -258,6 +258,7 @@ def explain(
     from scipy.optimize import nnls
 
     size = noise.shape[1] + int(signed.sum())
+    errors = np.maximum(errors, 1e-12)
     amounts = np.zeros(structure.shape[1])
     seen = np.ones(amounts.size, dtype=bool)
     for least in (penalty, 0.0):  # once to see what is there, and once without the penalty's bias

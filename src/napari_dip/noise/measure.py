@@ -47,6 +47,7 @@ TEXTURE_SIGMA = 6.0
 SHARED = 0.25  # correlation of neighbours; FMD's confocal and two-photon images have up to 0.16
 DRAWN = 0.03  # least share of pixels that differ from those around them: one photon in 300 pixels
 MOST_SATURATED = 0.25  # share of the pixels; more have this value by themselves, as in masks
+QUIET_SIDE = 13  # pixels
 FEWEST = 5  # pixels along an axis that a measurement needs
 MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
 WINDOW = 128
@@ -157,6 +158,12 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
         return _no_noise(middle)
     gain, constant = fit_line(curve)
     variance = smooth(curve)
+    nearest = max(found.table[REACH, REACH + 1], found.table[REACH + 1, REACH])
+    if gain == 0 and nearest < SHARED:
+        # The same everywhere: what is larger than in the quiet places is fine structure.
+        quiet = _quiet_variance(usable)
+        if quiet < constant:
+            variance, constant = variance * quiet / constant, quiet
     inner = slice(REACH - RADIUS, REACH + RADIUS + 1)
     return MeasuredNoise(
         PoissonGaussian(gain * unit, constant * unit**2 - gain * unit * middle),
@@ -169,6 +176,17 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
         None if local is None else tuple(tuple(row) for row in local.tolist()),
         saturation,
     )
+
+
+def _quiet_variance(windows: list[Window]) -> float:
+    """Return the variance of noise that is the same everywhere, read off where least happens."""
+    from scipy import ndimage
+
+    energies = [ndimage.uniform_filter(w.fine**2, QUIET_SIDE)[w.usable] for w in windows]
+    # Squares of second differences hang together over about 4 pixels; a fifth of the means over
+    # so many lies this far below by chance.
+    by_chance = 0.84 * np.sqrt(2 * 4 / QUIET_SIDE**2)
+    return float(np.quantile(np.concatenate(energies), 0.2) / (1 - by_chance))
 
 
 def _is_drawn(y: Pixels) -> bool:

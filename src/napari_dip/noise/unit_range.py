@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float64]
 
 FAR = 6.0  # standard deviations of the noise
+SURE = 0.2  # relative error of a variance that is believed
 UNEVEN = 1.5  # times the variance that the stabilised noise should have
 
 
@@ -75,7 +76,11 @@ class UnitRange:
         if self.measured is None or self.noise <= 0:
             return None
         level = ndimage.gaussian_filter(u, (0, 2.0, 2.0), mode="mirror")
-        relative = self.measured.variance(level) / self.noise**2
+        curve = self.measured
+        # Where only structure has such an intensity, the curve is that of structure.
+        sure = np.asarray(curve.errors) <= SURE
+        knots = np.where(sure, np.asarray(curve.variances) / self.noise**2, 1.0)
+        relative = np.interp(level, curve.levels, knots)
         if self.measured.local is not None:
             relative = relative * _enlarged(self.measured.local, u.shape[-2:]) ** 2
         return np.maximum(relative, 1.0) if relative.max() > UNEVEN else None
