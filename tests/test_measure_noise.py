@@ -12,11 +12,11 @@ SEEDS = (11, 12, 13)
 WIDE_FIELD = (1.0, 0.6, 0.2, 0.1)
 
 
-def blobs(rng: np.random.Generator, size: int = 160) -> np.ndarray:
-    """Soft cells, from 0.2 to about 1."""
-    seeds = rng.random((size, size)) < 0.003
-    image = ndimage.gaussian_filter(seeds.astype(float), 5)
-    return 0.2 + 0.8 * np.minimum(image / np.quantile(image, 0.99), 1.5)
+def cells(rng: np.random.Generator, size: int = 160) -> np.ndarray:
+    """Cells with an edge, up to 10 times the background."""
+    seeds = rng.random((size, size)) < 0.001
+    image = ndimage.gaussian_filter(1.0 * ndimage.binary_dilation(seeds, iterations=9), 1.5)
+    return 0.1 + 0.9 * image * rng.uniform(0.5, 1)
 
 
 def spots(rng: np.random.Generator, size: int = 160) -> np.ndarray:
@@ -35,7 +35,7 @@ def correlated(shape: tuple[int, int], rng: np.random.Generator, profile: tuple[
     return np.fft.ifft2(noise).real
 
 
-@pytest.mark.parametrize("content", [spots])
+@pytest.mark.parametrize("content", [cells, spots])
 @pytest.mark.parametrize("photons", [0.1, 3, 300])
 def test_poisson_noise_at_all_counts(content, photons):
     ratios = []
@@ -50,21 +50,90 @@ def test_poisson_noise_at_all_counts(content, photons):
     assert np.abs(np.mean(ratios, axis=0) - 1).max() < (0.1 if photons < 1 else 0.05)
 
 
-def test_correlated_noise():
+@pytest.mark.parametrize("content", [cells, spots])
+def test_correlated_noise(content):
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
-        clean = 1000 * spots(rng, 256)
+        clean = 1000 * content(rng, 256)
         found = measure_noise([clean + 50 * correlated(clean.shape, rng, WIDE_FIELD)])
-        assert min(found.hole) >= 2 and max(found.hole) <= 4
+        assert found.is_correlated and min(found.hole) >= 2 and max(found.hole) <= 4
         table = np.array(found.correlation)
         for line in (table[8, 8:12], table[8:12, 8]):
-            np.testing.assert_allclose(line, WIDE_FIELD, atol=0.1)
-        assert found.std(20.0) == pytest.approx(50, rel=0.1)
+            np.testing.assert_allclose(line, WIDE_FIELD, atol=0.07)
+        assert found.std(np.median(clean)) == pytest.approx(50, rel=0.07)
+
+
+def test_correlation_along_one_axis():
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        noise = rng.normal(size=(200, 200))
+        noise = noise + 0.4 * np.roll(noise, 1, axis=1)  # correlated by 0.4 / 1.16
+        found = measure_noise([500 * cells(rng, 200) + 20 * noise])
+        assert found.hole == (0, 1)
+        assert found.correlation[8][9] == pytest.approx(0.345, abs=0.05)
+        assert found.correlation[9][8] == pytest.approx(0, abs=0.07)
+
+
+def test_fine_texture_is_not_taken_for_correlated_noise():
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        fine, coarse = (ndimage.gaussian_filter(rng.normal(size=(160, 160)), s) for s in (1.5, 5))
+        clean = 1000 + 100 * fine / fine.std() + 100 * coarse / coarse.std()
+        found = measure_noise([clean + 25 * rng.normal(size=clean.shape)])
+        assert found.hole == (0, 0)
+        assert found.std(1000.0) == pytest.approx(25, rel=0.07)
+
+
+def test_noise_that_grows_with_the_signal_squared():
+    rng = np.random.default_rng(2)
+    clean = 100 * cells(rng, 256)
+    found = measure_noise([clean * (1 + 0.2 * rng.normal(size=clean.shape))])
+    bright = np.quantile(clean, 0.9)
+    assert found.std(10.0) == pytest.approx(2, rel=0.1)
+    assert found.std(bright) == pytest.approx(0.2 * bright, rel=0.2)
+
+
+def test_uneven_field():
+    rng = np.random.default_rng(4)
+    gain = np.linspace(0.7, 1.5, 256)
+    y = 50 * cells(rng, 256) + 20 * gain * rng.normal(size=(256, 256))
+    local = np.array(measure_noise([y]).local)
+    expected = gain.reshape(8, 32).mean(1)
+    found = local.mean(0) / local.mean() * expected.mean()
+    np.testing.assert_allclose(found, expected, rtol=0.15)
+    even = 50 * cells(rng, 256) + 20 * rng.normal(size=(256, 256))
+    assert measure_noise([even]).local is None
+
+
+def test_saturation():
+    rng = np.random.default_rng(6)
+    y = rng.poisson(200 * cells(rng)).astype(float)
+    assert measure_noise([y]).saturation is None
+    level, share = measure_noise([np.minimum(y, 100)]).saturation
+    assert level == 100 and share == pytest.approx(np.mean(y >= 100))
+
+
+def test_few_pixels_give_a_large_error():
+    rng = np.random.default_rng(8)
+    small, large = (
+        measure_noise([rng.poisson(100.0, (side, side)).astype(float)]) for side in (32, 256)
+    )
+    assert small.std(100.0) == pytest.approx(10, rel=0.3) and small.hole == (0, 0)
+    assert min(small.errors) > 2 * min(large.errors)
+    assert small.correlation_error > 2 * large.correlation_error
+
+
+def test_planes_and_windows_of_a_large_image_agree():
+    rng = np.random.default_rng(9)
+    y = rng.poisson(50.0, (8, 400, 400)).astype(float)
+    found = measure_noise(list(y))
+    assert found.std(50.0) == pytest.approx(50**0.5, rel=0.03)
+    assert found.to_json()["hole"] == (0, 0)
 
 
 def test_units_and_offset_change_nothing_else():
     rng = np.random.default_rng(5)
-    y = rng.poisson(20 * blobs(rng, 128)).astype(float)
+    y = rng.poisson(20 * cells(rng, 128)).astype(float)
     one = measure_noise([y])
     for scale in (1e-9, 1e30):
         other = measure_noise([y * scale])
@@ -83,6 +152,6 @@ def test_no_noise():
 
 def test_padding_is_no_measurement():
     rng = np.random.default_rng(3)
-    y = 1000 * blobs(rng) + 30 * rng.normal(size=(160, 160))
+    y = 1000 * cells(rng) + 30 * rng.normal(size=(160, 160))
     y[:, 100:] = 0
     assert measure_noise([y]).std(np.median(y[:, :90])) == pytest.approx(30, rel=0.1)

@@ -24,10 +24,15 @@ NEAR_SIGMA, WIDE_SIGMA = 2.0, 8.0  # the band between these blurs shows structur
 RADIUS = 8  # furthest lag that noise may be correlated over
 REACH = 16  # furthest lag that is looked at
 SIDE = 2 * REACH + 1
+HALF = SIDE * SIDE // 2 + 1  # lags of which the others are the mirror image
 TILE = 64  # side of the squares whose spread tells the errors
 FINE, COARSE = (1.0, 1.2, 1.5, 1.9, 2.4), (3.0, 5.0, 9.0)  # scales of structure, in pixels
-FREE, BOUND = 1000.0, 3.0  # at most, of structure's fine scales to a coarse one
-MATERIAL, SIGNIFICANT = 0.05, 4.0  # a correlation that counts; in errors of its own
+SIGNIFICANT = 4.0  # errors of its own that a correlation must have
+# Correlations that are looked into, that make noise count as correlated, and that count then.
+SUSPECT, ALARMING, MATERIAL = 0.075, 0.1, 0.05
+SHARP = 2  # furthest lag that may be correlated negatively, as in sharpened images
+BOX = (5, 5)  # lags that are fitted where the noise is correlated
+RIDGE = 1e-3  # of the fit, relative to a column
 GRID = 256  # frequencies of the transfer functions
 
 
@@ -43,10 +48,18 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Lags:
-    """Autocorrelation of one residual, (SIDE * SIDE), and how each tile's departs from it."""
+    """Autocorrelation of one residual, (HALF), and how each tile's departs from it."""
 
     mean: Pixels
-    spread: Pixels  # (tiles, SIDE * SIDE)
+    spread: Pixels  # (tiles, HALF)
+    pairs: Pixels  # of pixels, at each lag
+
+    @property
+    def variance(self) -> Pixels:
+        """Square of each lag's standard error: from the tiles, and no less than by chance."""
+        most = float(self.mean.max())
+        by_chance: Pixels = np.maximum(np.square(self.spread).sum(0), most**2 / self.pairs)
+        return by_chance + (1e-3 * most) ** 2
 
 
 def second_difference(y: Pixels, spacing: int = 1) -> Pixels:
@@ -84,24 +97,16 @@ def lags_of(spectrum: Pixels) -> Pixels:
 
 
 @lru_cache
-def structure_columns(name: str, share: float) -> Pixels:
-    """Return the autocorrelations (SIDE * SIDE, columns) that structure may have after a filter.
+def structure_columns(name: str, scales: tuple[float, ...]) -> Pixels:
+    """Return the autocorrelations (HALF, columns) that structure may have after a filter.
 
-    Fine scales come only with a coarse one beside them, as in all images; the last column is what
-    the choice of places with little energy in the band takes away.
+    The last column is what the choice of places with little energy in the band takes away.
     """
     angle = 2 * np.pi * np.fft.fftfreq(GRID)
-
-    def gaussian(scale_y: float, scale_x: float) -> Pixels:
-        y, x = (np.exp(-((angle * scale) ** 2)) for scale in (scale_y, scale_x))
-        return np.asarray(y[:, None] * x / (y.mean() * x.mean()))
-
-    spectra = [gaussian(y, x) for y in COARSE for x in COARSE]
-    for y in FINE:
-        for x in FINE:
-            spectra += [share * gaussian(y, x) + gaussian(s, s) for s in COARSE[:2]]
-    spectra.append(-20 * power("band"))
-    return np.stack([lags_of(s * power(name)).ravel() for s in spectra], axis=1)
+    spectra = [np.exp(-((angle * scale) ** 2)) for scale in scales]
+    columns = [np.asarray(y[:, None] * x / (y.mean() * x.mean())) for y in spectra for x in spectra]
+    columns.append(-20 * power("band"))
+    return np.stack([lags_of(c * power(name)).ravel()[:HALF] for c in columns], axis=1)
 
 
 @lru_cache
@@ -111,7 +116,7 @@ def noise_columns(name: str, hole: tuple[int, int]) -> Pixels:
     columns = []
     for y, x in inside(hole):
         pair = np.cos(y * angle[:, None] + x * angle) * (1 if y == x == 0 else 2)
-        columns.append(lags_of(pair * power(name)).ravel())
+        columns.append(lags_of(pair * power(name)).ravel()[:HALF])
     return np.stack(columns, axis=1)
 
 
@@ -134,55 +139,64 @@ def measure_lags(residuals: list[Pixels], masks: list[Pixels]) -> Lags:
     p, q = np.array(products), np.array(pairs)
     total = np.maximum(q.sum(0), 1)
     mean = p.sum(0) / total
-    return Lags(mean, (p - mean * q) / total)
+    return Lags(mean, (p - mean * q) / total, total)
 
 
 def _own_products(tile: Pixels) -> Pixels:
     shape = [n + 2 * REACH for n in tile.shape]
     products = np.fft.irfft2(np.abs(np.fft.rfft2(tile, shape)) ** 2, shape)
-    return np.roll(products, (REACH, REACH), (0, 1))[:SIDE, :SIDE].ravel()
+    return np.roll(products, (REACH, REACH), (0, 1))[:SIDE, :SIDE].ravel()[:HALF]
 
 
 def tell_noise(wide: Lags, fine: Lags) -> Correlation:
-    """Find the smallest hole of correlated noise that explains both autocorrelations.
+    """Tell noise from structure in both autocorrelations.
 
-    Whether the noise is correlated at all is asked with the benefit of the doubt for structure of
-    fine scales alone; how far it is correlated, with fine scales as far as coarse ones are seen.
+    Noise is independent from pixel to pixel if that and structure, however fine, explain them.
+    Otherwise it is correlated, and only coarse structure is told from it by the lags beyond it.
     """
-    free = Explanation.of(wide, fine, FREE, (0, 0), 0.08)
-    if free.grown == (0, 0):
-        return free.correlation()
-    found = Explanation.of(wide, fine, BOUND, free.grown, 0.03)
-    while found.grown != found.hole:
-        found = Explanation.of(wide, fine, BOUND, found.grown, 0.03)
-    return found.correlation()
+    independent = Explanation.of(wide, fine, FINE + COARSE, (0, 0), 0.08, 3.0)
+    if independent.suffices:
+        return independent.correlation()
+    correlated = Explanation.of(wide, fine, COARSE, BOX, 0.03, 8.0)
+    # Noise that its own second differences exceed by far is none: structure explains neither.
+    contradicted = correlated.noise[0] < 0.5 * independent.noise[0]
+    return (independent if contradicted else correlated).correlation()
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Two autocorrelations as those of noise correlated within a hole, and of structure."""
+    """Two autocorrelations as those of noise correlated within a box, and of structure."""
 
-    hole: tuple[int, int]
-    noise: Pixels  # covariance at each lag of `inside(hole)`
+    box: tuple[int, int]
+    noise: Pixels  # covariance at each lag of `inside(box)`
     rest: Pixels  # (2, SIDE, SIDE) not explained
     doubt: Pixels  # (2, SIDE, SIDE) standard error of that
     wide: Pixels  # (SIDE, SIDE) measured less structure
 
     @classmethod
     def of(
-        cls, wide: Lags, fine: Lags, share: float, hole: tuple[int, int], model_error: float
+        cls,
+        wide: Lags,
+        fine: Lags,
+        scales: tuple[float, ...],
+        box: tuple[int, int],
+        model_error: float,
+        penalty: float,
     ) -> Explanation:
-        """Fit noise and structure, each lag by its error."""
+        """Fit noise and structure, each lag by its error.
+
+        `model_error` says how well Gaussians describe structure; `penalty`, in errors, how clearly
+        structure must be seen.
+        """
         measured = np.concatenate([wide.mean, fine.mean])
         spread = np.concatenate([wide.spread, fine.spread], axis=1)
-        variance = np.square(spread).sum(0) + np.repeat(
-            np.square([1e-3 * wide.mean.max(), 1e-3 * fine.mean.max()]), SIDE * SIDE
-        )
-        structure = np.concatenate([structure_columns(n, share) for n in ("wide", "fine")])
-        of_noise = np.concatenate([noise_columns(n, hole) for n in ("wide", "fine")])
+        variance = np.concatenate([wide.variance, fine.variance])
+        structure = np.concatenate([structure_columns(n, scales) for n in ("wide", "fine")])
+        of_noise = np.concatenate([noise_columns(n, box) for n in ("wide", "fine")])
+        signed = np.array([0 < max(abs(y), abs(x)) <= SHARP for y, x in inside(box)])
         errors = np.sqrt(variance)
         for _ in range(2):
-            noise, amounts = explain(measured, errors, of_noise, structure)
+            noise, amounts = explain(measured, errors, of_noise, signed, structure, penalty)
             model = structure @ amounts
             errors = np.sqrt(variance + (model_error * model) ** 2)
         used = np.concatenate([of_noise, structure[:, amounts > 0]], axis=1) / errors[:, None]
@@ -191,10 +205,8 @@ class Explanation:
         doubt = np.sqrt(
             np.square(relative).sum(1) * errors**2 + errors**2 - np.square(spread).sum(0)
         )
-        shape = (2, SIDE, SIDE)
         rest = measured - model - of_noise @ noise
-        clean = (measured - model).reshape(shape)[0]
-        return cls(hole, noise, rest.reshape(shape), doubt.reshape(shape), clean)
+        return cls(box, noise, _whole(rest), _whole(doubt), _whole(measured - model)[0])
 
     @property
     def variance(self) -> float:
@@ -202,39 +214,63 @@ class Explanation:
         return max(float(self.noise[0]), 1e-3 * float(self.wide.max()))
 
     @property
-    def grown(self) -> tuple[int, int]:
-        """A hole wider by one in the direction that is not explained, or the same."""
-        limit = np.maximum(SIGNIFICANT * self.doubt, MATERIAL * self.variance)
+    def suffices(self) -> bool:
+        """Whether the nearest lags beyond the box are explained."""
+        limit = np.maximum(SIGNIFICANT * self.doubt, SUSPECT * self.variance)
         over = (np.abs(self.rest) / limit).max(0)
-        y, x = self.hole
-        in_y = over[REACH + y + 1 : REACH + y + 3, REACH].max(initial=0) if y < RADIUS else 0
-        in_x = over[REACH, REACH + x + 1 : REACH + x + 3].max(initial=0) if x < RADIUS else 0
-        if max(in_y, in_x) <= 1:
-            return self.hole
-        return (y + 1, x) if in_y > in_x else (y, x + 1)
+        y, x = (REACH + n + 1 for n in self.box)
+        return bool(max(over[y : y + 2, REACH].max(), over[REACH, x : x + 2].max()) <= 1)
 
     def correlation(self) -> Correlation:
-        """Return the table of correlations: as fitted in the hole, beyond it as far as certain."""
+        """Return the table of correlations: as fitted in the box, beyond it as far as certain."""
         table, doubt = self.wide / self.variance, self.doubt[0] / self.variance
-        table = np.clip(table**3 / (table**2 + (3 * doubt) ** 2 + 1e-12), -0.1, 0.1)
-        for (y, x), value in zip(inside(self.hole), self.noise / self.variance, strict=True):
+        table = np.where(np.abs(table) < ALARMING, table, 0)
+        table = table**3 / (table**2 + (3 * doubt) ** 2 + 1e-12)
+        for (y, x), value in zip(inside(self.box), self.noise / self.variance, strict=True):
             table[REACH + y, REACH + x] = table[REACH - y, REACH - x] = value
         near = slice(REACH - 3, REACH + 4)
-        return Correlation(self.variance, table, float(np.median(doubt[near, near])), self.hole)
+        hole = self._extent(table[REACH:, REACH]), self._extent(table[REACH, REACH:])
+        return Correlation(self.variance, table, float(np.median(doubt[near, near])), hole)
+
+    def _extent(self, line: Pixels) -> int:
+        """Return the furthest lag of an axis up to which the noise is correlated."""
+        lag = 0
+        while lag < max(self.box) and abs(line[lag + 1]) > (MATERIAL if lag else ALARMING):
+            lag += 1
+        return lag
+
+
+def _whole(halves: Pixels) -> Pixels:
+    """Return (2, SIDE, SIDE) lags from the halves of both residuals."""
+    half = halves.reshape(2, HALF)
+    return np.concatenate([half, half[:, -2::-1]], axis=1).reshape(2, SIDE, SIDE)
 
 
 def explain(
-    measured: Pixels, errors: Pixels, noise: Pixels, structure: Pixels
+    measured: Pixels,
+    errors: Pixels,
+    noise: Pixels,
+    signed: NDArray[np.bool_],
+    structure: Pixels,
+    penalty: float,
 ) -> tuple[Pixels, Pixels]:
-    """Fit noise of any sign plus structure that is not negative, the latter only where needed."""
+    """Fit noise, negative only where signed, plus structure, which is not, only where needed."""
     from scipy.optimize import nnls
 
-    both = np.concatenate([noise, -noise, structure], axis=1) / errors[:, None]
-    target = both.T @ (measured / errors)
-    size = noise.shape[1]
-    target[2 * size :] -= 3 * np.linalg.norm(both[:, 2 * size :], axis=0)
-    gram = both.T @ both
-    gram[np.diag_indices_from(gram)] *= 1 + 1e-7
-    lower = np.linalg.cholesky(gram)
-    found, _ = nnls(lower.T, np.linalg.solve(lower, target))
-    return found[:size] - found[size : 2 * size], found[2 * size :]
+    size = noise.shape[1] + int(signed.sum())
+    amounts = np.zeros(structure.shape[1])
+    seen = np.ones(amounts.size, dtype=bool)
+    for least in (penalty, 0.0):  # once to see what is there, and once without the penalty's bias
+        both = np.concatenate([noise, -noise[:, signed], structure[:, seen]], axis=1)
+        both /= errors[:, None]
+        norms = np.linalg.norm(both, axis=0)
+        ridge = np.diag(np.full(norms.size, RIDGE))
+        q, r = np.linalg.qr(np.concatenate([both / norms, ridge]))
+        cost = np.where(np.arange(norms.size) < size, 0.0, least)
+        target = (measured / errors) @ q[: measured.size] - np.linalg.solve(r.T, cost)
+        found = nnls(r, target, maxiter=100 * norms.size)[0] / norms
+        amounts[seen] = found[size:]
+        seen = amounts > 0
+    covariance = found[: noise.shape[1]]
+    covariance[signed] -= found[noise.shape[1] : size]
+    return covariance, amounts

@@ -33,6 +33,7 @@ from napari_dip.noise.correlation import (
     second_difference,
     tell_noise,
 )
+from napari_dip.noise.curve import Curve, fit_line, measure_curve, smooth, split_levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,11 +43,13 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-BINS = 32
 TEXTURE_SIGMA = 6.0
 FEWEST = 16  # pixels along an axis that a measurement needs
 MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
 WINDOW = 128
+TURNS = 3
+CELLS = 8  # of the coarse grid, in y and in x
+UNEVEN = 0.15  # relative change of the variance over the image that counts
 PHOTONS = 20.0  # that the level around a pixel should be the mean of
 
 
@@ -107,27 +110,13 @@ class MeasuredNoise:
 class Window:
     """Part of a plane, and what is read off it at every pixel."""
 
-    level: Pixels  # mean around the pixel
+    image: Pixels
     fine: Pixels  # second difference
     apart: Pixels  # the same with twice the spacing, which sees more of the structure
     wide: Pixels  # the image less its wide blur
     texture: Pixels  # local energy between the two blurs
     usable: Mask
-
-
-@dataclass
-class Curve:
-    """Variance over level in bins, with relative errors."""
-
-    level: Pixels
-    variance: Pixels
-    error: Pixels
-
-    def at(self, level: Pixels) -> Pixels:
-        """Return the variance at `level`, from the bins that are not in doubt."""
-        sure = self.error < max(0.3, float(np.quantile(self.error, 0.25)))
-        floor = 1e-3 * np.median(self.variance)
-        return np.interp(level, self.level[sure], np.maximum(self.variance[sure], floor))
+    cell: NDArray[np.intp]
 
 
 def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
@@ -144,16 +133,21 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
         Of variance 0 where there is none: labels, drawings, a blank image.
     """
     images = [np.asarray(p, dtype=np.float64) for p in planes if min(p.shape) >= FEWEST]
-    middle = float(np.median(np.concatenate([y.ravel() for y in images]))) if images else 0.0
-    parts = [y - middle for image in images for y in _windows(image, len(images))]
-    unit = max((float(np.abs(second_difference(y)[1:-1, 1:-1]).mean()) for y in parts), default=0.0)
-    windows = [_look(y / unit) for y in parts] if unit > 0 else []
+    parts = [part for image in images for part in _windows(image, len(images))]
+    if not parts:
+        return _no_noise(0.0)
+    pixels = np.concatenate([y.ravel() for y, _ in parts])
+    middle = float(np.median(pixels))
+    unit = float(np.mean([np.abs(second_difference(y)[1:-1, 1:-1]).mean() for y, _ in parts]))
+    saturation = _saturation(pixels, unit)
+    top = saturation[0] if saturation else np.inf
+    windows = [_look((y - middle) / unit, y >= top, cell) for y, cell in parts] if unit > 0 else []
     usable = [w for w in windows if w.usable.any()]
-    curve, found = _measure(usable) if usable else (None, None)
+    curve, found, local = _measure(usable) if usable else (None, None, None)
     if curve is None or found is None:
         return _no_noise(middle)
     gain, constant = fit_line(curve)
-    variance = _smooth(curve)
+    variance = smooth(curve)
     inner = slice(REACH - RADIUS, REACH + RADIUS + 1)
     return MeasuredNoise(
         PoissonGaussian(gain * unit, constant * unit**2 - gain * unit * middle),
@@ -163,7 +157,18 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
         tuple(tuple(row) for row in found.table[inner, inner].tolist()),
         found.error,
         found.hole,
+        None if local is None else tuple(tuple(row) for row in local.tolist()),
+        saturation,
     )
+
+
+def _saturation(pixels: Pixels, unit: float) -> tuple[float, float] | None:
+    """Return the greatest value and its share, where pixels heap up there."""
+    top = float(pixels.max())
+    at_top = int(np.sum(pixels == top))
+    below = int(np.sum(pixels >= top - 0.5 * unit)) - at_top
+    heaped = at_top > max(10, 3 * below) and np.sum(pixels >= top - 3 * unit) > at_top
+    return (top, at_top / pixels.size) if heaped else None
 
 
 def _no_noise(level: float) -> MeasuredNoise:
@@ -173,16 +178,22 @@ def _no_noise(level: float) -> MeasuredNoise:
     return MeasuredNoise(PoissonGaussian(0, 0), (level,), (0.0,), (1.0,), rows, 1.0, (0, 0))
 
 
-def _windows(image: Pixels, planes: int) -> list[Pixels]:
-    """Return the whole image, or windows of it evenly spread where it is large."""
+def _windows(image: Pixels, planes: int) -> list[tuple[Pixels, NDArray[np.intp]]]:
+    """Return the whole image, or windows of it evenly spread where it is large.
+
+    With each, the cell of the coarse grid that its pixels lie in.
+    """
+    y, x = (np.arange(n) * CELLS // n for n in image.shape)
+    cells = y[:, None] * CELLS + x
     if image.size * planes <= MOST_PIXELS:
-        return [image]
+        return [(image, cells)]
     count = max(1, int(np.sqrt(MOST_PIXELS / planes)) // WINDOW)
     starts = [np.linspace(0, max(n - WINDOW, 0), count).astype(int) for n in image.shape]
-    return [image[y : y + WINDOW, x : x + WINDOW] for y in starts[0] for x in starts[1]]
+    places = [(slice(y, y + WINDOW), slice(x, x + WINDOW)) for y in starts[0] for x in starts[1]]
+    return [(image[place], cells[place]) for place in places]
 
 
-def _look(y: Pixels) -> Window:
+def _look(y: Pixels, saturated: Mask, cell: NDArray[np.intp]) -> Window:
     from scipy import ndimage
 
     near, wide = (ndimage.gaussian_filter(y, s) for s in (NEAR_SIGMA, WIDE_SIGMA))
@@ -192,25 +203,28 @@ def _look(y: Pixels) -> Window:
     usable = ~ndimage.maximum_filter(flat, 2 * FLAT + 1) if flat.any() else ~flat
     if usable.mean() < 0.1:
         usable = ~flat
+    if saturated.any():
+        usable &= ~ndimage.maximum_filter(saturated, 5)
     usable[[0, 1, -2, -1]] = usable[:, [0, 1, -2, -1]] = False
     fine, apart = second_difference(y), second_difference(y, 2)
     texture = ndimage.gaussian_filter((near - wide) ** 2, TEXTURE_SIGMA)
-    level = _box_mean(y, NEAR_SIGMA)
-    return Window(level, fine, apart, y - wide, texture, usable)
+    return Window(y, fine, apart, y - wide, texture, usable, cell)
 
 
 def _box_mean(y: Pixels, sigma: float) -> Pixels:
-    """Return means of squares as wide as a Gaussian.
+    """Return the means over a square as wide as a Gaussian.
 
-    Each photon counts the same in them, so photons expected in the middle given the mean are the
-    mean; a Gaussian, which weighs the middle more, would make the curve steeper.
+    Level and variance are means over the same square, in which each photon counts the same: where
+    variance grows with the level, the means lie on that very line whatever is in the square.
     """
     from scipy import ndimage
 
     return np.asarray(ndimage.uniform_filter(y, 2 * round(sigma * np.sqrt(3)) + 1))
 
 
-def _measure(windows: list[Window]) -> tuple[Curve, Correlation] | tuple[None, None]:
+def _measure(
+    windows: list[Window],
+) -> tuple[Curve, Correlation, Pixels | None] | tuple[None, None, None]:
     """Measure curve and correlation in turns: each needs the other to tell what is flat."""
     inside = [w.usable for w in windows]
     squares, apart, texture = (
@@ -218,20 +232,32 @@ def _measure(windows: list[Window]) -> tuple[Curve, Correlation] | tuple[None, N
         for name in ("fine", "apart", "texture")
     )
     squares, apart = squares**2, apart**2
-    levels = _levels(windows, squares, texture)
+    sigma = _level_sigma(squares, texture)
+    levels = [_box_mean(w.image, sigma) for w in windows]
+    shares = [_box_mean(w.usable.astype(np.float64), sigma) for w in windows]
     level = np.concatenate([at[m] for at, m in zip(levels, inside, strict=True)])
-    bins = _split(level)
+    near, wider = (
+        np.concatenate(
+            [
+                _box_mean(getattr(w, name) ** 2 * m, sigma)[m] / share[m]
+                for w, share, m in zip(windows, shares, inside, strict=True)
+            ]
+        )
+        for name in ("fine", "apart")
+    )
+    bins = split_levels(level)
     white = np.zeros((SIDE, SIDE))
     white[REACH, REACH] = 1
     rho, scale, limit, ratio, share = white, 1.0, 0.0, texture, 0.2
-    for _ in range(4):
+    for _ in range(TURNS):
         growth = energy("apart", rho) / max(energy("fine", rho), 1e-3)
         chosen = [b[ratio[b] <= max(limit, np.quantile(ratio[b], share))] for b in bins]
-        curve = _curve(level, squares, apart / growth, bins, chosen)
+        curve = measure_curve(level, near, wider, squares, growth, bins, chosen)
         if not np.median(curve.variance) > 0:
-            return None, None
+            return None, None, None
         expected = curve.at(level)
-        ratio = texture / (scale * energy("band", rho) * expected)
+        in_band = max(scale * energy("band", rho), energy("band", white))
+        ratio = texture / (in_band * expected)
         limit = _flatness_limit(ratio, squares / expected)
         share = 0.1
         flat = ratio < max(3.0, float(np.quantile(ratio, 0.1)))
@@ -241,52 +267,18 @@ def _measure(windows: list[Window]) -> tuple[Curve, Correlation] | tuple[None, N
             y, x = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
             rho = np.where((y > found.hole[0]) | (x > found.hole[1]), 0, found.table)
             scale = found.variance / float((squares[flat] / expected[flat]).mean())
-    return Curve(curve.level, curve.variance * scale, curve.error), found
+    even = texture <= max(3.0, limit) * in_band * near
+    cell = np.concatenate([w.cell[m] for w, m in zip(windows, inside, strict=True)])
+    local = _local(cell[even], (squares / expected)[even])
+    return Curve(curve.level, curve.variance * scale, curve.error), found, local
 
 
-def _levels(windows: list[Window], squares: Pixels, texture: Pixels) -> list[Pixels]:
-    """Return the level at each pixel: of wider squares where there are few photons."""
+def _level_sigma(squares: Pixels, texture: Pixels) -> float:
+    """Return how wide means must be to be those of enough photons."""
     flattest = squares[texture <= np.quantile(texture, 0.2)]
     kurtosis = float((flattest**2).mean() / max(flattest.mean() ** 2, 1e-300)) - 3
-    sigma = np.sqrt(max(PHOTONS * 2 * kurtosis, 0) / (4 * np.pi))
-    if sigma < 1.2 * NEAR_SIGMA:
-        return [w.level for w in windows]
-    return [_box_mean(w.level, min(float(sigma), WIDE_SIGMA)) for w in windows]
-
-
-def _split(level: Pixels) -> list[NDArray[np.intp]]:
-    """Return the pixels of each bin: bins share out the pixels as well as the range of levels."""
-    order = np.argsort(level, kind="stable")
-    span = level[order] - level[order[0]]
-    place = np.linspace(0, 1, order.size) + np.sqrt(span / max(span[-1], 1e-300))
-    count = int(np.clip(level.size // 1000, 1, BINS))
-    edges = np.searchsorted(place, np.linspace(0, place[-1], count + 1)[1:-1])
-    return [part for part in np.split(order, edges) if part.size >= 200] or [order]
-
-
-def _curve(
-    level: Pixels,
-    squares: Pixels,
-    apart: Pixels,
-    bins: list[NDArray[np.intp]],
-    chosen: list[NDArray[np.intp]],
-) -> Curve:
-    """Return the mean square in each bin, and how sure it is.
-
-    Where differences of twice the spacing are larger than those of neighbours, structure is left;
-    about a tenth of what it adds there it adds between neighbours.
-    """
-    variance, error = np.zeros(len(bins)), np.full(len(bins), 10.0)
-    for i, members in enumerate(chosen):
-        s, t = squares[members], apart[members]
-        variance[i] = s.mean()
-        if variance[i] > 0:
-            independent = s.size / 4
-            statistical = s.std() / np.sqrt(independent) / variance[i] + 1 / np.sqrt(s.size)
-            doubt = t.std() / np.sqrt(independent) / variance[i]
-            excess = t.mean() / variance[i] - 1 - doubt
-            error[i] = np.hypot(statistical, 0.1 * max(excess, 0))
-    return Curve(np.array([level[b].mean() for b in bins]), variance, error)
+    sigma = float(np.sqrt(max(PHOTONS * 2 * kurtosis, 0) / (4 * np.pi)))
+    return min(sigma, WIDE_SIGMA) if sigma > 1.2 * NEAR_SIGMA else NEAR_SIGMA
 
 
 def _flatness_limit(ratio: Pixels, squares: Pixels) -> float:
@@ -320,37 +312,23 @@ def _correlation(
     return tell_noise(measure_lags(wide, masks), measure_lags(fine, masks))
 
 
-def _smooth(curve: Curve) -> Pixels:
-    """Return the variances nearer to a parabola, as far as they depart from it by chance."""
-    if curve.level.size < 4:
-        return curve.variance
-    fitted = _fit(curve, 2)
-    apart = max(float(np.median(((curve.variance - fitted) / fitted) ** 2 - curve.error**2)), 0)
-    share = apart / (apart + curve.error**2)
-    return np.maximum(fitted + share * (curve.variance - fitted), 0)
+def _local(cell: NDArray[np.intp], squares: Pixels) -> Pixels | None:
+    """Return the deviation over that of the curve in each cell; None where it is the same."""
+    from scipy import ndimage
 
-
-def fit_line(curve: Curve) -> tuple[float, float]:
-    """Fit variance = gain * level + constant."""
-    if curve.level.size < 2:
-        return 0.0, float(curve.variance[0])
-    fitted = _fit(curve, 1, floored=False)
-    span = curve.level[-1] - curve.level[0]
-    gain = float((fitted[-1] - fitted[0]) / span) if span > 0 else 0.0
-    return gain, float(fitted[0] - gain * curve.level[0])
-
-
-def _fit(curve: Curve, degree: int, *, floored: bool = True) -> Pixels:
-    """Fit a polynomial by errors relative to itself, robustly; return it at the levels."""
-    x = (curve.level - curve.level.mean()) / max(float(np.ptp(curve.level)), 1e-300)
-    design = np.vander(x, degree + 1)
-    floor = 1e-3 * float(np.median(curve.variance))
-    error = np.hypot(curve.error, 0.03)
-    fitted = np.maximum(curve.variance, floor)
-    for _ in range(10):
-        far = (curve.variance - fitted) / fitted / error / 3
-        weight = 1 / fitted / error / np.sqrt(1 + far**2)
-        power = np.linalg.lstsq(design * weight[:, None], curve.variance * weight, rcond=None)[0]
-        line = design @ power
-        fitted = np.maximum(line, floor)
-    return np.asarray(fitted if floored else line)
+    shape = (CELLS, CELLS)
+    count = np.bincount(cell, minlength=CELLS**2)
+    sums, fourth = (np.bincount(cell, squares**k, CELLS**2) for k in (1, 2))
+    seen = count > 300
+    if seen.sum() < CELLS:
+        return None
+    mean = np.divide(sums, count, where=seen, out=np.ones(CELLS**2))
+    error = np.sqrt(4 * np.divide(fourth, count, where=seen, out=np.ones(CELLS**2))) / np.sqrt(
+        np.maximum(count, 1)
+    )
+    apart, by_chance = np.square(mean - 1)[seen].mean(), np.square(error)[seen].mean()
+    if apart < 3 * by_chance or apart - by_chance < UNEVEN**2:
+        return None
+    weight = np.where(seen, 1 / error**2, 1e-6).reshape(shape)
+    near = [ndimage.gaussian_filter(w, 0.5) for w in (weight * mean.reshape(shape), weight)]
+    return np.asarray(np.sqrt(near[0] / near[1]), dtype=np.float64)
