@@ -2,7 +2,7 @@
 
     python benchmarks/iddp.py [--data fmd] [--methods iddp,n2v,nb2nb] [--seeds 0,1,2] [--threads 2] [--set key=value ...]
 
-Data: `fmd` 17 raw images of FMD whose noise is independent (confocal, and two-photon BPAE), `widefield` its 4 wide-field
+Data: `mixed` the 17 of `fmd` and the 4 of `widefield` together, `fmd` 17 raw images of FMD whose noise is independent (confocal, and two-photon BPAE), `widefield` its 4 wide-field
 ones, `gaussian25`, `poisson30`, `speckle0.1` six photographs of Set12 with that noise, `w2s` six wide-field images, `repeats`
 the 20 captures of one confocal field: IDDP and its like learn from one capture, Noise2Noise from all. Or **a path to the FMD data set as
 it is downloaded**: the protocol of the papers' Table 3. Trained on the raw captures of all fields but 19, without the wide-field samples
@@ -97,6 +97,8 @@ def images(
         return fmd_tests(Path(data), samples or list(PAPERS), list(levels))
     if data == "fmd":
         return {name: pair(name, 512) for name in CONFOCAL + TWO_PHOTON}
+    if data == "mixed":
+        return images("fmd") | images("widefield")
     if data == "widefield":
         return {name: pair(name, 512) for name in (f"WideField_BPAE_R_{k}" for k in (1, 2, 3, 4))}
     if data == "w2s":
@@ -250,6 +252,14 @@ def main() -> None:
             table[label], runs[label] = trained(
                 method, pairs, args.data, seed, changes, samples, args.device
             )
+            if args.data == "mixed":
+                for kind in ("independent", "correlated"):
+                    of_kind = {
+                        n: row
+                        for n, row in table[label].items()
+                        if n.startswith("WideField") == (kind == "correlated")
+                    }
+                    print(line(f"{label}, {kind} noise", of_kind))
             print(line(label, table[label]), f"{runs[label]['train_seconds']:.0f} s", flush=True)
             rows = {
                 label: {n: [plain(v) for v in row] for n, row in rows.items()}

@@ -348,16 +348,6 @@ def test_settings_of_every_preset_build(method: str) -> None:
         assert build(settings, 2, "meta").unet is not None
 
 
-def test_correlated_noise_is_said_before_training() -> None:
-    from scipy import ndimage
-
-    rng = np.random.default_rng(0)
-    camera = scene(160) + ndimage.gaussian_filter(rng.normal(0, 40, (160, 160)), 1.5)
-    quick = IDDP(steps=1, **SMALL)
-    assert "correlated" in next(iter_train(camera, quick)).note
-    assert "correlated" not in next(iter_train(repeats(1, 160), quick)).note
-
-
 def test_images_without_noise_are_left_out_and_named() -> None:
     noisy = np.random.default_rng(0).poisson(20, (64, 64))
     data = [

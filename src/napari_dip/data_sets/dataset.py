@@ -18,7 +18,6 @@ import numpy as np
 
 from napari_dip.data_sets.sources import FileCache, Plane, Source
 from napari_dip.noise.even_noise import NoNoiseError, Normalisation, measure_normalisation
-from napari_dip.noise.measure import measure_noise
 
 NOISE_PLANES = 4  # planes of an image that its noise is measured on
 STATISTICS_IMAGES = 16  # images whose statistics are stored
@@ -99,7 +98,7 @@ class Dataset:
                 errors.setdefault(scene.name, error)
         if not left:
             raise next(iter(errors.values()))
-        note = (NO_NOISE.format(_first_names(errors)),) if errors else ()
+        note = (NO_NOISE.format(list_names(errors)),) if errors else ()
         return replace(self, scenes=tuple(left), notes=(*self.notes, *note))
 
     def without_small_planes(self, crop: int) -> Dataset:
@@ -113,7 +112,7 @@ class Dataset:
         if len(left) == len(self.scenes):
             return self
         small = [scene.name for scene in self.scenes if 2 * scene.shortest_side < typical]
-        note = TOO_SMALL.format(typical, _first_names(small))
+        note = TOO_SMALL.format(typical, list_names(small))
         return replace(self, scenes=tuple(left), notes=(*self.notes, note))
 
     def fingerprint(self) -> str:
@@ -121,13 +120,20 @@ class Dataset:
         lines = "\n".join(source.fingerprint() for source in self.sources)
         return hashlib.sha256(lines.encode()).hexdigest()
 
-    def correlated_noise(self, most: int = 4) -> list[str]:
-        """Name images, of at most `most`, whose neighbouring pixels share their noise."""
-        return [
-            source.name
-            for source in _spread(self.sources, most)
-            if measure_noise([self._first_planes[id(source)].middle(self.cache)[0]]).is_correlated
-        ]
+    def hole(self, scene: Scene, stabilise: bool) -> int:
+        """Return how many pixels far a scene's captures share their noise; mostly 0."""
+        return max(self.normalisation(plane, stabilise).hole for plane in scene.captures)
+
+    def holes(self, stabilise: bool) -> tuple[int, ...]:
+        """Return 0 where there is independent noise, and the median hole of correlated noise."""
+        found = [self.hole(scene, stabilise) for scene in self.scenes]
+        correlated = [hole for hole in found if hole]
+        return (*((0,) if 0 in found else ()), *([median_low(correlated)] if correlated else []))
+
+    def correlated_noise(self, stabilise: bool) -> list[str]:
+        """Name the images whose neighbouring pixels share their noise."""
+        planes = (plane for plane in self.planes if self.normalisation(plane, stabilise).hole)
+        return list(dict.fromkeys(plane.source.name for plane in planes))
 
     def statistics(self, stabilise: bool, correlated: bool) -> dict[str, Any]:
         """Measure intensities and noise on a few images, evenly spread, ready for JSON."""
@@ -168,7 +174,7 @@ def _spread(items: list[_T], most: int) -> list[_T]:
     return items[:: -(-len(items) // most)]
 
 
-def _first_names(names: Iterable[str]) -> str:
+def list_names(names: Iterable[str]) -> str:
     """List the first three different names, and how many more there are."""
     different = list(dict.fromkeys(names))
     more = f" and {len(different) - 3} more" if len(different) > 3 else ""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.models.model import Model
-from napari_dip.planes.image_statistics import ImageStatistics, is_blank, measure_image
+from napari_dip.noise.even_noise import is_shared
+from napari_dip.planes.image_statistics import (
+    ImageStatistics,
+    is_blank,
+    measure_image,
+)
 from napari_dip.planes.walk import NO_NOISE, PlaneTask, skip_plane, walk_planes
 from napari_dip.snapshot import Snapshot
 
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
     from napari_dip.engine.loop import Step
     from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.models.precision import Bfloat16WherePrecise
+    from napari_dip.noise.measure import MeasuredNoise
     from napari_dip.noise.unit_range import ColourRanges, UnitRange
     from napari_dip.planes.chunk import Chunk
 
@@ -65,10 +71,10 @@ def iter_apply(
     plan = MemoryPlan(chosen, may_reduce=True)
     net = Bfloat16WherePrecise(deepcopy(model.net).eval())
     task = PlaneTask(
-        partial(_steps, net, model, plan),
+        partial(_steps, net, model, plan, partial(_shared_noise, image, stats)),
         plan=plan,
         steps=model.settings.orientations,
-        note=far_from_training(image, model.statistics, stats),
+        note=far_from_training(image, model, stats),
         provenance={"model": model.to_provenance()},
         late_provenance=net.to_json,
     )
@@ -79,25 +85,46 @@ def _steps(
     net: Bfloat16WherePrecise,
     model: Model,
     plan: MemoryPlan,
+    shared_noise: Callable[[PlaneIndex], MeasuredNoise | None],
     y: Tensor,
     unit: UnitRange | ColourRanges,
     index: PlaneIndex,
 ) -> Iterator[Step]:
+    import torch
+
     from napari_dip.models.tiled_apply import apply
+    from napari_dip.nets.filter_unet import BlurredUNet
 
     if unit.noise == 0 or float(y.max() - y.min()) == 0:
         return skip_plane(y, NO_NOISE)
     net.to(y.device)
     # Short of memory it computes in half precision anyway.
     denoiser = net.net if plan.reduced else net
+    assert isinstance(net.net, BlurredUNet)
+    shared = shared_noise(index)
+    wide = net.net.for_noise(max(shared.hole) if shared else 0)
+    correlation = torch.tensor(shared.correlation if shared else [[1.0]]).to(y)
     return apply(
-        denoiser, y, unit.noise, model.settings.orientations, apart=model.channels == 1, plan=plan
+        wide or denoiser,
+        y,
+        unit.noise,
+        model.settings.orientations,
+        apart=model.channels == 1,
+        plan=plan,
+        finish=partial(wide.finish, correlation=correlation) if wide else None,
     )
 
 
-def far_from_training(image: Image, known: Any, stats: ImageStatistics) -> str:
+def _shared_noise(image: Image, stats: ImageStatistics, index: PlaneIndex) -> MeasuredNoise | None:
+    """Return the noise of a plane whose pixels share it, of the colour where they do furthest."""
+    sides = tuple(image.shape[image.axes.index(axis)] for axis in "YX")
+    shared = [noise for noise in stats.noise(image, index) if is_shared(noise, sides)]
+    return max(shared, key=lambda noise: max(noise.hole), default=None)
+
+
+def far_from_training(image: Image, model: Model, stats: ImageStatistics) -> str:
     """Say where an image's range or noise is far from what the model has seen; mostly nothing."""
-    remarks = []
+    remarks, known = [], model.statistics
     unit = stats.unit_ranges[0]
     try:
         (least, most), (low, high) = (map(float, known[name]) for name in ("contrast", "gain"))
@@ -118,10 +145,18 @@ def far_from_training(image: Image, known: Any, stats: ImageStatistics) -> str:
             f"its noise has a gain of {gain:.3g}, that of the training images {low:.3g} to "
             f"{high:.3g}"
         )
-    if stats.noise_is_correlated and not correlated:
+    shared = (_shared_noise(image, stats, index) for index in image.plane_indices())
+    hole = max(max(noise.hole) if noise else 0 for noise in shared)
+    largest = model.net.holes[-1]
+    if hole and not largest and not correlated:
         remarks.append(
             "the noise of its neighbouring pixels is correlated, that of the training images was "
             "not"
+        )
+    elif hole > largest > 0:
+        remarks.append(
+            f"its noise is correlated up to {hole} pixels far, that of the training images "
+            f"{largest}"
         )
     if not remarks:
         return ""

@@ -42,8 +42,8 @@ README = """# {name}
 A denoiser trained with napari-dip by {method}. Give it raw intensities, at least {least} x {least}
 pixels: it measures the noise of each image for itself, makes it even, denoises in {orientations}
 orientation(s), averages them, and brings the result back to intensities. Give whole images rather
-than tiles, since the noise is measured on what is given. Hot pixels are not repaired (napari-dip
-does that).
+than tiles, since the noise is measured on what is given. Hot pixels are not repaired, and the noise
+of neighbouring pixels is taken to be independent (napari-dip deals with both).
 
 ## Trained on
 
@@ -99,14 +99,15 @@ def export_model(
     Raises
     ------
     ValueError
-        If a name or the image won't do.
+        If a name or the image won't do, or the model is for correlated noise alone.
     OSError
         If the file can't be written.
 
     Notes
     -----
     The exported model answers as ``denoise(image, model)`` does, up to rounding, for whole planes
-    without hot pixels and without padding of one value.
+    without hot pixels and without padding of one value, whose noise is independent: of a model
+    that was also trained on images of correlated noise, the filter for those is left out.
     """
     target = Path(path)
     if target.suffix.lower() != SUFFIX:
@@ -121,6 +122,11 @@ def export_model(
         )
     if not authors or any(not author or "/" in author for author in authors):
         raise ValueError("Give at least one author, each a name without a slash.")
+    if 0 not in model.net.holes:
+        raise ValueError(
+            "This model was trained on images of correlated noise alone, whose level an exported "
+            "model does not measure: apply it with napari-dip."
+        )
     parts = _parts(model, _example(image, model), name)
     description = _description(model, parts, name, authors)
     parts["rdf.yaml"] = json.dumps(description, indent=1).encode()  # JSON is YAML

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 KEY = "napari-dip"  # under which the record stands in the file
 FORMAT = 1  # of models and checkpoints; the newest that is read
 SUFFIX = ".safetensors"
+LARGEST_HOLE = 64  # pixels
 MOST_WEIGHTS = 1 << 30  # of a network that a file may ask for
 WHAT = "model of napari-dip"
 
@@ -88,7 +89,7 @@ class Model:
         """Return all but the weights, ready for JSON."""
         return {
             "format": FORMAT,
-            "network": network(self.settings, self.channels),
+            "network": network(self.settings, self.channels, self.net.holes),
             "settings": self.settings.to_json(),
             "axes": "YX" if self.channels == 1 else "CYX",
             "channels": self.channels,
@@ -125,14 +126,15 @@ def load_model(path: str | PathLike[str]) -> Model:
     file = Path(path)
     record, found = read_model_record(file)
     settings, channels = settings_of(record, file), record["channels"]
+    holes = holes_of(record, file)
     try:
-        wanted = build(settings, channels, "meta").state_dict()
+        wanted = build(settings, channels, "meta", holes).state_dict()
     except (RuntimeError, OverflowError, MemoryError):
         raise ValueError(
             f"{file.name} asks for a network that can't be built; it is no {WHAT}."
         ) from None
     check_tensors(found, wanted, file)
-    net = build(settings, channels, "cpu")
+    net = build(settings, channels, "cpu", holes)
     net.load_state_dict(read_tensors(file))
     texts = {name: str(record.get(name, ""))[:10_000] for name in ("description", "licence")}
     return Model(net.eval(), settings, channels, record["statistics"], record["training"], **texts)
@@ -199,13 +201,29 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
             f"{path.name} asks for a network of {settings.channels} channels and depth "
             f"{settings.depth}, too large."
         )
-    names = {"name", "colours", *values}  # a version without a knob did not write it here either
-    mine = network(settings, record["channels"])
+    names = {
+        "name",
+        "colours",
+        "holes",
+        *values,
+    }  # a version without a knob did not write it here either
+    mine = network(settings, record["channels"], holes_of(record, path))
     if record["network"] != {name: mine[name] for name in mine if name in names}:
         raise ValueError(
             f"{path.name} names another network than its settings do; it can't be used."
         )
     return settings
+
+
+def holes_of(record: Mapping[str, Any], path: Path) -> tuple[int, ...]:
+    """Return the holes of a record's network; (0,) where it names none."""
+    holes = record["network"].get("holes", [0])
+    known = isinstance(holes, list) and holes and all(type(hole) is int for hole in holes)
+    if not known or (
+        holes != [0] and (holes[:-1] not in ([], [0]) or not 0 < holes[-1] <= LARGEST_HOLE)
+    ):
+        raise ValueError(f"{path.name} names holes {str(holes)[:40]} that its network can't have.")
+    return tuple(holes)
 
 
 def check_known(values: Mapping[str, Any], settings: type[Settings], path: Path) -> None:
@@ -218,17 +236,20 @@ def check_known(values: Mapping[str, Any], settings: type[Settings], path: Path)
         )
 
 
-def network(settings: Trained, channels: int) -> dict[str, Any]:
-    """Name the network and its sizes."""
+def network(settings: Trained, channels: int, holes: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    """Name the network and its sizes; `holes` only where its noise may be correlated."""
     names = ("channels", "depth", "start", "blur", "filter_channels", "filter_layers")
     return {
         "name": "blurred-unet",
         "colours": channels,
         **{name: getattr(settings, name) for name in names},
+        **({} if holes == (0,) else {"holes": list(holes)}),
     }
 
 
-def build(settings: Trained, channels: int, device: str = "cpu") -> BlurredUNet:
+def build(
+    settings: Trained, channels: int, device: str = "cpu", holes: tuple[int, ...] = (0,)
+) -> BlurredUNet:
     """Build the network that the settings name, its weights random."""
     import torch
 
@@ -237,7 +258,7 @@ def build(settings: Trained, channels: int, device: str = "cpu") -> BlurredUNet:
     sizes = network(settings, channels)
     del sizes["name"]
     with torch.device(device):
-        return BlurredUNet(**sizes)
+        return BlurredUNet(**sizes, holes=holes)
 
 
 def check_model_path(path: str | PathLike[str], overwrite: bool) -> Path:

@@ -8,7 +8,7 @@ overlap: a tile is at least 15 times as wide as what the network sees, which is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import isqrt
 from typing import Protocol
 
@@ -46,11 +46,13 @@ def apply(
     *,
     apart: bool = False,
     plan: MemoryPlan | None = None,
+    finish: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> Iterator[Step]:
     """Denoise a plane (C, Y, X), one orientation a step, of eight at most.
 
     `noise` is the standard deviation of the noise in `y`, positive; with `apart` the network takes
-    the channels one by one; the plan may ask for smaller tiles and half precision.
+    the channels one by one; the plan may ask for smaller tiles and half precision. `finish` takes
+    what the network sees, and the mean of what it made of it, and returns the answer.
 
     Yields
     ------
@@ -63,14 +65,16 @@ def apply(
     x = ((y - centre) / unit)[:, None] if apart else ((y - centre) / unit)[None]  # (B, C, Y, X)
     plan = plan or MemoryPlan(y.device)
     tile = plan.side(tile_side(net, y.device, len(x), max(y.shape[-2:])))
-    mean, noisy = torch.zeros_like(x), is_noisy(x)
+    mean, noisy = x.new_zeros(()), is_noisy(x)
     for number in range(orientations):
         with torch.no_grad():
             answer = turn_back(
                 apply_in_tiles(net, turn(x, number), tile, reduced=plan.reduced), number
             )
             mean = mean + (answer - mean) / (number + 1)
-            level = remove_offset(mean, x, noisy, NOISE_REACHES / UNIT)
+            level = remove_offset(
+                finish(x, mean) if finish else mean, x, noisy, NOISE_REACHES / UNIT
+            )
             removed = (level - x).square().mean() * UNIT**2
         image = level.reshape(y.shape) * unit + centre
         yield Step(number + 1, removed, image, image, number + 1)
@@ -95,13 +99,17 @@ def apply_in_tiles(net: Denoiser, x: Tensor, tile: int = TILE, *, reduced: bool 
     tall, wide = (_even_side(n, tile, margin, net.multiple) for n in (height, width))
     if tall >= height and wide >= width:
         return _call(net, x, reduced)
-    out = torch.empty_like(x)
+    out: Tensor | None = None
     for top in range(0, height, tall):
         for left in range(0, width, wide):
             up, far_left = max(0, top - margin), max(0, left - margin)
             part = x[..., up : top + tall + margin, far_left : left + wide + margin]
             inner = slice(top - up, top - up + tall), slice(left - far_left, left - far_left + wide)
-            out[..., top : top + tall, left : left + wide] = _call(net, part, reduced)[..., *inner]
+            answer = _call(net, part, reduced)[..., *inner]
+            if out is None:
+                out = answer.new_empty((*answer.shape[:-2], height, width))
+            out[..., top : top + tall, left : left + wide] = answer
+    assert out is not None
     return out
 
 

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.noise.anscombe import LEAST_Z, PoissonGaussian
-from napari_dip.noise.measure import estimate_noise
+from napari_dip.noise.measure import MeasuredNoise, measure_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+LEAST_SIDE = 128  # pixels; in less, structure may pass for correlated noise
+STRONG = 0.25  # correlation of neighbours from which on a blind spot needs a hole
 
 
 class NoNoiseError(ValueError):
@@ -25,6 +29,12 @@ class Normalisation:
     noise: PoissonGaussian
     mean: float
     stabilised: bool
+    shared: MeasuredNoise | None = None  # the noise, where neighbouring pixels share it
+
+    @property
+    def hole(self) -> int:
+        """How many pixels far they do."""
+        return max(self.shared.hole) if self.shared else 0
 
     def apply(self, y: NDArray[np.float64]) -> NDArray[np.float32]:
         """Map intensities to units of the noise."""
@@ -50,7 +60,8 @@ def measure_normalisation(
     samples: list[NDArray[np.float64]], stabilise: bool, name: str
 ) -> Normalisation:
     """Measure noise and mean on (C, Y, X) samples of the image `name`."""
-    noise = estimate_noise(samples)
+    measured = measure_noise([channel for sample in samples for channel in sample])
+    noise, shared = measured.line, measured if is_shared(measured, samples[0].shape) else None
     mean = float(np.mean([sample.mean() for sample in samples]))
     if noise.std(mean) <= 0:
         raise NoNoiseError(
@@ -58,6 +69,19 @@ def measure_normalisation(
         )
     if not stabilise or noise.gain <= 0:
         flat = PoissonGaussian(0.0, noise.std(mean) ** 2)
-        return Normalisation(flat, mean / flat.std(0.0), stabilised=False)
+        return Normalisation(flat, mean / flat.std(0.0), stabilised=False, shared=shared)
     middle = float(np.mean([noise.stabilise(sample).mean() for sample in samples]))
-    return Normalisation(noise, middle, stabilised=True)
+    return Normalisation(noise, middle, stabilised=True, shared=shared)
+
+
+def is_shared(measured: MeasuredNoise, shape: tuple[int, ...]) -> bool:
+    """Return whether neighbours share so much of their noise that a blind spot needs a hole.
+
+    A hole costs detail, and of weakly correlated noise a blind spot of one pixel can predict little
+    more than the square of the correlation with each neighbour: 6% of the variance at `STRONG`. Of
+    an image of less than `LEAST_SIDE` in its `shape` (..., Y, X) nothing is taken for certain.
+    """
+    others = np.array(measured.correlation)
+    middle = len(others) // 2
+    others[middle, middle] = 0.0
+    return max(measured.hole) > 0 and others.max() > STRONG and min(shape[-2:]) >= LEAST_SIDE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from napari_dip.noise.units import UNIT
 from napari_dip.training.processes import ALONE, ProcessGroup
 
 HELD_CROPS = 16  # crops of the validation set, at most
+LEAST_SHARE = 0.2  # of the batches, of each kind of noise
 TRIES = 16  # draws that may fall on a held-out crop before one is taken all the same
 
 
@@ -39,16 +40,20 @@ class Place:
 class Batch:
     """Crops (B, C, Y, X) in units of three times the noise.
 
-    `target` is the second capture or the clean image of the same places, where there is one.
+    `target` is the second capture or the clean image of the same places, where there is one;
+    `hole` how many pixels far neighbours share their noise, `margin` how many pixels on each side
+    of a crop are only there to be seen.
     """
 
     noisy: Tensor
     target: Tensor | None = None
+    hole: int = 0
+    margin: int = 0
 
     def on(self, device: torch.device) -> Batch:
         """Bring it to a device."""
         target = None if self.target is None else put(self.target, device)
-        return Batch(put(self.noisy, device), target)
+        return replace(self, noisy=put(self.noisy, device), target=target)
 
 
 class Crops:
@@ -57,7 +62,8 @@ class Crops:
     `size` is the side of the squares, less where a plane is smaller. `second` is ``""``, or
     ``"capture"`` or ``"clean"`` where each crop comes with another capture, or the clean image, of
     its place. `held_out_share` of the pixels, places drawn from `generator`, are kept for
-    validation.
+    validation. All crops of a batch are of one kind: of independent noise, or of noise that
+    neighbours share (`holes`, as the network has them); these have a `margin`.
     """
 
     def __init__(
@@ -69,6 +75,8 @@ class Crops:
         second: str = "",
         held_out_share: float = 0.0,
         generator: torch.Generator,
+        holes: tuple[int, ...] = (0,),
+        margin: int = 0,
     ) -> None:
         self.data, self.stabilise, self.second = data, stabilise, second
         _check(data, second)
@@ -77,7 +85,10 @@ class Crops:
         areas = [
             float(np.prod(scene.captures[0].size)) * len(scene.captures) for scene in data.scenes
         ]
-        self.shares = torch.tensor(areas, dtype=torch.float64).cumsum(0) / sum(areas)
+        self.areas = torch.tensor(areas, dtype=torch.float64)
+        self.holes, self.margin = holes, margin
+        correlated = [bool(data.hole(scene, stabilise)) and any(holes) for scene in data.scenes]
+        self.correlated = torch.tensor(correlated)
         self.held: list[Place] = []
         self._hold_out(held_out_share * sum(areas), generator)
 
@@ -86,30 +97,60 @@ class Crops:
         if size < SMALLEST:  # too few pixels to learn anything from
             return
         for _ in range(min(HELD_CROPS, int(pixels / size**2))):
-            place = self._place(size, generator)
+            place = self._place(size, generator, self.areas)
             if not any(place.overlaps(other) for other in self.held):
                 self.held.append(place)
 
-    def draw(self, count: int, generator: torch.Generator, group: ProcessGroup = ALONE) -> Batch:
+    def draw(
+        self,
+        count: int,
+        generator: torch.Generator,
+        group: ProcessGroup = ALONE,
+        independent: bool = False,
+    ) -> Batch:
         """Cut `count` random squares, each in a random one of the eight orientations.
 
-        Of several processes each draws all of them, and cuts and returns those of its share.
+        Of several processes each draws all of them, and cuts and returns those of its share. Where
+        there are two kinds of noise, each is drawn by its share of the pixels, but in a fifth of
+        the batches at least; only the `independent` one where asked.
         """
         parts, share = [], range(count)[group.share(count)]
+        hole = self.holes[0]
+        if len(self.holes) > 1 and not independent:
+            of_pixels = float(self.areas[self.correlated].sum() / self.areas.sum())
+            least = min(max(of_pixels, LEAST_SHARE), 1 - LEAST_SHARE)
+            hole = self.holes[float(torch.rand((), generator=generator)) < least]
+        areas, size = self.areas, self.size
+        if hole:
+            smallest = min(
+                s.shortest_side
+                for s, one in zip(self.data.scenes, self.correlated, strict=True)
+                if one
+            )
+            size = min(size + 2 * self.margin, smallest)
+        if any(self.holes):
+            areas = torch.where(self.correlated == bool(hole), areas, 0.0)
+        margin = (size - self.size) // 2
         for number in range(count):
             for _ in range(TRIES):
-                place = self._place(self.size, generator)
+                place = self._place(size, generator, areas)
                 if not any(place.overlaps(held) for held in self.held):
                     break
             orientation = int(torch.randint(8, (1,), generator=generator))
             other = int(torch.randint(1 << 30, (1,), generator=generator))
             if number in share:
                 parts.append(turn(self.cut(place, other), orientation))
-        return _batch(torch.stack(parts))
+        return replace(_batch(torch.stack(parts)), hole=hole, margin=margin)
 
     def held_out(self) -> list[Batch]:
         """Cut the validation crops."""
-        return [_batch(self.cut(place)[None]) for place in self.held]
+        return [
+            replace(
+                _batch(self.cut(place)[None]),
+                hole=self.holes[-1] if self.correlated[place.scene] else 0,
+            )
+            for place in self.held
+        ]
 
     def cut(self, place: Place, other: int = 0) -> Tensor:
         """Cut one square, (1 or 2, C, Y, X): its noisy pixels and those of its target."""
@@ -127,9 +168,10 @@ class Crops:
             parts.append(normalisation.apply_to_clean(scene.clean.read(self.data.cache, *where)))
         return torch.from_numpy(np.stack(parts)) / UNIT
 
-    def _place(self, size: int, generator: torch.Generator) -> Place:
+    def _place(self, size: int, generator: torch.Generator, areas: Tensor) -> Place:
         draw = torch.rand(4, generator=generator, dtype=torch.float64)
-        number = min(int(torch.searchsorted(self.shares, draw[0])), len(self.data.scenes) - 1)
+        shares = areas.cumsum(0) / areas.sum()
+        number = min(int(torch.searchsorted(shares, draw[0])), len(self.data.scenes) - 1)
         scene = self.data.scenes[number]
         height, width = scene.captures[0].size
         top, left = int(draw[1] * (height - size + 1)), int(draw[2] * (width - size + 1))

@@ -16,7 +16,8 @@ from napari_dip.settings import Trained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import nn
+
+    from napari_dip.nets.filter_unet import BlurredUNet
 
 SIDE = 256  # pixels of the crop that is shown where none was chosen
 
@@ -61,7 +62,7 @@ class Preview:
             measure_normalisation([crop], how.stabilise, "The preview"),
         )
 
-    def denoise(self, net: nn.Module) -> Image:
+    def denoise(self, net: BlurredUNet) -> Image:
         """Denoise it in one orientation."""
         import torch
 
@@ -73,8 +74,12 @@ class Preview:
             self.normalisation.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT)
         )
         with torch.no_grad():
-            answer = net(x[None].to(device))[0].cpu().double().numpy() * UNIT
-        pixels = self.normalisation.undo(answer).astype(np.float32)
+            x, wide = x[None].to(device), net.for_noise(self.normalisation.hole)
+            shared = self.normalisation.shared
+            correlation = torch.tensor(shared.correlation if shared else [[1.0]]).to(x)
+            answer = wide.finish(x, wide(x), correlation) if wide else net(x)
+        z = answer[0].cpu().double().numpy() * UNIT
+        pixels = self.normalisation.undo(z).astype(np.float32)
         return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])
 
 

@@ -11,11 +11,12 @@ from functools import partial
 
 import torch
 
-from napari_dip.data_sets.dataset import Dataset
+from napari_dip.data_sets.dataset import Dataset, list_names
 from napari_dip.engine.filters import thinned
 from napari_dip.engine.loop import Step
 from napari_dip.engine.malloc import keep_freed_memory
 from napari_dip.engine.out_of_memory import MemoryPlan
+from napari_dip.methods.registry import TRAINED
 from napari_dip.models.model import Model, versions
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.snapshot import Snapshot
@@ -27,9 +28,12 @@ from napari_dip.training.steps import training_steps_anywhere
 
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 CORRELATED_NOISE = (
+    "The noise of neighbouring pixels is correlated in {}, up to {} pixels far: such images have a "
+    "filter of their own, which does not see the pixels around the one that it predicts."
+)
+CORRELATED_NOISE_STAYS = (
     "The noise of neighbouring pixels is correlated in {}: part of it looks like structure and "
-    "will stay. Train on the raw data if there are any, bin them by 2 first, or take the preset "
-    "correlated of iddp."
+    "will stay. Take the start learned, which has a filter of its own for such images."
 )
 
 
@@ -64,7 +68,7 @@ class TrainingRun:
         state, checkpoints, group = self.state, self.checkpoints, self.group
         plan = MemoryPlan(state.device)
         every = 1 if state.device.type == "cpu" else READ_EVERY
-        smooth = self.data.correlated_noise()
+        smooth = self.data.correlated_noise(state.settings.stabilise)
         note, make_model = self._note(smooth), self._model_maker(smooth)
         if state.step == state.settings.steps:  # it ended, but its model may not have been saved
             unknown = torch.full((), math.nan)
@@ -91,8 +95,12 @@ class TrainingRun:
 
     def _note(self, smooth: list[str]) -> str:
         """Return what a user should know before; mostly nothing."""
-        correlated = [CORRELATED_NOISE.format(", ".join(smooth[:3]))] if smooth else []
-        return " ".join([*self.data.notes, *correlated])
+        s, hole, notes = self.state.settings, self.state.net.holes[-1], list(self.data.notes)
+        if smooth and hole:
+            notes.append(CORRELATED_NOISE.format(list_names(smooth), hole))
+        elif smooth and not TRAINED[s.method].target and getattr(s, "block", 1) == 1:
+            notes.append(CORRELATED_NOISE_STAYS.format(list_names(smooth)))
+        return " ".join(notes)
 
     def _model_maker(self, smooth: list[str]) -> Callable[[int, BlurredUNet], Model]:
         """Return a function that makes the Model of a step and its network."""

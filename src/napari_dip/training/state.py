@@ -37,10 +37,18 @@ class State:
     Random numbers are drawn on the CPU, so that every device draws the same.
     """
 
-    def __init__(self, settings: Trained, channels: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        settings: Trained,
+        channels: int,
+        device: torch.device,
+        holes: tuple[int, ...] = (0,),
+    ) -> None:
         self.settings, self.channels, self.device = settings, channels, device
+        # Where all noise is correlated the answer is the filter's, see `BlurredUNet`.
+        self.filter_steps = settings.filter_steps if 0 in holes else settings.steps
         with seeded(settings.seed):
-            self.net = build(settings, channels).to(device)
+            self.net = build(settings, channels, holes=holes).to(device)
         self.mean = deepcopy(self.net).requires_grad_(False)
         self.adam = adam_for(self.net.parameters(), settings.learning_rate, settings.beta2)
         self.generator = torch.Generator().manual_seed(settings.seed)
@@ -62,6 +70,8 @@ class State:
         """Take the average of the learned filter for the filter itself; then it stays as it is."""
         if self.net.filter is not None and self.mean.filter is not None:
             self.net.filter.load_state_dict(self.mean.filter.state_dict())
+        if self.net.wide is not None and self.mean.wide is not None:
+            self.net.wide.load_state_dict(self.mean.wide.state_dict())
 
     def average(self, index: int) -> None:
         """Take the weights into the average: plainly at first, to forget the start.

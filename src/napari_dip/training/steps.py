@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from napari_dip.engine.loop import SCHEDULES, Step, optimize
 from napari_dip.engine.out_of_memory import MemoryPlan, with_fallbacks
 from napari_dip.methods.registry import TRAINED
+from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.noise.units import UNIT
 from napari_dip.training import collapse
 from napari_dip.training.crops import Batch, Crops
@@ -41,7 +42,7 @@ def training_steps(
     s = state.settings
     objective, unread = _Objective(state, crops, group), _Figures()
     held_out = [batch.on(state.device) for batch in crops.held_out()]
-    look_every = max(1, s.steps // VALIDATIONS)
+    look_every, done = max(1, s.steps // VALIDATIONS), state.filter_steps
     for step in _optimize(state, objective, group):
         unread.add(step, objective.measures)
         at_end = step.index == s.steps
@@ -49,7 +50,7 @@ def training_steps(
         figures = unread.read(group) if look or at_end or step.index % every == 0 else []
         note = _judge(state, figures)
         if not note:
-            state.average(step.index - (s.filter_steps if step.index > s.filter_steps else 0))
+            state.average(step.index - (done if step.index > done else 0))
             if figures and state.watch.is_healthy() and step.index % collapse.SAVE_EVERY == 0:
                 state.good = state.weights()
         state.step = step.index
@@ -107,18 +108,21 @@ class _Objective:
         self.state, self.crops, self.group, s = state, crops, group, state.settings
         self.measures: dict[str, Tensor] = {}
         schedule = SCHEDULES[s.schedule]
-        self.schedules = schedule(s.filter_steps), schedule(s.steps - s.filter_steps)
+        self.filter_steps = state.filter_steps
+        self.schedules = schedule(self.filter_steps), schedule(s.steps - self.filter_steps)
         self.loss = TRAINED[s.method].function()
 
     def __call__(self, index: int) -> tuple[Tensor, None]:
         state, s, group = self.state, self.state.settings, self.group
-        batch = self.crops.draw(s.batch, state.generator, group).on(state.device)
-        if index <= s.filter_steps:
-            assert state.net.filter is not None
-            return state.net.filter.likelihood_loss(batch.noisy), None
-        if index == s.filter_steps + 1:
+        own = index > self.filter_steps  # those of the method know independent noise alone
+        batch = self.crops.draw(s.batch, state.generator, group, own).on(state.device)
+        if not own:
+            learned = state.net.wide.blind if state.net.wide and batch.hole else state.net.filter
+            assert learned is not None
+            return learned.likelihood_loss(batch.noisy, batch.margin), None
+        if index == self.filter_steps + 1:
             state.settle_filter()
-        progress = (index - s.filter_steps) / (s.steps - s.filter_steps)
+        progress = (index - self.filter_steps) / (s.steps - self.filter_steps)
         with ShareDraws(group) if group.world_size > 1 else nullcontext():
             loss, seen = self.loss(
                 state.net, batch.noisy, batch.target, s, state.generator, progress
@@ -132,9 +136,9 @@ class _Objective:
     def rate_factor(self, index: int) -> float:
         """Return the factor on the learning rate."""
         s, calm = self.state.settings, collapse.RATE_FACTOR**self.state.watch.returns
-        if index <= s.filter_steps:
+        if index <= self.filter_steps:
             return self.schedules[0](index) * calm * s.filter_learning_rate / s.learning_rate
-        return self.schedules[1](index - s.filter_steps) * calm
+        return self.schedules[1](index - self.filter_steps) * calm
 
 
 class _Read(NamedTuple):
@@ -179,12 +183,19 @@ def _judge(state: State, figures: list[_Read]) -> str:
 
 
 @torch.no_grad()
-def validation_error(net: nn.Module, held_out: list[Batch], seed: int) -> float:
+def validation_error(net: BlurredUNet, held_out: list[Batch], seed: int) -> float:
     """Return the mean squared error on hidden pixels, in units of the noise's variance."""
     generator = torch.Generator().manual_seed(seed)  # the same pixels at every look
     total = count = 0.0
     for batch in held_out:
         hidden, filled = hide(batch.noisy, HIDDEN_SHARE, RADIUS, generator)
-        total += float(((net(filled) - batch.noisy).square() * hidden).sum())
+        wide = net.for_noise(batch.hole)
+        if wide is None:
+            answer = net(filled)
+        else:  # blind by itself, but for what is mirrored at the border
+            answer, border = wide.blind.predict(batch.noisy)[0], batch.noisy.shape[-1] // 4
+            hidden[..., :border] = hidden[..., -border:] = 0
+            hidden[..., :border, :] = hidden[..., -border:, :] = 0
+        total += float(((answer - batch.noisy).square() * hidden).sum())
         count += float(hidden.sum()) * batch.noisy.shape[1]
     return total / max(count, 1.0) * UNIT**2

@@ -140,7 +140,10 @@ def iter_train(
             source, targets, second=target, together=together, axes=axes, samples=samples
         )
         data = data.without_small_planes(how.crop).with_noise(how.stabilise)
-        state = State(how, data.channels, chosen)
+        # A target's noise is independent of the image's, however far pixels share it.
+        learned = how.start == "learned" and not target
+        holes = data.holes(how.stabilise) if learned else (0,)
+        state = State(how, data.channels, chosen, holes)
         crops = Crops(
             data,
             how.crop,
@@ -148,6 +151,8 @@ def iter_train(
             second=target,
             held_out_share=how.held_out_share,
             generator=state.generator,
+            holes=holes,
+            margin=state.net.wide.reach if state.net.wide else 0,
         )
         if checkpoint is not None and resume:
             state.load(checkpoint, data.fingerprint())
