@@ -118,7 +118,7 @@ def test_few_pixels_give_a_large_error():
     small, large = (
         measure_noise([rng.poisson(100.0, (side, side)).astype(float)]) for side in (32, 256)
     )
-    assert small.std(100.0) == pytest.approx(10, rel=0.3) and small.hole == (0, 0)
+    assert small.std(100.0) == pytest.approx(10, rel=0.5) and small.hole == (0, 0)
     assert min(small.errors) > 2 * min(large.errors)
     assert small.correlation_error > 2 * large.correlation_error
 

@@ -94,7 +94,12 @@ def test_same_seed_same_pixels_through_a_stack(scene: tuple[np.ndarray, np.ndarr
 
 def test_a_plane_of_another_kind_starts_afresh_and_the_total_follows() -> None:
     smooth, _ = noisy_volume(1)
-    stripes = np.random.default_rng(1).poisson(np.tile([5.0, 30.0, 55.0, 30.0], (48, 12)))[None] * 4
+    stripes = (
+        np.random.default_rng(1).poisson(
+            np.tile(30 - 25 * np.cos(np.arange(48) * np.pi / 4), (48, 1))
+        )[None]
+        * 4
+    )
     snapshots = list(iter_denoise(np.concatenate([smooth, stripes]), HOW, axes="ZYX", device="cpu"))
     assert snapshots[-1].image.provenance["steps_planned"] == [160, 160]
     assert snapshots[0].total == 160 + SHORT

@@ -3,7 +3,9 @@
 Intensities in, intensities out: the noise of each image is measured and made even, the network
 answers in several orientations, and the answers' mean is brought back. It is
 `napari_dip.noise.anscombe` written once more in torch, since a model file for other programs can
-run no numpy. Hot pixels are not repaired, and padding is denoised too.
+run no numpy, and its noise is measured in a simpler way than by `napari_dip.noise.measure`: a line
+through trimmed squares of second differences. Hot pixels are not repaired, offsets of lines are not
+taken off, and padding is denoised too.
 
 References: see `napari_dip.noise.anscombe`.
 """
@@ -72,7 +74,7 @@ class Standalone(nn.Module):
 
 
 def fit_noise_line(y: Tensor) -> tuple[float, float]:
-    """Fit variance = gain * mean + constant to (C, Y, X) intensities, as `estimate_noise` does."""
+    """Fit variance = gain * mean + constant to (C, Y, X) intensities, as other programs need it."""
     means: list[Tensor] = []
     variances: list[Tensor] = []
     for channel in y:

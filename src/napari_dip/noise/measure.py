@@ -15,7 +15,7 @@ doi:10.1109/TIP.2013.2283400 (the places with the least texture).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,7 @@ from napari_dip.noise.correlation import (
     tell_noise,
 )
 from napari_dip.noise.curve import Curve, fit_line, measure_curve, smooth, split_levels
+from napari_dip.noise.few_pixels import fit_few_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -47,6 +48,7 @@ TEXTURE_SIGMA = 6.0
 SHARED = 0.25  # correlation of neighbours; FMD's confocal and two-photon images have up to 0.16
 DRAWN = 0.03  # least share of pixels that differ from those around them: one photon in 300 pixels
 MOST_SATURATED = 0.25  # share of the pixels; more have this value by themselves, as in masks
+FEW = 64  # pixels along the shorter side, for all that is done here
 QUIET_SIDE = 13  # pixels
 FEWEST = 5  # pixels along an axis that a measurement needs
 MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
@@ -143,6 +145,8 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
     """
     images = [np.asarray(p, dtype=np.float64) for p in planes if min(p.shape) >= FEWEST]
     images = [y for y in images if not _is_drawn(y)]
+    if images and max(min(y.shape) for y in images) < FEW:
+        return _of_few_pixels(images)
     parts = [part for image in images for part in _windows(image, len(images))]
     if not parts:
         return _no_noise(0.0)
@@ -176,6 +180,14 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
         None if local is None else tuple(tuple(row) for row in local.tolist()),
         saturation,
     )
+
+
+def _of_few_pixels(images: list[Pixels]) -> MeasuredNoise:
+    """Return a line, known to a third or so; too little is seen to tell more."""
+    line = fit_few_pixels(images)
+    ends = min(float(y.min()) for y in images), max(float(y.max()) for y in images)
+    variances = tuple(line.std(level) ** 2 for level in ends)
+    return replace(_no_noise(0.0), line=line, levels=ends, variances=variances, errors=(0.3, 0.3))
 
 
 def _quiet_variance(windows: list[Window]) -> float:

@@ -79,6 +79,7 @@ class UnitRange:
         curve = self.measured
         # Where only structure has such an intensity, the curve is that of structure.
         sure = np.asarray(curve.errors) <= SURE
+        sure &= self.model is not None  # else it was found to be the same everywhere
         knots = np.where(sure, np.asarray(curve.variances) / self.noise**2, 1.0)
         relative = np.interp(level, curve.levels, knots)
         if self.measured.local is not None:
