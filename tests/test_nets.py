@@ -106,7 +106,8 @@ def test_strips_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.nn.init.normal_(net.last.weight)
         image = torch.rand(1, 1, 50, 37)
     rings = ring_means(image)
-    padded = mirror(torch.cat([image, rings[:, :1], rings], dim=1), net.reach)
+    noise = torch.full_like(image, 0.1)
+    padded = mirror(torch.cat([image, rings[:, :1], rings, noise], dim=1), net.reach)
     with torch.no_grad():
         whole = predict_image(net, padded, 3)
         monkeypatch.setattr("napari_dip.methods.blind_spot.STRIP_PIXELS", 200)

@@ -52,6 +52,7 @@ def _join_fits(latest: Sequence[Step], moved: Sequence[Step], apart: bool) -> St
     planned = [step.planned for step in latest if step.planned is not None]
     return replace(
         moved[0],
+        index=max(step.index for step in latest),  # one may have ended early, ahead of the others
         loss=torch.stack([step.loss for step in moved]).mean(),
         answer=answers.mean(0),
         chosen=round(sum(step.chosen for step in latest) / len(latest)),

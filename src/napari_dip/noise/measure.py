@@ -186,8 +186,11 @@ def _of_few_pixels(images: list[Pixels]) -> MeasuredNoise:
     """Return a line, known to a third or so; too little is seen to tell more."""
     line = fit_few_pixels(images)
     ends = min(float(y.min()) for y in images), max(float(y.max()) for y in images)
-    variances = tuple(line.std(level) ** 2 for level in ends)
-    return replace(_no_noise(0.0), line=line, levels=ends, variances=variances, errors=(0.3, 0.3))
+    levels = tuple(np.linspace(*ends, 9).tolist())
+    variances = tuple(line.std(level) ** 2 for level in levels)
+    return replace(
+        _no_noise(0.0), line=line, levels=levels, variances=variances, errors=(0.3,) * len(levels)
+    )
 
 
 def _quiet_variance(windows: list[Window]) -> float:
