@@ -10,7 +10,6 @@ import torch
 from scipy import ndimage
 
 from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, psnr, read
-from napari_dip.noise.hot_pixels import replace_hot_pixels
 from napari_dip.noise.measure import estimate_noise, measure_noise
 from napari_dip.planes.image_statistics import measure_image
 
@@ -77,49 +76,6 @@ def test_black_padding_under_a_camera_offset_stays_black() -> None:
         psnr(100 + clean[inner], answer[inner], data_range=50)
         > psnr(clean[inner], noisy[inner], data_range=50) + 4
     )
-
-
-@pytest.mark.parametrize("value", [0.0, 60000.0])
-def test_hot_and_dead_pixels_are_repaired_and_said(value: float) -> None:
-    noisy, clean = counts(3)
-    noisy, clean = 1000 + noisy, 1000 + clean
-    spoilt = noisy.copy()
-    spoilt[[5, 5, 30, 63], [7, 8, 40, 0]] = value  # two of them side by side, one in a corner
-    first = next(iter_denoise(spoilt, QUICK, device="cpu"))
-    assert first.note.startswith("4 hot or dead pixels are replaced")
-    assert first.provenance["hot_pixels"] == 4
-    assert (
-        psnr(clean, np.asarray(first.image), data_range=50) > psnr(clean, noisy, data_range=50) + 4
-    )
-
-
-@pytest.mark.parametrize("sigma", [0.7, 1.0, 1.5])
-def test_spots_of_light_are_no_hot_pixels(sigma: float) -> None:
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:96, :96]
-    spots = (
-        np.exp(-((y - cy) ** 2 + (x - cx) ** 2) / 2 / sigma**2)
-        for cy, cx in rng.uniform(4, 90, (12, 2))
-    )
-    plane = rng.poisson(20 + 3000 * sum(spots)).astype(np.float64)[None]
-    same, count = replace_hot_pixels(plane)
-    assert count == 0
-    assert same is plane
-
-
-@pytest.mark.parametrize("mean", [0.01, 0.1, 1.0, 10.0])
-def test_photons_are_no_hot_pixels(mean: float) -> None:
-    assert (
-        replace_hot_pixels(
-            np.random.default_rng(0).poisson(mean, (1, 256, 256)).astype(np.float64)
-        )[1]
-        == 0
-    )
-
-
-def test_real_images_have_next_to_no_hot_pixels(data_dir: Path) -> None:
-    for path in sorted((data_dir / "fmd_confocal_fov01").glob("*_raw.tif")):
-        assert replace_hot_pixels(next(read(path).planes()))[1] == 0, path.name
 
 
 @pytest.mark.parametrize("axes", ["CYX", "YXC", "ZCYX"])
