@@ -8,12 +8,28 @@ import numpy as np
 import pytest
 from scipy import ndimage, special
 
-from napari_dip import BlindSpot, denoise, iter_denoise, psnr, read
+from napari_dip import (
+    DIP,
+    N2V,
+    BlindSpot,
+    Image,
+    Inpaint,
+    PatchDIP,
+    denoise,
+    iter_denoise,
+    iter_inpaint,
+    last,
+    psnr,
+    read,
+    train,
+)
+from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.noise.hot_pixels import (
     find_hot_pixels,
     find_hot_pixels_of_stack,
     replace_hot_pixels,
 )
+from napari_dip.restore.missing_pixels import find_missing_pixels
 
 QUICK = BlindSpot(steps=3, channels=4, crop=16)
 SEEDS = range(20, 24)  # none that a constant was chosen on
@@ -244,3 +260,46 @@ def test_an_image_of_a_warm_camera_is_denoised(share: float) -> None:
         best = max(psnr(clean, blur, data_range=50) for blur in blurs)
         assert psnr(clean, answer, data_range=50) > best + 0.1
         assert abs(np.mean((answer - clean)[hot])) < 4  # of 400
+
+
+FITS = {
+    "blind-spot": lambda image, keep: iter_denoise(image, QUICK.model_copy(update=keep)),
+    "dip": lambda image, keep: iter_denoise(image, DIP(steps=2, channels=4, scales=2, **keep)),
+    "patchdip": lambda image, keep: iter_denoise(image, PatchDIP(steps=2, channels=4, **keep)),
+    "inpaint": lambda image, keep: iter_inpaint(
+        image, image == image[9, 9], Inpaint(steps=2, channels=4, **keep), keep_known=False
+    ),
+}
+
+
+@pytest.mark.parametrize("method", FITS)
+def test_hot_pixels_are_kept_where_asked(method: str) -> None:
+    image = np.random.default_rng(0).normal(100, 5, (64, 64))
+    image[20, 30] = 1000
+    replaced, kept = (
+        next(iter(FITS[method](image, keep))) for keep in ({}, {"hot_pixels": "keep"})
+    )
+    assert replaced.provenance["hot_pixels"] == 1
+    assert kept.provenance["hot_pixels"] == 0
+    assert "hot" in replaced.note
+    assert "hot" not in kept.note
+
+
+def test_hot_pixels_that_are_kept_are_not_missing() -> None:
+    image = np.random.default_rng(0).normal(100, 5, (64, 64))
+    image[20, 30], image[7, 7] = 1000, np.nan
+    assert find_missing_pixels(Image(image)).count == 2
+    assert find_missing_pixels(Image(image), keep_hot_pixels=True).count == 1
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_hot_pixels_are_kept_in_training_where_asked(keep: bool) -> None:
+    image = np.random.default_rng(0).normal(100, 5, (64, 64))
+    image[20, 30] = 1000
+    data = build_dataset(image, keep_hot_pixels=keep)
+    assert (data.planes[0].middle(data.cache).max() == 1000) == keep
+    how = N2V(steps=2, channels=4, depth=1, crop=32, start="zero", hot_pixels="keep")
+    how = how if keep else how.model_copy(update={"hot_pixels": "auto"})
+    model = train(image, how=how, device="cpu")
+    final = last(iter_denoise(image, model, device="cpu"))
+    assert final.provenance["hot_pixels"] == (0 if keep else 1)

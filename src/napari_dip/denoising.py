@@ -86,6 +86,7 @@ def fit_image(
             source,
             stabilise=getattr(how, "stabilise", False),
             straighten=how.method not in RESTORATIONS,
+            keep_hot_pixels=how.keeps_hot_pixels,
         )
     plan, function = MemoryPlan(chosen), fit or method.function()
     weights: dict[tuple[int, int], dict[str, Tensor]] = defaultdict(dict)  # by channel and seed

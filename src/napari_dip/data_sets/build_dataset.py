@@ -26,6 +26,7 @@ def build_dataset(
     together: bool = False,
     axes: str | None = None,
     samples: Sequence[str] | None = None,
+    keep_hot_pixels: bool = False,
 ) -> Dataset:
     """Make a data set out of files, folders, patterns, arrays and Images, or lists of them.
 
@@ -47,6 +48,8 @@ def build_dataset(
     samples : sequence of str, optional
         That folders are those of the FMD data set, and which samples of it to take, see
         `napari_dip.data_sets.fmd.list_captures`.
+    keep_hot_pixels : bool
+        Whether hot and dead pixels of all images stay as they are.
     """
     items = _list_items(data, axes, samples)
     if samples is not None and not any(map(_is_fmd_folder, items)):
@@ -72,6 +75,9 @@ def build_dataset(
         raise ValueError(
             f"There is nothing to train on: no plane has at least {SMALLEST} x {SMALLEST} pixels."
         )
+    for scene in scenes:
+        for plane in (*scene.captures, *([scene.clean] if scene.clean else [])):
+            plane.source.keep_hot_pixels = keep_hot_pixels
     dataset = Dataset(tuple(scenes), _channel_count(scenes), notes=tuple(filter(None, notes)))
     if targets is not None:
         _check_differ(dataset)

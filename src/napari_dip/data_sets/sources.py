@@ -30,6 +30,7 @@ class Source:
 
     def __init__(self, image: Image | Path, axes: str | None = None) -> None:
         self.image, self.axes = image, axes
+        self.keep_hot_pixels = False
         # By channel and `stabilise`; measured when first wanted.
         self.normalisations: dict[tuple[int | None, bool], Normalisation] = {}
         opened = self.open()
@@ -104,7 +105,7 @@ class Plane:
     def read(
         self, cache: FileCache, top: int, left: int, height: int, width: int
     ) -> NDArray[np.float64]:
-        """Read a part as (C, Y, X) intensities, hot pixels replaced."""
+        """Read a part as (C, Y, X) intensities, hot pixels replaced where they are not kept."""
         part = {"Y": slice(top, top + height), "X": slice(left, left + width)}
         keys = zip(self.source.letters, self.index, strict=True)
         index = {a: part.get(a, i) for a, i in keys}
@@ -117,7 +118,7 @@ class Plane:
             raise ValueError(
                 f"{self.source.name} has non-finite pixels (NaN or infinite); replace them first."
             )
-        return replace_hot_pixels(pixels)[0]
+        return pixels if self.source.keep_hot_pixels else replace_hot_pixels(pixels)[0]
 
     def middle(self, cache: FileCache) -> NDArray[np.float64]:
         """Read the middle, at most `MIDDLE` pixels wide."""

@@ -66,7 +66,12 @@ def iter_apply(
     stats = (
         chunk.stats
         if chunk
-        else measure_image(image, stabilise=model.settings.stabilise, straighten=True)
+        else measure_image(
+            image,
+            stabilise=model.settings.stabilise,
+            straighten=True,
+            keep_hot_pixels=model.settings.keeps_hot_pixels,
+        )
     )
     plan = MemoryPlan(chosen, may_reduce=True)
     net = Bfloat16WherePrecise(deepcopy(model.net).eval())

@@ -240,6 +240,8 @@ def _alone(channel: Pixels, sign: float, noise: _Noise, limits: Pixels, sides: f
     small = np.bincount(groups.ravel()) <= SPOT.size
     small[0] = False
     where = np.flatnonzero(small[groups.ravel()])
+    if not where.size:
+        return np.zeros(channel.shape, dtype=bool)
     _, group = np.unique(groups.ravel()[where], return_inverse=True)
     parts = [
         _measure_surroundings(channel, noise, groups, *np.divmod(part, channel.shape[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,10 @@ from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.noise.anscombe import PoissonGaussian
 from napari_dip.noise.measure import MeasuredNoise, measure_noise
 from napari_dip.noise.unit_range import ColourRanges, UnitRange
-from napari_dip.planes.repair import repair
+from napari_dip.planes.repair import Repaired, repair
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -61,6 +62,13 @@ class ImageStatistics:
     straighten: bool = False
     uneven_lines: int = 0
     planes: int = 1
+    keep_hot_pixels: bool = False
+
+    def repair(self, plane: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return a plane (C, Y, X) as it was measured here, without hot pixels or offsets."""
+        return repair(
+            plane, straighten=self.straighten, keep_hot_pixels=self.keep_hot_pixels
+        ).pixels
 
     @property
     def noise_is_correlated(self) -> bool:
@@ -105,6 +113,7 @@ def measure_image(
     *,
     stabilise: bool,
     straighten: bool = False,
+    keep_hot_pixels: bool = False,
     without: Sequence[PlaneIndex] = (),
 ) -> ImageStatistics:
     """Measure range and noise; every plane is read once, and some twice for their noise.
@@ -117,6 +126,8 @@ def measure_image(
         Whether the maps make the variance of Poisson-Gaussian noise the same everywhere.
     straighten : bool
         Whether offsets of whole rows and columns are to be taken off.
+    keep_hot_pixels : bool
+        Whether hot and dead pixels stay as they are.
     without : sequence of PlaneIndex
         Planes that are not measured, such as saturated ones, unless a channel has no others.
 
@@ -134,11 +145,19 @@ def measure_image(
         [index for index in indices if index not in without] or indices
         for indices in channels.values()
     ]
-    results = [_measure_channel(image, indices, stabilise, straighten) for indices in measured]
+    mend = partial(repair, straighten=straighten, keep_hot_pixels=keep_hot_pixels)
+    results = [_measure_channel(image, indices, stabilise, mend) for indices in measured]
     unit_ranges, noises, hot, uneven, blank = zip(*results, strict=True)
     planes = sum(len(indices) for indices in measured)
     return ImageStatistics(
-        unit_ranges, noises, sum(hot), sum(blank), straighten, sum(uneven), planes
+        unit_ranges,
+        noises,
+        sum(hot),
+        sum(blank),
+        straighten,
+        sum(uneven),
+        planes,
+        keep_hot_pixels,
     )
 
 
@@ -170,7 +189,7 @@ def name_plane(image: Image, index: PlaneIndex) -> str:
 
 
 def _measure_channel(
-    image: Image, indices: list[PlaneIndex], stabilise: bool, straighten: bool
+    image: Image, indices: list[PlaneIndex], stabilise: bool, mend: Callable[..., Repaired]
 ) -> tuple[UnitRange | ColourRanges, tuple[MeasuredNoise, ...], int, int, int]:
     """Return unit range, noise, hot pixels, planes with offsets and blank planes of a channel."""
     ends: list[NDArray[np.float64]] = []  # (3, C) of each plane: least, greatest, mean
@@ -183,7 +202,7 @@ def _measure_channel(
         _check_finite(plane, image, index)
         _check_magnitude(float(np.abs(plane).max()))
         finite.append(index)
-        plane, count, has_offsets = repair(plane, straighten=straighten)
+        plane, count, has_offsets = mend(plane)
         hot, uneven = hot + count, uneven + has_offsets
         ends.append(np.array([plane.min((1, 2)), plane.max((1, 2)), plane.mean((1, 2))]))
     if not finite:
@@ -194,7 +213,7 @@ def _measure_channel(
     lows, highs, means = np.array(ends).swapaxes(0, 1)  # (planes, C) each
     low, high, mean = lows.min(0), highs.max(0), means.mean(0)
     stride = -(-len(finite) // NOISE_PLANES)
-    samples = [repair(image.plane(i), straighten=straighten).pixels for i in finite[::stride]]
+    samples = [mend(image.plane(i)).pixels for i in finite[::stride]]
     noises = tuple(measure_noise(list(colour)) for colour in zip(*samples, strict=True))
     ranges = []
     for colour, noise in enumerate(noises):

@@ -23,7 +23,7 @@ class Repaired(NamedTuple):
     uneven_lines: bool
 
 
-def repair(plane: Pixels, *, straighten: bool) -> Repaired:
+def repair(plane: Pixels, *, straighten: bool, keep_hot_pixels: bool = False) -> Repaired:
     """Replace hot pixels, and take the offsets of whole rows and columns off where asked.
 
     Parameters
@@ -32,8 +32,10 @@ def repair(plane: Pixels, *, straighten: bool) -> Repaired:
         Finite intensities as measured; not changed.
     straighten : bool
         Whether offsets of lines are looked for.
+    keep_hot_pixels : bool
+        Whether hot and dead pixels stay as they are.
     """
-    pixels, hot = replace_hot_pixels(plane)
+    pixels, hot = (plane, 0) if keep_hot_pixels else replace_hot_pixels(plane)
     if not straighten:
         return Repaired(pixels, hot, False)
     found = [line_offsets(channel) for channel in pixels]

@@ -15,7 +15,6 @@ from napari_dip.errors import DenoiseError, lack_of_memory
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.planes.canvas import Canvas
 from napari_dip.planes.image_statistics import ImageStatistics, is_blank
-from napari_dip.planes.repair import repair
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
 
@@ -162,7 +161,7 @@ def _prepare_plane(
 
     unit_range, plane = stats.unit_range(source, index), source.plane(index)
     blank = is_blank(plane)
-    noisy = plane if blank else repair(plane, straighten=stats.straighten).pixels
+    noisy = plane if blank else stats.repair(plane)
     y = torch.as_tensor(np.ascontiguousarray(unit_range.to_unit(noisy)), dtype=torch.float32)
     padding = unit_range.padding(noisy)
 

@@ -120,9 +120,14 @@ def iter_inpaint(
         As for `inpaint`, a ValueError at the call.
     """
     how = check_settings(how, Inpaint)
-    missing = find_missing_pixels(as_image(image, axes), mask)
+    missing = find_missing_pixels(as_image(image, axes), mask, how.keeps_hot_pixels)
     source = missing.image
-    stats = measure_image(source, stabilise=how.stabilise, without=missing.full)
+    stats = measure_image(
+        source,
+        stabilise=how.stabilise,
+        keep_hot_pixels=how.keeps_hot_pixels,
+        without=missing.full,
+    )
     # Pixels that were filled in are smooth, which says nothing of the camera; hot ones that are
     # kept are not replaced.
     hot = 0 if keep_known else stats.hot_pixels

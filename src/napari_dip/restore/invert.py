@@ -131,7 +131,8 @@ def iter_invert_features(
     how = check_settings(how, Invert)
     check_layer(module, layer)
     source, chosen = as_image(image, axes), pick_device(device)
-    stats = measure_image(source, stabilise=False)  # refuses what no module should see
+    # It refuses what no module should see.
+    stats = measure_image(source, stabilise=False, keep_hot_pixels=how.keeps_hot_pixels)
     net = _frozen_copy(module, chosen)
     repeat = _channel_repeats(net, layer, source, chosen)
     return fit_image(

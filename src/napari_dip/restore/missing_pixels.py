@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.noise.hot_pixels import replace_hot_pixels
+from napari_dip.noise.hot_pixels import find_hot_pixels
 from napari_dip.planes.image_statistics import check_dtype, is_blank, name_plane
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ class MissingPixels:
         return mask
 
 
-def find_missing_pixels(image: Image, mask: Any = FIND) -> MissingPixels:
+def find_missing_pixels(
+    image: Image, mask: Any = FIND, keep_hot_pixels: bool = False
+) -> MissingPixels:
     """Find the missing pixels of an image, and put their nearest known neighbours in their place.
 
     Parameters
@@ -59,9 +61,11 @@ def find_missing_pixels(image: Image, mask: Any = FIND) -> MissingPixels:
     mask : array-like or "auto"
         True, or any value but 0, where a pixel is missing; of the shape of the image (colour left
         out or not) or of one plane, for all planes alike. ``"auto"`` finds hot and dead pixels
-        (single values far from all others) and, in images of integers, saturated ones: those at the
+        (see `napari_dip.noise.hot_pixels`) and, in images of integers, saturated ones: those at the
         image's largest value, where that is 2^n - 1 with n of 8 or more. A plane of nothing else is
         left as it is.
+    keep_hot_pixels : bool
+        Whether ``"auto"`` takes hot and dead pixels for signal.
 
     Raises
     ------
@@ -84,7 +88,9 @@ def find_missing_pixels(image: Image, mask: Any = FIND) -> MissingPixels:
         if is_blank(plane):
             blank += 1
             continue
-        marked = _plane_mask(plane, None if given is None else given.plane(index), saturation)
+        marked = _plane_mask(
+            plane, None if given is None else given.plane(index), saturation, keep_hot_pixels
+        )
         if marked.all() and given is None:
             full.append(index)
             continue
@@ -111,7 +117,10 @@ def find_missing_pixels(image: Image, mask: Any = FIND) -> MissingPixels:
 
 
 def _plane_mask(
-    plane: NDArray[np.float64], given: NDArray[Any] | None, saturation: float | None
+    plane: NDArray[np.float64],
+    given: NDArray[Any] | None,
+    saturation: float | None,
+    keep_hot_pixels: bool,
 ) -> NDArray[np.bool_]:
     """Return the mask (Y, X) of a plane: NaN, and `given` or hot, dead and saturated pixels."""
     missing: NDArray[np.bool_] = ~np.all(np.isfinite(plane), axis=0)
@@ -119,7 +128,8 @@ def _plane_mask(
         missing |= np.any(given, axis=0)
         return missing
     nearest = _fill_with_nearest(plane, missing)
-    missing |= np.any(replace_hot_pixels(nearest)[0] != nearest, axis=0)
+    if not keep_hot_pixels:
+        missing |= np.any(find_hot_pixels(nearest), axis=0)
     if saturation is not None:
         missing |= np.any(plane == saturation, axis=0)
     return missing

@@ -120,6 +120,11 @@ class Settings(BaseModel):
         """Where a standard deviation for every pixel comes from; ``"none"`` where there is none."""
         return str(getattr(self, "uncertainty", "none"))
 
+    @property
+    def keeps_hot_pixels(self) -> bool:
+        """Whether hot and dead pixels stay as they are; a method without such a knob has none."""
+        return getattr(self, "hot_pixels", "auto") == "keep"
+
     def with_uncertainty(self) -> Self:
         """Return these settings so that they give a standard deviation for every pixel.
 

@@ -23,6 +23,7 @@ class NetworkOfZ(FitSettings):
     stop: shared.Rule
     patience: int = shared.PATIENCE(300)
     held_out_share: float = shared.HELD_OUT_SHARE(0.05)
+    hot_pixels: shared.HotPixels = shared.HOT_PIXELS("auto")
     learning_rate: float = shared.LEARNING_RATE(0.01)
     schedule: shared.Schedule = shared.SCHEDULE("linear")
     averaging: float = shared.AVERAGING(0.98)

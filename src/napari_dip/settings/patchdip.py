@@ -66,6 +66,7 @@ class PatchDIP(FitSettings):
     patience: int = shared.PATIENCE(150)
     held_out_share: float = shared.HELD_OUT_SHARE(0.05)
     stabilise: bool = shared.STABILISE(True)
+    hot_pixels: shared.HotPixels = shared.HOT_PIXELS("auto")
     learning_rate: float = shared.LEARNING_RATE(0.004)
     schedule: shared.Schedule = shared.SCHEDULE("linear")
     averaging: float = shared.AVERAGING(0.97)

@@ -14,6 +14,7 @@ from napari_dip.settings.network_registry import any_network
 
 Schedule = Literal["constant", "linear"]
 Rule = Literal["held-out", "variance", "never"]
+HotPixels = Literal["auto", "keep"]
 
 
 def shared(help_text: str, **more: Any) -> Callable[..., Any]:
@@ -39,6 +40,10 @@ PATIENCE = shared("Steps without improvement before the fit ends.", unit="steps"
 HELD_OUT_SHARE = shared("Share of the pixels hidden from the loss.", ge=0, le=0.5)
 STABILISE = shared(
     "Make Poisson-Gaussian noise even before the fit, undone afterwards without bias."
+)
+HOT_PIXELS = shared(
+    "Hot and dead pixels: auto replaces those it finds by the median around; keep leaves all as "
+    "measured, for single pixels that are signal."
 )
 LEARNING_RATE = shared("Learning rate of Adam.", gt=0, le=1)
 SCHEDULE = shared("Learning rate over the steps: constant, or flat to the half and then down to 0.")

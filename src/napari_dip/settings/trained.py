@@ -49,6 +49,7 @@ class Trained(Settings):
     stabilise: bool = knob(
         True, "Make Poisson-Gaussian noise even first; measured on every image for itself."
     )
+    hot_pixels: shared.HotPixels = shared.HOT_PIXELS("auto")
     averaging: float = shared.AVERAGING(0.99)
     held_out_share: float = shared.HELD_OUT_SHARE(
         0.05, help_text="Share of the pixels kept for the validation curve."

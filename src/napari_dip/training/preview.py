@@ -49,7 +49,7 @@ class Preview:
         ValueError
             If it has other channels than the training data.
         """
-        data = _read_data(image, how.colours == "together", axes)
+        data = _read_data(image, how, axes)
         if data.channels != channels:
             raise ValueError(
                 f"The preview has {data.channels} channels, the training data {channels}; choose "
@@ -83,11 +83,12 @@ class Preview:
         return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])
 
 
-def _read_data(image: Any, together: bool, axes: str | None) -> Dataset:
+def _read_data(image: Any, how: Trained, axes: str | None) -> Dataset:
+    together, keep = how.colours == "together", how.keeps_hot_pixels
     if axes is not None:
         with suppress(ValueError):  # of other axes than the data, as a plane beside stacks
-            return build_dataset(image, together=together, axes=axes)
-    return build_dataset(image, together=together)
+            return build_dataset(image, together=together, axes=axes, keep_hot_pixels=keep)
+    return build_dataset(image, together=together, keep_hot_pixels=keep)
 
 
 def _image(crop: NDArray[np.float64], name: str) -> Image:

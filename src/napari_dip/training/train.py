@@ -137,7 +137,13 @@ def iter_train(
         group.share(how.batch)
         chosen = group.pick_device(device)
         data = build_dataset(
-            source, targets, second=target, together=together, axes=axes, samples=samples
+            source,
+            targets,
+            second=target,
+            together=together,
+            axes=axes,
+            samples=samples,
+            keep_hot_pixels=how.keeps_hot_pixels,
         )
         data = data.without_small_planes(how.crop).with_noise(how.stabilise)
         # A target's noise is independent of the image's, however far pixels share it.

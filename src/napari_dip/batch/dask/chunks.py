@@ -84,6 +84,7 @@ def plan_chunks(
             image,
             stabilise=bool(getattr(task.settings, "stabilise", False)),
             straighten=True,
+            keep_hot_pixels=task.settings.keeps_hot_pixels,
         )
         plan = ChunkPlan(folder, axis, bounds, stats, source, stamp=stamp)
         plan.save()
