@@ -48,9 +48,10 @@ SPOT = np.array([0.268, 0.14, 0.1, 0.05, 0.05, 0.05])
 # Standard deviations of the sum of sides that count as noise all the same; there are no dark spots
 # as small as that, so dead pixels have more.
 SIDES, DARK_SIDES = 1.65, 3.0
+AT_MOST = 1.5  # times `SPOT` that noise may add to what the sides of a bright pixel hold
 BESIDE = 3.5  # standard deviations a neighbour may reach, or half of the pixel itself
 TEXTURE = 0.8  # of the spread in the 7x7 square around that counts as noise of the pixel
-MOST = 0.05  # of an image; more are photons counted one by one, or drawn
+MOST = 0.04  # of an image; more are photons counted one by one, or drawn
 PART = 1 << 15  # pixels looked at together
 
 
@@ -208,12 +209,13 @@ def _reach(z: Pixels, hot: int) -> float:
     """Return beyond what of `z` less than `CHANCE` noisy pixels lie, infinite if unknown.
 
     From the counts in two windows a unit apart the geometric series of a density that goes on
-    falling as fast; of several pairs of windows the lowest bound.
+    falling as fast; of several pairs of windows the lowest bound. They are two units wide: the
+    values of few photons are far from each other.
     """
     from scipy.special import ndtri
 
     counts = np.histogram(z, EDGES)[0]
-    windows = np.maximum(counts[:-1] + counts[1:] - hot, 0)
+    windows = np.maximum(np.convolve(counts, np.ones(4), "valid") - 2 * hot, 0)
     least = -GAUSSIAN * ndtri(CHANCE / z.size)
     best = np.inf
     for edge, near, far in zip(EDGES, windows, windows[2:], strict=False):
@@ -222,8 +224,8 @@ def _reach(z: Pixels, hot: int) -> float:
         most = far + np.sqrt(far) + 2  # what chance may have left out
         ratio = most / near
         if ratio < 0.95:
-            steps = np.log(most * ratio / (1 - ratio) / CHANCE) / -np.log(ratio)
-            best = min(best, edge + 2 + max(steps, 0.0))
+            steps = np.log(most / (1 - ratio) / CHANCE) / -np.log(ratio)
+            best = min(best, edge + 1 + steps)
     return float(max(best, least))
 
 
@@ -250,10 +252,11 @@ def _alone(channel: Pixels, sign: float, noise: _Noise, limits: Pixels, sides: f
     own, near, around, contacts, std = np.concatenate(parts, axis=1)
     size = np.bincount(group)
     dense = (size > 3) & (np.bincount(group, contacts) > 2)
-    noise_of_sides = 2 * sides * np.sqrt(np.bincount(group, std**2))
-    spot = np.bincount(group, around) > np.maximum(
-        SPOT[size - 1] * np.bincount(group, own), noise_of_sides
-    )
+    least = SPOT[size - 1] * np.bincount(group, own)
+    by_chance = 2 * sides * np.sqrt(np.bincount(group, std**2))
+    if sign > 0:
+        by_chance = np.minimum(by_chance, AT_MOST * least)
+    spot = np.bincount(group, around) > np.maximum(least, by_chance)
     doubtful = (own <= limit.ravel()[where] * std) | (near >= np.maximum(own / 2, BESIDE * std))
     alone = ~(dense | spot | (np.bincount(group, doubtful) > 0))
     far[:] = False
