@@ -138,7 +138,13 @@ def check(source: Path, out: Path, model: Path) -> dict[str, object]:
 def alone_with(noisy: Image, one: tuple[slice, ...], model: Path) -> np.ndarray:
     """Denoise one plane of a stack by itself, at the intensity map of the stack."""
     stats = measure_image(noisy, stabilise=True)
-    channel = replace(stats, unit_ranges=(stats.unit_ranges[one[2].start],), hot_pixels=0)
+    at = one[2].start
+    channel = replace(
+        stats,
+        unit_ranges=(stats.unit_ranges[at],),
+        shared_hot_pixels=(stats.shared_hot_pixels[at],),
+        hot_pixels=0,
+    )
     piece = noisy.with_pixels(np.asarray(noisy.pixels[one]))
     with mock.patch("napari_dip.models.apply.measure_image", return_value=channel):
         answer = denoise(piece, load_model(model), device="cpu")

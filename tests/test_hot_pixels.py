@@ -29,6 +29,7 @@ from napari_dip.noise.hot_pixels import (
     find_hot_pixels_of_stack,
     replace_hot_pixels,
 )
+from napari_dip.planes.image_statistics import measure_image
 from napari_dip.restore.missing_pixels import find_missing_pixels
 
 QUICK = BlindSpot(steps=3, channels=4, crop=16)
@@ -208,6 +209,23 @@ def test_planes_of_a_stack_share_their_hot_pixels_but_not_their_spots() -> None:
         alone += np.sum(find(planes[0][0]) & far)
     assert alone < 0.2 * faint
     assert together > 0.7 * faint
+
+
+@pytest.mark.parametrize("axes", ["TYX", "CTYX"])
+def test_stacks_of_single_photons_keep_them_and_lose_what_is_hot(axes: str) -> None:
+    for seed in SEEDS[:2]:
+        rng = np.random.default_rng(seed)
+        events = rng.gamma(np.maximum(rng.poisson(0.01, (6, 128, 128)), 1e-9), 60)
+        stack = rng.normal(100, 1, events.shape) + events
+        stack = stack[None] if axes == "CTYX" else stack
+        assert find(stack[..., 0, :, :].reshape(128, 128)).sum() > 100  # one cannot know
+        assert measure_image(Image(stack, axes), stabilise=True).hot_pixels == 0
+        stack[..., 30, 40] += 20
+        stats = measure_image(Image(stack, axes), stabilise=True)
+        assert stats.shared_hot_pixels == ((30 * 128 + 40,),)
+        assert stats.hot_pixels == 6
+        answer = denoise(stack, QUICK, axes=axes, device="cpu")
+        assert np.all(answer[..., 30, 40] < 110)
 
 
 @pytest.mark.parametrize("value", [0.0, 60000.0])

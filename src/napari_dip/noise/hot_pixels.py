@@ -101,22 +101,23 @@ def find_hot_pixels(plane: Pixels) -> Mask:
 def find_hot_pixels_of_stack(planes: Sequence[Pixels]) -> Mask:
     """Return the hot and dead pixels (C, Y, X) that planes (C, Y, X) of one detector share.
 
-    They are found in the mean of the planes, whose noise is less, and must depart from their
-    neighbours by half as much in the median of the planes: what is bright in a few planes only, a
-    particle that moves or a cosmic ray, is not the camera's. Of a single plane it returns what
-    `find_hot_pixels` does.
+    They are found in the median of the planes, and in their mean, whose noise is least. In the mean
+    they count only if they depart from their neighbours by half as much in the median: what is
+    bright in a few planes, a particle that moves, a photon or a cosmic ray, is not the camera's. Of
+    one or two planes it returns what `find_hot_pixels` finds in their mean.
     """
     mean = np.mean(planes, axis=0)
     hot = find_hot_pixels(mean)
+    if len(planes) < 3:
+        return hot
+    median = np.median(planes, axis=0)
     for c, channel in enumerate(hot):
         rows, columns = np.nonzero(channel)
-        if len(planes) < 3 or not rows.size:
-            continue
         around = np.median(np.delete(_squares(mean[c], rows, columns, 1), 4, axis=0), axis=0)
         excess = mean[c, rows, columns] - around
-        middle = np.median([plane[c, rows, columns] for plane in planes], axis=0) - around
+        middle = median[c, rows, columns] - around
         channel[rows, columns] = middle * np.sign(excess) > np.abs(excess) / 2
-    return hot
+    return hot | find_hot_pixels(median)
 
 
 def _find(channel: Pixels) -> Mask:

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.noise.anscombe import PoissonGaussian
+from napari_dip.noise.hot_pixels import find_hot_pixels_of_stack
 from napari_dip.noise.measure import MeasuredNoise, measure_noise
 from napari_dip.noise.unit_range import ColourRanges, UnitRange
 from napari_dip.planes.repair import Repaired, repair
@@ -53,6 +54,11 @@ class ImageStatistics:
         Whether offsets of whole rows and columns are taken off, see `napari_dip.noise.lines`.
     uneven_lines, planes : int
         Planes in which there are such offsets, and all that were measured.
+    keep_hot_pixels : bool
+        Whether hot and dead pixels stay as they are.
+    shared_hot_pixels : tuple of (tuple of int or None)
+        Of each channel, the flat positions in a plane (C, Y, X) of the hot pixels that its planes
+        share; None where they are too few to say.
     """
 
     unit_ranges: tuple[UnitRange | ColourRanges, ...]
@@ -63,11 +69,20 @@ class ImageStatistics:
     uneven_lines: int = 0
     planes: int = 1
     keep_hot_pixels: bool = False
+    shared_hot_pixels: tuple[tuple[int, ...] | None, ...] = ()
 
-    def repair(self, plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    def repair(self, image: Image, index: PlaneIndex) -> NDArray[np.float64]:
         """Return a plane (C, Y, X) as it was measured here, without hot pixels or offsets."""
+        plane, positions = image.plane(index), self.shared_hot_pixels[channel_of(image, index)]
+        hot = None
+        if positions is not None:
+            hot = np.zeros(plane.shape, dtype=bool)
+            hot.ravel()[list(positions)] = True
         return repair(
-            plane, straighten=self.straighten, keep_hot_pixels=self.keep_hot_pixels
+            plane,
+            straighten=self.straighten,
+            keep_hot_pixels=self.keep_hot_pixels,
+            hot_pixels=hot,
         ).pixels
 
     @property
@@ -146,7 +161,13 @@ def measure_image(
         for indices in channels.values()
     ]
     mend = partial(repair, straighten=straighten, keep_hot_pixels=keep_hot_pixels)
-    results = [_measure_channel(image, indices, stabilise, mend) for indices in measured]
+    shared = [
+        None if keep_hot_pixels else _shared_hot_pixels(image, indices) for indices in measured
+    ]
+    results = [
+        _measure_channel(image, indices, stabilise, partial(mend, hot_pixels=known))
+        for indices, known in zip(measured, shared, strict=True)
+    ]
     unit_ranges, noises, hot, uneven, blank = zip(*results, strict=True)
     planes = sum(len(indices) for indices in measured)
     return ImageStatistics(
@@ -158,6 +179,7 @@ def measure_image(
         sum(uneven),
         planes,
         keep_hot_pixels,
+        tuple(None if one is None else tuple(np.flatnonzero(one).tolist()) for one in shared),
     )
 
 
@@ -186,6 +208,18 @@ def name_plane(image: Image, index: PlaneIndex) -> str:
     """Return where a plane lies in its stack, such as ``"T = 0, Z = 2"``."""
     positions = zip(image.axes, index, strict=True)
     return ", ".join(f"{axis} = {i}" for axis, i in positions if isinstance(i, int))
+
+
+def _shared_hot_pixels(image: Image, indices: list[PlaneIndex]) -> NDArray[np.bool_] | None:
+    """Return the hot pixels (C, Y, X) that planes of one channel share; None of fewer than 3."""
+    stride = -(-len(indices) // NOISE_PLANES)
+    planes = [image.plane(index) for index in indices[::stride]]
+    planes = [plane for plane in planes if np.isfinite(plane).all()]
+    if len(planes) < 3:
+        return None
+    for plane in planes:
+        _check_magnitude(float(np.abs(plane).max()))
+    return find_hot_pixels_of_stack(planes)
 
 
 def _measure_channel(

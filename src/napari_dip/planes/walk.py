@@ -161,7 +161,7 @@ def _prepare_plane(
 
     unit_range, plane = stats.unit_range(source, index), source.plane(index)
     blank = is_blank(plane)
-    noisy = plane if blank else stats.repair(plane)
+    noisy = plane if blank else stats.repair(source, index)
     y = torch.as_tensor(np.ascontiguousarray(unit_range.to_unit(noisy)), dtype=torch.float32)
     padding = unit_range.padding(noisy)
 
