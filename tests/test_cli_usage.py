@@ -195,6 +195,7 @@ VERBS = (
     "upscale",
     "guided",
     "invert",
+    "noise",
     "score",
     "info",
     "doctor",

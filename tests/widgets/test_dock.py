@@ -16,6 +16,7 @@ from napari_dip.planes import canvas
 from napari_dip.settings import BlindSpot, Settings, knob
 from napari_dip.widgets.layers.region import PLANE, RECTANGLE
 from napari_dip.widgets.parts import plots
+from napari_dip.widgets.parts.noise_window import NoiseWindow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,23 @@ def test_a_run_ends_with_one_layer_that_looks_like_its_source(
     assert "step 30 of 30" in dock.panel.message.text()
     assert dock.panel.buttons["Run"].isEnabled() and not dock.panel.buttons["Stop"].isEnabled()
     assert dock.panel.bar.value() == 30
+
+
+def test_the_button_noise_shows_what_was_measured(
+    make_dock: Callable[..., Any], qtbot: Any, viewer: Any
+) -> None:
+    dock = make_dock(np.random.default_rng(0).poisson(50, (96, 96)))
+    dock.noise_button.click()
+    (window,) = dock.findChildren(NoiseWindow)
+    qtbot.waitUntil(lambda: "as good as independent" in window.message.text(), timeout=WAIT)
+    assert not window.picture.pixmap().isNull()
+    noisy = np.ones((96, 96), np.float32)
+    noisy[3, 3] = np.nan
+    viewer.layers[0].data = noisy
+    broken = dock.show_noise()
+    qtbot.waitUntil(lambda: "1 non-finite pixel" in broken.message.text(), timeout=WAIT)
+    viewer.layers.clear()
+    assert dock.show_noise() is None and "no image layer" in dock.panel.message.text()
 
 
 @pytest.mark.parametrize("kind", ["numpy", "dask", "zarr", "rgb", "multiscale", "stack"])

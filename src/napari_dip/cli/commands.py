@@ -12,6 +12,7 @@ from napari_dip.cli.denoise import denoise_verb
 from napari_dip.cli.doctor import doctor
 from napari_dip.cli.export import export
 from napari_dip.cli.info import info
+from napari_dip.cli.noise import noise
 from napari_dip.cli.restore import restoration_verbs
 from napari_dip.cli.score import score
 from napari_dip.cli.train import train_verb
@@ -36,6 +37,7 @@ def build(tokens: Sequence[str]) -> App:
         "train": train_verb(chosen_method(tokens, TRAINED)),
         "export": export,
         **restoration_verbs(),
+        "noise": noise,
         "score": score,
         "info": info,
         "doctor": doctor,

@@ -1,0 +1,48 @@
+"""The verb ``noise``: how strong an image's noise is, and what that means for the method."""
+
+from pathlib import Path
+from typing import Annotated
+
+from napari_dip.cli.flags import FILES, Axes, Json, flag
+from napari_dip.cli.output import DONE, Output
+from napari_dip.errors import UsageError
+
+
+def noise(
+    file: Annotated[Path, flag("An image file.", group=FILES)],
+    /,
+    *,
+    plot: Annotated[
+        Path | None,
+        flag(
+            "A PNG to write: variance over intensity, correlation between pixels, and where in the "
+            "image the noise is stronger.",
+            group=FILES,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, flag("Replace a plot that exists.", group=FILES)] = False,
+    axes: Axes = None,
+    json: Json = False,
+) -> int:
+    """Measure the noise of an image, and say what it means for the choice of method.
+
+    Nothing is denoised.
+    """
+    from napari_dip.files.atomic import write_bytes
+    from napari_dip.files.read_write import read
+    from napari_dip.planes.noise_report import noise_report
+
+    if plot is not None:
+        if plot.suffix.lower() != ".png":
+            raise UsageError(f"--plot is {plot}; give a name that ends in .png.")
+        if plot.exists() and not overwrite:
+            raise UsageError(f"{plot} exists: choose another --plot or say --overwrite.")
+        if not plot.absolute().parent.is_dir():
+            raise UsageError(f"There is no folder {plot.absolute().parent} for --plot.")
+    report, output = noise_report(read(file, axes=axes)), Output(json)
+    output.print(f"{file}\n{report}")
+    if plot is not None:
+        write_bytes(plot, report.png())
+        output.print(f"  plot -> {plot}")
+    output.print_json({"file": str(file), "plot": plot and str(plot), **report.to_json()})
+    return DONE

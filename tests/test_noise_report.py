@@ -1,0 +1,104 @@
+"""What is said of an image's noise before anything is denoised."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+from scipy import ndimage
+
+from napari_dip import Image, noise_report, write
+from napari_dip.cli import main
+
+SIZE = 160
+
+
+def ramp() -> np.ndarray:
+    return np.linspace(20.0, 120.0, SIZE) * np.ones((SIZE, 1))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_photon_noise_is_said_to_be_independent_and_of_so_many_photons(seed: int) -> None:
+    gain = 3.0
+    noisy = gain * np.random.default_rng(seed).poisson(ramp()) + 100
+    (channel,) = noise_report(noisy).channels
+    assert channel.photons is not None
+    assert channel.photons[1] == pytest.approx(70, rel=0.15)
+    said = "\n".join(channel.lines)
+    assert "as good as independent" in said and "Its variance grows" in said
+    assert channel.advice == ["Every method knows this kind of noise; the default suits it."]
+    assert np.allclose(channel.noise.std(gain * 70 + 100), gain * np.sqrt(70), rtol=0.06)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_that_pixels_share_is_said_with_the_methods_that_know_it(seed: int) -> None:
+    drawn = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(SIZE, SIZE)), 0.7)
+    (channel,) = noise_report(ramp() + 5 * drawn / drawn.std()).channels
+    assert channel.noise.is_correlated
+    assert "up to" in "\n".join(channel.lines)
+    assert "dip and patchdip would keep part of it" in channel.advice[0]
+
+
+def test_saturation_offsets_of_rows_and_hot_pixels_are_said() -> None:
+    rng = np.random.default_rng(0)
+    said = str(noise_report(ramp() + rng.normal(0, 4, (SIZE, SIZE)) + rng.normal(0, 8, (SIZE, 1))))
+    assert "Whole rows are offset" in said and "offsets of lines are taken off first" in said
+    assert "Whole columns" not in said
+    noisy = np.minimum(ramp() + rng.normal(0, 4, (SIZE, SIZE)), 116)
+    assert "saturated at 116" in str(noise_report(noisy))
+    noisy = ramp() + rng.normal(0, 4, (SIZE, SIZE))
+    noisy[5::40, 3::40] += 500
+    report = noise_report(noisy)
+    assert report.hot_pixels == 16 and "Hot or dead pixels: 16" in str(report)
+
+
+def test_a_constant_image_has_no_noise_and_a_small_one_is_not_judged() -> None:
+    assert "nothing to denoise" in str(noise_report(np.full((SIZE, SIZE), 7.0)))
+    small = ramp()[:40, :40] + np.random.default_rng(0).normal(0, 4, (40, 40))
+    assert "Too few flat pixels" in str(noise_report(small))
+
+
+def test_each_channel_and_each_colour_is_reported_under_its_name() -> None:
+    rng = np.random.default_rng(0)
+    stds = np.array([2.0, 6.0, 12.0])
+    planes = ramp() + stds[:, None, None] * rng.normal(size=(3, SIZE, SIZE))
+    channels = Image(planes.astype("float32"), "CYX", channels=("DAPI", "GFP", "Cy5"))
+    report = noise_report(channels)
+    assert [one.name for one in report.channels] == [
+        "channel 0 (DAPI)",
+        "channel 1 (GFP)",
+        "channel 2 (Cy5)",
+    ]
+    found = [float(one.noise.std(70)) for one in report.channels]
+    assert np.allclose(found, stds, rtol=0.08)
+    colour = noise_report(np.moveaxis(planes, 0, -1), axes="YXC")
+    assert [one.name for one in colour.channels] == ["red", "green", "blue"]
+
+
+def test_the_verb_prints_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    noisy = np.random.default_rng(0).poisson(ramp())
+    write(tmp_path / "a.tif", Image(noisy.astype("uint16"), "YX"))
+    plot = tmp_path / "plot.png"
+    assert main(["noise", str(tmp_path / "a.tif"), "--plot", str(plot), "--json"]) == 0
+    shown = capsys.readouterr()
+    record = json.loads(shown.out)
+    assert "as good as independent" in shown.err
+    assert record["channels"][0]["is_correlated"] is False and record["plot"] == str(plot)
+    with PillowImage.open(plot) as picture:
+        assert picture.size == (840, 340)
+    before = plot.read_bytes()
+    assert main(["noise", str(tmp_path / "a.tif"), "--plot", str(plot)]) == 2
+    assert "say --overwrite" in capsys.readouterr().err and plot.read_bytes() == before
+    assert main(["noise", str(tmp_path / "a.tif"), "--plot", str(tmp_path / "a.jpg")]) == 2
+    assert "ends in .png" in capsys.readouterr().err
+    assert main(["noise", str(tmp_path / "none.tif")]) == 1
+
+
+def test_what_is_not_finite_is_refused_in_a_sentence() -> None:
+    noisy = ramp()
+    noisy[3, 3] = np.nan
+    with pytest.raises(ValueError, match="1 non-finite pixel"):
+        noise_report(noisy)
