@@ -83,7 +83,7 @@ class UnitRange:
         knots = np.where(sure, np.asarray(curve.variances) / self.noise**2, 1.0)
         relative = np.interp(level, curve.levels, knots)
         if self.measured.local is not None:
-            relative = relative * _enlarged(self.measured.local, u.shape[-2:]) ** 2
+            relative = relative * enlarge_grid(self.measured.local, u.shape[-2:]) ** 2
         return np.maximum(relative, 1.0) if relative.max() > UNEVEN else None
 
     def to_unit(self, y: Pixels) -> Pixels:
@@ -117,7 +117,7 @@ class UnitRange:
         return self.model.restore(z) if self.model else z
 
 
-def _enlarged(grid: tuple[tuple[float, ...], ...], shape: tuple[int, ...]) -> Pixels:
+def enlarge_grid(grid: tuple[tuple[float, ...], ...], shape: tuple[int, ...]) -> Pixels:
     """Return the values of a coarse grid over a plane at each of its pixels."""
     from scipy import ndimage
 
