@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_help import FEW, leftovers, quick, save
+from scipy.ndimage import gaussian_filter
 
-from napari_dip import Image, read, write
+from napari_dip import Image, Snapshot, read, write
 from napari_dip.batch.jobs import BEGUN_BEFORE, Job, std_beside
 from napari_dip.batch.report import REPORT, earlier_state, write_report
 from napari_dip.cli import main
+from napari_dip.noise.measure import measure_noise
 
 GOOD = ("a.tif", "b/c.tif", "b/d.tif")
 
@@ -183,6 +185,33 @@ def test_the_table_holds_hints_on_the_residual(folder: Path) -> None:
     assert row["output"].endswith("a.tif") and float(row["seconds"]) >= 0
     assert denoise(folder) == 0, "nothing left to do"
     assert rows(folder)["a.tif"] == row, "what was done before keeps its row"
+
+
+def test_the_verdict_is_said_where_something_is_wrong_and_kept_always(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(2, 96, 96)).astype(np.float32)
+    (tmp_path / "in").mkdir()
+    for name, part in zip("ab", noise, strict=True):
+        write(tmp_path / "in" / f"{name}.tif", Image(100 + 9 * part, "YX"))
+
+    def fit(image: Image, how: object, *, device: str = "auto") -> object:
+        y = np.asarray(image.pixels)
+        a = gaussian_filter(y, 6) if image.name.startswith("a") else 0.5 * y + 50
+        made = {"settings": how.to_json(), "measured_noise": measure_noise([y]).to_json()}
+        answer = image.with_pixels(a, provenance=made)
+        yield Snapshot(1, 1, 1.0, None, 1, 0, 1, "", made, lambda: answer)
+
+    monkeypatch.setattr("napari_dip.api.iter_denoise", fit)
+    assert denoise(tmp_path / "in") == 0
+    said = capsys.readouterr().out
+    assert said.count("Noise is left in the answer") == 1 and "No fault" not in said
+    table = rows(tmp_path / "in")
+    assert [table[n]["verdict"] for n in ("a.tif", "b.tif")] == ["no fault found", "noise_left"]
+    assert read(tmp_path / "out" / "a.tif").provenance["verdict"]["flagged"] == []
+    record = read(tmp_path / "out" / "b.tif").provenance["verdict"]
+    assert record["flagged"] == ["noise_left"]
+    assert record["noise_left"] == pytest.approx(0.5, abs=0.1)
 
 
 def test_shards_do_every_file_once(folder: Path, begun: list[str]) -> None:

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_dip import Image
 from napari_dip.noise.measure import MeasuredNoise, measure_noise
 from napari_dip.noise.verdict import GOOD, join_verdicts, judge
+from napari_dip.planes.judge_image import judge_image
 
 SEEDS = range(3)
 SIGMA = 0.15
@@ -178,3 +180,41 @@ def test_two_shapes_are_refused() -> None:
     clean, noisy = gaussian(0)
     with pytest.raises(ValueError, match="one shape"):
         judge(noisy, clean[1:], measure_noise([noisy]))
+
+
+def with_noise(answer: np.ndarray, noisy: np.ndarray, axes: str) -> Image:
+    """Return an answer with the noise in its provenance, one of each channel."""
+    channels = noisy if "C" in axes else [noisy]
+    noises = [measure_noise(list(y.reshape(-1, *y.shape[-2:]))).to_json() for y in channels]
+    return Image(answer, axes, provenance={"measured_noise": noises if noises[1:] else noises[0]})
+
+
+def test_an_image_is_judged_with_the_noise_of_its_provenance() -> None:
+    clean, noisy = gaussian(0)
+    answer, image = good(clean, noisy), Image(noisy, "YX")
+    assert judge_image(image, with_noise(answer, noisy, "YX")).flagged == ()
+    mixed = judge_image(image, with_noise(0.6 * answer + 0.4 * noisy, noisy, "YX"))
+    assert mixed.flagged == ("noise_left",)
+    assert judge_image(image, Image(answer, "YX")) is None  # nothing says what its noise is
+    assert judge_image(image, with_noise(noisy, noisy, "YX")) is None  # left as it was
+
+
+def test_each_channel_is_judged_with_its_own_noise() -> None:
+    pairs = [gaussian(0), photons(1)]
+    noisy = np.stack([100 * y + 30_000 if k else y for k, (_, y) in enumerate(pairs)])
+    answer = np.stack([good(pairs[0][0], noisy[0]), 100 * good(*pairs[1]) + 30_000])
+    image = Image(noisy, "CYX")
+    assert judge_image(image, with_noise(answer, noisy, "CYX")).flagged == ()
+    answer[1] = 0.5 * (answer[1] + noisy[1])
+    assert judge_image(image, with_noise(answer, noisy, "CYX")).flagged == ("noise_left",)
+
+
+@pytest.mark.parametrize(("bad", "flagged"), [(1, ()), (2, ("noise_left",))])
+def test_one_odd_plane_of_a_stack_is_no_fault(bad: int, flagged: tuple[str, ...]) -> None:
+    pairs = [gaussian(seed) for seed in range(4)]
+    noisy = np.stack([y for _, y in pairs])
+    answer = np.stack([good(x, y) for x, y in pairs])
+    answer[:bad] = 0.5 * (answer[:bad] + noisy[:bad])
+    verdict = judge_image(Image(noisy, "ZYX"), with_noise(answer, noisy, "ZYX"))
+    assert verdict.flagged == flagged
+    assert verdict.noise_left > 0.4  # the worst is told all the same

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,8 @@ import pytest
 from napari_dip import api
 from napari_dip.errors import DenoiseError
 from napari_dip.files.read_write import read
+from napari_dip.images.image import Image
+from napari_dip.noise.measure import measure_noise
 from napari_dip.settings import BlindSpot
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.layers.result_layers import Iterate, Iterates
@@ -58,6 +61,21 @@ def test_the_end_brings_the_full_answer_and_every_point(engine: Any) -> None:
     assert answer.provenance["step_chosen"] == 40
     assert [p[0] for report in reports for p in report.points] == list(range(1, 41))
     assert engine.closed == 1 and engine.devices == ["cpu"]
+
+
+@pytest.mark.parametrize(("judged", "said"), [(True, "Noise is left"), (False, "")])
+def test_the_verdict_is_said_with_the_answer_where_it_is_asked_for(judged: bool, said: str) -> None:
+    noisy = np.random.default_rng(0).normal(100, 9, (96, 96))
+    made = {"measured_noise": measure_noise([noisy]).to_json()}
+
+    def begin(image: Image, **_: Any) -> Any:
+        answer = image.with_pixels(0.5 * noisy + 50, provenance=made)
+        yield Snapshot(1, 1, 1.0, None, 1, 0, 1, "", made, lambda: answer)
+
+    where = replace(source((96, 96)), data=noisy)
+    _, answer = drain(work(FitRequest(where, BlindSpot(), begin=begin, judged=judged), Control()))
+    assert answer is not None and answer.remark.startswith(said)
+    assert ("verdict" in answer.provenance) == judged == bool(answer.remark)
 
 
 def test_no_picture_is_made_before_the_last_was_shown(engine: Any) -> None:

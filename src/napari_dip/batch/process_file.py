@@ -139,12 +139,16 @@ def process_image(
     """Work on an image that was read, write the answer, and return the record."""
     from napari_dip.files.read_write import write
     from napari_dip.noise.residual import residual_check
+    from napari_dip.planes.judge_image import judge_image
 
     started = time.monotonic()
     final, notes, interrupted = consume(task.snapshots(image))
     seconds = time.monotonic() - started
     answer = with_source(final, source, interrupted)
-    made = {**answer.provenance, **(task.made or {}), **task.recorded_options()}
+    denoised = task.restoration is None and not interrupted
+    verdict = judge_image(image, answer) if denoised else None
+    said = {"verdict": verdict.to_json()} if verdict else {}
+    made = {**answer.provenance, **(task.made or {}), **task.recorded_options(), **said}
     answer = replace(answer, provenance=made)
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -165,9 +169,10 @@ def process_image(
         "planes": final.planes,
         "seconds": seconds,
         "device": final.provenance.get("device"),
-        "note": " ".join(notes),
+        "note": " ".join([*notes, *([verdict.sentence] if verdict and verdict.flagged else [])]),
         "clipped": clipped,
         "residual": residual_check(image, answer) if answer.shape == image.shape else None,
+        **said,
     }
     integers = str(image.dtype) if task.dtype == "same" and image.dtype.kind in "ui" else ""
     return Outcome(record, _summary(final, interrupted), integers, notes)

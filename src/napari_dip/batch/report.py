@@ -25,7 +25,8 @@ HINTS = {
     "correlation_x": "autocorrelation_x",
     "correlation_y": "autocorrelation_y",
 }
-COLUMNS = ("input", "output", "status", "seconds", *HINTS, "error")
+COLUMNS = ("input", "output", "status", "seconds", *HINTS, "verdict", "error")
+NO_FAULT = "no fault found"
 REPORT_EVERY = 5.0  # seconds between two reports
 # States of a file.
 DONE, BEFORE, FAILED = "done", "done before", "failed"
@@ -137,7 +138,7 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
         key = os.path.abspath(record["input"])  # noqa: PTH100
         if record["status"] == BEFORE and key in rows:
             continue
-        hints = record.get("residual") or {}
+        hints, verdict = record.get("residual") or {}, record.get("verdict")
         rows[key] = {
             **{column: record.get(column, "") for column in COLUMNS},
             "seconds": f"{record['seconds']:.1f}" if "seconds" in record else "",
@@ -145,6 +146,7 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
                 column: "" if hints.get(hint) is None else f"{hints[hint]:.4g}"
                 for column, hint in HINTS.items()
             },
+            "verdict": (" ".join(verdict["flagged"]) or NO_FAULT) if verdict else "",
         }
     text = StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS)

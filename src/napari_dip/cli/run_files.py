@@ -85,7 +85,9 @@ def _print_outcome(job: Job, outcome: Outcome, output: Output) -> None:
         output.note(f"{job.source}: {record['error']}")
     if outcome.summary:
         time = format_duration(record["seconds"])
-        output.print(f"{job.source}: {outcome.summary}, {time} -> {job.target}")
+        verdict = record.get("verdict")
+        fault = f". {verdict['sentence']}" if verdict and verdict["flagged"] else ""
+        output.print(f"{job.source}: {outcome.summary}, {time} -> {job.target}{fault}")
     if outcome.integers:
         output.print(f"{job.target}: {record['clipped']} values clipped to {outcome.integers}.")
 

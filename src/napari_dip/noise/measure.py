@@ -116,6 +116,12 @@ class MeasuredNoise:
         """Return all of it as numbers, lists and dicts."""
         return asdict(self)
 
+    @classmethod
+    def from_json(cls, record: dict[str, Any]) -> MeasuredNoise:
+        """Return the noise that `to_json` returned, or a file has kept."""
+        line, hole = PoissonGaussian(**record["line"]), tuple(record["hole"])
+        return cls(**{**record, "line": line, "hole": hole})
+
 
 @dataclass(frozen=True)
 class Window:

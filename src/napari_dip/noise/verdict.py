@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from napari_dip.noise.measure import MeasuredNoise
 
     Pixels = NDArray[np.float32]
+    AnyPixels = TypeVar("AnyPixels", NDArray[np.float32], NDArray[np.float64])
     Mask = NDArray[np.bool_]
 
 SCALES = (1, 2, 4)  # pixels, widths of the Gaussians that split an image into bands
@@ -126,7 +127,7 @@ def judge(noisy: ArrayLike, answer: ArrayLike, noise: MeasuredNoise) -> Verdict 
     Parameters
     ----------
     noisy, answer : (Y, X) arrays
-        In intensity units, hot pixels and offsets of lines put right in both.
+        Finite intensities; hot pixels and offsets of lines put right in both.
     noise : MeasuredNoise
         Of the noisy image.
 
@@ -140,14 +141,14 @@ def judge(noisy: ArrayLike, answer: ArrayLike, noise: MeasuredNoise) -> Verdict 
     ValueError
         If the shapes differ or have another number of axes.
     """
-    y, a = np.asarray(noisy, np.float32), np.asarray(answer, np.float32)
-    if y.shape != a.shape or y.ndim != 2:
+    one, two = np.asarray(noisy, np.float64), np.asarray(answer, np.float64)
+    if one.shape != two.shape or one.ndim != 2:
         raise ValueError(
-            f"Two images (Y, X) of one shape are wanted; given were {y.shape} and {a.shape}."
+            f"Two images (Y, X) of one shape are wanted; given were {one.shape} and {two.shape}."
         )
-    if min(y.shape) < LEAST_SIDE or max(noise.variances) <= 0:
+    if min(one.shape) < LEAST_SIDE or max(noise.variances) <= 0:
         return None
-    variance, least = _variances(noise, a)
+    y, a, variance, least = _in_units_of_noise(one, two, noise)
     rho = np.maximum(noise.correlation, 0)
     if noise.hole == (0, 0):  # what is measured further away is chance
         middle = len(rho) // 2
@@ -204,8 +205,10 @@ def _share_of_limit(number: tuple[float, float], limit: float, errors: float = E
     return value / max(limit, errors * error)
 
 
-def _variances(noise: MeasuredNoise, a: Pixels) -> tuple[Pixels, Pixels]:
-    """Return the variance of the noise and the least that it may be, both kept from 0.
+def _in_units_of_noise(
+    y: NDArray[np.float64], a: NDArray[np.float64], noise: MeasuredNoise
+) -> tuple[Pixels, Pixels, Pixels, Pixels]:
+    """Return both images, the variance of the noise and the least that it may be, kept from 0.
 
     The level is the answer's and that of its blur, half and half: a spot that was erased would pass
     for dark and free of noise. The least is that of the lower of the two: a spot that was invented
@@ -213,16 +216,19 @@ def _variances(noise: MeasuredNoise, a: Pixels) -> tuple[Pixels, Pixels]:
     """
     here, around = (noise.variance(level) for level in (a, _blur(a, 2)))
     both = (here + around) / 2, np.minimum(here, around)
+    mean, middle = max(float(both[0].mean()), LEAST_STD**2 * max(noise.variances)), float(a.mean())
     local = 1.0 if noise.local is None else enlarge_grid(noise.local, a.shape) ** 2
-    floor = max(LEAST_STD**2 * float(both[0].mean()), float(np.finfo(np.float32).tiny))
-    one, two = (np.asarray(np.maximum(v, floor) * local, np.float32) for v in both)
-    return one, two
+    variances = [np.maximum(v / mean, LEAST_STD**2) * local for v in both]
+    images = [(image - middle) / np.sqrt(mean) for image in (y, a)]
+    one, two, three, four = (np.asarray(image, np.float32) for image in (*images, *variances))
+    return one, two, three, four
 
 
-def _blur(image: Pixels, width: float, mode: str = "reflect") -> Pixels:
+def _blur(image: AnyPixels, width: float, mode: str = "reflect") -> AnyPixels:
     from scipy import ndimage
 
-    return np.asarray(ndimage.gaussian_filter(image, width, mode=mode, truncate=3), np.float32)
+    blurred: AnyPixels = ndimage.gaussian_filter(image, width, mode=mode, truncate=3)
+    return blurred
 
 
 def _parts(y: Pixels, a: Pixels, s: Pixels) -> tuple[Mask, Mask]:

@@ -223,7 +223,12 @@ def _provenance(how: Settings, device: torch.device, stats: ImageStatistics) -> 
     """Return what made the answer, ready for JSON; noise is a list where channels are several."""
     models = [model for unit_range in stats.unit_ranges for model in unit_range.models]
     noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
-    measured = [_rounded(one.to_json()) for channel in stats.noises for one in channel]
+    measured = [
+        # Levels in full: three digits would not tell them apart above a large offset.
+        {**_rounded(one.to_json()), "levels": list(one.levels)}
+        for channel in stats.noises
+        for one in channel
+    ]
     packages = {name: version(name) for name in ("napari-dip", "torch", "numpy")}
     return {
         "settings": how.to_json(),

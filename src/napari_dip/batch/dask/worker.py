@@ -132,7 +132,8 @@ def _outcome_of_lost_worker(job: Job, task: Task) -> Outcome:
     image, answer = read(job.source, axes=task.axes), read(job.target)
     residual = residual_check(image, answer) if answer.shape == image.shape else None
     names = {"input": str(job.source), "output": str(job.target)}
-    return Outcome({**names, "status": DONE, "residual": residual})
+    said = {k: made for k, made in answer.provenance.items() if k == "verdict"}
+    return Outcome({**names, "status": DONE, "residual": residual, **said})
 
 
 def _share_machine(device: str, index: int, workers: int, threads: int) -> str:

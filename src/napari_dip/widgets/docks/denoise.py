@@ -43,8 +43,10 @@ class DenoiseWidget(FitDock):
         fits = self.extra.path is None
         self.method_box.show_method(fits)
         if fits:
-            return FitRequest(source, how)
-        return FitRequest(source, self.extra.settings(), begin=self.extra.begin(), fits=False)
+            return FitRequest(source, how, judged=True)
+        return FitRequest(
+            source, self.extra.settings(), begin=self.extra.begin(), fits=False, judged=True
+        )
 
     def _make_extra(self) -> ModelBox:
         box = ModelBox()

@@ -11,12 +11,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
 
 from napari_dip.errors import DenoiseError, lack_of_memory
+from napari_dip.planes.judge_image import judge_image
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.layers.result_layers import Iterate, Iterates
@@ -45,6 +46,7 @@ class FitRequest:
     finish: Callable[[Snapshot], str] | None = None
     drop: Callable[[], None] | None = None
     fits: bool = True  # whether there is a loss; else a model is applied in several orientations
+    judged: bool = False  # whether a verdict on the answer is said, as on denoised images
 
 
 class Control:
@@ -139,12 +141,17 @@ def _reports(
 def _answer(request: FitRequest, last: Snapshot, reporter: Reporter) -> Answer:
     remark = request.finish(last) if request.finish else ""
     source, provenance, iterates = request.source, dict(last.provenance), reporter.iterates
+    verdict = judge_image(source.image(), last.image) if request.judged else None
+    if verdict is not None:
+        provenance["verdict"] = verdict.to_json()
+        remark = f"{remark} {verdict.sentence}".strip()
     picture, std = source.layer_pixels(last.image), source.layer_std(last.std)
     if iterates is not None:
         iterates.append_final(Iterate(last.chosen, picture, provenance))
     warning = ""
     if request.folder:
-        warning = write_beside(last.image, source.name, request.folder, request.result)
+        answer = replace(last.image, provenance={**last.image.provenance, **provenance})
+        warning = write_beside(answer, source.name, request.folder, request.result)
     return Answer(picture, provenance, reporter.report(last), iterates, std, remark, warning)
 
 
