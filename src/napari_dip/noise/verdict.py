@@ -37,9 +37,9 @@ FLATTEST, STRUCTURED = 0.3, 0.8  # quantiles of the answer's slope: flat below, 
 # pixels make the tail above 0 the longer one.
 ADDED = {1: 5.5, 2: 4.8, 4: 4.5}
 REMOVED = {1: 5.5, 2: 5.2, 4: 4.8}
-DETAIL_LEFT, COARSENESS, DETAIL_ADDED = 0.4, 0.05, 0.1
+DETAIL_LEFT, COARSENESS, DETAIL_ADDED = 0.4, 0.08, 0.1
 NOISE_LEFT, LEAST_REMOVED = 0.15, 0.5
-OFFSET, LEVEL_OFFSET, SCALE = 0.05, 0.2, 0.027
+OFFSET, LEVEL_OFFSET, SCALE = 0.05, 0.2, 0.035
 # Standard errors that a number must be away from 0, besides its limit.
 ERRORS, COARSENESS_ERRORS, DETAIL_ERRORS = 4.0, 2.0, 3.0
 BLOCK = 16  # pixels, the side of the squares whose sums stand for independent ones
