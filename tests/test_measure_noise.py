@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_dip.noise.measure import measure_noise
+from napari_dip.noise.uneven import enlarge
 
 SEEDS = (11, 12, 13)
 WIDE_FIELD = (1.0, 0.6, 0.2, 0.1)
@@ -93,16 +94,45 @@ def test_noise_that_grows_with_the_signal_squared():
     assert found.std(bright) == pytest.approx(0.2 * bright, rel=0.2)
 
 
-def test_uneven_field():
-    rng = np.random.default_rng(4)
-    gain = np.linspace(0.7, 1.5, 256)
-    y = 50 * cells(rng, 256) + 20 * gain * rng.normal(size=(256, 256))
-    local = np.array(measure_noise([y]).local)
-    expected = gain.reshape(8, 32).mean(1)
-    found = local.mean(0) / local.mean() * expected.mean()
-    np.testing.assert_allclose(found, expected, rtol=0.15)
-    even = 50 * cells(rng, 256) + 20 * rng.normal(size=(256, 256))
-    assert measure_noise([even]).local is None
+def illumination(kind: str, size: int) -> np.ndarray:
+    y, x = (np.mgrid[:size, :size] + 0.5) / size - 0.5
+    return {
+        "lamp": 1 / (1 + 19 * (y**2 + x**2)),
+        "ramp": (1.1 + 0.8 * x) ** -2,
+        "tiles": np.where((y > 0) ^ (x > 0), 1.0, 0.35),
+    }[kind]
+
+
+def slope(found, std: np.ndarray) -> float:
+    """Return by how much the logarithm of what was found grows with that of the truth."""
+    places = (np.arange(len(std)) + 0.5) / len(std)
+    local = enlarge(np.array(found.local), places, places)
+    return float(np.polyfit(np.log(std).ravel(), np.log(local).ravel(), 1)[0])
+
+
+@pytest.mark.parametrize(("kind", "least"), [("lamp", 0.5), ("ramp", 0.6), ("tiles", 0.3)])
+@pytest.mark.parametrize("photons", [False, True])
+def test_noise_that_varies_over_a_small_field(kind, least, photons):
+    slopes = []
+    for seed in SEEDS:
+        rng = np.random.default_rng(seed)
+        std = illumination(kind, 96) ** -0.5
+        clean = 100 * spots(rng, 96)
+        noise = rng.poisson(clean / std**2) * std**2 - clean if photons else rng.normal(0, 10 * std)
+        found = measure_noise([clean + noise])
+        slopes.append(0 if found.local is None else slope(found, std))
+    assert np.mean(slopes) > least and max(slopes) < 1.1  # 1: as strong as it is
+
+
+@pytest.mark.parametrize("content", [cells, spots])
+@pytest.mark.parametrize("size", [96, 128])
+def test_even_noise_is_not_called_uneven(content, size):
+    for seed in SEEDS:
+        for photons in (0.3, 3, 300):
+            rng = np.random.default_rng(seed)
+            clean = content(rng, size)
+            clean *= photons / clean.mean()
+            assert measure_noise([rng.poisson(clean).astype(float)]).local is None
 
 
 def test_saturation():

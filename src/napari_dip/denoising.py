@@ -109,7 +109,7 @@ def fit_image(
 
     planned = _planned_steps(source, how, method)
     if method.needs_noise:
-        parts = (stats.correlation_note(method.knows_correlation), task.get("note", ""))
+        parts = (stats.noise_note(method.knows_correlation), task.get("note", ""))
         task["note"] = " ".join(part for part in parts if part)
     if how.method in RESTORATIONS:
         task["provenance"] = {"task": how.method, **task.get("provenance", {})}

@@ -32,7 +32,8 @@ class Method:
     needs_noise : bool
         Whether a plane in which no noise can be measured is left as it is.
     knows_correlation : bool
-        Whether it deals with noise that neighbouring pixels share, see `Plane.correlation`.
+        Whether it deals with noise that neighbouring pixels share, see `Plane.correlation`, and
+        that is stronger in some places, see `Plane.variance`.
     prepare : str
         Of a restoration: ``"module:function"`` that takes its options as plain values, such as the
         path of a mask, and returns what a run over files needs, see `napari_dip.batch.task.Task`.

@@ -29,9 +29,19 @@ class Curve:
     variance: Pixels
     error: Pixels
 
+    @property
+    def _sure(self) -> NDArray[np.bool_]:
+        return self.error <= max(0.3, float(np.quantile(self.error, 0.25)))
+
+    @property
+    def sure(self) -> tuple[float, float]:
+        """The levels between which the variance is not in doubt; all below the lowest count."""
+        level, last = self.level[self._sure], bool(self._sure[-1])
+        return (-np.inf if self._sure[0] else level[0]), (np.inf if last else level[-1])
+
     def at(self, level: Pixels) -> Pixels:
         """Return the variance at `level`, from the bins that are not in doubt."""
-        sure = self.error <= max(0.3, float(np.quantile(self.error, 0.25)))
+        sure = self._sure
         floor = 1e-3 * np.median(self.variance)
         return np.interp(level, self.level[sure], np.maximum(self.variance[sure], floor))
 

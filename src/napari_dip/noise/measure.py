@@ -35,6 +35,7 @@ from napari_dip.noise.correlation import (
 )
 from napari_dip.noise.curve import Curve, fit_line, measure_curve, smooth, split_levels
 from napari_dip.noise.few_pixels import fit_few_pixels
+from napari_dip.noise.uneven import CELLS, cell_of, enlarge, measure_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float64]
     Mask = NDArray[np.bool_]
+    Local = tuple[tuple[float, ...], ...] | None
+    Places = tuple[Pixels, Pixels]  # of rows and columns, 0 to 1 over the image
 
 TEXTURE_SIGMA = 6.0
 SHARED = 0.25  # correlation of neighbours; FMD's confocal and two-photon images have up to 0.16
@@ -54,8 +57,7 @@ FEWEST = 5  # pixels along an axis that a measurement needs
 MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
 WINDOW = 128
 TURNS = 3
-CELLS = 8  # of the coarse grid, in y and in x
-UNEVEN = 0.15  # relative change of the variance over the image that counts
+MOST_UNEVEN = 6.0  # times the variance that is expected; more is structure
 PHOTONS = 20.0  # that the level around a pixel should be the mean of
 
 
@@ -91,7 +93,7 @@ class MeasuredNoise:
     correlation: tuple[tuple[float, ...], ...]
     correlation_error: float
     hole: tuple[int, int]
-    local: tuple[tuple[float, ...], ...] | None = None
+    local: Local = None
     saturation: tuple[float, float] | None = None
 
     @property
@@ -133,16 +135,18 @@ class Window:
     wide: Pixels  # the image less its wide blur
     texture: Pixels  # local energy between the two blurs
     usable: Mask
-    cell: NDArray[np.intp]
+    places: Places
 
 
-def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
+def measure_noise(planes: Sequence[Pixels], local: Local = None) -> MeasuredNoise:
     """Measure the noise of one channel.
 
     Parameters
     ----------
     planes : sequence of (Y, X) arrays
         Finite intensities, all of one detector.
+    local : tuple of tuples, optional
+        What is known of `MeasuredNoise.local` already, as from before a transform.
 
     Returns
     -------
@@ -161,9 +165,19 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
     unit = float(np.mean([np.abs(second_difference(y)[1:-1, 1:-1]).mean() for y, _ in parts]))
     saturation = _saturation(pixels, unit)
     top = saturation[0] if saturation else np.inf
-    windows = [_look((y - middle) / unit, y >= top, cell) for y, cell in parts] if unit > 0 else []
+    windows = (
+        [_look((y - middle) / unit, y >= top, places) for y, places in parts] if unit > 0 else []
+    )
     usable = [w for w in windows if w.usable.any()]
-    curve, found, local = _measure(usable) if usable else (None, None, None)
+    field = np.ones((CELLS, CELLS)) if local is None else np.square(local)
+    for turn in range(TURNS):
+        evened = usable if field.std() == 0 else [_evened(w, field) for w in usable]
+        known = evened is not usable
+        curve, found, uneven = _measure(evened, known) if usable else (None, None, None)
+        if uneven is None or turn == TURNS - 1:
+            break
+        field = field * uneven
+        field /= field.mean()
     if curve is None or found is None:
         return _no_noise(middle)
     gain, constant = fit_line(curve)
@@ -171,7 +185,7 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
     nearest = max(found.table[REACH, REACH + 1], found.table[REACH + 1, REACH])
     if gain == 0 and nearest < SHARED:
         # The same everywhere: what is larger than in the quiet places is fine structure.
-        quiet = _quiet_variance(usable)
+        quiet = _quiet_variance(evened)
         if quiet < constant:
             variance, constant = variance * quiet / constant, quiet
     inner = slice(REACH - RADIUS, REACH + RADIUS + 1)
@@ -183,7 +197,7 @@ def measure_noise(planes: Sequence[Pixels]) -> MeasuredNoise:
         tuple(tuple(row) for row in found.table[inner, inner].tolist()),
         found.error,
         found.hole,
-        None if local is None else tuple(tuple(row) for row in local.tolist()),
+        tuple(tuple(row) for row in np.sqrt(field).tolist()) if field.std() > 0 else None,
         saturation,
     )
 
@@ -234,22 +248,21 @@ def _no_noise(level: float) -> MeasuredNoise:
     return MeasuredNoise(PoissonGaussian(0, 0), (level,), (0.0,), (1.0,), rows, 1.0, (0, 0))
 
 
-def _windows(image: Pixels, planes: int) -> list[tuple[Pixels, NDArray[np.intp]]]:
+def _windows(image: Pixels, planes: int) -> list[tuple[Pixels, Places]]:
     """Return the whole image, or windows of it evenly spread where it is large.
 
-    With each, the cell of the coarse grid that its pixels lie in.
+    With each, where its rows and columns lie in the image.
     """
-    y, x = (np.arange(n) * CELLS // n for n in image.shape)
-    cells = y[:, None] * CELLS + x
+    rows, columns = ((np.arange(n) + 0.5) / n for n in image.shape)
     if image.size * planes <= MOST_PIXELS:
-        return [(image, cells)]
+        return [(image, (rows, columns))]
     count = max(1, int(np.sqrt(MOST_PIXELS / planes)) // WINDOW)
     starts = [np.linspace(0, max(n - WINDOW, 0), count).astype(int) for n in image.shape]
-    places = [(slice(y, y + WINDOW), slice(x, x + WINDOW)) for y in starts[0] for x in starts[1]]
-    return [(image[place], cells[place]) for place in places]
+    parts = [(slice(y, y + WINDOW), slice(x, x + WINDOW)) for y in starts[0] for x in starts[1]]
+    return [(image[y, x], (rows[y], columns[x])) for y, x in parts]
 
 
-def _look(y: Pixels, saturated: Mask, cell: NDArray[np.intp]) -> Window:
+def _look(y: Pixels, saturated: Mask, places: Places) -> Window:
     from scipy import ndimage
 
     near, wide = (ndimage.gaussian_filter(y, s) for s in (NEAR_SIGMA, WIDE_SIGMA))
@@ -264,7 +277,14 @@ def _look(y: Pixels, saturated: Mask, cell: NDArray[np.intp]) -> Window:
     usable[[0, 1, -2, -1]] = usable[:, [0, 1, -2, -1]] = False
     fine, apart = second_difference(y), second_difference(y, 2)
     texture = ndimage.gaussian_filter((near - wide) ** 2, TEXTURE_SIGMA)
-    return Window(y, fine, apart, y - wide, texture, usable, cell)
+    return Window(y, fine, apart, y - wide, texture, usable, places)
+
+
+def _evened(window: Window, field: Pixels) -> Window:
+    """Return a window as it would be if the noise were as strong everywhere."""
+    std = np.sqrt(enlarge(field, *window.places))
+    fine, apart, wide = window.fine / std, window.apart / std, window.wide / std
+    return replace(window, fine=fine, apart=apart, wide=wide, texture=window.texture / std**2)
 
 
 def _box_mean(y: Pixels, sigma: float) -> Pixels:
@@ -279,7 +299,7 @@ def _box_mean(y: Pixels, sigma: float) -> Pixels:
 
 
 def _measure(
-    windows: list[Window],
+    windows: list[Window], known: bool
 ) -> tuple[Curve, Correlation, Pixels | None] | tuple[None, None, None]:
     """Measure curve and correlation in turns: each needs the other to tell what is flat."""
     inside = [w.usable for w in windows]
@@ -323,10 +343,13 @@ def _measure(
             y, x = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
             rho = np.where((y > found.hole[0]) | (x > found.hole[1]), 0, found.table)
             scale = found.variance / float((squares[flat] / expected[flat]).mean())
-    even = texture <= max(3.0, limit) * in_band * near
-    cell = np.concatenate([w.cell[m] for w, m in zip(windows, inside, strict=True)])
-    local = _local(cell[even], (squares / expected)[even])
-    return Curve(curve.level, curve.variance * scale, curve.error), found, local
+    # Little texture for the noise there, and not by far too much for that of its level.
+    even = texture <= max(3.0, limit) * in_band * np.minimum(near, MOST_UNEVEN * expected)
+    cell = np.concatenate([cell_of(*w.places)[w.usable] for w in windows])
+    even &= (level >= curve.sure[0]) & (level <= curve.sure[1])
+    kurtosis = float(np.square(squares[even]).sum() / max(np.square(near[even]).sum(), 1e-300))
+    uneven = measure_field(cell[even], near[even], expected[even], kurtosis, known=known)
+    return Curve(curve.level, curve.variance * scale, curve.error), found, uneven
 
 
 def _level_sigma(squares: Pixels, texture: Pixels) -> float:
@@ -366,28 +389,6 @@ def _correlation(
         wide.append(window.wide / std)
         fine.append(window.fine / std)
     return tell_noise(measure_lags(wide, masks), measure_lags(fine, masks))
-
-
-def _local(cell: NDArray[np.intp], squares: Pixels) -> Pixels | None:
-    """Return the deviation over that of the curve in each cell; None where it is the same."""
-    from scipy import ndimage
-
-    shape = (CELLS, CELLS)
-    count = np.bincount(cell, minlength=CELLS**2)
-    sums, fourth = (np.bincount(cell, squares**k, CELLS**2) for k in (1, 2))
-    seen = count > 300
-    if seen.sum() < CELLS:
-        return None
-    mean = np.divide(sums, count, where=seen, out=np.ones(CELLS**2))
-    error = np.sqrt(4 * np.divide(fourth, count, where=seen, out=np.ones(CELLS**2))) / np.sqrt(
-        np.maximum(count, 1)
-    )
-    apart, by_chance = np.square(mean - 1)[seen].mean(), np.square(error)[seen].mean()
-    if apart < 3 * by_chance or apart - by_chance < UNEVEN**2:
-        return None
-    weight = np.where(seen, 1 / error**2, 1e-6).reshape(shape)
-    near = [ndimage.gaussian_filter(w, 0.5) for w in (weight * mean.reshape(shape), weight)]
-    return np.asarray(np.sqrt(near[0] / near[1]), dtype=np.float64)
 
 
 def estimate_noise(planes: Iterable[Pixels]) -> PoissonGaussian:

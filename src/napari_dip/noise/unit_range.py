@@ -9,9 +9,12 @@ import numpy as np
 
 from napari_dip.noise.anscombe import FLAT, PoissonGaussian, is_flat
 from napari_dip.noise.measure import MeasuredNoise, measure_noise
+from napari_dip.noise.uneven import enlarge
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from napari_dip.noise.measure import Local
 
     Pixels = NDArray[np.float64]
 
@@ -60,9 +63,12 @@ class UnitRange:
         """The noise of each colour."""
         return (self.model,)
 
-    def measure(self, samples: list[Pixels]) -> UnitRange:
-        """Return this map, with the noise measured on some planes (Y, X) that it maps."""
-        return replace(self, measured=measure_noise([self.to_unit(one) for one in samples]))
+    def measure(self, samples: list[Pixels], local: Local = None) -> UnitRange:
+        """Return this map, with the noise measured on some planes (Y, X) that it maps.
+
+        `local` is that of the noise before it was mapped, which no map changes.
+        """
+        return replace(self, measured=measure_noise([self.to_unit(y) for y in samples], local))
 
     def relative_variance(self, u: Pixels) -> Pixels | None:
         """Return the noise's variance at each pixel of (C, Y, X) in the unit range, over `noise`^2.
@@ -82,9 +88,10 @@ class UnitRange:
         sure &= self.model is not None  # else it was found to be the same everywhere
         knots = np.where(sure, np.asarray(curve.variances) / self.noise**2, 1.0)
         relative = np.interp(level, curve.levels, knots)
-        if self.measured.local is not None:
-            relative = relative * enlarge_grid(self.measured.local, u.shape[-2:]) ** 2
-        return np.maximum(relative, 1.0) if relative.max() > UNEVEN else None
+        if curve.local is not None:
+            relative = relative * enlarge_grid(curve.local, u.shape[-2:]) ** 2
+        uneven = curve.local is not None or relative.max() > UNEVEN
+        return np.maximum(relative, 1.0) if uneven else None
 
     def to_unit(self, y: Pixels) -> Pixels:
         """Map intensities to [0, 1]."""
@@ -119,15 +126,8 @@ class UnitRange:
 
 def enlarge_grid(grid: tuple[tuple[float, ...], ...], shape: tuple[int, ...]) -> Pixels:
     """Return the values of a coarse grid over a plane at each of its pixels."""
-    from scipy import ndimage
-
-    values = np.asarray(grid)
-    places = [
-        (np.arange(size) + 0.5) * cells / size - 0.5
-        for size, cells in zip(shape, values.shape, strict=True)
-    ]
-    where = np.meshgrid(*places, indexing="ij")
-    return np.asarray(ndimage.map_coordinates(values, where, order=1, mode="nearest"))
+    rows, columns = ((np.arange(n) + 0.5) / n for n in shape)
+    return enlarge(np.asarray(grid), rows, columns)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,12 @@ CORRELATED_NOISE_KNOWN = (
 UNEVEN_LINES = (
     "Offsets of whole rows or columns (scan lines, camera columns) taken off in {} of {} planes."
 )
+UNEVEN_NOISE = (
+    "The noise is up to {:.1f} times as strong in some places as in others, as after a correction "
+    "of the illumination: {}."
+)
+UNEVEN_NOISE_KNOWN = "taken into account"
+UNEVEN_NOISE_STAYS = "part of it may stay; the method blind-spot takes it into account"
 NOISE_PLANES = 8  # planes of a channel, evenly spread, that the noise is measured on
 
 
@@ -105,14 +111,26 @@ class ImageStatistics:
             notes.append(UNEVEN_LINES.format(self.uneven_lines, self.planes))
         return " ".join(notes)
 
-    def correlation_note(self, known: bool) -> str:
-        """Return a sentence on noise that pixels share; `known` is whether it is dealt with."""
-        if not self.noise_is_correlated:
-            return ""
-        if not known:
-            return CORRELATED_NOISE_STAYS
-        far = max(max(noise.hole) for channel in self.noises for noise in channel)
-        return CORRELATED_NOISE_KNOWN.format(far)
+    @property
+    def unevenness(self) -> float:
+        """How many times as strong the noise is in one place of the field as in another."""
+        maps = [one for m in self.unit_ranges for one in getattr(m, "ranges", (m,))]
+        fields = [m.measured.local for m in maps if m.measured and m.measured.local]
+        return max((float(np.max(field) / np.min(field)) for field in fields), default=1.0)
+
+    def noise_note(self, known: bool) -> str:
+        """Return sentences on noise that pixels share or that is uneven.
+
+        `known` is whether the method deals with it.
+        """
+        notes = []
+        if self.noise_is_correlated:
+            far = max(max(noise.hole) for channel in self.noises for noise in channel)
+            notes.append(CORRELATED_NOISE_KNOWN.format(far) if known else CORRELATED_NOISE_STAYS)
+        if (times := self.unevenness) > 1:
+            end = UNEVEN_NOISE_KNOWN if known else UNEVEN_NOISE_STAYS
+            notes.append(UNEVEN_NOISE.format(times, end))
+        return " ".join(notes)
 
     def unit_range(self, image: Image, index: PlaneIndex) -> UnitRange | ColourRanges:
         """Return the map to [0, 1] for one plane of `image`."""
@@ -254,7 +272,7 @@ def _measure_channel(
         least, most, middle = low[colour], high[colour], mean[colour]
         _check_precision(max(abs(least), abs(most)), noise.line, middle)
         one = UnitRange.of(least, most, middle, noise.line, stabilise=stabilise)
-        ranges.append(one.measure([sample[colour] for sample in samples]))
+        ranges.append(one.measure([sample[colour] for sample in samples], noise.local))
     unit_range = ranges[0] if len(ranges) == 1 else ColourRanges(tuple(ranges))
     return unit_range, noises, hot, uneven, len(indices) - len(finite)
 
