@@ -63,7 +63,8 @@ def denoise(
     return_std : bool
         Whether to return a second image that says how far off each pixel may be, from the source
         that the settings name (``uncertainty``) or, where they name none, the one that suits the
-        network.
+        network. That of `BlindSpot`, ``"predicted"``, is the standard error of the pixel; the
+        others are a spread of answers, which says where errors are larger and not how large.
 
     Returns
     -------

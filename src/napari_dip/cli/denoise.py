@@ -17,9 +17,10 @@ ModelFile = Annotated[
 WithStd = Annotated[
     bool,
     flag(
-        "Write a standard deviation for every pixel beside each output, as OUT_std.tif: a map of "
-        "where the answer is less certain; on eight real crops the error was 0.9 to 1.4 times as "
-        "large on average, on an empty one twice. So does --uncertainty.",
+        "Write a standard deviation for every pixel beside each output, as OUT_std.tif. With "
+        "blind-spot the error was 0.93 to 1.11 times as large on eight real crops, and 65 to 74% "
+        "of the pixels lay within it; with dip and patchdip it only says where errors are larger. "
+        "So does --uncertainty.",
         "--std",
         group=FILES,
     ),

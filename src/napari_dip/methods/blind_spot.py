@@ -40,6 +40,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -51,6 +52,7 @@ from napari_dip.engine.filters import averaged, early_stopped, held_out_error, r
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
 from napari_dip.engine.plane import Plane
+from napari_dip.methods.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, ring_means
 from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
@@ -64,9 +66,6 @@ PREDICTION_WEIGHT = 0.8  # of the past in their average: about the last eight, i
 NOISE_VARIANCE = UNIT**-2  # of what the network sees
 # Variance of the error at the knee of the softplus, in units of the noise's variance.
 SPREAD_UNITS = 4.0
-# Of the noise's variance: at least that far off are predictions out of so few noisy pixels, see
-# `predict_image`.
-FLOOR = 0.06
 STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about so many pixels
 
 
@@ -92,14 +91,12 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
     x = (y - centre) / unit
     relative = torch.ones_like(y) if plane.variance is None else plane.variance
-    padded = _start_at_blur(net, x[None], relative * NOISE_VARIANCE, hidden, guide)
-    blurs = None
-    if plane.correlation is not None:
-        blurs = BlurMixtures(x, plane.correlation, relative * NOISE_VARIANCE)
-    # A wide blind spot needs wide margins: fewer, larger crops of as many pixels cost less.
-    crop, batch = (
-        (2 * s.crop, s.batch // 4) if max(plane.hole) and s.batch >= 4 else (s.crop, s.batch)
-    )
+    variance = relative * NOISE_VARIANCE
+    padded = _start_at_blur(net, x, variance, hidden, guide)
+    blurs = None if plane.correlation is None else BlurMixtures(x, plane.correlation, variance)
+    wanted = s.std_from == "predicted"
+    error = AnswerError(variance, PREDICTION_WEIGHT, s.seed) if wanted else None
+    crop, batch = _crops(s, plane.hole)
     orientations = ALL if plane.hole[0] == plane.hole[1] else FLIPS
     steps, count = s.steps, PREDICTIONS
     if previous and _starts_warm(net, previous, padded[:, :-1]):
@@ -120,9 +117,12 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
             return loss, None
         with torch.no_grad():
             orientation = orientations[index // every % len(orientations)]
-            blind, answer, std = predict_image(mean_net.net, padded[:, :-1], orientation, blurs)
-        images = (blind * unit + centre, answer * unit + centre)
-        return loss, (*images, std * unit) if s.std_from == "predicted" else images
+            blind, answer, v = predict_image(mean_net.net, padded[:, :-1], orientation, blurs)
+            images: tuple[Tensor, ...] = (blind * unit + centre, answer * unit + centre)
+            if error is not None:
+                predict = partial(_predict_other, mean_net.net, variance, guide, orientation)
+                images = (*images, error.update(x, blind, v, predict) * unit)
+        return loss, images
 
     stream = optimize(
         objective, net.parameters(), steps, s.learning_rate, y, schedule=s.schedule, clip=1.0
@@ -131,9 +131,17 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step
         stream = spread(stream, SPREAD_WEIGHT)
     if s.stop == "held-out" and bool(hidden.any()):
-        error = held_out_error(y, hidden, running_mean(PREDICTION_WEIGHT))
-        stream = early_stopped(stream, error, s.patience)
+        criterion = held_out_error(y, hidden, running_mean(PREDICTION_WEIGHT))
+        stream = early_stopped(stream, criterion, s.patience)
     yield from stream if previous is None else _save_weights(stream, mean_net.net, previous)
+
+
+def _crops(s: BlindSpot | BlindSpotOrZ, hole: tuple[int, int]) -> tuple[int, int]:
+    """Return side and number of the crops of a step.
+
+    A wide blind spot needs wide margins: fewer, larger crops of as many pixels cost less.
+    """
+    return (2 * s.crop, s.batch // 4) if max(hole) and s.batch >= 4 else (s.crop, s.batch)
 
 
 def _start_at_blur(
@@ -141,17 +149,32 @@ def _start_at_blur(
 ) -> Tensor:
     """Return what a new network sees of an image, and set its variance to the error of its start.
 
-    The channels, mirrored at the borders, are x, its blur, the rings, the guide where there is one;
-    beside what the network sees the variance of the noise, and last which pixels are not hidden.
+    Beside `_views`, last, which pixels are not hidden.
     """
-    rings = ring_means(x, net.hole)
-    blur = best_mixture(x, rings)
-    error = (x - blur).square().mean()  # of the blur and of the noise
-    in_noise = (error / NOISE_VARIANCE - 1).clamp(0.01, 100).item()
+    views = _views(net, x, noise, guide)
+    error = (views[0] - views[1]).square().mean()  # of the blur and of the noise
+    in_noise = (error / NOISE_VARIANCE - 1).clamp(UNLEARNT, 100).item()
     net.offset.data[:, net.colours :] = math.log(math.expm1(in_noise / SPREAD_UNITS))
+    return _pad(net, [*views, (~hidden).float()[None]])
+
+
+def _views(net: BlindSpotNet, x: Tensor, noise: Tensor, guide: Tensor | None) -> list[Tensor]:
+    """Return the image, its blur, the rings, the guide where there is one, the noise's variance."""
+    rings = ring_means(x[None], net.hole)
     guides = [] if guide is None else [_standardise(guide)[None]]
-    views = [x, blur, rings, *guides, noise[None], (~hidden).float()[None]]
+    return [x[None], best_mixture(x[None], rings), rings, *guides, noise[None]]
+
+
+def _pad(net: BlindSpotNet, views: list[Tensor]) -> Tensor:
+    """Mirror at the borders as far as the network sees."""
     return torch.cat([mirror(view, net.reach) for view in views], dim=1)
+
+
+def _predict_other(
+    net: BlindSpotNet, noise: Tensor, guide: Tensor | None, orientation: int, x: Tensor
+) -> Tensor:
+    """Return the blind prediction (C, Y, X) of another image than the one that is fitted."""
+    return predict_image(net, _pad(net, _views(net, x, noise, guide)), orientation)[0]
 
 
 def _standardise(guide: Tensor) -> Tensor:
@@ -245,24 +268,16 @@ def predict_image(
 
     Returns
     -------
-    blind, answer, std : Tensor
+    blind, answer, v : Tensor
         Shape (C, Y, X) each: the prediction from the neighbours, its mean with the measured pixel,
-        each weighted by the inverse of its variance, and how far off that mean may be.
-
-    Notes
-    -----
-    v says how much the neighbours leave open; where it is 0 the answer would be without error. But
-    the network has learnt to predict from a few thousand noisy pixels, and each prediction is a
-    weighted mean of some twenty. That the fit cannot see, so `FLOOR` stands for it, the same for
-    all images: chosen on four real pairs and confirmed on four others, where the root mean square
-    of the error is 0.9 to 1.4 times that of the map (without it 1.1 to 3.4 times).
+        each weighted by the inverse of its variance, and the variance of the prediction's error as
+        the network says it.
     """
     strips = []
     for mean, v, measured, noise in _predict_strips(net, padded, orientation):
         answer = (noise * mean + v * measured) / (noise + v)
         strips.append(turn_back(torch.stack([mean, answer, v, noise]), orientation))
     blind, answer, v, noise = torch.cat(strips, dim=-2)[:, 0]  # (4, 1, C, Y, X) before
-    own_share = v / (noise + v)
     if blurs is not None:
-        answer = blurs.mix(answer, own_share, v)
-    return blind, answer, (noise * (own_share + FLOOR)).sqrt()
+        answer = blurs.mix(answer, v / (noise + v), v)
+    return blind, answer, v

@@ -32,6 +32,7 @@ from napari_dip.settings import (
 DIP_BYTES = 25 * 4  # 13 to 24 feature maps of full size live at once, for each channel of width
 PATCHDIP_BYTES = 130  # for each pixel and channel: images, not feature maps, measured
 BLIND_SPOT_BYTES = 180  # for each pixel and channel of the image, beside what a strip takes
+STD_BYTES = 200  # more, where it predicts a standard deviation
 
 
 AnyMethod = TypeVar("AnyMethod", Method, TrainedMethod)
@@ -98,7 +99,8 @@ def dip_bytes(s: Any, channels: int) -> float:
 
 def blind_spot_bytes(s: Any, channels: int) -> float:
     """Return the memory of a blind-spot fit, in bytes for each pixel."""
-    return BLIND_SPOT_BYTES * channels * getattr(s, "restarts", 1)
+    each = BLIND_SPOT_BYTES + STD_BYTES * (s.std_from == "predicted")
+    return each * channels * getattr(s, "restarts", 1)  # type: ignore[no-any-return]
 
 
 def either_bytes(s: Any, channels: int) -> float:

@@ -54,8 +54,8 @@ class BlindSpot(FitSettings):
     restarts: int = shared.RESTARTS(1)
     uncertainty: Literal["none", "predicted", "restarts", "iterates"] = knob(
         "none",
-        "A standard deviation for every pixel: as the network predicts it, or the spread over "
-        "restarts or over late iterates.",
+        "A standard deviation for every pixel: its expected error as predicted, or the spread "
+        "over restarts or over late iterates, which is far smaller.",
     )
 
     def with_uncertainty(self) -> Self:

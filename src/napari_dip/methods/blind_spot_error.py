@@ -1,0 +1,104 @@
+"""How far off a blind-spot answer may be: a standard deviation for every pixel, of one image alone.
+
+The blind prediction b of a pixel errs because the pixels that it is made of are noisy, and because
+structure finer than it resolves is lost. The first part is measured: noise of the size of the
+image's own is added to it, and the change of the prediction seen,
+
+    p = E[(b(y + t e) - b(y))^2] / t^2.
+
+The second part is a multiple of it. For a filter that weighs both as well as can be, the Wiener
+filter of gain G(f) for noise of variance s^2, they sum up to s^2 times the mean of G, and p is s^2
+times that of G^2: the error is p a / (a - 2) where the power of structure falls with the spatial
+frequency to the -a; 2 to 3 times p for a of 4 to 3, as of blurred images and of edges. Where the
+network says of a pixel that its surroundings leave more open than that, it is believed.
+
+The answer weighs b and the measured pixel by w, so its error has the variance
+(1 - w)^2 (that of b) + w^2 s^2. What one image cannot tell is not in it: a slow drift between
+captures, or noise that neighbours share so weakly that it counts as independent. The added noise is
+independent from pixel to pixel for images of correlated noise too.
+
+References
+----------
+Wiener, Extrapolation, Interpolation, and Smoothing of Stationary Time Series, MIT Press 1949.
+Ramani, Blu and Unser, Monte-Carlo SURE, IEEE TIP 2008, doi:10.1109/TIP.2008.2001404: what noise
+does to an answer, measured by adding some.
+Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising, NeurIPS 2019,
+arXiv:1901.10277: the variance of the error that the network predicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from napari_dip.nets.gaussian import blur
+
+DRAWS = 2  # of added noise, at each prediction of the image
+ADDED = 0.3  # standard deviation of the added noise, in those of the image's own
+SMOOTH = 3.0  # pixels over which p is averaged
+LOCAL = 4.0  # pixels over which the squares of the residual are averaged
+ERROR_OVER_P = 2.0  # where there is structure; confirmed on real pairs, docs/results/family.md
+UNLEARNT = 0.01  # of the noise's variance: the network's least guess as long as it knows nothing
+
+
+class AnswerError:
+    """The standard deviation of the answer's error, from the predictions of a fit in turn.
+
+    Parameters
+    ----------
+    noise : Tensor
+        Shape (C, Y, X), variance of the noise in the units of the image that is predicted.
+    weight : float
+        Of the past in the averages over predictions, as for the answer.
+    seed : int
+        Of the added noise.
+    """
+
+    def __init__(self, noise: Tensor, weight: float, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        self.noise, self.weight, self.seen = noise, weight, 0
+        self.draws = [torch.randn(noise.shape, generator=generator) for _ in range(DRAWS)]
+        self.means: tuple[Tensor, ...] = ()
+
+    def update(
+        self, y: Tensor, blind: Tensor, left_open: Tensor, predict: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Return the standard deviation after one more prediction.
+
+        Parameters
+        ----------
+        y, blind, left_open : Tensor
+            Shape (C, Y, X) each: the noisy image, its blind prediction, and the variance of the
+            error that the network says it has.
+        predict : callable
+            Returns the blind prediction of another noisy image.
+        """
+        self.seen += 1
+        # Less where the dark is clipped: there the residual, noise and error, is smaller.
+        noise = blur((y - blind).square()[None], LOCAL)[0].minimum(self.noise)
+        changes = [
+            (predict(y + ADDED * noise.sqrt() * draw.to(y)) - blind) / ADDED for draw in self.draws
+        ]
+        new = (blind, left_open, *changes)
+        past = min(self.weight, 1 - 1 / self.seen)
+        pairs = zip(new, self.means or new, strict=True)
+        self.means = tuple(torch.lerp(one, mean, past) for one, mean in pairs)
+        blind, left_open, *changes = self.means
+        propagated = blur(torch.stack(changes).square().mean(0, keepdim=True), SMOOTH)[0]
+        error = (_growth(blind, propagated) * propagated).maximum(left_open - UNLEARNT * self.noise)
+        own_share = left_open / (self.noise + left_open)
+        return ((1 - own_share).square() * error + own_share.square() * noise).sqrt()
+
+
+def _growth(blind: Tensor, propagated: Tensor) -> Tensor:
+    """Return error over p, (C, 1, 1): less where the prediction varies no more than by its noise.
+
+    In an empty image there is nothing to lose, and its few degrees of freedom are noise alone.
+    """
+    ratio = blind.var((1, 2), correction=0, keepdim=True) / propagated.mean(
+        (1, 2), keepdim=True
+    ).clamp_min(1e-30)
+    structure = (1 - 1 / ratio.clamp_min(1.0)) * (ERROR_OVER_P - 1)
+    return ratio.clamp_max(1.0) + structure
