@@ -15,7 +15,15 @@ from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
 from napari_dip.models.bioimageio import export_model
 from napari_dip.models.torchscript import to_torchscript
-from napari_dip.nets.filter_unet import BlurredUNet, HoleFilter
+from napari_dip.nets.correlated_noise import (
+    MORE,
+    RecorruptedUNet,
+    draw_noise,
+    draw_probe,
+    mix_with_blurs,
+)
+from napari_dip.nets.filter_unet import BlurredUNet
+from napari_dip.noise.measure import measure_noise
 from napari_dip.training.crops import Crops
 
 SMALL = {
@@ -68,39 +76,63 @@ def test_each_batch_holds_one_kind_of_noise() -> None:
     holes = data.holes(stabilise=True)
     assert holes[0] == 0 < holes[1]
     generator = torch.Generator().manual_seed(0)
-    crops = Crops(data, 32, stabilise=True, generator=generator, holes=holes, margin=12)
+    crops = Crops(data, 32, stabilise=True, generator=generator, holes=holes)
     cut, scenes = crops.cut, []
     crops.cut = lambda place, other=0: (scenes.append(place.scene), cut(place, other))[1]
-    count = 0
-    for _ in range(60):
-        scenes.clear()
-        batch = crops.draw(4, generator)
-        assert {scene % 2 for scene in scenes} == {int(batch.hole > 0)}
-        assert batch.noisy.shape[-1] == 32 + 2 * batch.margin == (56 if batch.hole else 32)
-        count += batch.hole > 0
-    assert 15 < count < 45
-    assert all(crops.draw(1, generator, independent=True).hole == 0 for _ in range(20))
+    for correlated in (False, True):
+        for _ in range(30):
+            scenes.clear()
+            batch = crops.draw(4, generator, correlated=correlated)
+            assert {scene % 2 for scene in scenes} == {int(correlated)}
+            assert batch.noisy.shape[-1] == (64 if correlated else 32)
+            assert (batch.correlation is not None) == correlated
 
 
-def test_few_images_of_a_kind_still_get_a_fifth_of_the_batches() -> None:
-    data = dataset([independent(k) for k in range(9)] + [correlated(9)])
-    holes, generator = data.holes(stabilise=True), torch.Generator().manual_seed(0)
-    crops = Crops(data, 32, stabilise=True, generator=generator, holes=holes)
-    drawn = [crops.draw(1, generator).hole > 0 for _ in range(400)]
-    assert 0.15 < np.mean(drawn) < 0.26
+def test_noise_is_drawn_with_the_correlation_of_each_crop() -> None:
+    """Along x for the first, along y for the second; the draw of one is that of no other."""
+    lags = np.interp(np.abs(np.arange(-4, 5)), [0, 1, 2, 3], [1, 0.6, 0.1, 0])
+    along_x = np.zeros((9, 9))
+    along_x[4] = lags
+    tables = torch.tensor(np.stack([along_x, along_x.T]), dtype=torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    drawn = 3 * draw_noise(tables, torch.zeros(2, 1, 400, 400), generator).numpy()[:, 0]
+    for number, axis in enumerate((1, 0)):
+        one = drawn[number]
+        for shift, expected in ((1, 0.6), (2, 0.1), (3, 0)):
+            found = np.mean(one * np.roll(one, shift, axis))
+            assert found == pytest.approx(expected, abs=0.02)
+        assert abs(np.mean(one * np.roll(one, 1, 1 - axis))) < 0.02
+    assert abs(np.mean(drawn[0] * drawn[1])) < 0.02
+    assert draw_noise(tables[:1], torch.zeros(1, 2, 5, 7), generator).shape == (1, 2, 5, 7)
 
 
-def test_the_filter_for_correlated_noise_sees_nothing_of_its_hole() -> None:
-    net = HoleFilter(1, 4, 1, hole=2)
+def test_a_noisier_image_of_recorrupted_pairs_has_a_target_of_the_same_mean() -> None:
+    """The loss of the identity is what the two independent noises say: t^2 + 2 + 1 / t^2."""
+    table = torch.zeros(1, 9, 9)
+    table[0, 4, 3:6] = torch.tensor([0.5, 1, 0.5])
+    generator = torch.Generator().manual_seed(0)
+    net = RecorruptedUNet(1, 2, 0, 1)
     with torch.no_grad():
-        for weight in net.parameters():
-            weight.add_(0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1)))
-    y = torch.randn((1, 1, 61, 61), generator=torch.Generator().manual_seed(0)).requires_grad_()
-    slope = torch.autograd.grad(net(y)[0, :, 30, 30].sum(), y)[0][0, 0].abs()
-    assert slope[28:33, 28:33].max() < 1e-6
-    assert slope[30, 33] > 1e-5 and slope[27, 30] > 1e-5
-    far = slope.nonzero().sub(30).abs().max()
-    assert far <= net.reach
+        net.mixture.copy_(torch.tensor([1.0, 0, 0, 0]))
+        y = draw_noise(table, torch.zeros(1, 1, 500, 500), generator)
+        found = 9 * float(net.loss(y, table, generator))
+    assert found == pytest.approx(MORE**2 + 2 + MORE**-2, rel=0.02)
+
+
+def test_an_answer_worse_than_a_blur_is_replaced_by_blurs() -> None:
+    """Whatever the network says of an image, blurs of the image itself are at hand."""
+    for seed in (11, 12, 13):
+        clean, noisy = cells(seed), correlated(seed)
+        y = torch.tensor((noisy - noisy.mean()) / (3 * NOISE), dtype=torch.float32)[None, None]
+        table = torch.tensor(measure_noise([noisy]).correlation)
+        probe = draw_probe(table[None], y)
+        for wrong in (lambda y: y, torch.zeros_like, lambda y: -y):
+            answers = torch.cat([wrong(y), wrong(y + probe)])
+            mixed = mix_with_blurs(y, answers, table, probe)[0, 0].numpy() * 3 * NOISE
+            best = min(
+                rmse(ndimage.gaussian_filter(noisy, width), clean) for width in (1, 1.5, 2, 3, 4)
+            )
+            assert rmse(mixed + noisy.mean(), clean) < 1.1 * best
 
 
 @pytest.mark.parametrize("how", [IDDP, N2V, Nb2Nb], ids=lambda cls: cls.method)
@@ -114,7 +146,7 @@ def test_a_mixed_training_denoises_both_kinds(how: type[IDDP]) -> None:
             assert left < most * rmse(noisy, cells(seed)), make.__name__
 
 
-def test_images_of_correlated_noise_alone_are_denoised_by_the_filter() -> None:
+def test_images_of_correlated_noise_alone_are_denoised() -> None:
     shots = list(iter_train([correlated(1), correlated(3)], IDDP(steps=50, **SMALL)))
     model = shots[-1].model
     assert len(model.net.holes) == 1 and model.net.holes[0] > 0
@@ -124,13 +156,13 @@ def test_images_of_correlated_noise_alone_are_denoised_by_the_filter() -> None:
     assert rmse(shots[-1].image.pixels, cells(1)) < 0.7 * NOISE
 
 
-def test_training_on_independent_noise_has_no_filter_more() -> None:
+def test_training_on_independent_noise_has_no_network_more() -> None:
     model = train([independent(0), independent(2)], IDDP(steps=2, **SMALL))
     assert model.net.holes == (0,) and "holes" not in model.to_json()["network"]
-    assert not any(name.startswith("wide") for name in model.net.state_dict())
+    assert not any(name.startswith("correlated") for name in model.net.state_dict())
 
 
-def test_a_second_filter_leaves_the_start_of_the_first_as_it_was() -> None:
+def test_a_second_network_leaves_the_start_of_the_first_as_it_was() -> None:
     one, two = (BlurredUNet(1, 4, 1, "learned", holes=holes) for holes in ((0,), (0, 2)))
     for net in (one, two):
         torch.manual_seed(0)
@@ -152,7 +184,7 @@ def test_a_start_without_a_learned_filter_says_that_correlated_noise_stays() -> 
     assert "correlated" not in next(iter_train(independent(1), IDDP(**quick))).note
 
 
-def test_the_model_file_keeps_the_second_filter(tmp_path: Path) -> None:
+def test_the_model_file_keeps_the_second_network(tmp_path: Path) -> None:
     model = train(mixed(), IDDP(steps=4, **SMALL))
     again = load_model(model.save(tmp_path / "m.safetensors"))
     assert again.net.holes == model.net.holes and again.to_json() == model.to_json()
@@ -181,7 +213,7 @@ def test_what_is_exported_is_for_independent_noise(tmp_path: Path) -> None:
     noisy = torch.tensor(independent(5), dtype=torch.float32)[None, None]
     before = module(noisy)
     with torch.no_grad():
-        for weight in model.net.wide.parameters():
+        for weight in model.net.correlated.parameters():
             weight.add_(1.0)
     assert torch.equal(to_torchscript(model.net, 3.0, 1, True, 1)(noisy), before)
     alone = train([correlated(1)], IDDP(steps=2, **SMALL))

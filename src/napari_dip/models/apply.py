@@ -107,16 +107,15 @@ def _steps(
     denoiser = net.net if plan.reduced else net
     assert isinstance(net.net, BlurredUNet)
     shared = shared_noise(index)
-    wide = net.net.for_noise(max(shared.hole) if shared else 0)
-    correlation = torch.tensor(shared.correlation if shared else [[1.0]]).to(y)
+    own = net.net.for_noise(max(shared.hole) if shared else 0)
     return apply(
-        wide or denoiser,
+        own or denoiser,
         y,
         unit.noise,
         model.settings.orientations,
         apart=model.channels == 1,
         plan=plan,
-        finish=partial(wide.finish, correlation=correlation) if wide else None,
+        correlation=torch.tensor(shared.correlation if shared else [[1.0]]).to(y) if own else None,
     )
 
 

@@ -107,7 +107,7 @@ def export_model(
     -----
     The exported model answers as ``denoise(image, model)`` does, up to rounding, for whole planes
     without hot pixels and without padding of one value, whose noise is independent: of a model
-    that was also trained on images of correlated noise, the filter for those is left out.
+    that was also trained on images of correlated noise, the network for those is left out.
     """
     target = Path(path)
     if target.suffix.lower() != SUFFIX:

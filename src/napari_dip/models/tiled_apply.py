@@ -8,7 +8,7 @@ overlap: a tile is at least 15 times as wide as what the network sees, which is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from math import isqrt
 from typing import Protocol
 
@@ -20,6 +20,7 @@ from napari_dip.engine.loop import Step
 from napari_dip.engine.orientations import turn, turn_back
 from napari_dip.engine.out_of_memory import LEAST, MemoryPlan
 from napari_dip.models.offset import NOISE_REACHES, is_noisy, remove_offset
+from napari_dip.nets.correlated_noise import draw_probe, mix_with_blurs
 from napari_dip.noise.units import UNIT
 
 TILE = 768  # pixels; the side of the tiles of a larger plane, on a CPU: larger ones are no faster
@@ -46,13 +47,13 @@ def apply(
     *,
     apart: bool = False,
     plan: MemoryPlan | None = None,
-    finish: Callable[[Tensor, Tensor], Tensor] | None = None,
+    correlation: Tensor | None = None,
 ) -> Iterator[Step]:
     """Denoise a plane (C, Y, X), one orientation a step, of eight at most.
 
     `noise` is the standard deviation of the noise in `y`, positive; with `apart` the network takes
-    the channels one by one; the plan may ask for smaller tiles and half precision. `finish` takes
-    what the network sees, and the mean of what it made of it, and returns the answer.
+    the channels one by one; the plan may ask for smaller tiles and half precision. Where the noise
+    has a `correlation` (2 R + 1, 2 R + 1), the answer is mixed with blurs, see `mix_with_blurs`.
 
     Yields
     ------
@@ -64,17 +65,21 @@ def apply(
     centre, unit = y.mean(dim=(-2, -1), keepdim=True) if apart else y.mean(), UNIT * noise
     x = ((y - centre) / unit)[:, None] if apart else ((y - centre) / unit)[None]  # (B, C, Y, X)
     plan = plan or MemoryPlan(y.device)
-    tile = plan.side(tile_side(net, y.device, len(x), max(y.shape[-2:])))
-    mean, noisy = x.new_zeros(()), is_noisy(x)
+    mean, noisy, seen = x.new_zeros(()), is_noisy(x), x
+    if correlation is not None:
+        probe = draw_probe(correlation, x)
+        seen = torch.cat([x, x + probe])
+    tile = plan.side(tile_side(net, y.device, len(seen), max(y.shape[-2:])))
     for number in range(orientations):
         with torch.no_grad():
             answer = turn_back(
-                apply_in_tiles(net, turn(x, number), tile, reduced=plan.reduced), number
+                apply_in_tiles(net, turn(seen, number), tile, reduced=plan.reduced), number
             )
             mean = mean + (answer - mean) / (number + 1)
-            level = remove_offset(
-                finish(x, mean) if finish else mean, x, noisy, NOISE_REACHES / UNIT
-            )
+            mixed = mean
+            if correlation is not None:
+                mixed = mix_with_blurs(x, mean, correlation, probe)
+            level = remove_offset(mixed, x, noisy, NOISE_REACHES / UNIT)
             removed = (level - x).square().mean() * UNIT**2
         image = level.reshape(y.shape) * unit + centre
         yield Step(number + 1, removed, image, image, number + 1)
@@ -99,17 +104,13 @@ def apply_in_tiles(net: Denoiser, x: Tensor, tile: int = TILE, *, reduced: bool 
     tall, wide = (_even_side(n, tile, margin, net.multiple) for n in (height, width))
     if tall >= height and wide >= width:
         return _call(net, x, reduced)
-    out: Tensor | None = None
+    out = torch.empty_like(x)
     for top in range(0, height, tall):
         for left in range(0, width, wide):
             up, far_left = max(0, top - margin), max(0, left - margin)
             part = x[..., up : top + tall + margin, far_left : left + wide + margin]
             inner = slice(top - up, top - up + tall), slice(left - far_left, left - far_left + wide)
-            answer = _call(net, part, reduced)[..., *inner]
-            if out is None:
-                out = answer.new_empty((*answer.shape[:-2], height, width))
-            out[..., top : top + tall, left : left + wide] = answer
-    assert out is not None
+            out[..., top : top + tall, left : left + wide] = _call(net, part, reduced)[..., *inner]
     return out
 
 

@@ -5,8 +5,7 @@
 m is what the network g makes of the pixels around, and v the variance of its error; s is the
 standard deviation of the noise. The measured pixel is weighed in by how much it is to be trusted. g
 is fitted by the likelihood of each pixel under its neighbours' prediction, so no clean image is
-needed, and the pixel's own noise can't be copied. Where neighbouring pixels share their noise, g
-does not see those either: its blind spot is a square, the hole.
+needed, and the pixel's own noise can't be copied.
 
 References: Laine, Karras, Lehtinen and Aila, High-Quality Self-Supervised Deep Image Denoising,
 NeurIPS 2019, arXiv:1901.10277; Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980.
@@ -20,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, ring_means, shrink
+from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, ring_means
 from napari_dip.nets.gaussian import mirror, radius_of
 
 # Variance of the error at the knee of the softplus, in units of the noise's variance.
@@ -31,53 +30,36 @@ FIRST_ERROR = 0.3  # variance of the error that training starts from
 class AdaptiveBlur(nn.Module):
     """Average each pixel with its neighbours, by weights that follow the image.
 
-    `noise` is the standard deviation of the noise in the images; `hole` how far, in y and in x,
-    pixels may share it; `reach` how many pixels an output depends on in each direction.
+    `noise` is the standard deviation of the noise in the images; `reach` how many pixels an output
+    depends on in each direction.
     """
 
     def __init__(
-        self,
-        colours: int = 1,
-        channels: int = 32,
-        layers: int = 4,
-        noise: float = 1 / 3,
-        hole: int = 0,
+        self, colours: int = 1, channels: int = 32, layers: int = 4, noise: float = 1 / 3
     ) -> None:
         super().__init__()
-        self.colours, self.variance, self.hole = colours, noise**2, hole
-        self.around = BlindSpotNet(colours, channels, layers, hole=(hole, hole))
+        self.colours, self.variance = colours, noise**2
+        self.around = BlindSpotNet(colours, channels, layers)
         self.around.offset.data[:, colours:] = math.log(math.expm1(FIRST_ERROR / ERROR_UNITS))
         self.mixture = nn.Parameter(torch.zeros(len(RING_WIDTHS)))
         self.mixture.data[:2] = 0.5  # of the ring means: training starts at the two narrowest
-        self.reach = max(self.around.reach, radius_of(math.hypot(max(RING_WIDTHS), hole / 2)))
+        self.reach = max(self.around.reach, radius_of(max(RING_WIDTHS)))
 
     def forward(self, y: Tensor) -> Tensor:
         """Average (B, colours, Y, X)."""
         mean, variance = self.predict(y)
         return (self.variance * mean + variance * y) / (self.variance + variance)
 
-    def predict(self, y: Tensor, margin: int = 0) -> tuple[Tensor, Tensor]:
-        """Predict (B, colours, Y, X) from each pixel's neighbours, and the error's variance.
-
-        So many pixels of `margin` on each side are seen, but not predicted.
-        """
-        hole, reach = (self.hole, self.hole), self.around.reach
-        rings = ring_means(y, hole)  # (B, rings * colours, Y, X), ring by ring
+    def predict(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Predict (B, colours, Y, X) from each pixel's neighbours, and the error's variance."""
+        rings = ring_means(y)  # (B, rings * colours, Y, X), ring by ring
         by_ring = rings.reshape(len(y), len(RING_WIDTHS), *y.shape[1:])
         mixed = torch.einsum("brcyx,r->bcyx", by_ring, self.mixture)
-        views = torch.cat([y, mixed, rings], dim=1)
-        if margin > reach:
-            views = shrink(views, margin - reach, margin - reach)
-        mean, spread = self.around(mirror(views, max(reach - margin, 0)))
+        mean, spread = self.around(mirror(torch.cat([y, mixed, rings], dim=1), self.around.reach))
         return mean, ERROR_UNITS * self.variance * functional.softplus(spread)
 
-    def likelihood_loss(self, y: Tensor, margin: int = 0) -> Tensor:
-        """Return the mean negative log likelihood of noisy images, up to a constant.
-
-        A mirrored border shows the pixels beside it twice, once outside of their hole; so a filter
-        with a hole is given a `margin` instead, as wide as it sees.
-        """
-        mean, variance = self.predict(y, margin)
-        y = shrink(y, margin, margin)
+    def likelihood_loss(self, y: Tensor) -> Tensor:
+        """Return the mean negative log likelihood of noisy images, up to a constant."""
+        mean, variance = self.predict(y)
         total = variance + self.variance
         return ((mean - y).square() / total + total.log()).mean()

@@ -1,45 +1,129 @@
-"""The answer for an image whose neighbouring pixels share their noise, from a blind prediction.
+"""The network of the trained methods for images whose neighbouring pixels share their noise.
 
-A filter with a hole predicts each pixel without those that share its noise. Where structure is as
-fine as the hole a blur of the image may be better; so prediction, measured pixel and blurs are
-mixed so that the expected error is least (`napari_dip.nets.covariance_penalty`).
+What is predicted without the pixels that share a pixel's noise lacks fine structure; so this
+network sees all pixels, and learns from recorrupted pairs instead. For Gaussian noise of covariance
+S and e drawn from the same, ``y + t e`` and ``y - e / t`` have independent noises of the same mean
+image: a network that maps the one to the other learns the image, whatever S is.
+
+References
+----------
+Pang, Zheng, Quan and Ji, Recorrupted-to-Recorrupted: Unsupervised Deep Learning for Image
+Denoising, CVPR 2021, doi:10.1109/CVPR46437.2021.00208.
+Ramani, Blu and Unser, Monte-Carlo SURE, IEEE TIP 2008, doi:10.1109/TIP.2008.2001404 (how much of
+the noise an answer holds, from the answer to a slightly noisier image).
 """
 
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from napari_dip.nets.base import zero
 from napari_dip.nets.covariance_penalty import BlurMixtures
+from napari_dip.nets.gaussian import blur, radius_of
+from napari_dip.nets.unet import UNet
+from napari_dip.noise.units import UNIT
 
+BLURS = (1.4, 2.8, 5.6)  # standard deviations in pixels, of what the network sees beside the image
+# Of the noise that is added to what the network sees: with less, that of the target (1 / t) hides
+# what there is to learn; with more, the network learns to denoise a noisier image than it is given.
+MORE = 0.7
+PROBE = 0.1  # of the noise, that is added to see how much the answer changes
 MOST_MIXED = 1 << 25  # pixels of a plane that is mixed with its blurs: they take memory
 
 
-def denoise_correlated(
-    y: Tensor, mean: Tensor, error: Tensor, noise: float, correlation: Tensor
-) -> Tensor:
-    """Mix a blind prediction, the measured pixels and blurs.
+class RecorruptedUNet(nn.Module):
+    """Denoise images of any size: a mixture of blurs that a U-Net corrects.
+
+    Attributes
+    ----------
+    reach, multiple, bytes_a_pixel
+        As those of `napari_dip.nets.filter_unet.BlurredUNet`.
+    """
+
+    def __init__(self, colours: int, channels: int, depth: int, maps_alive: int) -> None:
+        super().__init__()
+        self.unet = UNet(colours * (1 + len(BLURS)), colours, channels, depth, norm=False)
+        zero(self.unet.last)
+        self.mixture = nn.Parameter(torch.tensor([0.0, 0.1, 0.8, 0.1]))
+        self.multiple = self.unet.multiple
+        self.reach = 8 * 2**depth - 6 + radius_of(max(BLURS))
+        self.bytes_a_pixel = maps_alive * 4.0 * channels
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Denoise (B, colours, Y, X), in units of three times the noise."""
+        views = torch.stack([y, *(blur(y, width) for width in BLURS)])
+        mixed: Tensor = torch.einsum("v...,v->...", views, self.mixture)
+        return mixed + self.unet(torch.cat(list(views), dim=1))  # type: ignore[no-any-return]
+
+    def loss(self, y: Tensor, correlation: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the loss of a batch (B, C, Y, X), noise of `correlation` (B, 2R + 1, 2R + 1)."""
+        drawn = draw_noise(correlation, y, generator)
+        answer: Tensor = self(y + MORE * drawn)
+        return (answer - (y - drawn / MORE)).square().mean()
+
+
+def draw_noise(correlation: Tensor, like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw Gaussian noise of the standard deviation of one unit's noise.
+
+    Parameters
+    ----------
+    correlation : Tensor
+        Shape (B, 2 R + 1, 2 R + 1), of a pixel with those up to R away, 1 in the middle.
+    like : Tensor
+        Shape (B, C, Y, X).
+    generator : Generator
+        On the CPU.
+
+    Returns
+    -------
+    Tensor
+        Of the shape of `like`; its channels are independent.
+    """
+    side, (height, width) = correlation.shape[-1], like.shape[-2:]
+    tall, wide = max(height, side), max(width, side)
+    kernel = correlation.new_zeros((len(correlation), 1, tall, wide))
+    kernel[:, 0, :side, :side] = correlation
+    power = torch.fft.fft2(kernel.roll((-(side // 2), -(side // 2)), (-2, -1))).real
+    white = torch.randn((*like.shape[:2], tall, wide), generator=generator).to(like.device)
+    spectrum = torch.fft.fft2(white) * power.clamp_min(0).sqrt().to(white)
+    noise: Tensor = torch.fft.ifft2(spectrum).real
+    return noise[..., :height, :width] / UNIT
+
+
+def draw_probe(correlation: Tensor, like: Tensor) -> Tensor:
+    """Draw what is added to (B, C, Y, X) for `mix_with_blurs` to see; the same at every call."""
+    tables = correlation.expand(len(like), -1, -1)
+    return PROBE * draw_noise(tables, like, torch.Generator().manual_seed(0))
+
+
+def mix_with_blurs(y: Tensor, answers: Tensor, correlation: Tensor, probe: Tensor) -> Tensor:
+    """Mix a network's answer with blurs of the image so that the expected error is least.
+
+    Where an image is unlike those that the network was trained on, a blur may be better (see
+    `napari_dip.nets.covariance_penalty`).
 
     Parameters
     ----------
     y : Tensor
-        Shape (C, Y, X), noisy.
-    mean, error : Tensor
-        Of its shape: the prediction, and the variance of its error.
-    noise : float
-        Variance of the noise.
+        Shape (B, C, Y, X), in units of three times the noise.
+    answers : Tensor
+        Shape (2 B, C, Y, X): to `y`, and to ``y + probe``.
     correlation : Tensor
-        Shape (2 R + 1, 2 R + 1), of the noise of a pixel with that of those up to R away, 1 in the
-        middle.
+        Shape (2 R + 1, 2 R + 1), of the noise.
+    probe : Tensor
+        What `draw_probe` returned.
 
     Returns
     -------
     Tensor
         Of the shape of `y`.
     """
-    own_share = error / (noise + error)
-    answer = mean + own_share * (y - mean)
+    answer, probed = answers.chunk(2)
     if y.numel() > MOST_MIXED:
         return answer
-    blurs = BlurMixtures(y, correlation, torch.full_like(y, noise))
-    return blurs.mix(answer, own_share, error)
+    own_share = probe * (probed - answer) * (UNIT / PROBE) ** 2
+    detail = blur((blur(y, 2.0) - blur(y, 8.0)).square(), 3.0)
+    variance = torch.full_like(y, 1 / UNIT**2).flatten(0, 1)
+    blurs = BlurMixtures(y.flatten(0, 1), correlation, variance)
+    return blurs.mix(*(part.flatten(0, 1) for part in (answer, own_share, detail))).reshape(y.shape)

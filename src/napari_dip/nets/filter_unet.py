@@ -4,8 +4,7 @@ The U-Net's last convolution starts at zero, so training starts at the blur: a m
 right side for noise and for detail. A method that fits a network to its own answers (IDDP) falls to
 the identity or to a constant from most other starts. The blur is a Gaussian, or an averaging filter
 that was learned first (`napari_dip.nets.blind_spot_filter`). For images whose neighbouring pixels
-share their noise there may be a second such filter, whose blind spot has a hole, and no U-Net: its
-answer is the filter's.
+share their noise there may be a network of their own (`napari_dip.nets.correlated_noise`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 
 from napari_dip.nets.base import zero
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
-from napari_dip.nets.correlated_noise import denoise_correlated
+from napari_dip.nets.correlated_noise import RecorruptedUNet
 from napari_dip.nets.gaussian import blur, radius_of
 from napari_dip.nets.unet import UNet
 
@@ -33,13 +32,13 @@ class BlurredUNet(nn.Module):
     blur : float
         Standard deviation of the Gaussian in pixels.
     holes : tuple of int
-        How far pixels share their noise, for each kind of images that there is a learned filter
-        for: (0,) for independent noise, (0, 3) for both kinds, (3,) for correlated noise alone.
+        How far pixels share their noise, for each kind of images that this is for: (0,) for
+        independent noise, (0, 3) for both kinds, (3,) for correlated noise alone.
 
     Attributes
     ----------
-    wide : HoleFilter or None
-        The filter for correlated noise.
+    correlated : RecorruptedUNet or None
+        The network for correlated noise.
     reach : int
         How many pixels an output may depend on in each direction, at most.
     multiple : int
@@ -80,8 +79,8 @@ class BlurredUNet(nn.Module):
         width = channels if self.filter is None else max(channels, filter_channels)
         self.bytes_a_pixel = MAPS_ALIVE * 4.0 * width
         # Last, so that a seed gives the weights before it as it does without it.
-        self.wide = (
-            HoleFilter(colours, filter_channels, filter_layers // 2, holes[-1])
+        self.correlated = (
+            RecorruptedUNet(colours, max(channels // 2, 1), depth, MAPS_ALIVE)
             if holes[-1]
             else None
         )
@@ -99,35 +98,6 @@ class BlurredUNet(nn.Module):
         seen = y if self.filter is None else torch.cat([y, smooth], dim=1)
         return smooth + self.unet(seen)  # type: ignore[no-any-return]
 
-    def for_noise(self, hole: int) -> HoleFilter | None:
-        """Return the filter for noise that pixels share `hole` far; None where this is for it."""
-        return self.wide if hole or 0 not in self.holes else None
-
-
-class HoleFilter(nn.Module):
-    """A learned filter for noise that neighbouring pixels share, blind to all that share it.
-
-    Attributes
-    ----------
-    reach, multiple, bytes_a_pixel
-        As those of `BlurredUNet`.
-    """
-
-    def __init__(self, colours: int, channels: int, layers: int, hole: int) -> None:
-        super().__init__()
-        self.blind = AdaptiveBlur(colours, channels, layers, hole=hole)
-        self.reach, self.multiple = self.blind.reach, 1
-        self.bytes_a_pixel = MAPS_ALIVE * 4.0 * channels
-
-    def forward(self, y: Tensor) -> Tensor:
-        """Map (B, colours, Y, X) to the prediction of each pixel and its error's variance."""
-        return torch.cat(self.blind.predict(y), dim=1)
-
-    def finish(self, y: Tensor, predicted: Tensor, correlation: Tensor) -> Tensor:
-        """Turn what `forward` returned, or a mean of it, into the answer.
-
-        `correlation` is that of the noise, see `napari_dip.nets.correlated_noise`.
-        """
-        noisy, mean, error = (p.flatten(0, 1) for p in (y, *predicted.chunk(2, dim=1)))
-        answer = denoise_correlated(noisy, mean, error, self.blind.variance, correlation)
-        return answer.reshape(y.shape)
+    def for_noise(self, hole: int) -> RecorruptedUNet | None:
+        """Return the network for noise that pixels share `hole` far; None where this is for it."""
+        return self.correlated if hole or 0 not in self.holes else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from napari_dip.noise.units import UNIT
 from napari_dip.training.processes import ALONE, ProcessGroup
 
 HELD_CROPS = 16  # crops of the validation set, at most
-LEAST_SHARE = 0.2  # of the batches, of each kind of noise
+WIDER = 2  # times as high and wide are crops of correlated noise, whose structure is coarser
 TRIES = 16  # draws that may fall on a held-out crop before one is taken all the same
 
 
@@ -41,19 +41,17 @@ class Batch:
     """Crops (B, C, Y, X) in units of three times the noise.
 
     `target` is the second capture or the clean image of the same places, where there is one;
-    `hole` how many pixels far neighbours share their noise, `margin` how many pixels on each side
-    of a crop are only there to be seen.
+    `correlation` (B, 2R + 1, 2R + 1) that of the noise, where neighbours share it.
     """
 
     noisy: Tensor
     target: Tensor | None = None
-    hole: int = 0
-    margin: int = 0
+    correlation: Tensor | None = None
 
     def on(self, device: torch.device) -> Batch:
         """Bring it to a device."""
-        target = None if self.target is None else put(self.target, device)
-        return replace(self, noisy=put(self.noisy, device), target=target)
+        beside = (None if p is None else put(p, device) for p in (self.target, self.correlation))
+        return Batch(put(self.noisy, device), *beside)
 
 
 class Crops:
@@ -63,7 +61,7 @@ class Crops:
     ``"capture"`` or ``"clean"`` where each crop comes with another capture, or the clean image, of
     its place. `held_out_share` of the pixels, places drawn from `generator`, are kept for
     validation. All crops of a batch are of one kind: of independent noise, or of noise that
-    neighbours share (`holes`, as the network has them); these have a `margin`.
+    neighbours share (where `holes`, as the network has them, name it).
     """
 
     def __init__(
@@ -76,7 +74,6 @@ class Crops:
         held_out_share: float = 0.0,
         generator: torch.Generator,
         holes: tuple[int, ...] = (0,),
-        margin: int = 0,
     ) -> None:
         self.data, self.stabilise, self.second = data, stabilise, second
         _check(data, second)
@@ -86,9 +83,10 @@ class Crops:
             float(np.prod(scene.captures[0].size)) * len(scene.captures) for scene in data.scenes
         ]
         self.areas = torch.tensor(areas, dtype=torch.float64)
-        self.holes, self.margin = holes, margin
         correlated = [bool(data.hole(scene, stabilise)) and any(holes) for scene in data.scenes]
         self.correlated = torch.tensor(correlated)
+        sides = [s.shortest_side for s, one in zip(data.scenes, correlated, strict=True) if one]
+        self.wider = min([WIDER * self.size, *sides])
         self.held: list[Place] = []
         self._hold_out(held_out_share * sum(areas), generator)
 
@@ -106,31 +104,16 @@ class Crops:
         count: int,
         generator: torch.Generator,
         group: ProcessGroup = ALONE,
-        independent: bool = False,
+        *,
+        correlated: bool = False,
     ) -> Batch:
         """Cut `count` random squares, each in a random one of the eight orientations.
 
-        Of several processes each draws all of them, and cuts and returns those of its share. Where
-        there are two kinds of noise, each is drawn by its share of the pixels, but in a fifth of
-        the batches at least; only the `independent` one where asked.
+        Of several processes each draws all of them, and cuts and returns those of its share.
         """
-        parts, share = [], range(count)[group.share(count)]
-        hole = self.holes[0]
-        if len(self.holes) > 1 and not independent:
-            of_pixels = float(self.areas[self.correlated].sum() / self.areas.sum())
-            least = min(max(of_pixels, LEAST_SHARE), 1 - LEAST_SHARE)
-            hole = self.holes[float(torch.rand((), generator=generator)) < least]
-        areas, size = self.areas, self.size
-        if hole:
-            smallest = min(
-                s.shortest_side
-                for s, one in zip(self.data.scenes, self.correlated, strict=True)
-                if one
-            )
-            size = min(size + 2 * self.margin, smallest)
-        if any(self.holes):
-            areas = torch.where(self.correlated == bool(hole), areas, 0.0)
-        margin = (size - self.size) // 2
+        parts, tables, share = [], [], range(count)[group.share(count)]
+        size = self.wider if correlated else self.size
+        areas = torch.where(self.correlated == correlated, self.areas, 0.0)
         for number in range(count):
             for _ in range(TRIES):
                 place = self._place(size, generator, areas)
@@ -140,14 +123,16 @@ class Crops:
             other = int(torch.randint(1 << 30, (1,), generator=generator))
             if number in share:
                 parts.append(turn(self.cut(place, other), orientation))
-        return replace(_batch(torch.stack(parts)), hole=hole, margin=margin)
+                if correlated:
+                    tables.append(turn(self._correlation(place), orientation))
+        return _batch(torch.stack(parts), torch.stack(tables) if tables else None)
 
     def held_out(self) -> list[Batch]:
         """Cut the validation crops."""
         return [
-            replace(
-                _batch(self.cut(place)[None]),
-                hole=self.holes[-1] if self.correlated[place.scene] else 0,
+            _batch(
+                self.cut(place)[None],
+                self._correlation(place)[None] if self.correlated[place.scene] else None,
             )
             for place in self.held
         ]
@@ -167,6 +152,13 @@ class Crops:
         elif scene.clean is not None and self.second == "clean":
             parts.append(normalisation.apply_to_clean(scene.clean.read(self.data.cache, *where)))
         return torch.from_numpy(np.stack(parts)) / UNIT
+
+    def _correlation(self, place: Place) -> Tensor:
+        """Return that of the noise of a square, which pixels share."""
+        captures = self.data.scenes[place.scene].captures
+        found = [self.data.normalisation(c, self.stabilise).shared for c in captures]
+        shared = next(noise for noise in [found[place.capture], *found] if noise is not None)
+        return torch.tensor(shared.correlation)
 
     def _place(self, size: int, generator: torch.Generator, areas: Tensor) -> Place:
         draw = torch.rand(4, generator=generator, dtype=torch.float64)
@@ -191,6 +183,6 @@ def _check(data: Dataset, second: str) -> None:
         raise ValueError(f"This method needs {wanted}.")
 
 
-def _batch(crops: Tensor) -> Batch:
+def _batch(crops: Tensor, correlation: Tensor | None) -> Batch:
     """Turn (B, 1 or 2, C, Y, X) into a batch."""
-    return Batch(crops[:, 0], crops[:, 1] if crops.shape[1] > 1 else None)
+    return Batch(crops[:, 0], crops[:, 1] if crops.shape[1] > 1 else None, correlation)

@@ -74,10 +74,7 @@ class Preview:
             self.normalisation.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT)
         )
         with torch.no_grad():
-            x, wide = x[None].to(device), net.for_noise(self.normalisation.hole)
-            shared = self.normalisation.shared
-            correlation = torch.tensor(shared.correlation if shared else [[1.0]]).to(x)
-            answer = wide.finish(x, wide(x), correlation) if wide else net(x)
+            answer = (net.for_noise(self.normalisation.hole) or net)(x[None].to(device))
         z = answer[0].cpu().double().numpy() * UNIT
         pixels = self.normalisation.undo(z).astype(np.float32)
         return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])

@@ -45,7 +45,7 @@ class State:
         holes: tuple[int, ...] = (0,),
     ) -> None:
         self.settings, self.channels, self.device = settings, channels, device
-        # Where all noise is correlated the answer is the filter's, see `BlurredUNet`.
+        # Where all noise is correlated there are no steps of the method's own.
         self.filter_steps = settings.filter_steps if 0 in holes else settings.steps
         with seeded(settings.seed):
             self.net = build(settings, channels, holes=holes).to(device)
@@ -70,8 +70,6 @@ class State:
         """Take the average of the learned filter for the filter itself; then it stays as it is."""
         if self.net.filter is not None and self.mean.filter is not None:
             self.net.filter.load_state_dict(self.mean.filter.state_dict())
-        if self.net.wide is not None and self.mean.wide is not None:
-            self.net.wide.load_state_dict(self.mean.wide.state_dict())
 
     def average(self, index: int) -> None:
         """Take the weights into the average: plainly at first, to forget the start.

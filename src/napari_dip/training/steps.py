@@ -13,6 +13,7 @@ from torch import Tensor
 from napari_dip.engine.loop import SCHEDULES, Step, optimize
 from napari_dip.engine.out_of_memory import MemoryPlan, with_fallbacks
 from napari_dip.methods.registry import TRAINED
+from napari_dip.nets.correlated_noise import MORE
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.noise.units import UNIT
 from napari_dip.training import collapse
@@ -23,6 +24,7 @@ from napari_dip.training.state import State
 
 VALIDATIONS = 50  # how often the validation error is measured in a training
 HIDDEN_SHARE = 0.02  # of the pixels of a validation crop
+CORRELATED_EVERY = 3  # steps, of a training on both kinds of noise
 RADIUS = 2  # how far the value in a hidden pixel's place is taken from
 
 
@@ -113,13 +115,32 @@ class _Objective:
         self.loss = TRAINED[s.method].function()
 
     def __call__(self, index: int) -> tuple[Tensor, None]:
+        correlated, holes = self._correlated_noise(index), self.state.net.holes
+        if holes[0]:  # no independent noise
+            return correlated, None
+        # The networks for the two kinds share no weight: the gradients are as if trained apart, and
+        # the figures are those of independent noise alone.
+        return self._independent_noise(index) + (correlated - correlated.detach()), None
+
+    def _correlated_noise(self, index: int) -> Tensor:
+        """Return the loss of the network for noise that pixels share; 0 where it rests."""
+        state, net = self.state, self.state.net.correlated
+        if net is None or (state.net.holes[0] == 0 and index % CORRELATED_EVERY):
+            return torch.zeros((), device=state.device)
+        drawn = self.crops.draw(
+            state.settings.batch, state.generator, self.group, correlated=True
+        ).on(state.device)
+        assert drawn.correlation is not None
+        with ShareDraws(self.group) if self.group.world_size > 1 else nullcontext():
+            return net.loss(drawn.noisy, drawn.correlation, state.generator)
+
+    def _independent_noise(self, index: int) -> Tensor:
+        """Return the loss of the filter, or of the method."""
         state, s, group = self.state, self.state.settings, self.group
-        own = index > self.filter_steps  # those of the method know independent noise alone
-        batch = self.crops.draw(s.batch, state.generator, group, own).on(state.device)
-        if not own:
-            learned = state.net.wide.blind if state.net.wide and batch.hole else state.net.filter
-            assert learned is not None
-            return learned.likelihood_loss(batch.noisy, batch.margin), None
+        batch = self.crops.draw(s.batch, state.generator, group).on(state.device)
+        if index <= self.filter_steps:
+            assert state.net.filter is not None
+            return state.net.filter.likelihood_loss(batch.noisy)
         if index == self.filter_steps + 1:
             state.settle_filter()
         progress = (index - self.filter_steps) / (s.steps - self.filter_steps)
@@ -131,7 +152,8 @@ class _Objective:
             total, count = loss
             loss = total / group.mean(count).clamp_min(1 / group.world_size)
         self.measures = collapse.measure(seen, group)
-        return loss, None
+        assert isinstance(loss, Tensor)
+        return loss
 
     def rate_factor(self, index: int) -> float:
         """Return the factor on the learning rate."""
@@ -189,13 +211,12 @@ def validation_error(net: BlurredUNet, held_out: list[Batch], seed: int) -> floa
     total = count = 0.0
     for batch in held_out:
         hidden, filled = hide(batch.noisy, HIDDEN_SHARE, RADIUS, generator)
-        wide = net.for_noise(batch.hole)
-        if wide is None:
-            answer = net(filled)
-        else:  # blind by itself, but for what is mirrored at the border
-            answer, border = wide.blind.predict(batch.noisy)[0], batch.noisy.shape[-1] // 4
-            hidden[..., :border] = hidden[..., -border:] = 0
-            hidden[..., :border, :] = hidden[..., -border:, :] = 0
-        total += float(((answer - batch.noisy).square() * hidden).sum())
+        if batch.correlation is not None and net.correlated is not None:
+            error = net.correlated.loss(batch.noisy, batch.correlation, generator)
+            pixels = HIDDEN_SHARE * batch.noisy.numel()
+            total += pixels * (float(error) - 1 / (MORE * UNIT) ** 2)  # without the target's own
+            count += pixels
+            continue
+        total += float(((net(filled) - batch.noisy).square() * hidden).sum())
         count += float(hidden.sum()) * batch.noisy.shape[1]
     return total / max(count, 1.0) * UNIT**2

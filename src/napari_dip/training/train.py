@@ -158,7 +158,6 @@ def iter_train(
             held_out_share=how.held_out_share,
             generator=state.generator,
             holes=holes,
-            margin=state.net.wide.reach if state.net.wide else 0,
         )
         if checkpoint is not None and resume:
             state.load(checkpoint, data.fingerprint())
