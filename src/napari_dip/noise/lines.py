@@ -14,8 +14,8 @@ or more, its mean in each line is taken for an offset, as it should be.
 References
 ----------
 Gadallah, Csillag and Smith, Destriping multisensor imagery with moment matching, International
-Journal of Remote Sensing 2000: lines are made equal in their moments. Here in their medians, after
-what the lines beside them predict, and only where a test allows it.
+Journal of Remote Sensing 21(12), 2000, 2505-2511: lines are made equal in their moments. Here in
+their medians, after what the lines beside them predict, and only where a test allows it.
 """
 
 from __future__ import annotations

@@ -29,11 +29,11 @@ from napari_dip.training.steps import training_steps_anywhere
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 CORRELATED_NOISE = (
     "The noise of neighbouring pixels is correlated in {}, up to {} pixels far: such images have a "
-    "filter of their own, which does not see the pixels around the one that it predicts."
+    "network of their own, which learns from noise drawn with that correlation."
 )
 CORRELATED_NOISE_STAYS = (
     "The noise of neighbouring pixels is correlated in {}: part of it looks like structure and "
-    "will stay. Take the start learned, which has a filter of its own for such images."
+    "will stay. Take the start learned, which has a network of its own for such images."
 )
 
 
