@@ -62,7 +62,7 @@ def test_noise_that_neighbours_share_is_taken_away(along: str) -> None:
     for seed in SEEDS:
         clean = 100 + 100 * cells(128, seed)
         noisy = clean + 20 * correlated(clean.shape, along, seed)
-        answer, said = fit(noisy, steps=120)
+        answer, said = fit(noisy, steps=50)
         assert "taken into account" in said
         ratios.append(rms(answer - clean) / best_gaussian(noisy, clean))
     assert np.mean(ratios) < 1.08 and max(ratios) < 1.2  # so short a fit; a point gives 1.5 to 3
@@ -75,7 +75,7 @@ def test_offsets_of_lines_are_taken_off(axis: int) -> None:
         clean = 100 + 100 * cells(128, seed)
         rng = np.random.default_rng(seed)
         offsets = rng.normal(0, 10, (128, 1) if axis == 0 else (1, 128))
-        answer, said = fit(clean + rng.normal(0, 10, clean.shape) + offsets, steps=60)
+        answer, said = fit(clean + rng.normal(0, 10, clean.shape) + offsets, steps=20)
         assert "Offsets of whole rows or columns" in said
         left.append((answer - clean).mean(1 - axis).std() / offsets.std())
     assert np.mean(left) < 0.4
@@ -86,7 +86,7 @@ def test_a_tenth_of_a_photon_a_pixel_keeps_its_brightness() -> None:
         shape = cells(96, seed)
         clean = shape / shape.mean() * 0.1
         noisy = np.random.default_rng(seed).poisson(clean).astype(np.uint8)
-        answer, _ = fit(noisy, steps=300)
+        answer, _ = fit(noisy, steps=120)
         assert answer.mean() == pytest.approx(noisy.mean(), rel=0.08)
         assert rms(answer - clean) < 1.25 * best_gaussian(noisy.astype(float), clean)
 
@@ -97,7 +97,7 @@ def test_each_colour_has_a_noise_of_its_own() -> None:
     clean = np.stack([red + 100, 40 * green + 100, np.full_like(red, 100)], -1)
     noisy = np.stack([rng.poisson(red) + 100, 40 * rng.poisson(green) + 100, clean[..., 2]], -1)
     noisy = np.rint(noisy + rng.normal(0, 1.5, noisy.shape)).astype(np.uint16)
-    answer, said = fit(noisy, steps=300)
+    answer, said = fit(noisy, steps=200)
     assert "correlated" not in said
     for colour in range(3):
         raw = noisy[..., colour].astype(float)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -122,15 +123,22 @@ def record_failure(job: Job, work: Callable[[], Result]) -> Result | Outcome:
 
 
 def read_input(job: Job, task: Task) -> tuple[Image, dict[str, str]]:
-    """Read one file, and return its image, and its name and hash for the output's provenance."""
+    """Read one file, and return its image, and its name and hash for the output's provenance.
+
+    With them a ``note``, where the reader has warned: of further images in the file, for instance.
+    """
     from napari_dip.files.checksum import sha256
     from napari_dip.files.read_write import check_fits, read
 
-    image = read(job.source, axes=task.axes)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        image = read(job.source, axes=task.axes)
+    note = " ".join(str(one.message) for one in caught if one.category is UserWarning)
     # Before the fit, not after it.
     check_fits(job.target, task.outline(image) if task.outline else image, task.dtype)
     # The hash of what was read: the file may change, or its disk go away, during a long fit.
-    return image, {"name": job.source.name, "sha256": sha256(job.source)}
+    source = {"name": job.source.name, "sha256": sha256(job.source)}
+    return image, {**source, "note": note} if note else source
 
 
 def process_image(
@@ -143,6 +151,7 @@ def process_image(
 
     started = time.monotonic()
     final, notes, interrupted = consume(task.snapshots(image))
+    notes = (*filter(None, [source.get("note")]), *notes)
     seconds = time.monotonic() - started
     answer = with_source(final, source, interrupted)
     denoised = task.restoration is None and not interrupted

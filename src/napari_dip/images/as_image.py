@@ -7,18 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from napari_dip.images.image import ArrayLike, Image
+from napari_dip.images.image import ArrayLike, Image, axes_for
 
 
 def as_image(image: Image | ArrayLike, axes: str | None) -> Image:
     """Take an Image as it is, and turn arrays, lists, tensors and the like into one.
+
+    An array of floats (Y, X, 3) or (Y, X, 4) is taken for colour too, where no axes are given.
 
     Raises
     ------
     ValueError
         For what is no numbers on a grid, or axes that do not fit.
     """
-    return image if isinstance(image, Image) else Image(_as_array_like(image), axes or "")
+    if isinstance(image, Image):
+        return image
+    pixels = _as_array_like(image)
+    dtype = np.dtype(pixels.dtype)
+    if axes is None and dtype.kind == "f" and len(pixels.shape) == 3:
+        # Colour as scikit-image has it; a stack of planes 3 or 4 pixels wide is none.
+        axes = axes_for(tuple(pixels.shape), may_be_colour=True, smallest=5)
+    return Image(pixels, axes or "")
 
 
 def _as_array_like(image: Any) -> ArrayLike:
