@@ -93,7 +93,7 @@ class MeasuredNoise:
     correlation: tuple[tuple[float, ...], ...]
     correlation_error: float
     hole: tuple[int, int]
-    local: Local = None
+    local: tuple[tuple[float, ...], ...] | None = None
     saturation: tuple[float, float] | None = None
 
     @property
