@@ -34,14 +34,18 @@ NOISES: dict[str, Callable[..., np.ndarray]] = {
 def pair(name: str, size: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return (noisy, clean), float32 in [0, 255], the centre `size` x `size`.
 
-    `name` is one of CONFOCAL, a capture of fmd_test_mix such as ``TwoPhoton_BPAE_B_1``, or a clean photograph and a
-    noise such as ``set12/01+gaussian25``; that noise is drawn from `seed` on the whole photograph and clipped to
+    `name` is one of CONFOCAL, a capture of fmd_test_mix such as ``TwoPhoton_BPAE_B_1``, one of W2S such as
+    ``w2s/001_0``, or a clean photograph and a noise such as ``set12/01+gaussian25``; that noise is drawn from `seed` on the whole photograph and clipped to
     [0, 255].
     """
     if "+" in name:
         photo, kind = name.split("+")
         clean = _pixels(DATA / f"{photo}.png")
         noisy = NOISES[kind](clean, seed=seed, clip=(0, 255))
+    elif name.startswith("w2s/"):
+        folder, capture = DATA / "w2s_widefield_8bit", name.removeprefix("w2s/")
+        noisy = _pixels(folder / f"input_avg1_{capture}.tif")
+        clean = _pixels(folder / f"target_avg400_{capture}.tif")
     elif name in CONFOCAL:
         folder = DATA / "fmd_confocal_fov01"
         noisy, clean = _pixels(folder / f"{name}_raw.tif"), _pixels(folder / f"{name}_gt.tif")
@@ -58,9 +62,9 @@ def centre(image: np.ndarray, size: int) -> np.ndarray:
     return image[top : top + size, left : left + size]
 
 
-def score(clean: np.ndarray, image: np.ndarray) -> float:
+def score(clean: np.ndarray, image: np.ndarray, *, affine: bool = False) -> float:
     """PSNR in dB for the range 255, the image clipped to it as a file would be."""
-    return psnr(clean, np.clip(image, 0, 255), data_range=255)
+    return psnr(clean, np.clip(image, 0, 255), data_range=255, affine=affine)
 
 
 def _pixels(path: Path) -> np.ndarray:

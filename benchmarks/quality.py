@@ -2,7 +2,7 @@
 
     python benchmarks/quality.py [--images BPAE_B,fish] [--seeds 0,1,2] [--size 256] [--threads 1] [--set key=value ...]
 
-Centre crops of FMD confocal and two-photon images; PSNR for the range 255, images clipped to it. The columns are those
+Centre crops of FMD confocal and two-photon images, W2S (`w2s/001_0`, gain and offset matched) and photographs; PSNR for the range 255, images clipped to it. The columns are those
 of `columns` below; VST+BM3D appears where the extra bm3d-noncommercial is installed. Written to
 docs/results/quality.json after every image.
 """
@@ -76,7 +76,12 @@ def main() -> None:
             started = time.perf_counter()
             image = np.clip(np.asarray(method(noisy), dtype=np.float32), 0, 255)
             seconds = time.perf_counter() - started
-            rows[name][label] = [score(clean, image), ssim(clean, image, data_range=255), seconds]
+            affine = name.startswith("w2s/")  # its clean images have gain and offset of their own
+            figures = (
+                score(clean, image, affine=affine),
+                ssim(clean, image, data_range=255, affine=affine),
+            )
+            rows[name][label] = [*figures, seconds]
         print(
             f"| {name} | "
             + " | ".join(f"{p:.2f} / {s:.2f}" for p, s, _ in rows[name].values())

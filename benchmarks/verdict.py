@@ -84,16 +84,13 @@ Pixels = np.ndarray
 def load(name: str, size: int, seed: int) -> tuple[Pixels, Pixels]:
     """Return (noisy, clean), float32: the centre, or another corner of the image.
 
-    Names are those of `pair`, captures of w2s such as ``w2s/001_0``, and photographs in colour such
-    as ``bsd300_test/14037+poisson30``, of which the green is taken. ``@corner`` behind a name takes
-    the first rows and columns, ``@end`` the last.
+    Names are those of `pair`, and photographs in colour such as ``bsd300_test/14037+poisson30``, of
+    which the green is taken. ``@corner`` behind a name takes the first rows and columns, ``@end``
+    the last.
     """
     name, _, where = name.partition("@")
     folder, _, rest = name.partition("/")
-    if folder == "w2s":
-        files = (f"input_avg1_{rest}.tif", f"target_avg400_{rest}.tif")
-        images = [np.asarray(read(DATA / "w2s_widefield_8bit" / f).pixels) for f in files]
-    elif folder == "bsd300_test":
+    if folder == "bsd300_test":
         photo, kind = rest.split("+")
         clean = np.asarray(read(DATA / folder / f"{photo}.png").pixels, dtype=np.float32)[..., 1]
         images = [NOISES[kind](clean, seed=seed, clip=(0, 255)), clean]
