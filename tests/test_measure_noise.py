@@ -185,3 +185,20 @@ def test_padding_is_no_measurement():
     y = 1000 * cells(rng) + 30 * rng.normal(size=(160, 160))
     y[:, 100:] = 0
     assert measure_noise([y]).std(np.median(y[:, :90])) == pytest.approx(30, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_drawing_has_no_noise_though_sums_are_rounded(seed):
+    rng = np.random.default_rng(seed)
+    strokes = ndimage.binary_dilation(rng.random((300, 500)) < 0.002, np.ones((1, 5)))
+    drawing = np.round(255 - 255 * ndimage.uniform_filter(1.0 * strokes, 2))
+    found = measure_noise([drawing])
+    assert found.std(250.0) == 0 and found.line.std(250.0) == 0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("times", [4, 6])
+def test_a_field_of_two_noises_is_not_said_to_have_less_than_the_weaker(times, seed):
+    y = np.random.default_rng(seed).normal(100, 1, (256, 256))
+    y[:128] = 100 + times * (y[:128] - 100)
+    assert 0.9 < measure_noise([y]).std(100) < times

@@ -58,6 +58,7 @@ MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
 WINDOW = 128
 TURNS = 3
 MOST_UNEVEN = 6.0  # times the variance that is expected; more is structure
+ROUNDING = 1e-13  # of the largest square: sums along a window leave so much where it is 0
 PHOTONS = 20.0  # that the level around a pixel should be the mean of
 
 
@@ -185,9 +186,8 @@ def measure_noise(planes: Sequence[Pixels], local: Local = None) -> MeasuredNois
     nearest = max(found.table[REACH, REACH + 1], found.table[REACH + 1, REACH])
     if gain == 0 and nearest < SHARED:
         # The same everywhere: what is larger than in the quiet places is fine structure.
-        quiet = _quiet_variance(evened)
-        if quiet < constant:
-            variance, constant = variance * quiet / constant, quiet
+        constant = min(constant, _quiet_variance(evened))
+        variance = variance * min(_quiet_variance(evened, curve), 1.0)
     inner = slice(REACH - RADIUS, REACH + RADIUS + 1)
     return MeasuredNoise(
         PoissonGaussian(gain * unit, constant * unit**2 - gain * unit * middle),
@@ -213,11 +213,18 @@ def _of_few_pixels(images: list[Pixels]) -> MeasuredNoise:
     )
 
 
-def _quiet_variance(windows: list[Window]) -> float:
-    """Return the variance of noise that is the same everywhere, read off where least happens."""
+def _quiet_variance(windows: list[Window], curve: Curve | None = None) -> float:
+    """Return the variance of noise that is the same everywhere, read off where least happens.
+
+    With a curve, over what that says at the level there: it may be that of other places.
+    """
     from scipy import ndimage
 
-    energies = [ndimage.uniform_filter(w.fine**2, QUIET_SIDE)[w.usable] for w in windows]
+    energies = []
+    for w in windows:
+        energy = ndimage.uniform_filter(w.fine**2, QUIET_SIDE)
+        expected = 1.0 if curve is None else curve.at(_box_mean(w.image, NEAR_SIGMA))
+        energies.append((energy / expected)[w.usable])
     # Squares of second differences hang together over about 4 pixels; a fifth of the means over
     # so many lies this far below by chance.
     by_chance = 0.84 * np.sqrt(2 * 4 / QUIET_SIDE**2)
@@ -329,7 +336,7 @@ def _measure(
         growth = energy("apart", rho) / max(energy("fine", rho), 1e-3)
         chosen = [b[ratio[b] <= max(limit, np.quantile(ratio[b], share))] for b in bins]
         curve = measure_curve(level, near, wider, squares, growth, bins, chosen)
-        if not np.median(curve.variance) > 0:
+        if not np.median(curve.variance) > ROUNDING * squares.max():
             return None, None, None
         expected = curve.at(level)
         in_band = max(scale * energy("band", rho), energy("band", white))
