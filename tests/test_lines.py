@@ -172,3 +172,12 @@ def test_planes_too_small_have_no_offsets(shape):
 
 def test_a_plane_of_one_value_has_no_offsets():
     assert not line_offsets(np.full((64, 64), 7.0)).significant
+
+
+@pytest.mark.filterwarnings("error")
+def test_lines_without_any_variance_are_weighed_without_overflow():
+    checkers = np.indices((64, 64)).sum(0) % 2 * 100.0
+    black = np.where(np.arange(64) > 32, 0, np.random.default_rng(0).normal(100, 5, (64, 64)))
+    for plane in (checkers, black):
+        offsets = line_offsets(plane)
+        assert np.isfinite(offsets.rows).all() and np.isfinite(offsets.columns).all()

@@ -175,7 +175,7 @@ def _weighted_mean(rest: Pixels) -> Pixels:
     from scipy import ndimage
 
     variance = ndimage.gaussian_filter1d(np.square(rest), REACH, axis=0)
-    variance += 0.1 * np.median(variance) + np.finfo(float).tiny
+    variance += 0.1 * np.median(variance) + 1e-280  # the weights of many pixels have a sum
     bound = 2 * np.sqrt(variance)
     mean: Pixels = np.average(np.clip(rest, -bound, bound), axis=1, weights=1 / variance)
     return mean
