@@ -286,3 +286,16 @@ def test_the_command_line_refuses_before_any_work(
     assert written(tmp_path, "--std", files=("x.tif", "x_std.tif")) == 2
     assert "both be written" in capsys.readouterr().err.replace("\n", " ")
     assert written(tmp_path, "--std", "--model", "net.safetensors") == 2
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_blank_plane_has_no_known_error(value: float) -> None:
+    stack = np.random.default_rng(0).normal(100, 5, (3, 64, 64))
+    stack[1] = value
+    how = BlindSpot(uncertainty="predicted", **QUICK)
+    *_, end = iter_denoise(Image(stack, "TYX"), how, device="cpu")
+    assert end.std is not None
+    std, answer = np.asarray(end.std), np.asarray(end.image)
+    assert np.isnan(std[1]).all() and np.isfinite(std[[0, 2]]).all()
+    assert np.array_equal(answer[1], stack[1].astype(np.float32), equal_nan=True)

@@ -163,12 +163,12 @@ def _prepare_plane(
     blank = is_blank(plane)
     noisy = plane if blank else stats.repair(source, index)
     y = torch.as_tensor(np.ascontiguousarray(unit_range.to_unit(noisy)), dtype=torch.float32)
-    padding = unit_range.padding(noisy)
+    padding = None if blank else unit_range.padding(noisy)
 
     def begin() -> Iterator[Step]:
         on_device = y.to(plan.device)  # the plan may have come to another one
         if blank:
-            return skip_plane(on_device, std=on_device)
+            return skip_plane(on_device)
         return task.fit(on_device, unit_range, index)
 
     def answer(step: Step) -> NDArray[np.floating[Any]] | None:
@@ -179,6 +179,8 @@ def _prepare_plane(
         return canvas.start.plane_like(task.finish(pixels, index) if task.finish else pixels)
 
     def std(step: Step) -> NDArray[np.floating[Any]] | None:
+        if blank:  # of no known error: NaN stands there
+            return None
         if step.std is None:  # a plane without noise has no error
             return None if step.chosen else np.zeros_like(canvas.start.plane_like(plane))
         middle, half = _to_numpy(step.answer), _to_numpy(step.std)
@@ -189,11 +191,11 @@ def _prepare_plane(
     return begin, answer, std
 
 
-def skip_plane(y: Tensor, note: str = "", std: Tensor | None = None) -> Iterator[Step]:
-    """Return the one step of a plane that stays as it is; `std` is what is known of its error."""
+def skip_plane(y: Tensor, note: str = "") -> Iterator[Step]:
+    """Return the one step of a plane that stays as it is."""
     from napari_dip.engine.loop import Step
 
-    return iter([Step(1, y.new_zeros(()), y, y, 0, note=note, std=std)])
+    return iter([Step(1, y.new_zeros(()), y, y, 0, note=note)])
 
 
 def _to_numpy(image: Tensor) -> NDArray[np.float64]:
