@@ -102,3 +102,38 @@ def test_what_is_not_finite_is_refused_in_a_sentence() -> None:
     noisy[3, 3] = np.nan
     with pytest.raises(ValueError, match="1 non-finite pixel"):
         noise_report(noisy)
+
+
+def test_alpha_is_reported_beside_the_colours() -> None:
+    planes = 100 + np.random.default_rng(0).normal(0, 5, (SIZE, SIZE, 4))
+    planes[..., 3] = 255
+    report = noise_report(planes.astype("uint8"))
+    assert [one.name for one in report.channels] == ["red", "green", "blue", "alpha"]
+    assert report.channels[3].advice == ["There is nothing to denoise."]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (4, 4), (1, 64), (64, 3)])
+def test_what_is_too_small_is_not_said_to_be_without_noise(shape: tuple[int, int]) -> None:
+    report = noise_report(np.random.default_rng(0).normal(100, 5, shape))
+    assert "Fewer than 5 pixels" in str(report) and "nothing to denoise" not in str(report)
+    assert not report.to_json()["channels"][0]["is_known"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_noise_that_cannot_be_measured_is_not_said_to_be_known(seed: int) -> None:
+    drawn = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(SIZE, SIZE)), 3)
+    report = noise_report(100 + 5 * drawn / drawn.std())
+    (channel,) = report.channels
+    assert not channel.is_known and "not known" in str(report)
+    assert "Every method knows" not in str(report)
+
+
+def test_a_plot_never_replaces_the_image(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.png"
+    write(file, Image(np.random.default_rng(0).poisson(ramp()).astype("uint8"), "YX"))
+    before = file.read_bytes()
+    plot = str(tmp_path / "." / "a.png")
+    assert main(["noise", str(file), "--plot", plot, "--overwrite"]) == 2
+    assert "is the image itself" in capsys.readouterr().err and file.read_bytes() == before

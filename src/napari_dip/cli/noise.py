@@ -35,6 +35,8 @@ def noise(
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise UsageError(f"--plot is {plot}; give a name that ends in .png.")
+        if plot.exists() and file.exists() and plot.samefile(file):
+            raise UsageError(f"--plot is the image itself, {plot}; choose another name.")
         if plot.exists() and not overwrite:
             raise UsageError(f"{plot} exists: choose another --plot or say --overwrite.")
         if not plot.absolute().parent.is_dir():

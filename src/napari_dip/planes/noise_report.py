@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_dip.images.as_image import as_image
 from napari_dip.noise.lines import line_offsets
-from napari_dip.noise.measure import SHARED, MeasuredNoise
+from napari_dip.noise.measure import FEWEST, SHARED, MeasuredNoise
 from napari_dip.planes.image_statistics import channel_of, is_blank, measure_image
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ TITLES = (
     "correlation between pixels",
     "noise over that of its intensity, by place",
 )
+UNKNOWN = 0.5  # standard error of a variance over itself, from which on it is not known
 BENT = 1.3  # times the variance of the straight line, up or down, that is said
 
 
@@ -51,6 +52,8 @@ class ChannelNoise:
     row_offsets, column_offsets : float
         Standard deviation of the offsets of whole rows and columns in the first plane, in units of
         its noise; 0 where none are significant.
+    too_small : bool
+        Whether the image has too few pixels along y or x for any measurement.
     """
 
     name: str
@@ -58,6 +61,17 @@ class ChannelNoise:
     levels: tuple[float, ...]
     row_offsets: float
     column_offsets: float
+    too_small: bool = False
+
+    @property
+    def _error(self) -> float:
+        """The standard error of the variance at the median level, over that variance."""
+        return float(np.interp(self.levels[1], self.noise.levels, self.noise.errors))
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the noise could be measured: its error is not as large as itself."""
+        return not self.too_small and (not any(self.noise.variances) or self._error < UNKNOWN)
 
     @property
     def photons(self) -> tuple[float, ...] | None:
@@ -71,10 +85,18 @@ class ChannelNoise:
     def lines(self) -> list[str]:
         """Return what was found, a sentence a line."""
         noise = self.noise
+        if self.too_small:
+            return [f"Fewer than {FEWEST} pixels along y or x: no noise can be measured."]
         if not any(noise.variances):
             return ["No noise was found: labels, a drawing, or a constant image."]
-        sure = 50 * float(np.interp(self.levels[1], noise.levels, noise.errors))
+        sure = 50 * self._error
         stds = noise.std(self.levels)
+        if not self.is_known:
+            return [
+                f"Standard deviation of the noise: not known; {stds[1]:.3g} was measured at "
+                f"{self.levels[1]:.4g} (median), where structure, or noise that many pixels share, "
+                "leaves too few flat pixels to tell."
+            ]
         places = zip(("dark", "median", "bright"), self.levels, stds, strict=True)
         said = ", ".join(f"{std:.3g} at {level:.4g} ({name})" for name, level, std in places)
         # what the error leaves out: content that looks like noise
@@ -98,8 +120,15 @@ class ChannelNoise:
     def advice(self) -> list[str]:
         """Return what it means for the choice of method, a sentence a line."""
         noise = self.noise
+        if self.too_small:
+            return ["Such an image is left as it is; give a larger part of the field."]
         if not any(noise.variances):
             return ["There is nothing to denoise."]
+        if not self.is_known:
+            return [
+                "Judge an answer by eye: methods that go by the noise may take off too little or "
+                "too much. If the image was resampled or filtered, denoise it as recorded."
+            ]
         means = []
         if noise.is_correlated:
             far = max(noise.hole)
@@ -144,6 +173,7 @@ class ChannelNoise:
         y, x = noise.correlation[middle + 1][middle], noise.correlation[middle][middle + 1]
         if noise.correlation_error >= SHARED:
             return "Too few flat pixels to tell whether neighbours share it; taken as independent."
+        y, x = round(y, 2) + 0.0, round(x, 2) + 0.0  # no -0.00
         text = f"Neighbouring pixels share {y:.2f} of it in y and {x:.2f} in x"
         text += f" (correlation, within {max(noise.correlation_error, 0.01):.2f})"
         if noise.is_correlated:
@@ -187,7 +217,12 @@ class NoiseReport:
     def to_json(self) -> dict[str, Any]:
         """Return all of it as numbers, lists and dicts."""
         channels = [
-            {**asdict(one), "photons": one.photons, "is_correlated": one.noise.is_correlated}
+            {
+                **asdict(one),
+                "photons": one.photons,
+                "is_correlated": one.noise.is_correlated,
+                "is_known": one.is_known,
+            }
             for one in self.channels
         ]
         return {"channels": channels, "hot_pixels": self.hot_pixels, "planes": self.planes}
@@ -259,7 +294,7 @@ def _report_channel(
     plane, noises = image.plane(index), stats.noise(image, index)
     names: Sequence[str] = ("",)
     if len(noises) > 1:
-        names = ("red", "green", "blue")[: len(noises)]
+        names = ("red", "green", "blue", "alpha")[: len(noises)]
     elif len(stats.noises) > 1:
         called = f" ({image.channels[number]})" if image.channels else ""
         names = (f"channel {number}{called}",)
@@ -269,7 +304,14 @@ def _report_channel(
         offsets = line_offsets(pixels)
         levels = tuple(np.quantile(mended, QUANTILES).tolist())
         found.append(
-            ChannelNoise(name, noise, levels, offsets.row_strength, offsets.column_strength)
+            ChannelNoise(
+                name,
+                noise,
+                levels,
+                offsets.row_strength,
+                offsets.column_strength,
+                min(pixels.shape) < FEWEST,
+            )
         )
     return found
 
