@@ -75,6 +75,19 @@ def test_a_good_answer_is_not_flagged(scene: Callable[[int], tuple], seed: int) 
     assert verdict.coarseness < 3 * verdict.errors["coarseness"]
 
 
+def test_a_large_image_is_judged_as_mildly_as_a_small_one() -> None:
+    """The highest of sixteen times as many places is higher, by chance alone."""
+    flagged = 0
+    for seed in range(5):
+        clean = cells(seed, 1024)
+        noisy = clean + SIGMA * np.random.default_rng(100 + seed).normal(size=clean.shape)
+        noise = noise_of(clean[:256, :256], noisy[:256, :256])
+        flagged += bool(judge(noisy, clean, noise).flagged)
+    assert flagged <= 1
+    added = clean + 3 * SIGMA * spots(clean.shape, seed)
+    assert "structure_added" in judge(noisy, added, noise).flagged
+
+
 FAILURES = {
     "blur": ("structure_left", lambda a, y, seed: gaussian_filter(a, 2)),
     "blur of the noisy image": ("structure_left", lambda a, y, seed: gaussian_filter(y, 3)),

@@ -33,10 +33,11 @@ if TYPE_CHECKING:
 
 SCALES = (1, 2, 4)  # pixels, widths of the Gaussians that split an image into bands
 FLATTEST, STRUCTURED = 0.3, 0.8  # quantiles of the answer's slope: flat below, structured above
-# Standard errors that no place of a good answer reaches: photons are skewed, so that single bright
-# pixels make the tail above 0 the longer one.
+# Standard errors that no place of a good answer of 256 x 256 pixels reaches: photons are skewed, so
+# that single bright pixels make the tail above 0 the longer one.
 ADDED = {1: 5.5, 2: 4.8, 4: 4.5}
 REMOVED = {1: 5.5, 2: 5.2, 4: 4.8}
+SET_ON = 256**2
 DETAIL_LEFT, COARSENESS, DETAIL_ADDED = 0.4, 0.08, 0.1
 NOISE_LEFT, LEAST_REMOVED = 0.15, 0.5
 OFFSET, LEVEL_OFFSET, SCALE = 0.05, 0.2, 0.035
@@ -255,16 +256,19 @@ def _place(
 ) -> tuple[float, float]:
     """Return how far the most significant place is above 0: standard errors, share of its limit.
 
-    The residual's own deviation stands for the noise's, whose measurement may be off.
+    The residual's own deviation stands for the noise's, whose measurement may be off. More pixels
+    reach further by chance: the density of a Gaussian at the limit falls as their number grows.
     """
     own = float(np.sqrt(max(np.square(residual).mean(), LEAST_REMOVED)))
     skewness = max(float(np.power(residual, 3).mean()) / own**3, 0.0)
+    more_pixels = 2 * np.log(max(residual.size / SET_ON, 1.0))
     places = []
     for width, image in zip(SCALES, blurred, strict=True):
         most = float(image.max()) / (own * _standard_error(rho, width))
+        limit = float(np.sqrt(limits[width] ** 2 + more_pixels))
         # Few photons: the first term of Cornish and Fisher, for a Gaussian mean.
-        few = 0.376 / width * skewness * (limits[width] ** 2 - 1) / 6
-        places.append((most / (limits[width] + few), most))
+        few = 0.376 / width * skewness * (limit**2 - 1) / 6
+        places.append((most / (limit + few), most))
     share, most = max(places)
     return most, share
 
