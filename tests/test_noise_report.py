@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from napari_dip import Image, noise_report, write
 from napari_dip.cli import main
+from napari_dip.noise.measure import measure_noise
 
 SIZE = 160
 
@@ -31,6 +32,43 @@ def test_photon_noise_is_said_to_be_independent_and_of_so_many_photons(seed: int
     assert "as good as independent" in said and "Its variance grows" in said
     assert channel.advice == ["Every method knows this kind of noise; the default suits it."]
     assert np.allclose(channel.noise.std(gain * 70 + 100), gain * np.sqrt(70), rtol=0.06)
+
+
+def soft(seed: int) -> np.ndarray:
+    """Return a soft image of mean 1, 0 to about 2."""
+    image = ndimage.gaussian_filter(np.random.default_rng(seed).random((256, 256)), 8)
+    image -= image.min()
+    return image / image.mean()
+
+
+@pytest.mark.parametrize("mean", [0.2, 0.4])
+def test_few_photons_are_counted_by_their_mean_not_by_single_ones(mean: float) -> None:
+    for seed in range(3):
+        clean = np.minimum(mean * soft(seed), 0.7)
+        (channel,) = noise_report(np.random.default_rng(seed).poisson(clean).astype(float)).channels
+        assert channel.photons is not None
+        assert channel.photons[1] == pytest.approx(np.median(clean), rel=0.2)
+        assert "less than one photon a pixel in 95%" in channel.advice[-1]
+
+
+def test_photons_are_not_counted_where_pixels_were_mixed() -> None:
+    """A blur of 10 photons a pixel has the variance of 90, and of so smooth noise none is told."""
+    noisy = np.random.default_rng(0).poisson(10 * soft(0)).astype(float)
+    (channel,) = noise_report(ndimage.gaussian_filter(noisy, 0.8)).channels
+    assert channel.noise.is_correlated
+    assert channel.photons is None and "photons" not in str(channel.lines)
+    smooth = np.random.default_rng(0).normal(20 * soft(0), 20)
+    (channel,) = noise_report(ndimage.gaussian_filter(smooth, 1.2)).channels
+    assert "hardly known" in channel.lines[0] and "what it was made from" in channel.advice[0]
+
+
+def test_of_a_dozen_pixels_the_noise_is_not_sure() -> None:
+    off, said = [], []
+    for seed in range(20):
+        noise = measure_noise([np.random.default_rng(seed).normal(100, 5, (8, 8))])
+        off.append(abs(float(noise.std(100)) / 5 - 1))
+        said.append(noise.errors[0] / 2)
+    assert np.mean(np.array(off) <= said) > 0.6  # 0.68 are within a standard error
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -203,13 +203,16 @@ def measure_noise(planes: Sequence[Pixels], local: Local = None) -> MeasuredNois
 
 
 def _of_few_pixels(images: list[Pixels]) -> MeasuredNoise:
-    """Return a line, known to a third or so; too little is seen to tell more."""
+    """Return a line, known to a third or so, or less; too little is seen to tell more."""
     line = fit_few_pixels(images)
+    # Squares of second differences hang together over about 4 pixels.
+    count = sum((y.shape[0] - 2) * (y.shape[1] - 2) for y in images)
+    error = max(0.3, float(np.sqrt(2 * 4 / count)))
     ends = min(float(y.min()) for y in images), max(float(y.max()) for y in images)
     levels = tuple(np.linspace(*ends, 9).tolist())
     variances = tuple(line.std(level) ** 2 for level in levels)
     return replace(
-        _no_noise(0.0), line=line, levels=levels, variances=variances, errors=(0.3,) * len(levels)
+        _no_noise(0.0), line=line, levels=levels, variances=variances, errors=(error,) * len(levels)
     )
 
 

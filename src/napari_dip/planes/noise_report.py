@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from napari_dip.planes.image_statistics import ImageStatistics
 
 QUANTILES = (0.05, 0.5, 0.95)  # of the intensities, where the noise's strength is said
+LEVEL_SIGMA = 2.0  # pixels, of the blur whose intensities these are: single photons are no level
+HARDLY_KNOWN = 50.0  # per cent of the standard deviation
 FEW_PHOTONS = 1.0  # a pixel; below, the answer is mostly what the method expects of images
 TITLES = (
     "photon transfer curve",
@@ -48,7 +50,7 @@ class ChannelNoise:
     noise : MeasuredNoise
         As measured, hot pixels and offsets of lines aside.
     levels : tuple of float
-        Intensities at the `QUANTILES` of the first plane.
+        Intensities at the `QUANTILES` of the blurred first plane.
     row_offsets, column_offsets : float
         Standard deviation of the offsets of whole rows and columns in the first plane, in units of
         its noise; 0 where none are significant.
@@ -75,9 +77,13 @@ class ChannelNoise:
 
     @property
     def photons(self) -> tuple[float, ...] | None:
-        """Photons a pixel at the levels, were all noise photon noise; None where it is even."""
+        """Photons a pixel at the levels, were all noise photon noise.
+
+        None where the noise is even, and where neighbours share it: whatever mixed the pixels has
+        changed the variance, and with it the gain.
+        """
         line = self.noise.line
-        if line.gain <= 0:
+        if line.gain <= 0 or self.noise.is_correlated:
             return None
         return tuple(line.std(level) ** 2 / line.gain**2 for level in self.levels)
 
@@ -100,7 +106,8 @@ class ChannelNoise:
         places = zip(("dark", "median", "bright"), self.levels, stds, strict=True)
         said = ", ".join(f"{std:.3g} at {level:.4g} ({name})" for name, level, std in places)
         # what the error leaves out: content that looks like noise
-        found = [f"Standard deviation of the noise: {said}; sure within {max(sure, 2):.0f}%."]
+        known = f"sure within {max(sure, 2):.0f}%" if sure < HARDLY_KNOWN else "hardly known"
+        found = [f"Standard deviation of the noise: {said}; {known}."]
         found.append(self._growth())
         found.append(self._correlation())
         for strength, name in ((self.row_offsets, "rows"), (self.column_offsets, "columns")):
@@ -136,19 +143,27 @@ class ChannelNoise:
                 f"Pixels up to {far} apart share noise. The default method (blind-spot) and models "
                 "trained on such images know it; dip and patchdip would keep part of it."
             )
+        elif noise.correlation_error >= SHARED:
+            means.append(
+                "The default suits independent noise. Of an image that was enlarged or filtered, "
+                "denoise what it was made from."
+            )
         else:
             means.append("Every method knows this kind of noise; the default suits it.")
         if self.photons is not None and self.photons[-1] < FEW_PHOTONS:
             means.append(
-                "There is less than one photon a pixel even in the bright parts: fine structure "
-                "cannot be told from noise; the mean of several frames will show more."
+                f"There is less than one photon a pixel in {QUANTILES[-1]:.0%} of the image: fine "
+                "structure there cannot be told from noise; the mean of several frames will show "
+                "more."
             )
         if self.row_offsets or self.column_offsets:
             means.append("The offsets of lines are taken off first by every method that denoises.")
         if noise.local is not None:
             means.append("The default method takes into account where the noise is stronger.")
         if noise.saturation is not None:
-            means.append("What is saturated stays as it is: how bright it was is not known.")
+            means.append(
+                "Saturated pixels are denoised like the others: how bright they were is not known."
+            )
         return means
 
     def _growth(self) -> str:
@@ -162,7 +177,8 @@ class ChannelNoise:
         text = f"Its variance grows with the intensity, by {line.gain:.3g} for each gray level"
         if ratios.size and not 1 / BENT < ratios.min() <= ratios.max() < BENT:
             text += f", {ratios.min():.2g} to {ratios.max():.2g} times what a straight line says"
-        assert self.photons is not None
+        if self.photons is None:
+            return f"{text}."
         count = f"; as of {self.photons[1]:.3g} photons a pixel at the median"
         return text + count + ", were it all photon noise."
 
@@ -291,6 +307,8 @@ def _report_channel(
     image: Image, number: int, index: PlaneIndex, stats: ImageStatistics
 ) -> list[ChannelNoise]:
     """Return the noise of one channel, or of each of its colours."""
+    from scipy import ndimage
+
     plane, noises = image.plane(index), stats.noise(image, index)
     names: Sequence[str] = ("",)
     if len(noises) > 1:
@@ -302,7 +320,8 @@ def _report_channel(
     found = []
     for name, pixels, mended, noise in zip(names, plane, straight, noises, strict=True):
         offsets = line_offsets(pixels)
-        levels = tuple(np.quantile(mended, QUANTILES).tolist())
+        blurred = ndimage.gaussian_filter(mended, LEVEL_SIGMA)
+        levels = tuple(np.quantile(blurred, QUANTILES).tolist())
         found.append(
             ChannelNoise(
                 name,
