@@ -77,9 +77,10 @@ def measure_normalisation(
 def is_shared(measured: MeasuredNoise, shape: tuple[int, ...]) -> bool:
     """Return whether neighbours share so much of their noise that a blind spot needs a hole.
 
-    A hole costs detail, and of weakly correlated noise a blind spot of one pixel can predict little
-    more than the square of the correlation with each neighbour: 6% of the variance at `STRONG`. Of
-    an image of less than `LEAST_SIDE` in its `shape` (..., Y, X) nothing is taken for certain.
+    A hole costs detail, and of weakly correlated noise a blind spot of one pixel can predict from
+    the neighbours about the sum of the squared correlations with them: at `STRONG` an eighth of the
+    variance where noise is shared along one axis, a quarter along both. Of an image of less than
+    `LEAST_SIDE` in its `shape` (..., Y, X) nothing is taken for certain.
     """
     others = np.array(measured.correlation)
     middle = len(others) // 2
