@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,13 @@ def noise_of(clean: np.ndarray, noisy: np.ndarray) -> MeasuredNoise:
     return measure_noise([noisy - clean + clean.mean()])
 
 
+def noise_of_counts(clean: np.ndarray, noisy: np.ndarray) -> MeasuredNoise:
+    """Return the noise of photons counted, whose variance is their mean."""
+    levels = tuple(np.linspace(0, clean.max(), 9).tolist())
+    known = {"levels": levels, "variances": levels, "errors": (0.01,) * 9, "local": None}
+    return replace(measure_noise([noisy]), **known)
+
+
 def spots(shape: tuple[int, ...], seed: int) -> np.ndarray:
     rng = np.random.default_rng(200 + seed)
     image = np.zeros(shape)
@@ -73,6 +81,15 @@ def test_a_good_answer_is_not_flagged(scene: Callable[[int], tuple], seed: int) 
     assert verdict.noise_left < 0.1
     assert verdict.scale == pytest.approx(1, abs=0.02)
     assert verdict.coarseness < 3 * verdict.errors["coarseness"]
+
+
+@pytest.mark.parametrize("photons", [0.1, 0.5, 2])
+def test_the_truth_is_not_flagged_for_its_few_photons(photons: float) -> None:
+    """Pixels without any photon are no padding, and without them the dark is too bright."""
+    for seed in SEEDS:
+        clean = photons * cells(seed, 320)
+        noisy = np.random.default_rng(100 + seed).poisson(clean).astype(float)
+        assert "structure_added" not in judge(noisy, clean, noise_of_counts(clean, noisy)).flagged
 
 
 def test_a_large_image_is_judged_as_mildly_as_a_small_one() -> None:
