@@ -13,7 +13,7 @@ noise, IEEE TIP 2013, doi:10.1109/TIP.2012.2202675.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,7 +29,7 @@ LEAST_Z = 0.8380823155304359
 FLAT = 15
 
 
-def is_flat(y: Pixels) -> NDArray[np.bool_]:
+def is_flat(y: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Return where the square of side `FLAT` around a pixel of (..., Y, X) holds one value."""
     from scipy import ndimage
 

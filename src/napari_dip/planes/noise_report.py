@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 QUANTILES = (0.05, 0.5, 0.95)  # of the intensities, where the noise's strength is said
 LEVEL_SIGMA = 2.0  # pixels, of the blur whose intensities these are: single photons are no level
-HARDLY_KNOWN = 50.0  # per cent of the standard deviation
 FEW_PHOTONS = 1.0  # a pixel; below, the answer is mostly what the method expects of images
 TITLES = (
     "photon transfer curve",
@@ -106,8 +105,7 @@ class ChannelNoise:
         places = zip(("dark", "median", "bright"), self.levels, stds, strict=True)
         said = ", ".join(f"{std:.3g} at {level:.4g} ({name})" for name, level, std in places)
         # what the error leaves out: content that looks like noise
-        known = f"sure within {max(sure, 2):.0f}%" if sure < HARDLY_KNOWN else "hardly known"
-        found = [f"Standard deviation of the noise: {said}; {known}."]
+        found = [f"Standard deviation of the noise: {said}; sure within {max(sure, 2):.0f}%."]
         found.append(self._growth())
         found.append(self._correlation())
         for strength, name in ((self.row_offsets, "rows"), (self.column_offsets, "columns")):
