@@ -143,6 +143,17 @@ def test_noise_left_is_the_share_weighed_back_in(share: float) -> None:
     assert verdict.noise_left == pytest.approx(share, abs=0.05)
 
 
+def test_structure_is_no_noise_left_where_noise_is_weak() -> None:
+    for seed in SEEDS:
+        clean = cells(seed)
+        noise = SIGMA / 40 * np.random.default_rng(100 + seed).normal(size=clean.shape)
+        known = noise_of(clean, clean + noise)
+        assert "noise_left" not in judge(clean + noise, clean, known).flagged
+        kept = judge(clean + noise, clean + 0.3 * noise, known)
+        assert "noise_left" in kept.flagged
+        assert kept.noise_left == pytest.approx(0.3, abs=0.05)
+
+
 @pytest.mark.parametrize("factor", [0.9, 1.1])
 def test_scale_and_sign_of_brightness(factor: float) -> None:
     clean, noisy = gaussian(1)

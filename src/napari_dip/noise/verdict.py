@@ -335,18 +335,22 @@ def _ratio(
 
 
 def _noise_left(y: Pixels, a: Pixels, variance: Pixels, flat: Mask) -> tuple[float, float]:
-    """Return the share of the noisy image's finest fluctuation in flat parts that is the answer's.
+    """Return the share of the noise that the answer keeps, from the finest fluctuation in flat parts.
 
-    Structure there is coarser than noise: what the mixed second difference in y and x lets pass is
-    noise.
+    What the mixed second difference in y and x lets pass is noise, but for some structure where
+    noise is weak. So answer and noisy image are compared by what they share with the residual, in
+    which a good answer leaves no structure: of ``x + k n`` and ``x + n`` that is k and 1.
     """
     from scipy import ndimage
 
     kernel = [1.0, -2.0, 1.0]
-    fine_y, fine_a = (
-        ndimage.correlate1d(ndimage.correlate1d(image, kernel, 0), kernel, 1) for image in (y, a)
+    fine_y, fine_a, fine = (
+        ndimage.correlate1d(ndimage.correlate1d(image, kernel, 0), kernel, 1)
+        for image in (y, a, y - a)
     )
-    weighed = fine_y * flat / variance
+    weighed = fine * flat / variance
+    if np.square(weighed).sum() <= 1e-6 * np.square(fine_y * flat / variance).sum():
+        return 1.0, 1e-12  # nothing was removed
     share, error = _ratio(fine_a * weighed, fine_y * weighed)
     return float(np.clip(share, 0, 1)), error
 
