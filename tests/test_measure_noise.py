@@ -135,6 +135,16 @@ def test_even_noise_is_not_called_uneven(content, size):
             assert measure_noise([rng.poisson(clean).astype(float)]).local is None
 
 
+def test_noise_grows_on_in_spots_too_few_to_be_measured():
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        spots = np.zeros((256, 256))
+        spots[tuple(rng.integers(8, 248, (2, 60)))] = 80 * 2 * np.pi * 1.2**2
+        found = measure_noise([rng.poisson(2 + ndimage.gaussian_filter(spots, 1.2)).astype(float)])
+        assert found.levels[-1] < 40
+        assert found.std([20, 60]) == pytest.approx(np.sqrt([20, 60]), rel=0.2)
+
+
 def test_saturation():
     rng = np.random.default_rng(6)
     y = rng.poisson(200 * cells(rng)).astype(float)

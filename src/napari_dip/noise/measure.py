@@ -108,8 +108,13 @@ class MeasuredNoise:
         return self.hole != (0, 0) and max(nearest) >= SHARED
 
     def variance(self, level: ArrayLike) -> Pixels:
-        """Return the variance of the noise where the signal is `level`, of the same shape."""
-        return np.interp(np.asarray(level, dtype=np.float64), self.levels, self.variances)
+        """Return the variance of the noise where the signal is `level`, of the same shape.
+
+        Above the last knot, where too few pixels are to measure, as in spots, it grows by the gain.
+        """
+        level = np.asarray(level, dtype=np.float64)
+        beyond = np.maximum(level - self.levels[-1], 0)
+        return np.interp(level, self.levels, self.variances) + self.line.gain * beyond
 
     def std(self, level: ArrayLike) -> Pixels:
         """Return the standard deviation of the noise where the signal is `level`."""
