@@ -114,7 +114,7 @@ class MeasuredNoise:
         """
         level = np.asarray(level, dtype=np.float64)
         beyond = np.maximum(level - self.levels[-1], 0)
-        return np.interp(level, self.levels, self.variances) + self.line.gain * beyond
+        return np.asarray(np.interp(level, self.levels, self.variances) + self.line.gain * beyond)
 
     def std(self, level: ArrayLike) -> Pixels:
         """Return the standard deviation of the noise where the signal is `level`."""

@@ -335,7 +335,7 @@ def _ratio(
 
 
 def _noise_left(y: Pixels, a: Pixels, variance: Pixels, flat: Mask) -> tuple[float, float]:
-    """Return the share of the noise that the answer keeps, from the finest fluctuation in flat parts.
+    """Return the share of the noise that the answer keeps, from fine fluctuation in flat parts.
 
     What the mixed second difference in y and x lets pass is noise, but for some structure where
     noise is weak. So answer and noisy image are compared by what they share with the residual, in
