@@ -172,3 +172,10 @@ def test_a_plot_never_replaces_the_image(
     plot = str(tmp_path / "." / "a.png")
     assert main(["noise", str(file), "--plot", plot, "--overwrite"]) == 2
     assert "is the image itself" in capsys.readouterr().err and file.read_bytes() == before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_few_photons_are_known(seed: int) -> None:
+    counts = np.random.default_rng(seed).poisson(0.02, (SIZE, SIZE))
+    (channel,) = noise_report(counts).channels
+    assert channel.is_known and "less than one photon" in " ".join(channel.advice)

@@ -34,7 +34,6 @@ TITLES = (
     "correlation between pixels",
     "noise over that of its intensity, by place",
 )
-UNKNOWN = 0.5  # standard error of a variance over itself, from which on it is not known
 BENT = 1.3  # times the variance of the straight line, up or down, that is said
 
 
@@ -65,14 +64,10 @@ class ChannelNoise:
     too_small: bool = False
 
     @property
-    def _error(self) -> float:
-        """The standard error of the variance at the median level, over that variance."""
-        return float(np.interp(self.levels[1], self.noise.levels, self.noise.errors))
-
-    @property
     def is_known(self) -> bool:
-        """Whether the noise could be measured: its error is not as large as itself."""
-        return not self.too_small and (not any(self.noise.variances) or self._error < UNKNOWN)
+        """Whether the noise could be measured: its error is not everywhere as large as itself."""
+        noise = self.noise
+        return not self.too_small and (not any(noise.variances) or min(noise.errors) < 1)
 
     @property
     def photons(self) -> tuple[float, ...] | None:
@@ -94,13 +89,13 @@ class ChannelNoise:
             return [f"Fewer than {FEWEST} pixels along y or x: no noise can be measured."]
         if not any(noise.variances):
             return ["No noise was found: labels, a drawing, or a constant image."]
-        sure = 50 * self._error
+        sure = 50 * float(np.interp(self.levels[1], noise.levels, noise.errors))
         stds = noise.std(self.levels)
         if not self.is_known:
             return [
                 f"Standard deviation of the noise: not known; {stds[1]:.3g} was measured at "
-                f"{self.levels[1]:.4g} (median), where structure, or noise that many pixels share, "
-                "leaves too few flat pixels to tell."
+                f"{self.levels[1]:.4g} (median), but structure, or noise that many pixels share, "
+                "hides it."
             ]
         places = zip(("dark", "median", "bright"), self.levels, stds, strict=True)
         said = ", ".join(f"{std:.3g} at {level:.4g} ({name})" for name, level, std in places)
