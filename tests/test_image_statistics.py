@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import ndimage
 
-from napari_dip import DIP, BlindSpot, Image, denoise, iter_denoise, last, psnr, read
+from napari_dip import (
+    DIP,
+    IDDP,
+    N2V,
+    BlindSpot,
+    Image,
+    denoise,
+    iter_denoise,
+    last,
+    noise_report,
+    psnr,
+    read,
+    train,
+)
 from napari_dip.noise.measure import estimate_noise, measure_noise
 from napari_dip.planes.image_statistics import measure_image
 
@@ -118,6 +132,15 @@ def test_every_channel_has_a_noise_of_its_own(axes: str) -> None:
 def test_hostile_pixels_are_refused_in_a_sentence(pixels: object, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         iter_denoise(pixels, QUICK, device="cpu")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [Image, noise_report, lambda y: train([y], IDDP(steps=2)), lambda y: train(y, N2V(steps=2))],
+)
+def test_masked_pixels_are_refused_wherever_an_image_is_taken(use: Any) -> None:
+    with pytest.raises(ValueError, match="masked pixels"):
+        use(np.ma.masked_greater(counts(0, 32)[0], 40))
 
 
 @pytest.mark.parametrize("how", [{"steps": 3}, "dip", DIP, 3])

@@ -36,11 +36,6 @@ def _as_array_like(image: Any) -> ArrayLike:
         raise ValueError(
             f"The image is the name of a file, {str(image)!r}; read it first: denoise(read(...))."
         )
-    if np.ma.is_masked(image):
-        raise ValueError(
-            "The image has masked pixels, and a fit cannot leave any out; fill them first: "
-            "image.filled()."
-        )
     try:
         np.dtype(image.dtype)
         tuple(image.shape)

@@ -56,7 +56,7 @@ class Image:
     Raises
     ------
     ValueError
-        When axes, scale, units, channels and shape do not agree.
+        When axes, scale, units, channels and shape do not agree, or for masked pixels.
     """
 
     pixels: ArrayLike
@@ -69,6 +69,11 @@ class Image:
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
+        if np.ma.is_masked(self.pixels):
+            raise ValueError(
+                "The image has masked pixels, and a fit cannot leave any out; fill them first: "
+                "image.filled()."
+            )
         if not isinstance(self.axes, str):
             raise ValueError(f"axes is {self.axes!r}; give a letter for each axis, such as 'ZYX'.")
         axes = (self.axes or guess_axes(shape, self.pixels.dtype)).upper()
