@@ -219,3 +219,10 @@ def test_what_is_exported_is_for_independent_noise(tmp_path: Path) -> None:
     alone = train([correlated(1)], IDDP(steps=2, **SMALL))
     with pytest.raises(ValueError, match="correlated noise alone"):
         export_model(alone, tmp_path / "m.zip")
+
+
+def test_a_checkpoint_of_correlated_noise_is_refused_for_images_of_another(tmp_path: Path) -> None:
+    settings, file = IDDP(steps=6, **SMALL), tmp_path / "run.checkpoint"
+    last(iter_train([correlated(0)], settings, device="cpu", checkpoint=file, checkpoint_every=0))
+    with pytest.raises(ValueError, match="belongs to other training data"):
+        iter_train([independent(0)], settings, device="cpu", checkpoint=file, resume=True)

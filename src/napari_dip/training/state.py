@@ -115,6 +115,7 @@ class State:
             "settings": self.settings.to_json(),
             "channels": self.channels,
             "data": fingerprint,
+            "holes": list(self.net.holes),
             "watch": {
                 k: None if isinstance(v, float) and math.isnan(v) else v
                 for k, v in asdict(self.watch).items()
@@ -174,7 +175,8 @@ class State:
                 f"{path.name} belongs to other settings ({', '.join(differ)}); give those, or "
                 "start anew."
             )
-        if record.get("data") != fingerprint:
+        holes = list(self.net.holes)  # of arrays with the same names and shapes
+        if record.get("data") != fingerprint or record.get("holes", holes) != holes:
             raise ValueError(
                 f"{path.name} belongs to other training data, or a file has changed; start anew."
             )
