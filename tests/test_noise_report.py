@@ -179,3 +179,17 @@ def test_few_photons_are_known(seed: int) -> None:
     counts = np.random.default_rng(seed).poisson(0.02, (SIZE, SIZE))
     (channel,) = noise_report(counts).channels
     assert channel.is_known and "less than one photon" in " ".join(channel.advice)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("folder.png", "a folder; give"), (300 * "x" + ".png", "too long; choose")]
+)
+def test_a_plot_that_cannot_be_written_is_refused_before_the_work(
+    name: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "a.tif", Image(ramp().astype("float32"), "YX"))
+    (tmp_path / "folder.png").mkdir()
+    call = ["noise", str(tmp_path / "a.tif"), "--plot", str(tmp_path / name), "--overwrite"]
+    assert main(call) > 0
+    shown = capsys.readouterr()
+    assert words in shown.err and "Errno" not in shown.err and not shown.out

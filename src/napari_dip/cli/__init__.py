@@ -66,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return DONE
     except (DenoiseError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.strerror and error.filename:  # Python's own words
+            return output.fail(f"{error.filename}: {error.strerror}; choose another.", FAILED)
         return output.fail(str(error), FAILED)
     except MemoryError:  # before the work, as when an image is read
         from napari_dip.planes.walk import OUT_OF_MEMORY

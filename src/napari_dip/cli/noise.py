@@ -35,6 +35,8 @@ def noise(
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise UsageError(f"--plot is {plot}; give a name that ends in .png.")
+        if plot.is_dir():
+            raise UsageError(f"--plot is {plot}, a folder; give the name of a file in it.")
         if plot.exists() and file.exists() and plot.samefile(file):
             raise UsageError(f"--plot is the image itself, {plot}; choose another name.")
         if plot.exists() and not overwrite:
