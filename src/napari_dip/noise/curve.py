@@ -39,10 +39,13 @@ class Curve:
         level, last = self.level[self._sure], bool(self._sure[-1])
         return (-np.inf if self._sure[0] else level[0]), (np.inf if last else level[-1])
 
-    def at(self, level: Pixels) -> Pixels:
-        """Return the variance at `level`, from the bins that are not in doubt."""
+    def at(self, level: Pixels, least: float = 1e-3) -> Pixels:
+        """Return the variance at `level`, from the bins that are not in doubt.
+
+        It is at least `least` times that of the median bin.
+        """
         sure = self._sure
-        floor = 1e-3 * np.median(self.variance)
+        floor = least * np.median(self.variance)
         return np.interp(level, self.level[sure], np.maximum(self.variance[sure], floor))
 
 

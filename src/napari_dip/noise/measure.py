@@ -231,8 +231,10 @@ def _quiet_variance(windows: list[Window], curve: Curve | None = None) -> float:
     energies = []
     for w in windows:
         energy = ndimage.uniform_filter(w.fine**2, QUIET_SIDE)
-        expected = 1.0 if curve is None else curve.at(_box_mean(w.image, NEAR_SIGMA))
-        energies.append((energy / expected)[w.usable])
+        if curve is not None:
+            expected = curve.at(_box_mean(w.image, NEAR_SIGMA), least=0.0)
+            energy /= np.maximum(expected, 1e-200)
+        energies.append(energy[w.usable])
     # Squares of second differences hang together over about 4 pixels; a fifth of the means over
     # so many lies this far below by chance.
     by_chance = 0.84 * np.sqrt(2 * 4 / QUIET_SIDE**2)
