@@ -20,7 +20,7 @@ from napari_dip.engine.loop import Step
 from napari_dip.engine.orientations import turn, turn_back
 from napari_dip.engine.out_of_memory import LEAST, MemoryPlan
 from napari_dip.models.offset import NOISE_REACHES, is_noisy, remove_offset
-from napari_dip.nets.correlated_noise import draw_probe, mix_with_blurs
+from napari_dip.nets.correlated_noise import blurs_if_better, draw_probe
 from napari_dip.noise.units import UNIT
 
 TILE = 768  # pixels; the side of the tiles of a larger plane, on a CPU: larger ones are no faster
@@ -53,7 +53,7 @@ def apply(
 
     `noise` is the standard deviation of the noise in `y`, positive; with `apart` the network takes
     the channels one by one; the plan may ask for smaller tiles and half precision. Where the noise
-    has a `correlation` (2 R + 1, 2 R + 1), the answer is mixed with blurs, see `mix_with_blurs`.
+    has a `correlation` (2 R + 1, 2 R + 1), blurs may take the answer's place (`blurs_if_better`).
 
     Yields
     ------
@@ -76,10 +76,10 @@ def apply(
                 apply_in_tiles(net, turn(seen, number), tile, reduced=plan.reduced), number
             )
             mean = mean + (answer - mean) / (number + 1)
-            mixed = mean
+            best = mean
             if correlation is not None:
-                mixed = mix_with_blurs(x, mean, correlation, probe)
-            level = remove_offset(mixed, x, noisy, NOISE_REACHES / UNIT)
+                best = blurs_if_better(x, mean, correlation, probe)
+            level = remove_offset(best, x, noisy, NOISE_REACHES / UNIT)
             removed = (level - x).square().mean() * UNIT**2
         image = level.reshape(y.shape) * unit + centre
         yield Step(number + 1, removed, image, image, number + 1)

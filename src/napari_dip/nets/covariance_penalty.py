@@ -80,21 +80,49 @@ class BlurMixtures:
                     )
         return mixed
 
+    def unless_worse(self, answer: Tensor, own_share: Tensor, margin: float) -> Tensor:
+        """Return a network's answer, or in its place the best mixture of blurs.
+
+        That is for colours whose expected error is larger than that of the mixture by more than
+        `margin` times the noise's variance; the other parameters are those of `mix`.
+        """
+        colours = []
+        for y, views, one, own, variance in zip(
+            self.y, self.views.transpose(0, 1), answer, own_share, self.variance, strict=True
+        ):
+            mean = float(variance.mean())
+            mixture, change, gained = self._compare(
+                y.flatten(), views.flatten(1), one.flatten(), own, mean
+            )
+            worse = float(change.square().mean()) - 2 * gained
+            colours.append(mixture.reshape(one.shape) if worse > margin * mean else one)
+        return torch.stack(colours)
+
     def _mix_class(
         self, y: Tensor, views: Tensor, answer: Tensor, own_share: Tensor, variance: float
     ) -> Tensor:
+        """Take the share of the answer that has the least expected error, from none to all."""
+        mixture, change, gained = self._compare(y, views, answer, own_share, variance)
+        share = gained / max(float(change.square().mean()), 1e-30)
+        return mixture + min(max(share, 0.0), 1.0) * change
+
+    def _compare(
+        self, y: Tensor, views: Tensor, answer: Tensor, own_share: Tensor, variance: float
+    ) -> tuple[Tensor, Tensor, float]:
+        """Return the best mixture of blurs, the change to the answer, and what it gains.
+
+        Mixture and a share s of the change have by ``2 s gained - s^2 mean(change^2)`` less
+        expected error than the mixture.
+        """
         gram = (views @ views.T / len(y)).cpu().double()
         covariances = self.covariances * variance
         moments = (views @ y / len(y)).cpu().double() - covariances
         weights = _averaging_weights(gram, moments)
         mixture = weights.to(views) @ views
-        # The share of the answer that has the least expected error, from none to all of it.
         change = answer - mixture
         own = (own_share.mean().item() + OVERFITTED) * variance
         penalty = own - float(weights @ covariances)
-        gained = float((change * (y - mixture)).mean()) - penalty
-        share = gained / max(float(change.square().mean()), 1e-30)
-        return mixture + min(max(share, 0.0), 1.0) * change
+        return mixture, change, float((change * (y - mixture)).mean()) - penalty
 
 
 def _averaging_weights(gram: Tensor, moments: Tensor) -> Tensor:

@@ -24,7 +24,10 @@ from napari_dip.training.state import State
 
 VALIDATIONS = 50  # how often the validation error is measured in a training
 HIDDEN_SHARE = 0.02  # of the pixels of a validation crop
-CORRELATED_EVERY = 3  # steps, of a training on both kinds of noise
+# Of the network for correlated noise: it learns the noise of few images by heart, in four of
+# 512 x 512 after about 20 times all pixels.
+EPOCHS, LEAST_STEPS = 12, 150
+LARGEST_SHARE = 1 / 3  # of the steps, in a training on both kinds of noise
 RADIUS = 2  # how far the value in a hidden pixel's place is taken from
 
 
@@ -113,26 +116,42 @@ class _Objective:
         self.filter_steps = state.filter_steps
         self.schedules = schedule(self.filter_steps), schedule(s.steps - self.filter_steps)
         self.loss = TRAINED[s.method].function()
+        self.correlated_every = self._correlated_every()
+        self.correlated_loss = torch.zeros((), device=state.device)
 
     def __call__(self, index: int) -> tuple[Tensor, None]:
-        correlated, holes = self._correlated_noise(index), self.state.net.holes
-        if holes[0]:  # no independent noise
+        correlated = self._correlated_noise(index)
+        if self.state.net.holes[0]:  # no independent noise
             return correlated, None
         # The networks for the two kinds share no weight: the gradients are as if trained apart, and
         # the figures are those of independent noise alone.
         return self._independent_noise(index) + (correlated - correlated.detach()), None
 
+    def _correlated_every(self) -> int:
+        """Return at which of the steps the network for correlated noise learns."""
+        net, s = self.state.net, self.state.settings
+        if net.correlated is None:
+            return 0
+        pixels = float(self.crops.areas[self.crops.correlated].sum())
+        wanted = max(EPOCHS * pixels / (s.batch * self.crops.wider**2), LEAST_STEPS)
+        share = 1.0 if net.holes[0] else LARGEST_SHARE
+        return max(round(self.filter_steps / wanted), round(1 / share))
+
     def _correlated_noise(self, index: int) -> Tensor:
-        """Return the loss of the network for noise that pixels share; 0 where it rests."""
+        """Return the loss of the network for noise that pixels share; the last where it rests."""
         state, net = self.state, self.state.net.correlated
-        if net is None or (state.net.holes[0] == 0 and index % CORRELATED_EVERY):
-            return torch.zeros((), device=state.device)
+        if net is None:
+            return self.correlated_loss
+        if index > self.filter_steps or index % self.correlated_every:
+            return self.correlated_loss + 0 * net.mixture.sum()
         drawn = self.crops.draw(
             state.settings.batch, state.generator, self.group, correlated=True
         ).on(state.device)
         assert drawn.correlation is not None
         with ShareDraws(self.group) if self.group.world_size > 1 else nullcontext():
-            return net.loss(drawn.noisy, drawn.correlation, state.generator)
+            loss = net.loss(drawn.noisy, drawn.correlation, state.generator)
+        self.correlated_loss = loss.detach()
+        return loss
 
     def _independent_noise(self, index: int) -> Tensor:
         """Return the loss of the filter, or of the method."""
