@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 
 LEAST_SIDE = 128  # pixels; in less, structure may pass for correlated noise
-STRONG = 0.25  # correlation of neighbours from which on a blind spot needs a hole
 
 
 class NoNoiseError(ValueError):
@@ -75,14 +74,8 @@ def measure_normalisation(
 
 
 def is_shared(measured: MeasuredNoise, shape: tuple[int, ...]) -> bool:
-    """Return whether neighbours share so much of their noise that a blind spot needs a hole.
+    """Return whether neighbours share so much of their noise that a model must know of it.
 
-    A hole costs detail, and of weakly correlated noise a blind spot of one pixel can predict from
-    the neighbours about the sum of the squared correlations with them: at `STRONG` an eighth of the
-    variance where noise is shared along one axis, a quarter along both. Of an image of less than
-    `LEAST_SIDE` in its `shape` (..., Y, X) nothing is taken for certain.
+    Of an image of less than `LEAST_SIDE` in its `shape` (..., Y, X) nothing is taken for certain.
     """
-    others = np.array(measured.correlation)
-    middle = len(others) // 2
-    others[middle, middle] = 0.0
-    return max(measured.hole) > 0 and others.max() > STRONG and min(shape[-2:]) >= LEAST_SIDE
+    return measured.is_correlated and min(shape[-2:]) >= LEAST_SIDE

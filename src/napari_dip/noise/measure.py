@@ -101,7 +101,9 @@ class MeasuredNoise:
     def is_correlated(self) -> bool:
         """Whether neighbours share so much of their noise that a method must know of it.
 
-        Less than `SHARED` is measured, and does less harm than a wider blind spot would.
+        Less than `SHARED` does less harm than a wider blind spot would: of such noise the
+        neighbours predict about the sum of the squared correlations with them, at `SHARED` an
+        eighth of the variance where it is shared along one axis, a quarter along both.
         """
         middle = len(self.correlation) // 2
         nearest = self.correlation[middle][middle + 1], self.correlation[middle + 1][middle]
