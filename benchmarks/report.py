@@ -20,8 +20,8 @@ beside it. Figures that fell short of what was hoped for are given as they were 
 images clipped to it. The images are the centre 256 x 256 of FMD (Zhang et al., CVPR 2019) and of Set12 photographs with
 added noise; what is not shipped must be fetched from its source.
 
-What made a figure stands in its table's head: *BlindSpot* is the default method, *DIP* is Deep Image Prior. The fits by
-`BlindSpot` here were run before it had that name: their records still call its settings `"method": "dip", "net":
+What made a figure stands in its table's head: *BlindSpot* is the default method, *DIP* is Deep Image Prior. But for the
+first table, the fits by `BlindSpot` here were run before it had that name: their records still call its settings `"method": "dip", "net":
 "blind-spot"`, and those of the restorations `"method": "dip"`. The method and its settings are the same.
 """
 

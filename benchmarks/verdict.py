@@ -69,6 +69,9 @@ how often it blames a good answer. Good are the answers of the default, `BlindSp
 place). Blurs and ringing are failures where they cost 0.3 dB or more against the answer. A verdict
 takes {cpu_seconds_512:.2f} CPU seconds for 512 x 512. `python benchmarks/verdict.py`.
 
+*Flagged* counts any flag, *as* says which: spots that were erased are often called structure that
+was added, since their surroundings are then too bright.
+
 Rows named "20 spots of 1 sigma, 1.5 pixels" are beyond what can be seen: each spot lies 2.7 standard
 errors above the noise, as many places do by chance; so do spots of 3 sigma on the wide-field
 images, whose noise makes such spots itself. Of the other misses most are on w2s, where the detail
