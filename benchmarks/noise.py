@@ -17,7 +17,8 @@ import numpy as np
 from common import machine, save
 from scipy import ndimage
 
-from napari_dip.noise.measure import MeasuredNoise, measure_noise
+from napari_dip.noise.measure import measure_noise
+from napari_dip.noise.measured_noise import MeasuredNoise
 
 Clean = Callable[[np.random.Generator, int], np.ndarray]
 WIDE_FIELD = (1.0, 0.6, 0.2, 0.1)  # autocorrelation at 0, 1, 2, 3 pixels

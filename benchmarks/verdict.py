@@ -21,7 +21,8 @@ from common import DATA, NOISES, RESULTS, centre, machine, pair, save
 from scipy.ndimage import gaussian_filter
 
 from napari_dip import BlindSpot, denoise, read
-from napari_dip.noise.measure import MeasuredNoise, measure_noise
+from napari_dip.noise.measure import measure_noise
+from napari_dip.noise.measured_noise import MeasuredNoise
 from napari_dip.noise.verdict import judge
 
 THREE, ONE = (0, 1, 2), (0,)  # seeds

@@ -10,7 +10,8 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_dip import Image
-from napari_dip.noise.measure import MeasuredNoise, measure_noise
+from napari_dip.noise.measure import measure_noise
+from napari_dip.noise.measured_noise import MeasuredNoise
 from napari_dip.noise.verdict import GOOD, join_verdicts, judge
 from napari_dip.planes.judge_image import judge_image
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_dip.engine.loop import Step
     from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.models.precision import Bfloat16WherePrecise
-    from napari_dip.noise.measure import MeasuredNoise
+    from napari_dip.noise.measured_noise import MeasuredNoise
     from napari_dip.noise.unit_range import ColourRanges, UnitRange
     from napari_dip.planes.chunk import Chunk
 

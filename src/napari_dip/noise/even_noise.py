@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.noise.anscombe import LEAST_Z, PoissonGaussian
-from napari_dip.noise.measure import MeasuredNoise, measure_noise
+from napari_dip.noise.measure import measure_noise
+from napari_dip.noise.measured_noise import MeasuredNoise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

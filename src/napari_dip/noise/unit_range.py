@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.noise.anscombe import FLAT, PoissonGaussian, is_flat
-from napari_dip.noise.measure import MeasuredNoise, measure_noise
+from napari_dip.noise.measure import measure_noise
+from napari_dip.noise.measured_noise import MeasuredNoise
 from napari_dip.noise.uneven import enlarge
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from napari_dip.noise.unit_range import enlarge_grid
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-    from napari_dip.noise.measure import MeasuredNoise
+    from napari_dip.noise.measured_noise import MeasuredNoise
 
     Pixels = NDArray[np.float32]
     AnyPixels = TypeVar("AnyPixels", NDArray[np.float32], NDArray[np.float64])

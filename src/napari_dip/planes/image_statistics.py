@@ -11,7 +11,8 @@ import numpy as np
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.noise.anscombe import PoissonGaussian
 from napari_dip.noise.hot_pixels import find_hot_pixels_of_stack
-from napari_dip.noise.measure import MeasuredNoise, measure_noise
+from napari_dip.noise.measure import measure_noise
+from napari_dip.noise.measured_noise import MeasuredNoise
 from napari_dip.noise.unit_range import ColourRanges, UnitRange
 from napari_dip.planes.repair import Repaired, repair
 

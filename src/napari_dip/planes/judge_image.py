@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.noise.measure import MeasuredNoise
+from napari_dip.noise.measured_noise import MeasuredNoise
 from napari_dip.noise.verdict import Verdict, join_verdicts, judge
 from napari_dip.planes.image_statistics import channel_of
 from napari_dip.planes.repair import repair

@@ -15,7 +15,8 @@ import numpy as np
 
 from napari_dip.images.as_image import as_image
 from napari_dip.noise.lines import line_offsets
-from napari_dip.noise.measure import FEWEST, SHARED, MeasuredNoise
+from napari_dip.noise.measure import FEWEST
+from napari_dip.noise.measured_noise import SHARED, MeasuredNoise
 from napari_dip.planes.image_statistics import channel_of, is_blank, measure_image
 
 if TYPE_CHECKING:
