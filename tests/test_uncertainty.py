@@ -16,8 +16,8 @@ from napari_dip.cli import main
 from napari_dip.engine.filters import averaged, early_stopped, spread
 from napari_dip.engine.loop import Step
 from napari_dip.engine.restarts import APART, join_fits
-from napari_dip.methods.blind_spot_error import AnswerError
 from napari_dip.nets.blind_spot import ring_means
+from napari_dip.nets.blind_spot_error import AnswerError
 from napari_dip.settings import Settings
 
 QUICK = {"steps": 24, "channels": 4, "crop": 16}

@@ -52,8 +52,8 @@ from napari_dip.engine.filters import averaged, early_stopped, held_out_error, r
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
 from napari_dip.engine.plane import Plane
-from napari_dip.methods.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, ring_means
+from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
 from napari_dip.noise.units import UNIT
