@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_dip.noise.correlation import REACH, WIDE_SIGMA, is_everywhere
 from napari_dip.noise.measure import measure_noise
 from napari_dip.noise.uneven import enlarge
 
@@ -212,3 +213,19 @@ def test_a_field_of_two_noises_is_not_said_to_have_less_than_the_weaker(times, s
     y = np.random.default_rng(seed).normal(100, 1, (256, 256))
     y[:128] = 100 + times * (y[:128] - 100)
     assert 0.9 < measure_noise([y]).std(100) < times
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_correlated_noise_is_in_every_square_and_texture_is_not(seed: int) -> None:
+    """Texture fades between cells, as in an average of many captures; noise does not."""
+    rng = np.random.default_rng(seed)
+    lags = np.exp(-0.5 * (np.arange(-REACH, REACH + 1) / 1.0) ** 2)
+    rho = np.outer(lags, lags)
+    drawn, cells = (ndimage.gaussian_filter(rng.normal(size=(256, 256)), s) for s in (0.7071, 14))
+    drawn /= drawn.std()
+    wide = drawn - ndimage.gaussian_filter(drawn, WIDE_SIGMA)
+    inside = np.ones(drawn.shape, dtype=bool)
+    fading = np.clip(cells / cells.std() + 1, 0.3, 1.5)
+    assert is_everywhere([wide], [inside], rho, evened=False)
+    assert not is_everywhere([fading * wide], [inside], rho, evened=False)
+    assert is_everywhere([fading * wide], [fading > 0.95], rho, evened=False)

@@ -29,6 +29,7 @@ from napari_dip.noise.correlation import (
     WIDE_SIGMA,
     Correlation,
     energy,
+    is_everywhere,
     measure_lags,
     second_difference,
     tell_noise,
@@ -107,10 +108,14 @@ def measure_noise(planes: Sequence[Pixels], local: Local = None) -> MeasuredNois
     )
     usable = [w for w in windows if w.usable.any()]
     field = np.ones((CELLS, CELLS)) if local is None else np.square(local)
+    is_independent = False
     for turn in range(TURNS):
         evened = usable if field.std() == 0 else [_evened(w, field) for w in usable]
         known = evened is not usable
-        curve, found, uneven = _measure(evened, known) if usable else (None, None, None)
+        curve, found, uneven = (
+            _measure(evened, known, is_independent) if usable else (None, None, None)
+        )
+        is_independent = found is not None and found.hole == (0, 0)
         if uneven is None or turn == TURNS - 1:
             break
         field = field * uneven
@@ -247,7 +252,7 @@ def _box_mean(y: Pixels, sigma: float) -> Pixels:
 
 
 def _measure(
-    windows: list[Window], known: bool
+    windows: list[Window], known: bool, is_independent: bool
 ) -> tuple[Curve, Correlation, Pixels | None] | tuple[None, None, None]:
     """Measure curve and correlation in turns: each needs the other to tell what is flat."""
     inside = [w.usable for w in windows]
@@ -273,7 +278,9 @@ def _measure(
     white = np.zeros((SIDE, SIDE))
     white[REACH, REACH] = 1
     rho, scale, limit, ratio, share = white, 1.0, 0.0, texture, 0.2
-    for _ in range(TURNS):
+    turn = 0
+    while turn < TURNS:
+        turn += 1
         growth = energy("apart", rho) / max(energy("fine", rho), 1e-3)
         chosen = [b[ratio[b] <= max(limit, np.quantile(ratio[b], share))] for b in bins]
         curve = measure_curve(level, near, wider, squares, growth, bins, chosen)
@@ -287,10 +294,18 @@ def _measure(
         flat = ratio < max(3.0, float(np.quantile(ratio, 0.1)))
         found = _correlation(windows, levels, flat, curve)
         rho, scale = white, 1.0
+        if is_independent and found.hole != (0, 0):
+            found = replace(found, table=white, error=1.0, hole=(0, 0))
         if found.hole != (0, 0):
             y, x = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
             rho = np.where((y > found.hole[0]) | (x > found.hole[1]), 0, found.table)
             scale = found.variance / float((squares[flat] / expected[flat]).mean())
+        if turn == TURNS and found.hole != (0, 0):
+            stds = [np.sqrt(scale * curve.at(at)) for at in levels]
+            wide = [w.wide / std for w, std in zip(windows, stds, strict=True)]
+            if not is_everywhere(wide, inside, rho, evened=known):  # but texture: measured again
+                is_independent, turn = True, 0
+                rho, scale, limit, ratio, share = white, 1.0, 0.0, texture, 0.2
     # Little texture for the noise there, and not by far too much for that of its level.
     even = texture <= max(3.0, limit) * in_band * np.minimum(near, MOST_UNEVEN * expected)
     cell = np.concatenate([cell_of(*w.places)[w.usable] for w in windows])
