@@ -27,7 +27,7 @@ HIDDEN_SHARE = 0.02  # of the pixels of a validation crop
 # Of the network for correlated noise: it learns the noise of few images by heart, in four of
 # 512 x 512 after about 20 times all pixels.
 EPOCHS, LEAST_STEPS = 12, 150
-LARGEST_SHARE = 1 / 3  # of the steps, in a training on both kinds of noise
+LARGEST_SHARE = 1 / 3  # of these steps, in a training on both kinds of noise
 RADIUS = 2  # how far the value in a hidden pixel's place is taken from
 
 
@@ -116,6 +116,8 @@ class _Objective:
         self.filter_steps = state.filter_steps
         self.schedules = schedule(self.filter_steps), schedule(s.steps - self.filter_steps)
         self.loss = TRAINED[s.method].function()
+        # With independent noise as well, in the half in which the learning rate falls.
+        self.correlated_from = 0 if state.net.holes[0] else self.filter_steps // 2
         self.correlated_every = self._correlated_every()
         self.correlated_loss = torch.zeros((), device=state.device)
 
@@ -135,14 +137,15 @@ class _Objective:
         pixels = float(self.crops.areas[self.crops.correlated].sum())
         wanted = max(EPOCHS * pixels / (s.batch * self.crops.wider**2), LEAST_STEPS)
         share = 1.0 if net.holes[0] else LARGEST_SHARE
-        return max(round(self.filter_steps / wanted), round(1 / share))
+        return max(round((self.filter_steps - self.correlated_from) / wanted), round(1 / share))
 
     def _correlated_noise(self, index: int) -> Tensor:
         """Return the loss of the network for noise that pixels share; the last where it rests."""
         state, net = self.state, self.state.net.correlated
         if net is None:
             return self.correlated_loss
-        if index > self.filter_steps or index % self.correlated_every:
+        due = self.correlated_from < index <= self.filter_steps
+        if not due or index % self.correlated_every:
             return self.correlated_loss + 0 * net.mixture.sum()
         drawn = self.crops.draw(
             state.settings.batch, state.generator, self.group, correlated=True
