@@ -15,8 +15,8 @@ def noise(
     plot: Annotated[
         Path | None,
         flag(
-            "A PNG to write: variance over intensity, correlation between pixels, and where in the "
-            "image the noise is stronger.",
+            "A PNG to write: variance over intensity, correlation between pixels and, where it "
+            "varies over the field, how strong the noise is where.",
             group=FILES,
         ),
     ] = None,

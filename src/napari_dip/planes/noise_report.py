@@ -164,7 +164,10 @@ class ChannelNoise:
         """Say how the variance goes with the intensity."""
         line, noise = self.noise.line, self.noise
         if line.gain <= 0:
-            return "It is the same at all intensities."
+            stds = noise.std(self.levels)
+            if stds.max() < BENT**0.5 * stds.min():
+                return "It is the same at all intensities."
+            return "It does not grow with the intensity, as photon noise does."
         straight = np.array([line.std(level) ** 2 for level in noise.levels])
         known = (np.array(noise.errors) <= 0.2) & (straight > 0)
         ratios = np.array(noise.variances)[known] / straight[known]
@@ -334,7 +337,9 @@ def _draw_channel(channel: ChannelNoise, panels: Sequence[Any], figure: Figure) 
     noise, curve, lags = channel.noise, panels[0], panels[1]
     levels, variances = np.array(noise.levels), np.array(noise.variances)
     errors = variances * np.minimum(noise.errors, 1)
-    curve.errorbar(levels, variances, errors, fmt="o", ms=3, capsize=2, label="measured")
+    curve.errorbar(
+        levels, variances, errors, fmt="o", ms=3, capsize=2, label="measured, standard error"
+    )
     straight = [noise.line.std(level) ** 2 for level in levels]
     curve.plot(levels, straight, "--", lw=1, label="straight line")
     curve.set(xlabel=f"intensity {channel.name}".rstrip(), ylabel="variance of the noise")
@@ -343,6 +348,8 @@ def _draw_channel(channel: ChannelNoise, panels: Sequence[Any], figure: Figure) 
     shown = lags.imshow(noise.correlation, cmap="RdBu_r", vmin=-1, vmax=1, extent=(-far, far) * 2)
     figure.colorbar(shown, ax=lags, shrink=0.8)
     lags.set(xlabel="lag in x (pixels)", ylabel="lag in y (pixels)")
+    if noise.correlation_error >= SHARED:
+        lags.text(0, far / 2, "not known", ha="center")
     for place in panels[2:]:
         local = np.ones((1, 1)) if noise.local is None else np.array(noise.local)
         ends = {"vmin": min(0.5, local.min()), "vmax": max(2, local.max())}
