@@ -376,7 +376,7 @@ def main() -> None:
         ),
         (
             "widefield",
-            "FMD, wide-field alone, the preset correlated: before there was a filter for it",
+            "FMD, wide-field alone, the preset correlated: before there was a network for it",
         ),
         ("gaussian25", "Six photographs, sigma 25, 600 steps"),
         ("poisson30", "Six photographs, Poisson noise (peak 30), 600 steps"),
