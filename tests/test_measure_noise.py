@@ -9,6 +9,7 @@ from scipy import ndimage
 from napari_dip.noise.correlation import REACH, WIDE_SIGMA, is_everywhere
 from napari_dip.noise.measure import measure_noise
 from napari_dip.noise.uneven import enlarge
+from napari_dip.noise.unit_range import UnitRange
 
 SEEDS = (11, 12, 13)
 WIDE_FIELD = (1.0, 0.6, 0.2, 0.1)
@@ -229,3 +230,15 @@ def test_correlated_noise_is_in_every_square_and_texture_is_not(seed: int) -> No
     assert is_everywhere([wide], [inside], rho, evened=False)
     assert not is_everywhere([fading * wide], [inside], rho, evened=False)
     assert is_everywhere([fading * wide], [fading > 0.95], rho, evened=False)
+
+
+def test_what_is_known_to_be_independent_stays_so() -> None:
+    """As in the unit range, where texture may look like noise that it was not in intensities."""
+    rng = np.random.default_rng(0)
+    noise = ndimage.gaussian_filter(rng.normal(size=(192, 192)), 0.7)
+    assert measure_noise([noise]).is_correlated
+    found = measure_noise([noise], is_independent=True)
+    assert found.hole == (0, 0) and not found.is_correlated
+    unit = UnitRange.of(-1, 1, 0, found.line, stabilise=False)
+    assert unit.measure([noise], found).measured.hole == (0, 0)
+    assert unit.measure([noise], measure_noise([noise])).measured.is_correlated

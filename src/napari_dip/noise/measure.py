@@ -76,7 +76,9 @@ class Window:
     places: Places
 
 
-def measure_noise(planes: Sequence[Pixels], local: Local = None) -> MeasuredNoise:
+def measure_noise(
+    planes: Sequence[Pixels], local: Local = None, *, is_independent: bool = False
+) -> MeasuredNoise:
     """Measure the noise of one channel.
 
     Parameters
@@ -85,6 +87,8 @@ def measure_noise(planes: Sequence[Pixels], local: Local = None) -> MeasuredNois
         Finite intensities, all of one detector.
     local : tuple of tuples, optional
         What is known of `MeasuredNoise.local` already, as from before a transform.
+    is_independent : bool
+        Whether it is known that pixels share nothing; what looks like it is texture.
 
     Returns
     -------
@@ -108,7 +112,6 @@ def measure_noise(planes: Sequence[Pixels], local: Local = None) -> MeasuredNois
     )
     usable = [w for w in windows if w.usable.any()]
     field = np.ones((CELLS, CELLS)) if local is None else np.square(local)
-    is_independent = False
     for turn in range(TURNS):
         evened = usable if field.std() == 0 else [_evened(w, field) for w in usable]
         known = evened is not usable

@@ -15,8 +15,6 @@ from napari_dip.noise.uneven import enlarge
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_dip.noise.measure import Local
-
     Pixels = NDArray[np.float64]
 
 FAR = 6.0  # standard deviations of the noise
@@ -64,12 +62,14 @@ class UnitRange:
         """The noise of each colour."""
         return (self.model,)
 
-    def measure(self, samples: list[Pixels], local: Local = None) -> UnitRange:
+    def measure(self, samples: list[Pixels], noise: MeasuredNoise) -> UnitRange:
         """Return this map, with the noise measured on some planes (Y, X) that it maps.
 
-        `local` is that of the noise before it was mapped, which no map changes.
+        `noise` is that before: no map changes where it is stronger, or makes pixels share it.
         """
-        return replace(self, measured=measure_noise([self.to_unit(y) for y in samples], local))
+        mapped = [self.to_unit(y) for y in samples]
+        measured = measure_noise(mapped, noise.local, is_independent=noise.hole == (0, 0))
+        return replace(self, measured=measured)
 
     def relative_variance(self, u: Pixels) -> Pixels | None:
         """Return the noise's variance at each pixel of (C, Y, X) in the unit range, over `noise`^2.

@@ -273,7 +273,7 @@ def _measure_channel(
         least, most, middle = low[colour], high[colour], mean[colour]
         _check_precision(max(abs(least), abs(most)), noise.line, middle)
         one = UnitRange.of(least, most, middle, noise.line, stabilise=stabilise)
-        ranges.append(one.measure([sample[colour] for sample in samples], noise.local))
+        ranges.append(one.measure([sample[colour] for sample in samples], noise))
     unit_range = ranges[0] if len(ranges) == 1 else ColourRanges(tuple(ranges))
     return unit_range, noises, hot, uneven, len(indices) - len(finite)
 
