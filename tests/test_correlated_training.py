@@ -19,6 +19,7 @@ from napari_dip.nets.correlated_noise import (
     MORE,
     RecorruptedUNet,
     blurs_if_better,
+    blurs_of,
     draw_noise,
     draw_probe,
 )
@@ -128,7 +129,7 @@ def test_an_answer_worse_than_a_blur_is_replaced_by_blurs() -> None:
         probe = draw_probe(table[None], y)
         for wrong in (lambda y: y, torch.zeros_like, lambda y: -y):
             answers = torch.cat([wrong(y), wrong(y + probe)])
-            mixed = blurs_if_better(y, answers, table, probe)[0, 0].numpy() * 3 * NOISE
+            mixed = blurs_if_better(blurs_of(y, table), answers, probe)[0, 0].numpy() * 3 * NOISE
             best = min(
                 rmse(ndimage.gaussian_filter(noisy, width), clean) for width in (1, 1.5, 2, 3, 4)
             )

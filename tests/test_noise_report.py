@@ -93,7 +93,7 @@ def test_saturation_offsets_of_rows_and_hot_pixels_are_said() -> None:
 def test_a_constant_image_has_no_noise_and_a_small_one_is_not_judged() -> None:
     assert "nothing to denoise" in str(noise_report(np.full((SIZE, SIZE), 7.0)))
     small = ramp()[:40, :40] + np.random.default_rng(0).normal(0, 4, (40, 40))
-    assert "Too few flat pixels" in str(noise_report(small))
+    assert "can't be told" in str(noise_report(small))
 
 
 def test_each_channel_and_each_colour_is_reported_under_its_name() -> None:

@@ -20,7 +20,7 @@ from napari_dip.engine.loop import Step
 from napari_dip.engine.orientations import turn, turn_back
 from napari_dip.engine.out_of_memory import LEAST, MemoryPlan
 from napari_dip.models.offset import NOISE_REACHES, is_noisy, remove_offset
-from napari_dip.nets.correlated_noise import blurs_if_better, draw_probe
+from napari_dip.nets.correlated_noise import blurs_if_better, blurs_of, draw_probe
 from napari_dip.noise.units import UNIT
 
 TILE = 768  # pixels; the side of the tiles of a larger plane, on a CPU: larger ones are no faster
@@ -67,7 +67,7 @@ def apply(
     plan = plan or MemoryPlan(y.device)
     mean, noisy, seen = x.new_zeros(()), is_noisy(x), x
     if correlation is not None:
-        probe = draw_probe(correlation, x)
+        probe, blurs = draw_probe(correlation, x), blurs_of(x, correlation)
         seen = torch.cat([x, x + probe])
     tile = plan.side(tile_side(net, y.device, len(seen), max(y.shape[-2:])))
     for number in range(orientations):
@@ -78,7 +78,7 @@ def apply(
             mean = mean + (answer - mean) / (number + 1)
             best = mean
             if correlation is not None:
-                best = blurs_if_better(x, mean, correlation, probe)
+                best = blurs_if_better(blurs, mean, probe)
             level = remove_offset(best, x, noisy, NOISE_REACHES / UNIT)
             removed = (level - x).square().mean() * UNIT**2
         image = level.reshape(y.shape) * unit + centre

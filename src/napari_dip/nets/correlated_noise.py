@@ -100,7 +100,15 @@ def draw_probe(correlation: Tensor, like: Tensor) -> Tensor:
     return PROBE * draw_noise(tables, like, torch.Generator().manual_seed(0))
 
 
-def blurs_if_better(y: Tensor, answers: Tensor, correlation: Tensor, probe: Tensor) -> Tensor:
+def blurs_of(y: Tensor, correlation: Tensor) -> BlurMixtures | None:
+    """Return the blurs of (B, C, Y, X), noise of `correlation`; None where they take too much."""
+    if y.numel() > MOST_COMPARED:
+        return None
+    variance = torch.full_like(y, 1 / UNIT**2).flatten(0, 1)
+    return BlurMixtures(y.flatten(0, 1), correlation, variance)
+
+
+def blurs_if_better(blurs: BlurMixtures | None, answers: Tensor, probe: Tensor) -> Tensor:
     """Return a network's answer, or blurs of the image where these are clearly better.
 
     An image may be unlike those that the network was trained on. Judged by the expected error, see
@@ -110,25 +118,21 @@ def blurs_if_better(y: Tensor, answers: Tensor, correlation: Tensor, probe: Tens
 
     Parameters
     ----------
-    y : Tensor
-        Shape (B, C, Y, X), in units of three times the noise.
+    blurs : BlurMixtures, optional
+        Of the image y (B, C, Y, X) in units of three times the noise, as `blurs_of` returns them.
     answers : Tensor
-        Shape (2 B, C, Y, X): to `y`, and to ``y + probe``.
-    correlation : Tensor
-        Shape (2 R + 1, 2 R + 1), of the noise.
+        Shape (2 B, C, Y, X): to y, and to ``y + probe``.
     probe : Tensor
         What `draw_probe` returned.
 
     Returns
     -------
     Tensor
-        Of the shape of `y`.
+        Of the shape of y.
     """
     answer, probed = answers.chunk(2)
-    if y.numel() > MOST_COMPARED:
+    if blurs is None:
         return answer
     own_share = probe * (probed - answer) * (UNIT / PROBE) ** 2
-    variance = torch.full_like(y, 1 / UNIT**2).flatten(0, 1)
-    blurs = BlurMixtures(y.flatten(0, 1), correlation, variance)
     kept = blurs.unless_worse(answer.flatten(0, 1), own_share.flatten(0, 1), CLEARLY)
-    return kept.reshape(y.shape)
+    return kept.reshape(answer.shape)

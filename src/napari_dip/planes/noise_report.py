@@ -35,6 +35,10 @@ TITLES = (
     "correlation between pixels",
     "noise over that of its intensity, by place",
 )
+UNTOLD = (
+    "Whether neighbouring pixels share it can't be told (few flat pixels, or fine texture); it is "
+    "taken as independent."
+)
 BENT = 1.3  # times the variance of the straight line, up or down, that is said
 
 
@@ -185,7 +189,7 @@ class ChannelNoise:
         middle = len(noise.correlation) // 2
         y, x = noise.correlation[middle + 1][middle], noise.correlation[middle][middle + 1]
         if noise.correlation_error >= SHARED:
-            return "Too few flat pixels to tell whether neighbours share it; taken as independent."
+            return UNTOLD
         y, x = round(y, 2) + 0.0, round(x, 2) + 0.0  # no -0.00
         text = f"Neighbouring pixels share {y:.2f} of it in y and {x:.2f} in x"
         text += f" (correlation, within {max(noise.correlation_error, 0.01):.2f})"
