@@ -18,10 +18,13 @@ from napari_dip.files.tiff import OME_TIFF, TIFF
 from napari_dip.models.model import SUFFIX
 from napari_dip.widgets.layers.region import VIEW
 from napari_dip.widgets.napari_hooks import preferences as preferences_module
+from napari_dip.widgets.napari_hooks.moving_cells import moving_cells
 from napari_dip.widgets.napari_hooks.preferences import Preferences, preferences
 from napari_dip.widgets.napari_hooks.samples import (
+    MOVIE_SCALE,
     STACK_SCALE,
     fish_pair,
+    moving_cells_pair,
     noisy_stack,
     synthetic_stack,
 )
@@ -58,7 +61,7 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
         "napari-dip.train",
         "napari-dip.batch",
     ]
-    assert len(contributions.sample_data) == 2 and len(contributions.writers) == 1
+    assert len(contributions.sample_data) == 3 and len(contributions.writers) == 1
     verbs = {command.title.split()[0] for command in contributions.commands}
     assert verbs == {"Apply", "Denoise", "Make", "Open", "Restore", "Save", "Train"}
 
@@ -116,6 +119,22 @@ def test_the_synthetic_stack_is_seeded_noisy_and_scaled() -> None:
         "x",
     )
     assert stack.std() > 3
+
+
+def test_the_moving_cells_are_noise_around_their_truth_and_move() -> None:
+    truth, noisy = (ImageLayer(data, **look) for data, look, _ in moving_cells_pair())
+    assert noisy.visible and not truth.visible and noisy.dtype == np.uint16
+    for layer in (truth, noisy):
+        assert layer.data.shape == (20, 128, 128) and tuple(layer.scale) == MOVIE_SCALE
+        assert [str(unit) for unit in layer.units] == ["second", "micrometer", "micrometer"]
+    np.testing.assert_array_equal(noisy.data, moving_cells(0)[0])
+    assert (noisy.data != moving_cells(1)[0]).any()
+    error = noisy.data - truth.data
+    assert abs(error.mean()) < 0.02  # 4 counts of noise, 330 000 pixels
+    # a photon is a count: variance is photons, read noise of 2 counts squared, and rounding
+    np.testing.assert_allclose((error**2).mean(), (truth.data - 100).mean() + 4 + 1 / 12, rtol=0.02)
+    apart = [np.abs(truth.data[k:] - truth.data[:-k]).mean() for k in (1, 2, 4, 8)]
+    assert apart == sorted(apart) and apart[0] < 0.25 * truth.data.std()  # smoothly, and lastingly
 
 
 def test_what_the_writer_writes_can_be_read_back(tmp_path: Path) -> None:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_dip.widgets.napari_hooks.moving_cells import moving_cells
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STACK_SHAPE = (12, 128, 128)
 STACK_SCALE = (0.3, 0.1, 0.1)  # micrometres; Z is coarser, as in most stacks
 STACK_NOISE = "synthetic: Poisson noise of up to 40 photons, read noise of 3 photons, 100 offset"
+MOVIE_SCALE = (2.0, 0.1, 0.1)  # seconds between frames, micrometres
+MOVIE_NOISE = "synthetic: Poisson noise of up to 90 photons, read noise of 2 photons, 100 offset"
 CITATION = (
     "Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images, "
     "CVPR 2019, arXiv:1812.10366; confocal zebrafish, field of view 1"
@@ -47,6 +51,22 @@ def noisy_stack() -> list[tuple[NDArray[np.uint16], dict[str, Any], str]]:
         "metadata": {"source": STACK_NOISE},
     }
     return [(synthetic_stack(), look, "image")]
+
+
+def moving_cells_pair() -> list[tuple[NDArray[Any], dict[str, Any], str]]:
+    """Return a synthetic (T, Y, X) time-lapse: its truth, hidden, and the noisy uint16, on top."""
+    noisy, clean = moving_cells()
+    look = {
+        "scale": MOVIE_SCALE,
+        "units": ("s", "um", "um"),
+        "axis_labels": ("t", "y", "x"),
+        "contrast_limits": [float(clean.min()), float(clean.max())],
+        "metadata": {"source": MOVIE_NOISE},
+    }
+    return [
+        (clean, look | {"name": "moving cells, truth", "visible": False}, "image"),
+        (noisy, look | {"name": "moving cells, noisy"}, "image"),
+    ]
 
 
 def synthetic_stack(seed: int = 0) -> NDArray[np.uint16]:
