@@ -101,7 +101,7 @@ def figure_4(how: IDDP) -> dict[str, object]:
 def redrawn(removed: np.ndarray, how: IDDP) -> np.ndarray:
     """Draw the removed noise again as the loss does."""
     r = torch.from_numpy(removed / UNIT).float()[None, None]
-    flipped = signs(r, how.block, torch.Generator().manual_seed(0)) * (
+    flipped = signs(r, torch.Generator().manual_seed(0)) * (
         up_to_level(r) if how.known_level else r
     )
     return (how.gain * flipped * UNIT)[0, 0].double().numpy()

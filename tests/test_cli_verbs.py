@@ -123,6 +123,23 @@ def test_info_says_the_noise_as_the_line_that_it_is(
         assert (words.strip() in text) == (record != "nonsense") and "variance: -" not in text
 
 
+def test_info_says_what_neighbours_share_without_the_whole_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = np.zeros((17, 17))
+    table[8, 8:11], table[9:11, 8] = (1, 0.6, 0.2), (0.4, 0.1)
+    noise = {"hole": [2, 2], "correlation": table.tolist()}
+    for record in (noise, [noise, noise], {"correlation": "nonsense"}):
+        image = Image(np.zeros((3, 4), np.float32), provenance={"measured_noise": record})
+        write(tmp_path / "a.tif", image, overwrite=True)
+        assert main(["info", str(tmp_path / "a.tif")]) == 0
+        text = capsys.readouterr().out
+        short = "0.40, 0.10 with the pixels 1 and 2 away in y; 0.60, 0.20 in x"
+        known = record[:] if isinstance(record, list) else [record]
+        assert text.count(short) == sum(one is noise for one in known)
+        assert "0.0, 0.0, 0.0" not in text
+
+
 def test_demo_writes_the_image_and_the_picture_and_says_the_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -181,8 +181,15 @@ def test_second_captures_need_no_hole() -> None:
 def test_a_start_without_a_learned_filter_says_that_correlated_noise_stays() -> None:
     quick = {"steps": 1, **SMALL, "start": "blur"}
     assert "will stay" in next(iter_train(correlated(1), IDDP(**quick))).note
-    assert "correlated" not in next(iter_train(correlated(1), IDDP(block=4, **quick))).note
     assert "correlated" not in next(iter_train(independent(1), IDDP(**quick))).note
+
+
+def test_squares_of_signs_are_retired_but_files_that_have_none_are_read() -> None:
+    assert IDDP(block=1) == IDDP()
+    with pytest.raises(ValueError, match=r"block is no setting any more.*network of its own"):
+        IDDP(block=6)
+    with pytest.raises(ValueError, match="no preset 'correlated', but fast and paper"):
+        IDDP.preset("correlated")
 
 
 def test_the_model_file_keeps_the_second_network(tmp_path: Path) -> None:

@@ -173,6 +173,23 @@ def test_colours_stored_one_after_another_become_the_last_axis(tmp_path):
     np.testing.assert_array_equal(np.asarray(image.pixels), np.moveaxis(pixels, 0, -1))
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_four_frames_are_no_colours(tmp_path, dtype):
+    pixels = np.random.default_rng(0).integers(0, 255, (4, 20, 30)).astype(dtype)
+    tifffile.imwrite(tmp_path / "a.tif", pixels)  # which marks them as RGB and alpha
+    image = read(tmp_path / "a.tif")
+    assert image.axes == "ZYX"
+    np.testing.assert_array_equal(np.asarray(image.pixels), pixels)
+    beside = np.moveaxis(pixels, 0, -1)
+    tifffile.imwrite(tmp_path / "b.tif", beside, photometric="minisblack", planarconfig="contig")
+    image = read(tmp_path / "b.tif")
+    assert image.axes == "CYX", "grey samples are channels"
+    np.testing.assert_array_equal(np.asarray(image.pixels), pixels)
+    tifffile.imwrite(tmp_path / "c.tif", beside, photometric="rgb")
+    assert read(tmp_path / "c.tif").axes == "YXC"
+
+
 def test_compressed_and_big_endian_are_read(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 65535, (4, 20, 30)).astype("uint16")
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", compression="zlib")

@@ -88,6 +88,12 @@ def test_saturation_offsets_of_rows_and_hot_pixels_are_said() -> None:
     noisy[5::40, 3::40] += 500
     report = noise_report(noisy)
     assert report.hot_pixels == 16 and "Hot or dead pixels: 16" in str(report)
+    assert "at (y, x) = (5, 3), (5, 43), " in str(report) and "(85, 43), ..." in str(report)
+    assert report.to_json()["hot_places"][:2] == [[5, 3], [5, 43]]
+    stack = ramp() + rng.normal(0, 4, (5, SIZE, SIZE))
+    stack[:, 7, 9] += 500
+    report = noise_report(stack, "ZYX")
+    assert report.hot_places == ((7, 9),) and "(7, 9), replaced" in str(report)
 
 
 def test_a_constant_image_has_no_noise_and_a_small_one_is_not_judged() -> None:
@@ -130,6 +136,10 @@ def test_the_verb_prints_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["noise", str(tmp_path / "a.tif"), "--plot", str(tmp_path / "a.jpg")]) == 2
     assert "ends in .png" in capsys.readouterr().err
     assert main(["noise", str(tmp_path / "none.tif")]) == 1
+    assert main(["noise", str(tmp_path)]) == 2
+    assert f"is a folder; give one image at a time, of {tmp_path / 'a.tif'}" in (
+        capsys.readouterr().err
+    )
 
 
 def test_what_is_not_finite_is_refused_in_a_sentence() -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 DONE_BEFORE, BEGUN_BEFORE = "done", "begun"  # what can be known of a job
+HOLDS_STD = "the standard deviation of every pixel"  # in the provenance of such a file
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,7 @@ def _folder_jobs(
         nested = out if path.resolve() in out.resolve().parents else None
         images = images_under(path, recursive=recursive, leave_out=nested)
         images = [file for file in images if file.relative_to(path).match(pattern)]
+        images = [file for file in images if not _is_std(file)]
         if not images:
             which = "" if pattern == "*" else f" that {pattern} fits"
             raise UsageError(
@@ -179,6 +181,18 @@ def _folder_jobs(
 def _is_image(path: Path) -> bool:
     """Return whether a path can be one image: a file, or a folder in the Zarr format."""
     return path.is_file() or is_image_folder(path)
+
+
+def _is_std(file: Path) -> bool:
+    """Return whether an earlier run has written a file beside an answer, as its deviation."""
+    if not file.name.endswith("_std.tif"):
+        return False
+    from napari_dip.files.read_write import read_provenance
+
+    try:
+        return read_provenance(file).get("holds") == HOLDS_STD
+    except (OSError, ValueError):  # said when it is read
+        return False
 
 
 def _check_readable(source: Path) -> None:

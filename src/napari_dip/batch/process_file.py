@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_dip.batch.check_options import check_axes, check_device, check_device_exists
 from napari_dip.batch.chunk_folder import delete_chunks
-from napari_dip.batch.jobs import Job, plan_jobs, take_shard
+from napari_dip.batch.jobs import HOLDS_STD, Job, plan_jobs, take_shard
 from napari_dip.batch.report import BEFORE, DONE, FAILED, INTERRUPTED, earlier_state
 from napari_dip.errors import DenoiseError, UsageError
 from napari_dip.snapshot import Consumed, Snapshot, is_unchanged
@@ -163,7 +163,7 @@ def process_image(
     job.target.parent.mkdir(parents=True, exist_ok=True)
     overwrite = task.overwrite or job.begun
     if job.std is not None and final.std is not None:  # first: where the answer is, all of it is
-        made = {**made, "holds": "the standard deviation of every pixel"}
+        made = {**made, "holds": HOLDS_STD}
         write(job.std, replace(final.std, provenance=made), overwrite=overwrite)
     clipped = write(job.target, answer, dtype=dtype, overwrite=overwrite)
     if not interrupted:

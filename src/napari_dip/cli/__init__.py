@@ -17,6 +17,8 @@ from napari_dip.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from cyclopts import MissingArgumentError
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line.
@@ -79,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _sentence(error: Exception, tokens: Sequence[str]) -> str:
     """Return what is wrong with a command line in one sentence."""
+    from cyclopts import MissingArgumentError
     from pydantic import ValidationError
 
     from napari_dip.cli.commands import chosen_method
@@ -92,4 +95,21 @@ def _sentence(error: Exception, tokens: Sequence[str]) -> str:
             return elsewhere
     if isinstance(error.__cause__, ValidationError):
         return explain(error.__cause__) + f" See `napari-dip {tokens[0]} --help`."
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return _missing(error, tokens[0])
     return str(error).strip()
+
+
+def _missing(error: MissingArgumentError, verb: str) -> str:
+    """Say which word of a call is missing, what it is for, and where to read more."""
+    assert error.argument is not None
+    name, text = error.argument.name, (error.argument.parameter.help or "").strip()
+    if not text[1:2].isupper():  # no acronym
+        text = text[:1].lower() + text[1:]
+    if error.keyword:
+        problem = f"Nothing stands after {error.keyword}; give it a value"
+    elif name.startswith("-"):
+        problem = f"`napari-dip {verb}` needs {name} {name.strip('-').upper()}"
+    else:
+        problem = f"`napari-dip {verb}` needs {name}"
+    return f"{problem}: {text} See `napari-dip {verb} --help`."

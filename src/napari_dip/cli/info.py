@@ -89,8 +89,13 @@ def _lines(record: dict[str, Any], depth: int) -> list[str]:
         if key == "noise" and value:
             models = value if isinstance(value, list) else [value]
             lines.append(f"{name}: {'; '.join(map(_noise, models))}")
+        elif key == "correlation" and (short := _correlation(value)):
+            lines.append(f"{name}: {short}")
         elif isinstance(value, dict):
             lines += [f"{name}:", *_lines(value, depth + 1)]
+        elif isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
+            for number, one in enumerate(value):
+                lines += [f"{name} {number}:", *_lines(one, depth + 1)]
         else:
             lines.append(f"{name}: {_safe(value)}")
     return lines
@@ -104,6 +109,22 @@ def _noise(model: Any) -> str:
         return _safe(model)
     sign, read = ("+", f", a read noise of {intercept**0.5:.3g}") if intercept >= 0 else ("-", "")
     return f"variance = {gain:.4g} * intensity {sign} {abs(intercept):.4g}, as fitted{read}"
+
+
+def _correlation(table: Any) -> str:
+    """Write what the nearest pixels share of their noise; the table has hundreds of numbers."""
+    try:
+        middle = len(table) // 2
+        y, x = ([float(row) for row in rows] for rows in _nearest(table, middle))
+    except (TypeError, ValueError, IndexError):  # a file may hold anything
+        return ""
+    y_text, x_text = (", ".join(f"{value:.2f}" for value in line) for line in (y, x))
+    return f"{y_text} with the pixels 1 and 2 away in y; {x_text} in x"
+
+
+def _nearest(table: Any, middle: int) -> tuple[list[Any], list[Any]]:
+    lags = middle + 1, middle + 2
+    return [table[lag][middle] for lag in lags], [table[middle][lag] for lag in lags]
 
 
 def _safe(value: Any) -> str:

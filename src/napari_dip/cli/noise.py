@@ -30,8 +30,16 @@ def noise(
     """
     from napari_dip.files.atomic import write_bytes
     from napari_dip.files.read_write import read
+    from napari_dip.files.registry import images_under, is_image_folder
     from napari_dip.planes.noise_report import noise_report
 
+    if file.is_dir() and not is_image_folder(file):
+        images = [str(one) for one in images_under(file)]
+        more = f" and {len(images) - 3} more" if len(images) > 3 else ""
+        raise UsageError(
+            f"{file} is a folder; give one image at a time"
+            + (f", of {', '.join(images[:3])}{more}." if images else ": it holds none.")
+        )
     if plot is not None:
         if plot.suffix.lower() != ".png":
             raise UsageError(f"--plot is {plot}; give a name that ends in .png.")

@@ -86,8 +86,8 @@ def _print_outcome(job: Job, outcome: Outcome, output: Output) -> None:
     if outcome.summary:
         time = format_duration(record["seconds"])
         verdict = record.get("verdict")
-        fault = f". {verdict['sentence']}" if verdict and verdict["flagged"] else ""
-        output.print(f"{job.source}: {outcome.summary}, {time} -> {job.target}{fault}")
+        judged = f". {verdict['sentence']}" if verdict else ""
+        output.print(f"{job.source}: {outcome.summary}, {time} -> {job.target}{judged}")
     if outcome.integers:
         output.print(f"{job.target}: {record['clipped']} values clipped to {outcome.integers}.")
 

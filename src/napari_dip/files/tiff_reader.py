@@ -1,6 +1,7 @@
 """Read TIFF: plain, ImageJ and OME, with axes, scale, units and our own record.
 
-Axes are named by what the file says; what it leaves unnamed is taken as Z, then T, then C.
+Axes are named by what the file says; what it leaves unnamed is taken as Z, then T, then C. Samples
+of a pixel are colours only where the file says RGB.
 Singleton axes of a file are dropped, as tifffile does, unless our record or the caller names them.
 """
 
@@ -44,6 +45,7 @@ _BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
     *(EOFError, RuntimeError, NotImplementedError, struct.error, zlib.error),
 )
+GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _SIGNS_OF_DAMAGE = (
     "invalid page offset",
     "corrupted",
@@ -106,6 +108,7 @@ def _pixels(tif: tifffile.TiffFile, path: Path) -> tuple[Any, str]:
     """
     series = tif.series[0]
     letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    letters = _without_false_colours(tif, letters)
     if 0 in shape:
         raise ValueError("no pixels")
     offset = series.dataoffset
@@ -124,11 +127,29 @@ def _pixels(tif: tifffile.TiffFile, path: Path) -> tuple[Any, str]:
     return series.asarray().reshape(shape), letters
 
 
+def _without_false_colours(tif: tifffile.TiffFile, letters: str) -> str:
+    """Rename the axis of samples (S) where it isn't colour: C for channels, Q for frames.
+
+    tifffile writes stacks of three or four planes as RGB, one colour after another, unless it is
+    told otherwise; only what has three colours of 8 bits is believed to be meant so.
+    """
+    if "S" not in letters or "C" in letters or not isinstance(tif.pages.first, tifffile.TiffPage):
+        return letters
+    page = tif.pages.first
+    if page.photometric in GREY:
+        return letters.replace("S", "C") if page.samplesperpixel > 1 else letters
+    apart = tif.is_shaped and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    is_stack = apart and (page.samplesperpixel, page.bitspersample) != (3, 8)
+    return letters.replace("S", "Q") if is_stack else letters
+
+
 def _squeeze(pixels: Any, letters: str) -> tuple[Any, str]:
     """Drop singleton axes and turn samples (S) into C: last if colours, else before Y."""
     lengths = [(a, n) for a, n in zip(letters, pixels.shape, strict=True) if n > 1 or a in "YX"]
     letters = "".join(a for a, _ in lengths)
     pixels = pixels.reshape([n for _, n in lengths])
+    if letters.endswith("C"):  # channels beside each other, no colours
+        pixels, letters = np.moveaxis(pixels, -1, -3), letters[:-3] + "C" + letters[-3:-1]
     if "S" not in letters or "C" in letters:
         return pixels, letters
     at = letters.index("S")

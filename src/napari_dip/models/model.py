@@ -228,7 +228,8 @@ def holes_of(record: Mapping[str, Any], path: Path) -> tuple[int, ...]:
 
 def check_known(values: Mapping[str, Any], settings: type[Settings], path: Path) -> None:
     """Refuse settings that this version does not know; those that a file lacks are defaults."""
-    unknown = sorted(name for name in values if name not in settings.model_fields)
+    known = {*settings.model_fields, *settings.retired}
+    unknown = sorted(name for name in values if name not in known)
     if unknown:
         raise ValueError(
             f"{path.name} was made by a newer napari-dip, with a setting {unknown[0][:40]!a} "

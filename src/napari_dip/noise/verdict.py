@@ -48,7 +48,7 @@ BLOCK = 16  # pixels, the side of the squares whose sums stand for independent o
 LEVELS = 8
 LEAST_STD = 0.1  # of its root mean square: quantised images have places without noise
 LEAST_SIDE = 4 * BLOCK
-GOOD = "No fault found."
+GOOD = "No fault found in the answer."
 SENTENCES = {
     "structure_left": "Too smooth: structure was taken away with the noise; denoise less strongly.",
     "noise_left": "Noise is left in the answer; denoise more strongly.",

@@ -14,7 +14,7 @@ from napari_dip.noise.hot_pixels import find_hot_pixels_of_stack
 from napari_dip.noise.measure import measure_noise
 from napari_dip.noise.measured_noise import MeasuredNoise
 from napari_dip.noise.unit_range import ColourRanges, UnitRange
-from napari_dip.planes.repair import Repaired, repair
+from napari_dip.planes.repair import MOST_PLACES, Repaired, repair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,6 +37,7 @@ UNEVEN_NOISE = (
 )
 UNEVEN_NOISE_KNOWN = "taken into account"
 UNEVEN_NOISE_STAYS = "part of it may stay; the method blind-spot takes it into account"
+Place = tuple[int, int]  # y, x
 NOISE_PLANES = 8  # planes of a channel, evenly spread, that the noise is measured on
 
 
@@ -66,6 +67,8 @@ class ImageStatistics:
     shared_hot_pixels : tuple of (tuple of int or None)
         Of each channel, the flat positions in a plane (C, Y, X) of the hot pixels that its planes
         share; None where they are too few to say.
+    hot_places : tuple of (int, int)
+        Where the first hot pixels are, in y and x.
     """
 
     unit_ranges: tuple[UnitRange | ColourRanges, ...]
@@ -77,6 +80,7 @@ class ImageStatistics:
     planes: int = 1
     keep_hot_pixels: bool = False
     shared_hot_pixels: tuple[tuple[int, ...] | None, ...] = ()
+    hot_places: tuple[tuple[int, int], ...] = ()
 
     def repair(self, image: Image, index: PlaneIndex) -> NDArray[np.float64]:
         """Return a plane (C, Y, X) as it was measured here, without hot pixels or offsets."""
@@ -187,7 +191,7 @@ def measure_image(
         _measure_channel(image, indices, stabilise, partial(mend, hot_pixels=known))
         for indices, known in zip(measured, shared, strict=True)
     ]
-    unit_ranges, noises, hot, uneven, blank = zip(*results, strict=True)
+    unit_ranges, noises, hot, uneven, blank, places = zip(*results, strict=True)
     planes = sum(len(indices) for indices in measured)
     return ImageStatistics(
         unit_ranges,
@@ -199,6 +203,7 @@ def measure_image(
         planes,
         keep_hot_pixels,
         tuple(None if one is None else tuple(np.flatnonzero(one).tolist()) for one in shared),
+        tuple(dict.fromkeys(place for one in places for place in one))[:MOST_PLACES],
     )
 
 
@@ -243,11 +248,12 @@ def _shared_hot_pixels(image: Image, indices: list[PlaneIndex]) -> NDArray[np.bo
 
 def _measure_channel(
     image: Image, indices: list[PlaneIndex], stabilise: bool, mend: Callable[..., Repaired]
-) -> tuple[UnitRange | ColourRanges, tuple[MeasuredNoise, ...], int, int, int]:
-    """Return unit range, noise, hot pixels, planes with offsets and blank planes of a channel."""
+) -> tuple[UnitRange | ColourRanges, tuple[MeasuredNoise, ...], int, int, int, list[Place]]:
+    """Return unit range, noise, hot pixels, planes with offsets, blank planes, hot places."""
     ends: list[NDArray[np.float64]] = []  # (3, C) of each plane: least, greatest, mean
     finite: list[PlaneIndex] = []
     hot = uneven = 0
+    places: list[Place] = []
     for index in indices:
         plane = image.plane(index)
         if is_blank(plane):
@@ -255,7 +261,9 @@ def _measure_channel(
         _check_finite(plane, image, index)
         _check_magnitude(float(np.abs(plane).max()))
         finite.append(index)
-        plane, count, has_offsets = mend(plane)
+        plane, count, has_offsets, found = mend(plane)
+        if len(places) < MOST_PLACES:  # those of later planes are mostly the same
+            places += found
         hot, uneven = hot + count, uneven + has_offsets
         ends.append(np.array([plane.min((1, 2)), plane.max((1, 2)), plane.mean((1, 2))]))
     if not finite:
@@ -275,7 +283,7 @@ def _measure_channel(
         one = UnitRange.of(least, most, middle, noise.line, stabilise=stabilise)
         ranges.append(one.measure([sample[colour] for sample in samples], noise))
     unit_range = ranges[0] if len(ranges) == 1 else ColourRanges(tuple(ranges))
-    return unit_range, noises, hot, uneven, len(indices) - len(finite)
+    return unit_range, noises, hot, uneven, len(indices) - len(finite), places
 
 
 def _check_finite(plane: NDArray[np.float64], image: Image, index: PlaneIndex) -> None:

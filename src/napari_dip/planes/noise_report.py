@@ -18,6 +18,7 @@ from napari_dip.noise.lines import line_offsets
 from napari_dip.noise.measure import FEWEST
 from napari_dip.noise.measured_noise import SHARED, MeasuredNoise
 from napari_dip.planes.image_statistics import channel_of, is_blank, measure_image
+from napari_dip.planes.repair import MOST_PLACES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -210,11 +211,14 @@ class NoiseReport:
         Hot and dead pixels in all planes.
     planes : int
         All that were looked at for them.
+    hot_places : tuple of (int, int)
+        Where the first ten of them are, in y and x.
     """
 
     channels: tuple[ChannelNoise, ...]
     hot_pixels: int
     planes: int
+    hot_places: tuple[tuple[int, int], ...] = ()
 
     def __str__(self) -> str:
         """Return it as indented lines."""
@@ -225,8 +229,10 @@ class NoiseReport:
             text += [f"  -> {line}" for line in channel.advice]
         if self.hot_pixels:
             where = f" in {self.planes} planes" if self.planes > 1 else ""
+            more = ", ..." if self.hot_pixels > len(self.hot_places) == MOST_PLACES else ""
             text.append(
-                f"  Hot or dead pixels{where}: {self.hot_pixels}, replaced before a fit unless the "
+                f"  Hot or dead pixels{where}: {self.hot_pixels}, at (y, x) = "
+                f"{', '.join(map(str, self.hot_places))}{more}, replaced before a fit unless the "
                 "setting hot_pixels is keep."
             )
         return "\n".join(text)
@@ -242,7 +248,12 @@ class NoiseReport:
             }
             for one in self.channels
         ]
-        return {"channels": channels, "hot_pixels": self.hot_pixels, "planes": self.planes}
+        return {
+            "channels": channels,
+            "hot_pixels": self.hot_pixels,
+            "hot_places": [list(place) for place in self.hot_places],
+            "planes": self.planes,
+        }
 
     def png(self) -> bytes:
         """Draw variance over intensity, the correlation and, where it varies, the local level."""
@@ -301,7 +312,7 @@ def noise_report(image: Image | ArrayLike, axes: str | None = None) -> NoiseRepo
         for number, index in sorted(first.items())
         for channel in _report_channel(source, number, index, stats)
     ]
-    return NoiseReport(tuple(channels), stats.hot_pixels, stats.planes)
+    return NoiseReport(tuple(channels), stats.hot_pixels, stats.planes, stats.hot_places)
 
 
 def _report_channel(

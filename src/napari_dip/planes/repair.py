@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
+MOST_PLACES = 10  # of hot pixels that are named
 MOST_ALONE = 0.001  # of a plane: hot pixels that the other planes of a stack don't have
 
 
 class Repaired(NamedTuple):
-    """A plane (C, Y, X), how many hot pixels it had, and whether its lines had offsets."""
+    """A plane (C, Y, X), how many hot pixels it had, whether its lines had offsets, and (y, x)."""
 
     pixels: Pixels
     hot_pixels: int
     uneven_lines: bool
+    hot_places: tuple[tuple[int, int], ...]  # at most `MOST_PLACES`
 
 
 def repair(
@@ -47,17 +49,26 @@ def repair(
         Those that the planes of a stack share. Others that are found in this plane are replaced as
         well if they are few, such as cosmic rays; many are single photons.
     """
+    places: tuple[tuple[int, int], ...] = ()
     if keep_hot_pixels:
         pixels, hot = plane, 0
     else:
-        pixels, hot = replace_hot_pixels(plane, _hot_pixels(plane, hot_pixels))
+        found = _hot_pixels(plane, hot_pixels)
+        pixels, hot = replace_hot_pixels(plane, found)
+        places = _places(found)
     if not straighten:
-        return Repaired(pixels, hot, False)
-    found = [line_offsets(channel) for channel in pixels]
-    if not any(offsets.significant for offsets in found):
-        return Repaired(pixels, hot, False)
-    straight = [subtract_line_offsets(c, o) for c, o in zip(pixels, found, strict=True)]
-    return Repaired(np.stack(straight), hot, True)
+        return Repaired(pixels, hot, False, places)
+    lines = [line_offsets(channel) for channel in pixels]
+    if not any(offsets.significant for offsets in lines):
+        return Repaired(pixels, hot, False, places)
+    straight = [subtract_line_offsets(c, o) for c, o in zip(pixels, lines, strict=True)]
+    return Repaired(np.stack(straight), hot, True, places)
+
+
+def _places(hot: Mask) -> tuple[tuple[int, int], ...]:
+    """Return the first positions (y, x) of hot pixels, in whatever colour."""
+    rows, columns = (at[:MOST_PLACES].tolist() for at in np.nonzero(hot.any(0)))
+    return tuple(zip(rows, columns, strict=True))
 
 
 def _hot_pixels(plane: Pixels, shared: Mask | None) -> Mask:

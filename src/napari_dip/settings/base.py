@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.fields import FieldInfo
 
 Presets = Mapping[str, Mapping[str, Any]]
+Retired = Mapping[str, tuple[Any, str]]  # the value that changed nothing, and what to do
 
 
 def knob(
@@ -57,6 +58,7 @@ class Settings(BaseModel):
     title: ClassVar[str]  # its name in words
     summary: ClassVar[str] = ""  # one line that helps a microscopist to choose
     presets: ClassVar[Presets] = {"fast": {}}
+    retired: ClassVar[Retired] = {}  # settings that are in older files
 
     steps: int
     seed: int = knob(
@@ -98,6 +100,17 @@ class Settings(BaseModel):
             cls.model_rebuild(force=True)
         for subclass in cls.__subclasses__():
             subclass.refresh_choices()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_retired(cls, values: Any) -> Any:
+        """Drop what older files hold and does nothing; say what took the place of the rest."""
+        if isinstance(values, Mapping):
+            for name, (idle, instead) in cls.retired.items():
+                if values.get(name, idle) != idle:
+                    raise ValueError(f"{name} is no setting any more: {instead}; leave it out")
+            values = {k: v for k, v in values.items() if k not in cls.retired}
+        return values
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> Self:

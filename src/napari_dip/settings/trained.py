@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import field_validator
 
 from napari_dip.settings import shared
-from napari_dip.settings.base import Presets, Settings, knob
+from napari_dip.settings.base import Presets, Retired, Settings, knob
 
 
 class Trained(Settings):
@@ -76,9 +76,8 @@ class Trained(Settings):
 class IDDP(Trained):
     """Implicit Deep Denoiser Prior: a U-Net trained on noisy images alone, by its own answers.
 
-    The preset ``fast`` (the default) is stable and quick; ``correlated`` is for noise that
-    neighbouring pixels share, over about 3 pixels; ``paper`` has the published constants, for
-    millions of steps.
+    The preset ``fast`` (the default) is stable and quick; ``paper`` has the published constants,
+    for millions of steps.
 
     References
     ----------
@@ -87,19 +86,11 @@ class IDDP(Trained):
 
     method: ClassVar[str] = "iddp"
     title: ClassVar[str] = "Implicit Deep Denoiser Prior"
+    retired: ClassVar[Retired] = {
+        "block": (1, "noise that pixels share has a network of its own, with start 'learned'")
+    }
     presets: ClassVar[Presets] = {
         "fast": {},
-        "correlated": {
-            "steps": 300,
-            "learning_rate": 0.0015,
-            "start": "blur",
-            "blur": 3.0,
-            "block": 6,
-            "alpha": 0.3,
-            "known_level": False,
-            "depth": 3,
-            "channels": 16,
-        },
         "paper": {
             "steps": 2_000_000,
             "batch": 1,
@@ -125,9 +116,6 @@ class IDDP(Trained):
     gain: float = knob(1.0, "Factor on the noise that is drawn again.", gt=0, le=10)
     known_level: bool = knob(
         True, "Bring the noise that is drawn again up to the level that was measured."
-    )
-    block: int = knob(
-        1, "Side of the squares whose noise is flipped together, for correlated noise.", ge=1, le=64
     )
     target: Literal["blur", "image"] = knob(
         "blur",

@@ -98,7 +98,7 @@ class TrainingRun:
         s, hole, notes = self.state.settings, self.state.net.holes[-1], list(self.data.notes)
         if smooth and hole:
             notes.append(CORRELATED_NOISE.format(list_names(smooth), hole))
-        elif smooth and not TRAINED[s.method].target and getattr(s, "block", 1) == 1:
+        elif smooth and not TRAINED[s.method].target:
             notes.append(CORRELATED_NOISE_STAYS.format(list_names(smooth)))
         return " ".join(notes)
 

@@ -70,7 +70,7 @@ def loss(
     eta = answer.detach() if s.stop_gradient else answer
     removed = noisy - eta
     level = up_to_level(removed) if s.known_level else removed
-    redrawn = s.gain * signs(noisy, s.block, generator) * level
+    redrawn = s.gain * signs(noisy, generator) * level
     returned = net(eta + redrawn) - eta
     anchor = smooth if s.target == "blur" else noisy
     total = s.alpha * (answer - anchor).square().mean() + returned.square().mean()
@@ -87,12 +87,7 @@ def up_to_level(removed: Tensor) -> Tensor:
     return removed * (1 / UNIT / level).clamp(1, MOST_SCALED)
 
 
-def signs(like: Tensor, block: int, generator: torch.Generator) -> Tensor:
-    """Draw +1 or -1 for each square of `block` pixels, in the shape of `like`."""
-    crops, colours, height, width = like.shape
-    size = (crops, colours, -(-height // block), -(-width // block))
-    drawn = torch.randint(0, 2, size, generator=generator)
-    drawn = put(drawn.to(like.dtype), like.device) * 2 - 1
-    if block > 1:
-        drawn = drawn.repeat_interleave(block, -2).repeat_interleave(block, -1)
-    return drawn[..., :height, :width]
+def signs(like: Tensor, generator: torch.Generator) -> Tensor:
+    """Draw +1 or -1 for each pixel, in the shape of `like`."""
+    drawn = torch.randint(0, 2, tuple(like.shape), generator=generator)
+    return put(drawn.to(like.dtype), like.device) * 2 - 1
