@@ -1,8 +1,8 @@
 """Stacks with truth, to measure what a denoiser makes of the planes before and after.
 
 Each function returns (noisy, clean), float32 (T or Z, Y, X), the same for the same seed; `blink` and `z_stack` return the
-places of their spots or beads too. `SCENES` names them all: settings are
-tuned on `TUNING` and reported on `TEST`, which share no field.
+places of their spots or beads too. `SCENES` names them all: settings are tuned on `TUNING` and reported on `TEST`, which
+share no field.
 
 Fields of FMD are averages of 50 captures (range 255), smoothed a little so that what is left of their noise does not move
 along, and moved by cubic splines. Their noise is drawn anew with the gain and the offset measured on the single capture:
@@ -273,7 +273,8 @@ SCENES: dict[str, Callable[..., Stack | Marked]] = {
     },
     **{f"{c}_jerky": partial(moving, c, 3.0, jerky=True) for c in ("mice", "BPAE_G")},
     **{f"{c}_still": partial(still, c) for c in ("mice", "fish", "BPAE_G")},
-    "captures": captures,
+    "captures": captures,  # mostly dark
+    "captures_nuclei": partial(captures, corner=(376, 300)),
     "cells": deforming_cells,
     **{f"{c}_blink": partial(blink, c) for c in ("mice", "BPAE_G")},
     **{f"{c}_bleaching": partial(bleaching, c) for c in ("mice", "BPAE_G")},

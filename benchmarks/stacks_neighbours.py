@@ -105,7 +105,7 @@ def figures(name: str, clean: np.ndarray, answer: np.ndarray, places: list[np.nd
     """Return what the scene was made to show."""
     scores = by_frame(name, clean, answer)
     result: Result = {"psnr": mean(scores), "psnr_by_frame": scores}
-    if name.endswith("still") or name == "captures":
+    if name.endswith("still") or name.startswith("captures"):
         result["flicker"] = flicker(answer)
     elif name.endswith("blink"):
         result |= spots(clean, answer, *places)
