@@ -18,6 +18,7 @@ from napari_dip.engine.filters import (
     backtracked,
     early_stopped,
     ended_at_nan,
+    finished,
     held_out_error,
     moving_variance,
     thinned,
@@ -69,6 +70,12 @@ def test_early_stopped_follows_the_newest_answer_while_the_criterion_cannot_judg
     values = iter([math.inf, math.inf, 3.0, 5.0])
     seen = list(early_stopped(steps([4, 7, 2, 9]), lambda _: next(values), patience=9))
     assert [s.chosen for s in seen] == [1, 2, 3, 3]
+
+
+def test_only_the_last_answer_is_finished() -> None:
+    seen = [s.answer.item() for s in finished(steps([1, 2, None]), lambda answer: answer + 10)]
+    assert seen == [1, 2, 12]
+    assert list(finished(steps([]), lambda answer: answer)) == []
 
 
 def test_held_out_error_looks_at_hidden_pixels_alone() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_dip import read
 from napari_dip.noise.correlation import REACH, WIDE_SIGMA, is_everywhere
 from napari_dip.noise.measure import measure_noise
 from napari_dip.noise.uneven import enlarge
@@ -230,6 +233,24 @@ def test_correlated_noise_is_in_every_square_and_texture_is_not(seed: int) -> No
     assert is_everywhere([wide], [inside], rho, evened=False)
     assert not is_everywhere([fading * wide], [inside], rho, evened=False)
     assert is_everywhere([fading * wide], [fading > 0.95], rho, evened=False)
+
+
+@pytest.mark.parametrize("quiet", [0, 8])
+def test_a_few_squares_without_noise_show_that_it_is_texture(quiet: int) -> None:
+    """Of 256 squares; chance leaves none so quiet, and structure only adds to others."""
+    lags = np.exp(-0.5 * (np.arange(-REACH, REACH + 1) / 1.0) ** 2)
+    drawn = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(256, 256)), 0.7071)
+    wide = drawn / drawn.std()
+    wide -= ndimage.gaussian_filter(wide, WIDE_SIGMA)
+    wide[:16, : 16 * quiet] *= 0.5
+    inside = np.ones(drawn.shape, dtype=bool)
+    assert is_everywhere([wide], [inside], np.outer(lags, lags), evened=False) == (quiet == 0)
+
+
+def test_the_texture_of_an_average_is_no_noise(data_dir: Path) -> None:
+    average = read(data_dir / "fmd_confocal_fov01/BPAE_G_gt.tif").pixels
+    found = measure_noise([np.asarray(average, dtype=np.float64)])
+    assert found.hole == (0, 0) and found.std(np.median(average)) < 1.6  # 1.1, were it a 50th
 
 
 def test_what_is_known_to_be_independent_stays_so() -> None:

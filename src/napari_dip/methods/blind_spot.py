@@ -12,7 +12,9 @@ loss chooses the step.
 
 The fit draws random crops with flips and quarter turns, so that a step costs the same however large
 the image is. Each time that the whole image is predicted the next of the eight orientations is
-taken, and the predictions are averaged.
+taken, and the predictions are averaged. The answer that the fit ends with shows which places of the
+image are alike; where the noise is independent, half of it is replaced by the means of the measured
+pixels there (`napari_dip.nets.similar_places`).
 
 In a stack the network may start from the plane before: what it has learnt is how pixels follow from
 their neighbours, and that hardly changes from plane to plane. Such a fit takes a quarter of the
@@ -32,8 +34,8 @@ Wu, Liu, Cao, Ren and Zuo, Unpaired Learning of Deep Image Denoising, ECCV 2020,
 the blind spot made of dilated convolutions.
 
 What differs from these papers: one image instead of a training set, a smaller network that starts
-at a blur of the whole surroundings, noise that is measured and made even first, and the stopping
-rule of held-out pixels.
+at a blur of the whole surroundings, noise that is measured and made even first, the stopping rule
+of held-out pixels, and the means of similar places.
 """
 
 from __future__ import annotations
@@ -48,7 +50,14 @@ from torch.nn.functional import softplus
 
 from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
+from napari_dip.engine.filters import (
+    averaged,
+    early_stopped,
+    finished,
+    held_out_error,
+    running_mean,
+    spread,
+)
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
 from napari_dip.engine.plane import Plane
@@ -56,6 +65,7 @@ from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, ring_means
 from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
+from napari_dip.nets.similar_places import mix_similar
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
 
@@ -133,7 +143,12 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     if s.stop == "held-out" and bool(hidden.any()):
         criterion = held_out_error(y, hidden, running_mean(PREDICTION_WEIGHT))
         stream = early_stopped(stream, criterion, s.patience)
-    yield from stream if previous is None else _save_weights(stream, mean_net.net, previous)
+    if previous is not None:
+        stream = _save_weights(stream, mean_net.net, previous)
+    if plane.correlation is None and guide is None:
+        std = plane.noise * relative.sqrt()
+        stream = finished(stream, partial(mix_similar, y, std=std))
+    yield from stream
 
 
 def _crops(s: BlindSpot | BlindSpotOrZ, hole: tuple[int, int]) -> tuple[int, int]:

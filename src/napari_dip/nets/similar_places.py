@@ -1,0 +1,62 @@
+"""Average the measured pixels of similar places: those around which a first answer looks alike.
+
+    mean(p) = sum_q w(p, q) y(q) / sum_q w(p, q),    w(p, q) = exp(-|f(p + .) - f(q + .)|^2 / h)
+
+f is the first answer and y the noisy image, in units of the noise; the distance is a mean over a
+patch, weighted by a Gaussian, so that a spot of light is compared above all by its own brightness.
+Noise hides which places are alike; a first answer shows it (as in the second pass of BM3D). What
+the network errs by and what these means err by has little in common: half of each is better than
+either.
+
+References
+----------
+Buades, Coll and Morel, A non-local algorithm for image denoising, CVPR 2005,
+doi:10.1109/CVPR.2005.38.
+Dabov, Foi, Katkovnik and Egiazarian, Image denoising by sparse 3-D transform-domain collaborative
+filtering, IEEE TIP 2007, doi:10.1109/TIP.2007.901238 (a first answer finds what is alike).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from napari_dip.nets.gaussian import filter_lines, gaussian_line, mirror
+
+REACH = 7  # pixels, in y and x, to the furthest place that is compared
+PATCH_SIGMA, PATCH_RADIUS = 1.0, 3  # pixels
+ALIKE = 0.3  # h: squared difference, in variances of the noise, at which a weight falls to 1 / e
+SHARE = 0.5  # of the means in the mixture
+
+
+@torch.no_grad()
+def mix_similar(y: Tensor, answer: Tensor, std: Tensor) -> Tensor:
+    """Return half of an answer and half of the means over the places where it looks alike.
+
+    Parameters
+    ----------
+    y, answer : Tensor
+        Shape (C, Y, X), the noisy image and the answer. All colours are compared together.
+    std : Tensor
+        Shape (C, Y, X), standard deviation of the noise, which is independent between pixels.
+
+    Returns
+    -------
+    Tensor
+        Shape (C, Y, X).
+    """
+    colours, height, width = y.shape
+    line = gaussian_line(PATCH_SIGMA, PATCH_RADIUS, y)
+    padded = mirror(torch.cat([y, answer]), REACH)
+    total, weights = y.clone(), torch.ones_like(y[:1])
+    side = 2 * REACH + 1
+    for place in range(side**2):
+        top, left = divmod(place, side)
+        if (top, left) == (REACH, REACH):
+            continue  # the pixel itself, with weight 1
+        other = padded[:, top : top + height, left : left + width]
+        squares = ((other[colours:] - answer) / std).square().mean(0, keepdim=True)
+        weight = torch.exp(filter_lines(squares[None], line, line)[0] / -ALIKE)
+        total += weight * other[:colours]
+        weights += weight
+    return torch.lerp(answer, total / weights, SHARE)

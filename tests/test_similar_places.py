@@ -1,0 +1,51 @@
+"""Means over the places that look alike in a first answer."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_dip.nets.similar_places import mix_similar
+
+SIZE = 64
+
+
+def noise(seed: int, std: float = 1.0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return std * torch.randn((1, SIZE, SIZE), generator=generator)
+
+
+def error(image: torch.Tensor, clean: torch.Tensor) -> float:
+    return float((image - clean).square().mean().sqrt())
+
+
+@pytest.mark.parametrize("period", [6, 11])
+def test_what_repeats_is_averaged(period: int) -> None:
+    y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    clean = (2 * torch.sin(2 * torch.pi * (x + y / 3) / period))[None]
+    answer = clean + noise(1, 0.5)
+    mixed = mix_similar(clean + noise(0), answer, torch.ones_like(clean))
+    assert error(mixed, clean) < 0.75 * error(answer, clean)
+
+
+@pytest.mark.parametrize(("sigma", "least"), [(0.7, 0.9), (1.5, 0.9)])
+def test_spots_without_any_like_them_stay(sigma: float, least: float) -> None:
+    y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    spot = 5 * torch.exp(-((y - 30) ** 2 + (x - 33) ** 2) / (2 * sigma**2))[None]
+    mixed = mix_similar(spot, spot + noise(1, 0.2), torch.ones_like(spot))
+    assert float(mixed[0, 30, 33]) > 5 * least
+
+
+def test_units_and_uneven_noise() -> None:
+    clean = torch.zeros(1, SIZE, SIZE)
+    std = torch.linspace(1, 3, SIZE).expand(1, SIZE, SIZE)
+    noisy, answer = std * noise(0), std * noise(1, 0.3)
+    mixed = mix_similar(noisy, answer, std)
+    assert error(mixed / std, clean) < 0.7 * error(answer / std, clean)
+    assert torch.allclose(mix_similar(100 * noisy, 100 * answer, 100 * std), 100 * mixed, rtol=1e-3)
+
+
+def test_colours_and_images_smaller_than_the_reach() -> None:
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randn((3, 5, 6), generator=generator)
+    assert mix_similar(y, 0 * y, torch.ones_like(y)).shape == y.shape
