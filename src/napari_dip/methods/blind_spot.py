@@ -13,8 +13,8 @@ loss chooses the step.
 The fit draws random crops with flips and quarter turns, so that a step costs the same however large
 the image is. Each time that the whole image is predicted the next of the eight orientations is
 taken, and the predictions are averaged. The answer that the fit ends with shows which places of the
-image are alike; half of it is replaced by the means of the measured pixels there
-(`napari_dip.nets.similar_places`).
+image are alike; where the noise is independent, half of it is replaced by the means of the measured
+pixels there (`napari_dip.nets.similar_places`).
 
 In a stack the network may start from the plane before: what it has learnt is how pixels follow from
 their neighbours, and that hardly changes from plane to plane. Such a fit takes a quarter of the
@@ -65,7 +65,7 @@ from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, ring_means
 from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
-from napari_dip.nets.similar_places import CORRELATED, INDEPENDENT, mix_similar
+from napari_dip.nets.similar_places import mix_similar
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
 
@@ -145,10 +145,9 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         stream = early_stopped(stream, criterion, s.patience)
     if previous is not None:
         stream = _save_weights(stream, mean_net.net, previous)
-    if guide is None:
-        search = INDEPENDENT if plane.correlation is None else CORRELATED
+    if plane.correlation is None and guide is None:
         std = plane.noise * relative.sqrt()
-        stream = finished(stream, partial(mix_similar, y, std=std, search=search))
+        stream = finished(stream, partial(mix_similar, y, std=std))
     yield from stream
 
 

@@ -18,39 +18,19 @@ filtering, IEEE TIP 2007, doi:10.1109/TIP.2007.901238 (a first answer finds what
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from napari_dip.nets.gaussian import filter_lines, gaussian_line, mirror
 
+REACH = 7  # pixels, in y and x, to the furthest place that is compared
 PATCH_SIGMA, PATCH_RADIUS = 1.0, 3  # pixels
+ALIKE = 0.3  # h: squared difference, in variances of the noise, at which a weight falls to 1 / e
 SHARE = 0.5  # of the means in the mixture
 
 
-@dataclass(frozen=True)
-class Search:
-    """Where similar places are looked for, and what counts as similar.
-
-    Attributes
-    ----------
-    reach : int
-        Pixels, in y and x, to the furthest place.
-    alike : float
-        h: squared difference, in variances of the noise, at which a weight falls to 1 / e.
-    """
-
-    reach: int
-    alike: float
-
-
-INDEPENDENT = Search(7, 0.3)
-CORRELATED = Search(10, 0.6)  # neighbours say little that is new, and the answer keeps more noise
-
-
 @torch.no_grad()
-def mix_similar(y: Tensor, answer: Tensor, std: Tensor, search: Search = INDEPENDENT) -> Tensor:
+def mix_similar(y: Tensor, answer: Tensor, std: Tensor) -> Tensor:
     """Return half of an answer and half of the means over the places where it looks alike.
 
     Parameters
@@ -58,9 +38,7 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor, search: Search = INDEPEN
     y, answer : Tensor
         Shape (C, Y, X), the noisy image and the answer. All colours are compared together.
     std : Tensor
-        Shape (C, Y, X), standard deviation of the noise.
-    search : Search
-        By how much pixels share it.
+        Shape (C, Y, X), standard deviation of the noise, which is independent between pixels.
 
     Returns
     -------
@@ -69,16 +47,16 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor, search: Search = INDEPEN
     """
     colours, height, width = y.shape
     line = gaussian_line(PATCH_SIGMA, PATCH_RADIUS, y)
-    padded = mirror(torch.cat([y, answer]), search.reach)
+    padded = mirror(torch.cat([y, answer]), REACH)
     total, weights = y.clone(), torch.ones_like(y[:1])
-    side = 2 * search.reach + 1
+    side = 2 * REACH + 1
     for place in range(side**2):
         top, left = divmod(place, side)
-        if top == left == search.reach:
+        if (top, left) == (REACH, REACH):
             continue  # the pixel itself, with weight 1
         other = padded[:, top : top + height, left : left + width]
         squares = ((other[colours:] - answer) / std).square().mean(0, keepdim=True)
-        weight = torch.exp(filter_lines(squares[None], line, line)[0] / -search.alike)
+        weight = torch.exp(filter_lines(squares[None], line, line)[0] / -ALIKE)
         total += weight * other[:colours]
         weights += weight
     return torch.lerp(answer, total / weights, SHARE)
