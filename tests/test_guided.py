@@ -28,8 +28,14 @@ def test_guides_of_one_size_are_taken(
     axes: str, shape: tuple[int, ...], guide_axes: str, guide_shape: tuple[int, ...], how: Guided
 ) -> None:
     rng = np.random.default_rng(0)
-    image = Image(rng.random(shape), axes, scale=(0.1,) * len(shape))
-    guide = Image(1000 * rng.random(guide_shape), guide_axes)
+    pattern = rng.random((20, 21)) > 0.5
+
+    def show(shape: tuple[int, ...], axes: str) -> np.ndarray:
+        here = pattern[..., None] if axes.endswith("C") else pattern
+        return np.broadcast_to(here, shape) + 0.1 * rng.random(shape)
+
+    image = Image(show(shape, axes), axes, scale=(0.1,) * len(shape))
+    guide = Image(1000 * show(guide_shape, guide_axes), guide_axes)
     answer = last(iter_restore_guided(image, guide, how, device="cpu")).image
     assert (answer.shape, answer.axes, answer.scale) == (image.shape, axes, image.scale)
     assert answer.provenance["task"] == "guided"

@@ -11,6 +11,7 @@ from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.methods.method import Method
 from napari_dip.methods.registry import RESTORATIONS, record_of
 from napari_dip.planes.image_statistics import ImageStatistics, channel_of, measure_image
+from napari_dip.planes.neighbours import Neighbours
 from napari_dip.planes.walk import NO_NOISE, PlaneTask, walk_planes
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from napari_dip.noise.unit_range import ColourRanges, UnitRange
     from napari_dip.planes.chunk import Chunk
 
+    # Of the fits before: by channel and seed, and by how many other images a network sees.
+    Weights = dict[tuple[int, int], dict[int, dict[str, Tensor]]]
     Inputs = Mapping[str, NDArray[Any]]  # by the names of `Plane`
 
 
@@ -73,12 +76,14 @@ def fit_image(
     import torch
 
     from napari_dip.engine.device import pick_device
+    from napari_dip.engine.filters import noted
     from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.engine.plane import Plane
     from napari_dip.planes.walk import skip_plane
 
     method, chosen = record_of(how), pick_device(device)
     assert isinstance(method, Method)
+    whole = source
     if chunk is not None:
         stats, source = chunk.stats, chunk.view(source)
     elif stats is None:
@@ -89,7 +94,8 @@ def fit_image(
             keep_hot_pixels=how.keeps_hot_pixels,
         )
     plan, function = MemoryPlan(chosen), fit or method.function()
-    weights: dict[tuple[int, int], dict[str, Tensor]] = defaultdict(dict)  # by channel and seed
+    weights: Weights = defaultdict(dict)
+    neighbours = Neighbours(whole, stats, getattr(how, "neighbours", 0))
 
     def steps(y: Tensor, unit: UnitRange | ColourRanges, index: PlaneIndex) -> Iterator[Step]:
         given = inputs(index)
@@ -104,8 +110,13 @@ def fit_image(
             for name, pixels in given.items()
         }
         plane = Plane(y, unit.noise, **_noise(unit, y), **beside)
+        if neighbours.axes:
+            at = index if chunk is None else chunk.index_in_whole(index)
+            near = neighbours.near(at, y, unit.noise, plane.hole)
+            plane = replace(plane, others=near)
         carried = (channel_of(source, index), weights) if method.warm_steps(how) else None
-        return _fit_plane(method, function, plane, how, plan, carried, factor)
+        fitted = _fit_plane(method, function, plane, how, plan, carried, factor)
+        return noted(fitted, neighbours.note if index == source.plane_indices()[-1] else "")
 
     planned = _planned_steps(source, how, method)
     if method.needs_noise:
@@ -113,6 +124,8 @@ def fit_image(
         task["note"] = " ".join(part for part in parts if part)
     if how.method in RESTORATIONS:
         task["provenance"] = {"task": how.method, **task.get("provenance", {})}
+    if neighbours.axes:
+        task["late_provenance"] = neighbours.to_json
     plane_task = PlaneTask(steps, steps=planned, plan=plan, **task)
     return walk_planes(source, how, plane_task, chosen, stats)
 
@@ -137,7 +150,7 @@ def _fit_plane(
     plane: Plane,
     how: Settings,
     plan: MemoryPlan,
-    carried: tuple[int, dict[tuple[int, int], dict[str, Tensor]]] | None,
+    carried: tuple[int, Weights] | None,
     factor: int,
 ) -> Iterator[Step]:
     """Fit one plane, in tiles that memory allows, once or with restarts."""

@@ -156,6 +156,13 @@ def ended_at_nan(steps: Iterable[Step]) -> Iterator[Step]:
         return
 
 
+def noted(steps: Iterable[Step], note: str) -> Iterator[Step]:
+    """Add a sentence for the user to the first step."""
+    for step in steps:
+        yield replace(step, note=f"{step.note} {note}".strip()) if note else step
+        note = ""
+
+
 def thinned(steps: Iterable[Step], every: int) -> Iterator[Step]:
     """Let one step in `every` through, those with a note or a criterion, and the last.
 

@@ -28,9 +28,13 @@ class Plane:
         Shape (1, Y, X), False where a pixel is missing.
     guide : Tensor, optional
         Shape (G, Y, X), another image of the same place, in [0, 1].
-    previous : dict of Tensor, optional
-        The weights that the fit of the plane before ended with, empty for the first plane of a
-        stack: the fit may start from them, and puts its own in their place.
+    others : Tensor, optional
+        Shape (N, Y, X), other images of the same place that help to predict this one, of its
+        brightness and independent noise: planes of the stack near it, or its guide.
+    previous : dict of dict of Tensor, optional
+        The weights that fits of planes before ended with, by the number of channels of other images
+        that their networks saw, empty for the first plane of a stack: the fit may start from them,
+        and puts its own in their place.
     warm_steps : int
         Steps of a fit that starts from them.
     """
@@ -42,14 +46,15 @@ class Plane:
     variance: Tensor | None = None
     known: Tensor | None = None
     guide: Tensor | None = None
-    previous: dict[str, Tensor] | None = None
+    others: Tensor | None = None
+    previous: dict[int, dict[str, Tensor]] | None = None
     warm_steps: int = 0
 
     def cut(self, rows: slice, columns: slice) -> Plane:
         """Return a part of the plane, with the same part of all that comes with it."""
         parts = {
             name: image[:, rows, columns]
-            for name in ("y", "known", "guide", "variance")
+            for name in ("y", "known", "guide", "others", "variance")
             if (image := getattr(self, name)) is not None
         }
         return replace(self, **parts)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_dip.engine.filters import noted
 from napari_dip.engine.free_memory import side_that_fits
 from napari_dip.engine.loop import Step
 from napari_dip.engine.out_of_memory import LEAST, MemoryPlan
@@ -48,13 +49,7 @@ def fit_in_tiles(
     tiles = Tiles(height, width, side, stride)
     large = Tiles(factor * height, factor * width, factor * side, factor * stride)
     note = plan.remark(IN_TILES.format(len(tiles.places), *tiles.shape))
-    for step in _fit_tiles(fit, plane, steps, tiles, large, factor):
-        yield (
-            replace(step, note=" ".join(text for text in (note, step.note) if text))
-            if note
-            else step
-        )
-        note = ""
+    yield from noted(_fit_tiles(fit, plane, steps, tiles, large, factor), note)
 
 
 def _fit_tiles(

@@ -61,10 +61,11 @@ from napari_dip.engine.filters import (
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
 from napari_dip.engine.plane import Plane
-from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, ring_means
+from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, ring_means, shrink
 from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
+from napari_dip.nets.neighbours import mix_with
 from napari_dip.nets.similar_places import mix_similar
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
@@ -82,27 +83,29 @@ STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of 
 def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     """Fit the blind-spot network to a noisy plane.
 
-    The network sees the pixels of the plane's guide too, where there is one. In a stack it may
-    start from the weights of the plane before, and puts its own in their place, those of the step
-    that is chosen.
+    The network sees all pixels of other images of the same place, where there are any. In a stack
+    it may start from the weights of the plane before, and puts its own in their place, those of the
+    step that is chosen.
 
     Yields
     ------
     Step
         One a gradient step; the answer changes each time that the whole image is predicted.
     """
-    y, guide, previous = plane.y, plane.guide, plane.previous
+    y = plane.y
     generator = torch.Generator().manual_seed(s.seed)
     centre, unit, colours = y.mean(), UNIT * plane.noise, len(y)
+    x = (y - centre) / unit
+    others = None if plane.others is None else (plane.others - centre) / unit
+    visible = 0 if others is None else len(others)
+    previous = None if plane.previous is None else plane.previous.setdefault(visible, {})
     with seeded(s.seed):
-        guides = 0 if guide is None else len(guide)
-        net = BlindSpotNet(colours, s.channels, s.layers, guides, plane.hole)
+        net = BlindSpotNet(colours, s.channels, s.layers, visible, plane.hole)
     net = net.to(y.device)
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
-    x = (y - centre) / unit
     relative = torch.ones_like(y) if plane.variance is None else plane.variance
     variance = relative * NOISE_VARIANCE
-    padded = _start_at_blur(net, x, variance, hidden, guide)
+    padded = _start_at_blur(net, x, variance, hidden, others)
     blurs = None if plane.correlation is None else BlurMixtures(x, plane.correlation, variance)
     wanted = s.std_from == "predicted"
     error = AnswerError(variance, PREDICTION_WEIGHT, s.seed) if wanted else None
@@ -130,7 +133,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
             blind, answer, v = predict_image(mean_net.net, padded[:, :-1], orientation, blurs)
             images: tuple[Tensor, ...] = (blind * unit + centre, answer * unit + centre)
             if error is not None:
-                predict = partial(_predict_other, mean_net.net, variance, guide, orientation)
+                predict = partial(_predict_other, mean_net.net, variance, others, orientation)
                 images = (*images, error.update(x, blind, v, predict) * unit)
         return loss, images
 
@@ -160,24 +163,26 @@ def _crops(s: BlindSpot | BlindSpotOrZ, hole: tuple[int, int]) -> tuple[int, int
 
 
 def _start_at_blur(
-    net: BlindSpotNet, x: Tensor, noise: Tensor, hidden: Tensor, guide: Tensor | None
+    net: BlindSpotNet, x: Tensor, noise: Tensor, hidden: Tensor, others: Tensor | None
 ) -> Tensor:
     """Return what a new network sees of an image, and set its variance to the error of its start.
 
     Beside `_views`, last, which pixels are not hidden.
     """
-    views = _views(net, x, noise, guide)
+    views = _views(net, x, noise, others)
     error = (views[0] - views[1]).square().mean()  # of the blur and of the noise
     in_noise = (error / NOISE_VARIANCE - 1).clamp(UNLEARNT, 100).item()
     net.offset.data[:, net.colours :] = math.log(math.expm1(in_noise / SPREAD_UNITS))
     return _pad(net, [*views, (~hidden).float()[None]])
 
 
-def _views(net: BlindSpotNet, x: Tensor, noise: Tensor, guide: Tensor | None) -> list[Tensor]:
-    """Return the image, its blur, the rings, the guide where there is one, the noise's variance."""
+def _views(net: BlindSpotNet, x: Tensor, noise: Tensor, others: Tensor | None) -> list[Tensor]:
+    """Return the image, the mixture, the rings, the other images, the noise's variance."""
     rings = ring_means(x[None], net.hole)
-    guides = [] if guide is None else [_standardise(guide)[None]]
-    return [x[None], best_mixture(x[None], rings), rings, *guides, noise[None]]
+    if others is None:
+        return [x[None], best_mixture(x[None], rings), rings, noise[None]]
+    mixture = mix_with(x[None], rings, others[None], net.hole)
+    return [x[None], mixture, rings, others[None], noise[None]]
 
 
 def _pad(net: BlindSpotNet, views: list[Tensor]) -> Tensor:
@@ -186,15 +191,10 @@ def _pad(net: BlindSpotNet, views: list[Tensor]) -> Tensor:
 
 
 def _predict_other(
-    net: BlindSpotNet, noise: Tensor, guide: Tensor | None, orientation: int, x: Tensor
+    net: BlindSpotNet, noise: Tensor, others: Tensor | None, orientation: int, x: Tensor
 ) -> Tensor:
     """Return the blind prediction (C, Y, X) of another image than the one that is fitted."""
-    return predict_image(net, _pad(net, _views(net, x, noise, guide)), orientation)[0]
-
-
-def _standardise(guide: Tensor) -> Tensor:
-    """Bring a guide (C, Y, X) to mean 0 and standard deviation 1."""
-    return (guide - guide.mean()) / guide.std(correction=0).clamp(min=1e-6)
+    return predict_image(net, _pad(net, _views(net, x, noise, others)), orientation)[0]
 
 
 @torch.no_grad()
@@ -203,15 +203,30 @@ def _starts_warm(net: BlindSpotNet, previous: dict[str, Tensor], padded: Tensor)
 
     Judged by the likelihood, not by the error alone: a network of another kind of plane may be as
     close on average, but too sure of itself, and then the few pixels that stand out would be wiped
-    away.
+    away. The mixture with other images is made for this plane, and may be better than what a
+    network adds that was carried on: then its features are kept, and the fit starts at the mixture.
     """
     own = {name: value.clone() for name, value in net.state_dict().items()}
-    blur = _mean_log_loss(net, padded)
+    start = _mean_log_loss(net, padded)
     net.load_state_dict(previous)
-    warm = _mean_log_loss(net, padded) < blur
-    if not warm:
-        net.load_state_dict(own)
-    return warm
+    carried = _mean_log_loss(net, padded)
+    if carried < start:
+        return True
+    if net.visible and carried < _log_loss_of_blur(net, padded):
+        net.load_state_dict({**previous, **{name: own[name] for name in ("last.weight", "offset")}})
+        return True
+    net.load_state_dict(own)
+    return False
+
+
+def _log_loss_of_blur(net: BlindSpotNet, padded: Tensor) -> float:
+    """Return the mean negative log-likelihood under the blur of the image alone."""
+    colours, rings = net.colours, net.colours * len(RING_WIDTHS)
+    middle = shrink(padded, net.reach, net.reach)
+    x, around = middle[:, :colours], middle[:, 2 * colours : 2 * colours + rings]
+    error = (x - best_mixture(x, around)).square().mean()
+    variance = error.clamp_min(NOISE_VARIANCE)  # a network's is that of noise or more, too
+    return float(error / variance + variance.log())
 
 
 def _mean_log_loss(net: BlindSpotNet, padded: Tensor) -> float:
@@ -274,7 +289,7 @@ def predict_image(
     Parameters
     ----------
     padded : Tensor
-        Shape (1, C * (3 + rings) + guides, Y + 2 reach, X + 2 reach): what the network sees, and
+        Shape (1, C * (3 + rings) + others, Y + 2 reach, X + 2 reach): what the network sees, and
         the variance of the noise.
     orientation : int
         Which of the eight orientations the network gets to see.

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_dip.nets.gaussian import filter_lines, gaussian_line, mirror, radius_of
+from napari_dip.nets.gaussian import filter_lines, gaussian_line, radius_of
 
 SUMMED = 1 << 22  # pixels that are summed up at a time
 RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
@@ -38,8 +38,8 @@ class BlindSpotNet(nn.Module):
     """Predict each pixel, and how far off the prediction may be, from the pixels around it.
 
     A pixel is blind to all of its own `colours`, and to those of the pixels as near as `hole` in y
-    and x. The network sees ``(1 + 2 * layers) * (hole + 1)`` pixels far, and all pixels of the
-    `guides`, channels of another image of the same place.
+    and x. The network sees ``(1 + 2 * layers) * (hole + 1)`` pixels far, and as far, without a
+    blind spot, in the `visible` channels of other images of the same place.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class BlindSpotNet(nn.Module):
         colours: int = 1,
         channels: int = 48,
         layers: int = 4,
-        guides: int = 0,
+        visible: int = 0,
         hole: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
-        self.colours, self.guides, self.hole = colours, guides, hole
+        self.colours, self.visible, self.hole = colours, visible, hole
         self.step = (hole[0] + 1, hole[1] + 1)  # pixels that a dilation of 1 stands for
         self.reach = max(self.step) * (1 + 2 * layers)
         self.spare = tuple(self.reach - step * (1 + 2 * layers) for step in self.step)
@@ -64,15 +64,12 @@ class BlindSpotNet(nn.Module):
             nn.Conv2d(channels, channels, 3, dilation=(2 * self.step[0], 2 * self.step[1]))
             for _ in range(layers)
         )
-        aside = channels if guides else 0
-        self.join = nn.Conv2d(channels + colours * (1 + len(RING_WIDTHS)) + aside, channels, 1)
+        self.join = nn.Conv2d(channels + colours * (1 + len(RING_WIDTHS)) + visible, channels, 1)
         self.mix = nn.Conv2d(channels, channels, 1)
         self.last = nn.Conv2d(channels, 2 * colours, 1, bias=False)
         self.offset = nn.Parameter(torch.zeros(1, 2 * colours, 1, 1))
-        if guides:
-            self.aside = nn.ModuleList(
-                [nn.Conv2d(guides, channels, 3), nn.Conv2d(channels, channels, 3)]
-            )
+        if visible:
+            self.beside = nn.Conv2d(visible, channels, 3, dilation=self.step, bias=False)
         nn.init.zeros_(self.last.weight)  # the fit starts at the mixture of rings
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -81,8 +78,8 @@ class BlindSpotNet(nn.Module):
         Parameters
         ----------
         x : Tensor
-            Shape (B, colours * (2 + rings) + guides, Y + 2 reach, X + 2 reach): the image, the
-            mixture of its ring means, the ring means, and the guide.
+            Shape (B, colours * (2 + rings) + visible, Y + 2 reach, X + 2 reach): the image, the
+            mixture that the fit starts at, the ring means, and the visible channels.
 
         Returns
         -------
@@ -91,22 +88,16 @@ class BlindSpotNet(nn.Module):
             of the error of `mean`.
         """
         act = functional.leaky_relu
-        end = x.shape[1] - self.guides
-        image, rings, guide = x[:, : self.colours], x[:, self.colours : end], x[:, end:]
+        image, rings = x[:, : self.colours], x[:, self.colours :]
         image = shrink(image, *self.spare)
         weight = self.first.weight * self.blind
         h = functional.conv2d(image, weight, self.first.bias, dilation=self.step)
+        if self.visible:
+            h = h + self.beside(shrink(rings[:, -self.visible :], *self.spare))
         for conv in self.around:  # (B, channels, ...), two steps less on each side every time
             h = shrink(h, 2 * self.step[0], 2 * self.step[1]) + conv(act(h, 0.1))
-        r = self.reach
-        rings = rings[..., r:-r, r:-r]
+        rings = shrink(rings, self.reach, self.reach)
         parts = [h, rings]
-        if self.guides:
-            spare = r - 2  # of the margin: its two convolutions take a pixel each
-            inner = slice(max(spare, 0), -spare if spare > 0 else None)
-            near = mirror(guide[..., inner, inner], max(-spare, 0))
-            first, second = self.aside
-            parts.append(second(act(first(near), 0.1)))
         h = act(self.join(act(torch.cat(parts, dim=1), 0.1)), 0.1)
         h = self.last(act(self.mix(h), 0.1)) + self.offset
         return h[:, : self.colours] + rings[:, : self.colours], h[:, self.colours :]
@@ -124,14 +115,16 @@ def ring_means(image: Tensor, hole: tuple[int, int] = (0, 0)) -> Tensor:
     They are Gaussian means of growing width without their middle, wider where the hole is; borders
     are mirrored.
     """
-    means = []
-    for width in RING_WIDTHS:
-        lines = [_line_and_middle(math.hypot(width, h / 2), h, image) for h in hole]
-        (line_y, middle_y), (line_x, middle_x) = lines
-        whole = filter_lines(image, line_y, line_x)
-        middle = filter_lines(image, middle_y, middle_x)
-        means.append((whole - middle) / (1 - middle_y.sum() * middle_x.sum()))
-    return torch.cat(means, dim=1)
+    return torch.cat([ring_mean(image, width, hole) for width in RING_WIDTHS], dim=1)
+
+
+def ring_mean(image: Tensor, width: float, hole: tuple[int, int] = (0, 0)) -> Tensor:
+    """Average (B, C, Y, X) around each pixel without its `hole`, by one of the RING_WIDTHS."""
+    lines = [_line_and_middle(math.hypot(width, h / 2), h, image) for h in hole]
+    (line_y, middle_y), (line_x, middle_x) = lines
+    whole = filter_lines(image, line_y, line_x)
+    middle = filter_lines(image, middle_y, middle_x)
+    return (whole - middle) / (1 - middle_y.sum() * middle_x.sum())
 
 
 def _line_and_middle(sigma: float, half: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,8 +134,10 @@ def _line_and_middle(sigma: float, half: int, like: Tensor) -> tuple[Tensor, Ten
     return line, line[radius - half : radius + half + 1]
 
 
-def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
+def best_mixture(image: Tensor, rings: Tensor, others: Tensor | None = None) -> Tensor:
     """Mix ring means (1, C * rings, Y, X) linearly to predict the image (1, C, Y, X) best.
+
+    `others`, (1, N, Y, X), are channels of other images that are mixed in.
 
     No ring mean holds the noise of its own pixel, so the noisy image itself is the target (Batson
     and Royer, Noise2Self, ICML 2019, arXiv:1901.11365). The mixture predicts at least as well as
@@ -152,6 +147,7 @@ def best_mixture(image: Tensor, rings: Tensor) -> Tensor:
     mixtures = []
     for colour in range(colours):
         own = rings[0, colour::colours].flatten(1)  # (rings, Y * X)
+        own = own if others is None else torch.cat([own, others[0].flatten(1)])
         target = image[0, colour].flatten()
         size = len(own) + 1
         gram, moments = torch.zeros(size, size).double(), torch.zeros(size).double()

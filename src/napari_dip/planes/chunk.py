@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_dip.images.image import ArrayLike, Image
+    from napari_dip.images.image import ArrayLike, Image, PlaneIndex
     from napari_dip.planes.image_statistics import ImageStatistics
 
 
@@ -34,6 +34,12 @@ class Chunk:
     def view(self, image: Image) -> Image:
         """Return this range of the whole stack `image`."""
         return image.with_pixels(ChunkView(image.pixels, self.axis, self.start, self.stop))
+
+    def index_in_whole(self, index: PlaneIndex) -> PlaneIndex:
+        """Return the index in the whole stack of a plane of this range."""
+        place = index[self.axis]
+        assert isinstance(place, int)
+        return (*index[: self.axis], place + self.start, *index[self.axis + 1 :])
 
 
 class ChunkView(LazyArray):

@@ -6,14 +6,15 @@ Reference: Ulyanov, Vedaldi and Lempitsky, Deep Image Prior, CVPR 2018, arXiv:17
 flash / no-flash reconstruction).
 
 As published the guide is the network's input z (presets ``flash`` and ``paper``). What differs: the
-default shows it to the blind-spot network beside the image. What the network makes of the guide has
-to predict the image's own pixels, so that structures of the guide that are not in the image find no
-way into the answer.
+default shows it to the blind-spot network beside the image, and mixes it into the blur that the fit
+starts at (`napari_dip.nets.neighbours`). What is made of the guide has to predict the image's own
+pixels; a guide that does not help is left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     from napari_dip.engine.loop import Step
     from napari_dip.engine.plane import Plane
+
+
+NO_HELP = "The guide does not help to predict the image: it is left out."
 
 
 @typed_like_input
@@ -155,9 +159,17 @@ def fit(plane: Plane, s: Guided) -> Iterator[Step]:
     """Fit a plane with the help of its guide, which a network of z takes as z."""
     import torch
 
+    from napari_dip.engine.filters import noted
     from napari_dip.methods import blind_spot, dip
+    from napari_dip.nets.neighbours import Judge, fit_brightness
 
-    if s.net == BLIND_SPOT:
-        return blind_spot.fit(plane, s)
     assert plane.guide is not None
-    return dip.fit_measurement(plane.y, s, torch.Generator().manual_seed(s.seed), plane.guide)
+    if s.net != BLIND_SPOT:
+        generator = torch.Generator().manual_seed(s.seed)
+        return dip.fit_measurement(plane.y, s, generator, plane.guide)
+    guide = fit_brightness(plane.guide, plane.y)
+    mean = plane.y.mean()
+    judge = Judge((plane.y - mean) / plane.noise, plane.hole)
+    helps = judge.helps((guide - mean) / plane.noise)
+    steps = blind_spot.fit(replace(plane, others=guide if helps else None), s)
+    return noted(steps, "" if helps else NO_HELP)

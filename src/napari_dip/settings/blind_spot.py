@@ -51,6 +51,7 @@ class BlindSpot(FitSettings):
         "quarter of the steps, where that network predicts it better than a blur; apart fits each "
         "by itself.",
     )
+    neighbours: int = shared.NEIGHBOURS(2)
     restarts: int = shared.RESTARTS(1)
     uncertainty: Literal["none", "predicted", "restarts", "iterates"] = knob(
         "none",

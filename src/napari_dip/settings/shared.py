@@ -68,6 +68,13 @@ BACKTRACK = shared("Go back 50 steps when the fit gets suddenly worse.")
 LAYERS = shared("Dilated layers of the network: it sees 1 + 2 x layers pixels far.", ge=0, le=64)
 CROP = shared("Side of the square crops that the network is fitted to.", unit="pixels", ge=8)
 BATCH = shared("Crops a step.", ge=1, le=1024)
+NEIGHBOURS = shared(
+    "Planes of a stack before, and as many after, along T and along Z that may help to predict a "
+    "plane; those that do not are left out.",
+    unit="planes",
+    ge=0,
+    le=2,
+)
 RESTARTS = shared(
     "Fits from other random weights, side by side; the answer is their average.", ge=1, le=64
 )

@@ -1,0 +1,156 @@
+"""Other images of the same place beside the one to denoise: planes before and after, or a guide.
+
+Their noise is not that of the image, so a network may look at all of their pixels. `match` brings a
+plane to the image's brightness and, by whole pixels, to its place; finer motion, and motion that
+differs over the field, is left to the network. `fit_brightness` does the first for a guide, which
+may show the same in another contrast. `mix_with` is the linear start of a fit. In it what differs
+from the image by more than noise is left out, such as a spot that lights up in one plane alone: a
+linear mixture would show its ghost.
+
+References
+----------
+Sheth et al., Unsupervised Deep Video Denoising, ICCV 2021, arXiv:2011.15045: blind to the pixel of
+the middle frame, and to none of its neighbours, without estimating motion.
+Eom et al., Statistically unbiased prediction enables accurate denoising of voltage imaging data
+(SUPPORT), Nature Methods 2023, doi:10.1038/s41592-023-02005-8: the same for movies of cells.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from napari_dip.nets.blind_spot import RING_WIDTHS, best_mixture, ring_mean, ring_means
+from napari_dip.nets.gaussian import blur, mirror
+
+FAR = 16  # pixels, the longest displacement that is looked for
+NARROW, WIDE = 1.5, 8.0  # standard deviations of the blurs between which a displacement is seen
+GAINS = (0.5, 2.0)  # by which a neighbour's contrast may be changed: an empty one has none
+COMPARED = RING_WIDTHS[1]  # ring means of this width are compared
+ALIKE, UNLIKE = 2.0, 4.0  # standard deviations of a difference that is noise, and that is not
+LEAST_GAIN = 0.05  # of the error, beside the noise: an image that gains less does not help
+BY_CHANCE = 30.0  # noise variances over the number of pixels that a useless image may gain
+SHARED_NOISE = 0.3  # least correlation of the noise of two planes that is believed
+WIDTHS = (0.7, 1.4, 2.8)  # standard deviations in pixels of the blurs of another image
+
+
+def match(other: Tensor, x: Tensor) -> Tensor:
+    """Move another plane (C, Y, X) by whole pixels to where it fits x, and to its brightness."""
+    seen, aim = blur(other[None], NARROW)[0], blur(x[None], NARROW)[0]
+    rows, columns = displacement(seen, aim)
+    far = max(abs(rows), abs(columns))
+    height, width = x.shape[-2:]
+    part = (
+        ...,
+        slice(far + rows, far + rows + height),
+        slice(far + columns, far + columns + width),
+    )
+    seen, moved = (mirror(image, far)[part] for image in (seen, other))
+    dims = (-2, -1)
+    contrast = seen.std(dims, keepdim=True).clamp_min(1e-6)
+    gain = (aim.std(dims, keepdim=True) / contrast).clamp(*GAINS)
+    return (moved - seen.mean(dims, keepdim=True)) * gain + aim.mean(dims, keepdim=True)
+
+
+def fit_brightness(guide: Tensor, x: Tensor) -> Tensor:
+    """Bring a guide (G, Y, X) to the brightness of x (C, Y, X), by a line fitted to their blurs.
+
+    Each of its channels to one of x in turn.
+    """
+    aim = x[torch.arange(len(guide), device=x.device) % len(x)]
+    seen, aim = (image - image.mean((-2, -1), keepdim=True) for image in (guide, aim))
+    seen_blur, aim_blur = blur(seen[None], NARROW)[0], blur(aim[None], NARROW)[0]
+    power = seen_blur.square().sum((-2, -1), keepdim=True).clamp_min(1e-12)
+    gain = (seen_blur * aim_blur).sum((-2, -1), keepdim=True) / power
+    return seen * gain + x.mean((-2, -1), keepdim=True)[torch.arange(len(guide)) % len(x)]
+
+
+def displacement(other: Tensor, x: Tensor) -> tuple[int, int]:
+    """Return by how many pixels in y and x the content of (C, Y, X) lies further than in `x`.
+
+    It is the place of the highest correlation; both should be blurred as far as their noise asks.
+    """
+    height, width = x.shape[-2:]
+    spectra = [torch.fft.rfft2(image - blur(image[None], WIDE)[0]) for image in (other, x)]
+    correlation = torch.fft.irfft2(spectra[0] * spectra[1].conj(), s=(height, width)).sum(0)
+    far_y, far_x = min(FAR, (height - 1) // 4), min(FAR, (width - 1) // 4)
+    near = correlation.roll((far_y, far_x), (0, 1))[: 2 * far_y + 1, : 2 * far_x + 1]
+    row, column = divmod(int(near.argmax()), 2 * far_x + 1)
+    return row - far_y, column - far_x
+
+
+def mix_with(x: Tensor, rings: Tensor, others: Tensor, hole: tuple[int, int]) -> Tensor:
+    """Predict x (1, C, Y, X) by the best mixture of its ring means and of other images.
+
+    Parameters
+    ----------
+    rings : Tensor
+        Shape (1, C * rings, Y, X), see `napari_dip.nets.blind_spot.ring_means`.
+    others : Tensor
+        Shape (1, N, Y, X), of independent noise.
+    """
+    return best_mixture(x, rings, mixable(without_changes(others, x, rings, hole)))
+
+
+def without_changes(others: Tensor, x: Tensor, rings: Tensor, hole: tuple[int, int]) -> Tensor:
+    """Put x's own blind prediction in the place of what differs from x by more than noise.
+
+    Seen in the means around each pixel, so that the pixel's own noise decides nothing. Channels of
+    `others` are compared with those of x in turn.
+    """
+    own, around = best_mixture(x, rings), ring_mean(x, COMPARED, hole)
+    kept = []
+    for number, other in enumerate(torch.split(others, 1, dim=1)):
+        colour = slice(number % x.shape[1], number % x.shape[1] + 1)
+        difference = (ring_mean(other, COMPARED, hole) - around[:, colour]).abs()
+        # The median is that of noise, unless most of the image has changed.
+        spread = (difference.median() / 0.6745).clamp_min(1e-6)
+        share = ((UNLIKE - difference / spread) / (UNLIKE - ALIKE)).clamp(0, 1)
+        kept.append(torch.lerp(own[:, colour], other, share))
+    return torch.cat(kept, dim=1)
+
+
+def mixable(others: Tensor) -> Tensor:
+    """Return (1, N * 8, Y, X) of (1, N, Y, X): pixels, their blurs, and one moved by a pixel."""
+    narrow, *wider = (blur(others, width) for width in WIDTHS)
+    around = mirror(narrow, 1)
+    moved = [
+        around[..., 1 + dy : around.shape[-2] - 1 + dy, 1 + dx : around.shape[-1] - 1 + dx]
+        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))
+    ]
+    return torch.cat([others, narrow, *wider, *moved], dim=1)
+
+
+class Judge:
+    """Says of other images (N, Y, X) whether they help to predict x, and whether they may.
+
+    No pixel takes part in its own prediction, so the smaller error is that of the better one.
+
+    Parameters
+    ----------
+    x : Tensor
+        Shape (C, Y, X), its noise of variance 1.
+    hole : (int, int)
+        How far, in y and x, neighbouring pixels share their noise.
+    """
+
+    def __init__(self, x: Tensor, hole: tuple[int, int]) -> None:
+        self.x, self.hole = x, hole
+        self.rings = ring_means(x[None], hole)
+        self.alone = float((x - best_mixture(x[None], self.rings)[0]).square().mean())
+
+    def helps(self, others: Tensor) -> bool:
+        """Return whether x is predicted better with other images than without."""
+        with_others = mix_with(self.x[None], self.rings, others[None], self.hole)[0]
+        gain = self.alone - float((self.x - with_others).square().mean())
+        least = LEAST_GAIN * max(self.alone - 1, 0.0)
+        return gain > least + BY_CHANCE * len(others) / self.x[0].numel()
+
+    def shares_noise(self, other: Tensor) -> bool:
+        """Return whether another plane has x's own noise.
+
+        What two planes of independent noise differ by has at least twice its variance, however
+        much or little they show the same.
+        """
+        variance = min(self.alone, 1.0)  # less than 1 where the dark is clipped
+        return float((self.x - other).square().mean()) < 2 * (1 - SHARED_NOISE) * variance

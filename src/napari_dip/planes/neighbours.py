@@ -1,0 +1,163 @@
+"""The planes near each plane of a stack, as far as they help to predict it.
+
+Planes before and after show the same with noise of their own. Whether they do is not assumed: each
+is matched to the plane, whose pixels are predicted from those around them with that neighbour and
+without (`napari_dip.nets.neighbours.Judge`). One that does not help is left out, as across a cut,
+beside a blank frame, or where all has moved too far, and another stands in for it: a network that
+goes on from plane to plane always sees as many. Near the ends of a stack the neighbours are those
+at the one side. A neighbour of the same noise, such as a frame that was stored twice or
+interpolated, would predict the noise: it is left out as well.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.planes.image_statistics import ImageStatistics, is_blank
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+ALONG = "TZ"
+
+NOTE = "Planes nearby along {} helped in {} of {} planes."
+SAME_NOISE = (
+    "Neighbours left out since they have a plane's own noise, as frames that were stored twice or "
+    "interpolated: {}."
+)
+KEPT = 6  # planes for each neighbour at a side: along T and along Z, and the plane itself
+
+Slot = tuple[str, int]  # an axis and how far away along it, such as ("T", -1)
+Places = tuple[int, ...]  # of a plane along the axes of the stack
+
+
+class Neighbours:
+    """Reads, matches and judges the planes near each plane of an image.
+
+    Parameters
+    ----------
+    source : Image
+        The whole stack.
+    stats : ImageStatistics
+        Of `source`.
+    count : int
+        Planes at most before, and as many after, along T and along Z.
+
+    Attributes
+    ----------
+    axes : list of str
+        Along which there are neighbours.
+    used : dict of str
+        Of each plane that was asked for, in turn: its neighbours that help, such as ``"T-1 T+1"``.
+    same_noise : int
+        Neighbours that were left out since they have the plane's own noise.
+    """
+
+    def __init__(self, source: Image, stats: ImageStatistics, count: int) -> None:
+        self.source, self.stats, self.count = source, stats, count
+        lengths = zip(source.axes, source.shape, strict=True)
+        self.axes = [axis for axis, n in lengths if axis in ALONG and n > 1 and count]
+        self.used: dict[Places, str] = {}
+        self.same_noise = 0
+        self._read: OrderedDict[Places, NDArray[np.float64] | None] = OrderedDict()
+
+    @property
+    def note(self) -> str:
+        """Sentences for the user on the planes so far."""
+        if not self.used:
+            return ""
+        helped = sum(used != "" for used in self.used.values())
+        along = " and ".join(self.axes)
+        note = NOTE.format(along, helped, len(self.used))
+        return f"{note} {SAME_NOISE.format(self.same_noise)}" if self.same_noise else note
+
+    def to_json(self) -> dict[str, object]:
+        """Return what was used, for the provenance."""
+        return {"neighbours_used": list(self.used.values())}
+
+    def near(
+        self, index: PlaneIndex, y: Tensor, noise: float, hole: tuple[int, int]
+    ) -> Tensor | None:
+        """Return the neighbours of a plane that help, matched to it.
+
+        Parameters
+        ----------
+        index : PlaneIndex
+            Of the plane in `source`.
+        y : Tensor
+            Shape (C, Y, X), the plane in the unit range.
+        noise : float
+            Standard deviation of its noise.
+        hole : (int, int)
+            How far pixels share their noise.
+
+        Returns
+        -------
+        Tensor or None
+            Shape (N * C, Y, X), N the number of slots along the axes that help; None where no
+            neighbour does.
+        """
+        import torch
+
+        from napari_dip.nets.neighbours import Judge, match
+
+        mean = y.mean()
+        x = (y - mean) / noise
+        judge = Judge(x, hole)
+        kept: dict[Slot, Tensor] = {}
+        slots = [(axis, n) for axis in self.axes for n in self._offsets(index, axis)]
+        for axis, offset in slots:
+            other = self._plane_at(index, axis, offset)
+            if other is None:
+                continue
+            matched = match((torch.as_tensor(other).to(y) - mean) / noise, x)
+            if judge.shares_noise(matched):
+                self.same_noise += 1
+            elif judge.helps(matched):
+                kept[axis, offset] = matched
+        self.used[_places(index)] = " ".join(f"{axis}{offset:+d}" for axis, offset in kept)
+        near = [_stand_in(slot, kept) for slot in slots if any(slot[0] == axis for axis, _ in kept)]
+        return torch.cat(near) * noise + mean if near else None
+
+    def _offsets(self, index: PlaneIndex, axis: str) -> list[int]:
+        """Return how far along an axis the neighbours of a plane lie; past no end of the stack."""
+        at = self.source.axes.index(axis)
+        place, length = index[at], self.source.shape[at]
+        assert isinstance(place, int)
+        first = max(0, min(place - self.count, length - 1 - 2 * self.count))
+        last = min(first + 2 * self.count, length - 1)
+        return [other - place for other in range(first, last + 1) if other != place]
+
+    def _plane_at(self, index: PlaneIndex, axis: str, offset: int) -> NDArray[np.float64] | None:
+        """Return a plane near another in the unit range; None for a blank one.
+
+        Those read last are kept, so that each is read and repaired once.
+        """
+        at = self.source.axes.index(axis)
+        place = index[at]
+        assert isinstance(place, int)
+        wanted = (*index[:at], place + offset, *index[at + 1 :])
+        key = _places(wanted)
+        if key not in self._read:
+            blank = is_blank(self.source.plane(wanted))
+            unit_range = self.stats.unit_range(self.source, wanted)
+            pixels = None if blank else unit_range.to_unit(self.stats.repair(self.source, wanted))
+            self._read[key] = pixels
+            if len(self._read) > KEPT * self.count:
+                self._read.popitem(last=False)
+        self._read.move_to_end(key)
+        return self._read[key]
+
+
+def _places(index: PlaneIndex) -> Places:
+    return tuple(-1 if isinstance(i, slice) else i for i in index)
+
+
+def _stand_in(slot: Slot, kept: dict[Slot, Tensor]) -> Tensor:
+    """Return the neighbour of a slot, or of those kept along its axis the one nearest to it."""
+    axis, offset = slot
+    return kept[axis, min((n for other, n in kept if other == axis), key=lambda n: abs(n - offset))]
