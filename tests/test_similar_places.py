@@ -36,6 +36,13 @@ def test_spots_without_any_like_them_stay(sigma: float, least: float) -> None:
     assert float(mixed[0, 30, 33]) > 5 * least
 
 
+def test_a_lone_spot_takes_little_of_its_own_noise() -> None:
+    y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    spot = 15 * torch.exp(-((y - 30) ** 2 + (x - 33) ** 2) / (2 * 1.5**2))[None]
+    mixed = mix_similar(spot + noise(0), spot + noise(1, 0.2), torch.ones_like(spot))
+    assert error(mixed[spot > 2], spot[spot > 2]) < 0.4
+
+
 def test_units_and_uneven_noise() -> None:
     clean = torch.zeros(1, SIZE, SIZE)
     std = torch.linspace(1, 3, SIZE).expand(1, SIZE, SIZE)

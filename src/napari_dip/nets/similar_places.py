@@ -1,9 +1,12 @@
 """Average the measured pixels of similar places: those around which a first answer looks alike.
 
-    mean(p) = sum_q w(p, q) y(q) / sum_q w(p, q),    w(p, q) = exp(-|f(p + .) - f(q + .)|^2 / h)
+    mean(p) = [(y(p) + f(p)) / 2 + sum_q w(p, q) y(q)] / [1 + sum_q w(p, q)],    q other than p,
+    w(p, q) = exp(-|f(p + .) - f(q + .)|^2 / h)
 
 f is the first answer and y the noisy image, in units of the noise; the distance is a mean over a
 patch, weighted by a Gaussian, so that a spot of light is compared above all by its own brightness.
+The pixel itself counts by half with its first answer: where no place is alike, as on a bead apart
+from others, the mean would be its own noise.
 Noise hides which places are alike; a first answer shows it (as in the second pass of BM3D). What
 the network errs by and what these means err by has little in common: half of each is better than
 either.
@@ -48,12 +51,12 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor) -> Tensor:
     colours, height, width = y.shape
     line = gaussian_line(PATCH_SIGMA, PATCH_RADIUS, y)
     padded = mirror(torch.cat([y, answer]), REACH)
-    total, weights = y.clone(), torch.ones_like(y[:1])
+    total, weights = (y + answer) / 2, torch.ones_like(y[:1])  # the pixel itself, with weight 1
     side = 2 * REACH + 1
     for place in range(side**2):
         top, left = divmod(place, side)
         if (top, left) == (REACH, REACH):
-            continue  # the pixel itself, with weight 1
+            continue
         other = padded[:, top : top + height, left : left + width]
         squares = ((other[colours:] - answer) / std).square().mean(0, keepdim=True)
         weight = torch.exp(filter_lines(squares[None], line, line)[0] / -ALIKE)
