@@ -86,7 +86,7 @@ def fit_image(
     whole = source
     if chunk is not None:
         stats, source = chunk.stats, chunk.view(source)
-    elif stats is None:
+    if stats is None:
         stats = measure_image(
             source,
             stabilise=getattr(how, "stabilise", False),

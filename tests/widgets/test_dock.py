@@ -153,6 +153,7 @@ def test_this_plane_follows_the_slider(
 ) -> None:
     dock = make_dock(np.arange(3.0)[:, None, None] * np.ones((3, 20, 24)))
     dock.input.region.setCurrentText(PLANE)
+    dock.method_box.form.box("neighbours").value = 0
     viewer.dims.set_point(0, 1)
     finish(dock.start())
     assert (np.asarray(engine.images[0]) == 1).all()

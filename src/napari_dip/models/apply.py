@@ -63,15 +63,11 @@ def iter_apply(
             "another image."
         )
     chosen = pick_device(device)
-    stats = (
-        chunk.stats
-        if chunk
-        else measure_image(
-            image,
-            stabilise=model.settings.stabilise,
-            straighten=True,
-            keep_hot_pixels=model.settings.keeps_hot_pixels,
-        )
+    stats = (chunk and chunk.stats) or measure_image(
+        chunk.view(image) if chunk else image,
+        stabilise=model.settings.stabilise,
+        straighten=True,
+        keep_hot_pixels=model.settings.keeps_hot_pixels,
     )
     plan = MemoryPlan(chosen, may_reduce=True)
     net = Bfloat16WherePrecise(deepcopy(model.net).eval())

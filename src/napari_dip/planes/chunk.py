@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from napari_dip.images.lazy_array import LazyArray, as_slice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -23,37 +23,48 @@ if TYPE_CHECKING:
 class Chunk:
     """The range from `start` to `stop` along an axis, with the statistics of the whole stack.
 
-    All chunks share its intensity map and noise model, so that they fit together again.
+    All chunks share its intensity map and noise model, so that they fit together again. A plane to
+    be looked at by itself may do without them: where `stats` is None its own are measured. `more`
+    has ranges along further axes.
     """
 
     axis: int
     start: int
     stop: int
-    stats: ImageStatistics
+    stats: ImageStatistics | None
+    more: Mapping[int, range] = field(default_factory=dict)
 
     def view(self, image: Image) -> Image:
         """Return this range of the whole stack `image`."""
-        return image.with_pixels(ChunkView(image.pixels, self.axis, self.start, self.stop))
+        return image.with_pixels(ChunkView(image.pixels, self._ranges))
 
     def index_in_whole(self, index: PlaneIndex) -> PlaneIndex:
         """Return the index in the whole stack of a plane of this range."""
-        place = index[self.axis]
-        assert isinstance(place, int)
-        return (*index[: self.axis], place + self.start, *index[self.axis + 1 :])
+        whole = list(index)
+        for axis, places in self._ranges.items():
+            place = index[axis]
+            assert isinstance(place, int)
+            whole[axis] = places[place]
+        return tuple(whole)
+
+    @property
+    def _ranges(self) -> dict[int, range]:
+        return {self.axis: range(self.start, self.stop), **self.more}
 
 
 class ChunkView(LazyArray):
-    """The range from `start` to `stop` along an axis of an array-like."""
+    """Ranges along axes of an array-like."""
 
-    def __init__(self, pixels: ArrayLike, axis: int, start: int, stop: int) -> None:
+    def __init__(self, pixels: ArrayLike, ranges: Mapping[int, range]) -> None:
         self.base = pixels  # by this name `release_pages` finds a memory map
-        self.shape = (*pixels.shape[:axis], stop - start, *pixels.shape[axis + 1 :])
+        self.shape = tuple(len(ranges.get(i, range(n))) for i, n in enumerate(pixels.shape))
         self.dtype = pixels.dtype
-        self._axis, self._range = axis, range(start, stop)
+        self._ranges = ranges
 
     def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
         keys = [as_slice(places) for places in ranges]
-        keys[self._axis] = as_slice(self._range[keys[self._axis]])
+        for axis, places in self._ranges.items():
+            keys[axis] = as_slice(places[keys[axis]])
         return np.asarray(self.base[tuple(keys)])
 
 

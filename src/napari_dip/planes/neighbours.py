@@ -14,16 +14,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.planes.image_statistics import ImageStatistics, is_blank
+from napari_dip.planes.image_statistics import ImageStatistics
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
 ALONG = "TZ"
 
+NOTE_OF_ONE = "Planes nearby along {} that helped: {}."
 NOTE = "Planes nearby along {} helped in {} of {} planes."
 SAME_NOISE = (
     "Neighbours left out since they have a plane's own noise, as frames that were stored twice or "
@@ -70,9 +72,11 @@ class Neighbours:
         """Sentences for the user on the planes so far."""
         if not self.used:
             return ""
-        helped = sum(used != "" for used in self.used.values())
-        along = " and ".join(self.axes)
-        note = NOTE.format(along, helped, len(self.used))
+        used = list(self.used.values())
+        along, helped = " and ".join(self.axes), len(used) - used.count("")
+        note = NOTE.format(along, helped, len(used))
+        if len(used) == 1:
+            note = NOTE_OF_ONE.format(along, used[0] or "none")
         return f"{note} {SAME_NOISE.format(self.same_noise)}" if self.same_noise else note
 
     def to_json(self) -> dict[str, object]:
@@ -128,12 +132,11 @@ class Neighbours:
         at = self.source.axes.index(axis)
         place, length = index[at], self.source.shape[at]
         assert isinstance(place, int)
-        first = max(0, min(place - self.count, length - 1 - 2 * self.count))
-        last = min(first + 2 * self.count, length - 1)
-        return [other - place for other in range(first, last + 1) if other != place]
+        near = places_near(place, length, self.count)
+        return [other - place for other in near if other != place]
 
     def _plane_at(self, index: PlaneIndex, axis: str, offset: int) -> NDArray[np.float64] | None:
-        """Return a plane near another in the unit range; None for a blank one.
+        """Return a plane near another in the unit range; None where not all of it is finite.
 
         Those read last are kept, so that each is read and repaired once.
         """
@@ -143,14 +146,20 @@ class Neighbours:
         wanted = (*index[:at], place + offset, *index[at + 1 :])
         key = _places(wanted)
         if key not in self._read:
-            blank = is_blank(self.source.plane(wanted))
-            unit_range = self.stats.unit_range(self.source, wanted)
-            pixels = None if blank else unit_range.to_unit(self.stats.repair(self.source, wanted))
-            self._read[key] = pixels
+            self._read[key] = None
+            if np.isfinite(self.source.plane(wanted)).all():
+                unit_range = self.stats.unit_range(self.source, wanted)
+                self._read[key] = unit_range.to_unit(self.stats.repair(self.source, wanted))
             if len(self._read) > KEPT * self.count:
                 self._read.popitem(last=False)
         self._read.move_to_end(key)
         return self._read[key]
+
+
+def places_near(place: int, length: int, count: int) -> range:
+    """Return a place among `length` and its neighbours; at an end they lie at the one side."""
+    first = max(0, min(place - count, length - 1 - 2 * count))
+    return range(first, min(first + 2 * count, length - 1) + 1)
 
 
 def _places(index: PlaneIndex) -> Places:

@@ -93,6 +93,7 @@ class FitDock(Dock):
             pictures_per_second=stored.pictures_per_second,
             keep_iterates=self.method_box.keep.isChecked(),
             folder=stored.output_folder,
+            follow=self.input.follow.isChecked(),
         )
         self._iterates_layer = None
         self.run = FitRun(self.viewer, request)
@@ -182,6 +183,7 @@ class FitDock(Dock):
             self._refused = False
             self.panel.message.say("")
         self.input.describe(source)
+        self.input.follow.setVisible(request.source.planes > 1)
         return request
 
     def _on_choice(self) -> None:

@@ -11,7 +11,7 @@ from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.parts.layouts import button
 from napari_dip.widgets.parts.model_box import ModelBox
 from napari_dip.widgets.parts.noise_window import NoiseWindow
-from napari_dip.widgets.runs.worker import FitRequest
+from napari_dip.widgets.runs.worker import FitRequest, among_neighbours
 
 
 class DenoiseWidget(FitDock):
@@ -43,7 +43,7 @@ class DenoiseWidget(FitDock):
         fits = self.extra.path is None
         self.method_box.show_method(fits)
         if fits:
-            return FitRequest(source, how, judged=True)
+            return FitRequest(source, how, begin=among_neighbours(source, how), judged=True)
         return FitRequest(
             source, self.extra.settings(), begin=self.extra.begin(), fits=False, judged=True
         )

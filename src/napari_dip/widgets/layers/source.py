@@ -6,14 +6,16 @@ worker.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_dip.images.image import Image, guess_axes
+from napari_dip.planes.neighbours import ALONG, places_near
 
 AXIS_NAMES = {
     "T": {"t", "time", "frame", "frames"},
@@ -57,12 +59,37 @@ class Source:
         lengths = [len(range(*part.indices(n))) for part, n in pairs]
         return (*lengths, *self.data.shape[len(lengths) :])
 
+    @property
+    def planes(self) -> int:
+        """How many planes the crop has; a colour image is one."""
+        pairs = zip(self.layer_axes, self.shape, strict=False)
+        return math.prod(n for letter, n in pairs if letter not in "YX")
+
     def image(self) -> Image:
         """Return the crop as an Image; alpha is left out, since it holds no measurement."""
         pixels = self._crop()
         if self.rgb:
             pixels = pixels[..., :3]
         return Image(pixels, self.axes, self.scale, self.units, self.name)
+
+    def near(self, count: int) -> tuple[Source, dict[int, range]]:
+        """Widen a crop of one plane by `count` planes before and after it, along T and along Z.
+
+        Returns
+        -------
+        wider : Source
+            With the planes that `napari_dip.planes.neighbours` looks at, and no others.
+        inside : dict of int and range
+            Where in it the plane lies, along each axis that was widened; there may be none.
+        """
+        index, inside = list(self.index), {}
+        for i, (letter, n) in enumerate(zip(self.layer_axes, self.data.shape, strict=False)):
+            places = range(n)[self.index[i]]
+            if letter in ALONG and len(places) == 1 < n and count:
+                near = places_near(places[0], n, count)
+                index[i] = slice(near.start, near.stop)
+                inside[i] = range(places[0] - near.start, places[0] - near.start + 1)
+        return replace(self, index=tuple(index)), inside
 
     def layer_pixels(self, image: Image) -> Any:
         """Return an answer's pixels as its layer shows them; large stacks stay on disk.

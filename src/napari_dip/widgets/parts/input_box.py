@@ -11,7 +11,7 @@ from superqt.utils import qdebounced, signals_blocked
 from napari_dip.images.image import LETTERS, check_axes
 from napari_dip.widgets.layers.region import HELP, PLANE, RECTANGLE, VIEW, region
 from napari_dip.widgets.layers.source import Source, default_level, layer_axes, levels, make_source
-from napari_dip.widgets.parts.layouts import Rows, combo_box, row
+from napari_dip.widgets.parts.layouts import Rows, check_box, combo_box, row
 
 DRAWN_AFTER = 150  # milliseconds after the last move of the camera
 # Five in a row: napari's own padding and arrow take 44 pixels, which leave no room for the letter.
@@ -91,6 +91,9 @@ class InputBox(QWidget):
         axes_box.setToolTip("What each axis of the layer is: time, depth, channel, height, width.")
         self._axes_row = row(parent=axes_box)
         self.readout = QLabel()
+        tip = "Show the plane at work, until you move a slider yourself."
+        self.follow = check_box("Follow the fit", tip, checked=True)
+        self.follow.hide()
         self.rows = Rows(self)
         self.rows.add("Image", self.layers)
         self.rows.add("Level", self.level)
@@ -98,6 +101,7 @@ class InputBox(QWidget):
         self.rows.add("Run on", self.region)
         self.rows.add("Shapes", self.shapes)
         self.rows.add("", self.readout, shrink=False)
+        self.rows.add("", self.follow, shrink=False)
         self.layers.chosen.connect(self._on_layer)
         self.shapes.chosen.connect(self._on_change)
         self.level.currentIndexChanged.connect(self._on_change)
@@ -144,9 +148,7 @@ class InputBox(QWidget):
     def describe(self, source: Source) -> None:
         """Show how much will be run."""
         lengths = dict(zip(source.axes, source.shape, strict=True))
-        planes = 1
-        for letter, n in lengths.items():
-            planes *= 1 if letter in "YX" or (letter == "C" and source.rgb) else n
+        planes = source.planes
         colour = " colour" if source.rgb else ""
         size = f"{lengths['Y']} x {lengths['X']} pixels"
         self.readout.setText(f"{planes}{colour} plane{'s' if planes > 1 else ''} of {size}")

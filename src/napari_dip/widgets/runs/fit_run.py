@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_dip.snapshot import is_unchanged
 from napari_dip.widgets.layers.result_layers import ResultLayers
+from napari_dip.widgets.runs.follow import Follower
 from napari_dip.widgets.runs.progress import Progress
 from napari_dip.widgets.runs.worker import Answer, Control, FitRequest, work
 
@@ -94,6 +95,7 @@ class FitRun(Run):
         self.answer: Answer | None = None
         self.failure = ""
         self.paused = False
+        self._follower = Follower(viewer, request.source) if request.follow else None
         self._bar: Any = None
         self._calls: deque[Callable[[], None]] = deque()
         self._calling = False
@@ -179,6 +181,8 @@ class FitRun(Run):
         if progress.picture is not None:
             self.layers.show(progress.picture, progress.std)
             self.control.drawn.set()
+        if self._follower is not None and progress.step:
+            self._follower.show(progress.plane, self.layer)
         self._move_bar(progress)
         self.progressed.emit(progress)
 

@@ -17,6 +17,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_dip.errors import DenoiseError, lack_of_memory
+from napari_dip.images.image import Image
 from napari_dip.planes.judge_image import judge_image
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
@@ -46,7 +47,29 @@ class FitRequest:
     finish: Callable[[Snapshot], str] | None = None
     drop: Callable[[], None] | None = None
     fits: bool = True  # whether there is a loss; else a model is applied in several orientations
+    follow: bool = False  # whether the viewer's sliders move to the plane at work
     judged: bool = False  # whether a verdict on the answer is said, as on denoised images
+
+
+def among_neighbours(source: Source, how: Settings) -> Callable[..., Iterator[Snapshot]] | None:
+    """Return what denoises a source that is one plane of a layer with the planes near it.
+
+    None where no planes nearby are looked at. Range and noise are measured on the one plane, as if
+    it were alone: no more of a long stack is read than the few planes that may help.
+    """
+    wider, inside = source.near(getattr(how, "neighbours", 0))
+    if not inside:
+        return None
+
+    def begin(image: Image, how: Settings, *, device: str) -> Iterator[Snapshot]:
+        from napari_dip.api import iter_chunk
+        from napari_dip.planes.chunk import Chunk
+
+        (axis, place), *more = inside.items()
+        chunk = Chunk(axis, place.start, place.stop, None, dict(more))
+        return iter_chunk(wider.image(), how, device, chunk)
+
+    return begin
 
 
 class Control:
