@@ -2,13 +2,16 @@
 
 ``<!-- settings -->`` becomes a table of every method's settings, ``<!-- presets -->`` one of the
 presets, ``<!-- restorations -->`` says in which settings each restoration differs from the methods
-that it is built on, and ``<!-- help: VERB -->`` becomes the verb's ``--help``.
+that it is built on, ``<!-- help: VERB -->`` becomes the verb's ``--help``, and ``<!-- pictures:
+stacks -->`` a table of what was measured on the pictures of docs/stacks.md.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 from napari_dip.methods import registry
@@ -18,6 +21,7 @@ METHODS = registry.settings_classes(registry.METHODS)
 RESTORATIONS = registry.settings_classes(registry.RESTORATIONS)
 TRAINED = registry.settings_classes(registry.TRAINED)
 
+PICTURES = Path(__file__).resolve().parent / "results" / "stack_pictures.json"
 SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 
 
@@ -29,6 +33,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     markdown = markdown.replace(
         "<!-- restorations -->", "\n\n".join(map(changes_table, RESTORATIONS.values()))
     )
+    if "<!-- pictures: stacks -->" in markdown:
+        markdown = markdown.replace("<!-- pictures: stacks -->", pictures_table())
     return re.sub(r"<!-- help: (\w+) -->", lambda found: help_text(found[1]), markdown)
 
 
@@ -76,6 +82,25 @@ def changes_table(task: type[Settings]) -> str:
     more = ["", f"Not there, since nothing here asks for it: {without}.", ""]
     return "\n".join(
         [f"### {task.title} (`{task.__name__}`)", "", *head, *rows, *more, presets_table(task)]
+    )
+
+
+def pictures_table() -> str:
+    """Write what stacks_pictures.py measured on the answers that it drew."""
+    record = json.loads(PICTURES.read_text("utf-8"))
+    names, psnr = record["psnr"].keys(), record["psnr"].values()
+    seconds = [record["runs"].get(name, {}).get("cpu_seconds", "") for name in names]
+    machine = record["machine"]
+    return "\n".join(
+        [
+            f"| | {' | '.join(names)} |",
+            "|---" * (len(names) + 1) + "|",
+            f"| PSNR (dB) | {' | '.join(f'{score:.2f}' for score in psnr)} |",
+            f"| CPU seconds | {' | '.join(map(str, seconds))} |",
+            "",
+            f"`python docs/stacks_pictures.py`: {record['data']}, seed {record['seed']}, "
+            f"{machine['processor']}, {machine['threads']} thread, torch {machine['torch']}.",
+        ]
     )
 
 
