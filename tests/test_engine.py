@@ -73,9 +73,11 @@ def test_early_stopped_follows_the_newest_answer_while_the_criterion_cannot_judg
 
 
 def test_only_the_last_answer_is_finished() -> None:
-    seen = [s.answer.item() for s in finished(steps([1, 2, None]), lambda answer: answer + 10)]
-    assert seen == [1, 2, 12]
-    assert list(finished(steps([]), lambda answer: answer)) == []
+    def finish(step: Step) -> Step:
+        return replace(step, answer=step.answer + 10)
+
+    assert [s.answer.item() for s in finished(steps([1, 2, None]), finish)] == [1, 2, 12]
+    assert list(finished(steps([]), finish)) == []
 
 
 def test_held_out_error_looks_at_hidden_pixels_alone() -> None:

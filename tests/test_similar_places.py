@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_dip.nets.similar_places import mix_similar
+from napari_dip.nets.similar_places import mix_similar, std_of_mixture
 
 SIZE = 64
 
@@ -50,6 +50,16 @@ def test_units_and_uneven_noise() -> None:
     mixed = mix_similar(noisy, answer, std)
     assert error(mixed / std, clean) < 0.7 * error(answer / std, clean)
     assert torch.allclose(mix_similar(100 * noisy, 100 * answer, 100 * std), 100 * mixed, rtol=1e-3)
+
+
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_the_error_of_a_mixture_is_known_from_how_far_the_two_are_apart(shared: float) -> None:
+    both = shared * noise(0, 0.3)
+    rest = 0.3 * (1 - shared**2) ** 0.5
+    answer, means = both + noise(1, rest), both + noise(2, rest)
+    mixed = (answer + means) / 2
+    std = std_of_mixture(torch.full_like(answer, 0.3), answer, mixed)
+    assert float(std.square().mean().sqrt()) == pytest.approx(error(mixed, 0 * mixed), rel=0.05)
 
 
 def test_colours_and_images_smaller_than_the_reach() -> None:

@@ -55,15 +55,15 @@ def spread(steps: Iterable[Step], weight: float) -> Iterator[Step]:
         yield step if variance is None or seen < 2 else replace(step, std=variance.sqrt())
 
 
-def finished(steps: Iterable[Step], finish: Callable[[Tensor], Tensor]) -> Iterator[Step]:
-    """Replace the answer of the last step by what `finish` makes of it, once there is no other."""
+def finished(steps: Iterable[Step], finish: Callable[[Step], Step]) -> Iterator[Step]:
+    """Replace the last step by what `finish` makes of it, once there is no other."""
     last: Step | None = None
     for step in steps:
         if last is not None:
             yield last
         last = step
     if last is not None:
-        yield replace(last, answer=finish(last.answer))
+        yield finish(last)
 
 
 def running_mean(

@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -66,7 +67,7 @@ from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
 from napari_dip.nets.neighbours import mix_with
-from napari_dip.nets.similar_places import mix_similar
+from napari_dip.nets.similar_places import mix_similar, std_of_mixture
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
 
@@ -150,9 +151,16 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         stream = _save_weights(stream, mean_net.net, previous)
     # Where other images help, the answer is better than such means, which lost 0.3 dB there.
     if plane.correlation is None and others is None:
-        std = plane.noise * relative.sqrt()
-        stream = finished(stream, partial(mix_similar, y, std=std))
+        stream = finished(stream, partial(_mix_in, y, plane.noise * relative.sqrt(), wanted))
     yield from stream
+
+
+def _mix_in(y: Tensor, noise: Tensor, predicted: bool, step: Step) -> Step:
+    """Mix similar places into the answer of a step, and say how far off that may be."""
+    mixed, std = mix_similar(y, step.answer, noise), step.std
+    if predicted and std is not None:
+        std = std_of_mixture(std, step.answer, mixed)
+    return replace(step, answer=mixed, std=std)
 
 
 def _crops(s: BlindSpot | BlindSpotOrZ, hole: tuple[int, int]) -> tuple[int, int]:

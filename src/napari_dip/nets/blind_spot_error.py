@@ -13,9 +13,12 @@ frequency to the -a; 2 to 3 times p for a of 4 to 3, as of blurred images and of
 network says of a pixel that its surroundings leave more open than that, it is believed.
 
 The answer weighs b and the measured pixel by w, so its error has the variance
-(1 - w)^2 (that of b) + w^2 s^2. What one image cannot tell is not in it: a slow drift between
-captures, or noise that neighbours share so weakly that it counts as independent. The added noise is
-independent from pixel to pixel for images of correlated noise too.
+(1 - w)^2 (that of b) + w^2 s^2. What means of similar places change of it:
+`napari_dip.nets.similar_places.std_of_mixture`.
+
+What one image cannot tell is not in it: a slow drift between captures, or noise that neighbours
+share so weakly that it counts as independent. The added noise is independent from pixel to pixel
+for images of correlated noise too.
 
 References
 ----------

@@ -24,12 +24,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from napari_dip.nets.gaussian import filter_lines, gaussian_line, mirror
+from napari_dip.nets.gaussian import blur, filter_lines, gaussian_line, mirror
 
 REACH = 7  # pixels, in y and x, to the furthest place that is compared
 PATCH_SIGMA, PATCH_RADIUS = 1.0, 3  # pixels
 ALIKE = 0.3  # h: squared difference, in variances of the noise, at which a weight falls to 1 / e
 SHARE = 0.5  # of the means in the mixture
+SMOOTH = 3.0  # pixels over which squared differences of answer and mixture are averaged
 
 
 @torch.no_grad()
@@ -63,3 +64,29 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor) -> Tensor:
         total += weight * other[:colours]
         weights += weight
     return torch.lerp(answer, total / weights, SHARE)
+
+
+def std_of_mixture(std: Tensor, answer: Tensor, mixed: Tensor) -> Tensor:
+    """Return the standard deviation of the error of what `mix_similar` returned.
+
+    Of two estimates a and m, mixed by a share c of m, the squared error is, whatever their errors
+    have in common,
+
+        (1 - c) E_a + c E_m - c (1 - c) (m - a)^2.
+
+    The means err about as much as the answer does, so the last term is what is won. It is limited
+    to what independent errors would win.
+
+    Parameters
+    ----------
+    std, answer, mixed : Tensor
+        Shape (C, Y, X), the deviation of the answer's error, the answer, and the mixture.
+
+    Returns
+    -------
+    Tensor
+        Shape (C, Y, X).
+    """
+    variance = std.square()
+    won = (1 - SHARE) / SHARE * blur((mixed - answer).square()[None], SMOOTH)[0]
+    return (variance - won.minimum(2 * SHARE * (1 - SHARE) * variance)).sqrt()
