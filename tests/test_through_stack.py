@@ -10,7 +10,8 @@ from napari_dip import BlindSpot, iter_denoise, last, psnr
 from napari_dip.engine.restarts import APART
 from napari_dip.snapshot import Snapshot
 
-HOW = BlindSpot(steps=160, channels=8, layers=2, crop=16, batch=2, learning_rate=0.02)
+# What neighbours add is tested in test_neighbours.py.
+HOW = BlindSpot(steps=160, channels=8, layers=2, crop=16, batch=2, learning_rate=0.02, neighbours=0)
 SHORT = HOW.warm_steps
 BRIEF = HOW.model_copy(update={"steps": 60})  # where quality does not matter
 

@@ -154,8 +154,12 @@ def _fit_plane(
     factor: int,
 ) -> Iterator[Step]:
     """Fit one plane, in tiles that memory allows, once or with restarts."""
+    from napari_dip.engine.joint_fit import jointly
     from napari_dip.engine.restarts import run_restarts
     from napari_dip.engine.tiled_fit import fit_in_tiles
+
+    if method.fits_jointly:
+        function = jointly(function)
 
     def fit(one: Settings) -> Iterator[Step]:
         start = plane

@@ -16,9 +16,13 @@ taken, and the predictions are averaged. The answer that the fit ends with shows
 image are alike; where the noise is independent, half of it is replaced by the means of the measured
 pixels there (`napari_dip.nets.similar_places`).
 
-In a stack the network may start from the plane before: what it has learnt is how pixels follow from
-their neighbours, and that hardly changes from plane to plane. Such a fit takes a quarter of the
-steps. It carries no noise along, since the network keeps a filter and not pixels; and where it
+Planes nearby in a stack have noise of their own, so the network sees all their pixels, through one
+more first convolution, and the blur that the fit starts at is a mixture with theirs
+(`napari_dip.nets.neighbours`). Where they help, similar places are not averaged: 0.3 dB were lost.
+
+The network may also start from that of the plane before: what it has learnt is how pixels follow
+from their neighbours, and that hardly changes from plane to plane. Such a fit takes a quarter of
+the steps. It carries no noise along, since the network keeps a filter and not pixels; and where it
 predicts the new plane no better than the calibrated blur does, as after a change of content, the
 fit starts at the blur with all its steps. Every pixel of the new plane judges that, since the
 network has seen none of them.
@@ -32,6 +36,8 @@ Krull, Buchholz and Jug, Noise2Void, CVPR 2019, arXiv:1811.10980, and Batson and
 ICML 2019, arXiv:1901.11365: learning from noisy pixels that are hidden from the network.
 Wu, Liu, Cao, Ren and Zuo, Unpaired Learning of Deep Image Denoising, ECCV 2020, arXiv:2008.13711:
 the blind spot made of dilated convolutions.
+Sheth et al., Unsupervised Deep Video Denoising, ICCV 2021, arXiv:2011.15045: the frames before and
+after, all of whose pixels a blind-spot network may see.
 
 What differs from these papers: one image instead of a training set, a smaller network that starts
 at a blur of the whole surroundings, noise that is measured and made even first, the stopping rule
@@ -149,7 +155,6 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         stream = early_stopped(stream, criterion, s.patience)
     if previous is not None:
         stream = _save_weights(stream, mean_net.net, previous)
-    # Where other images help, the answer is better than such means, which lost 0.3 dB there.
     if plane.correlation is None and others is None:
         stream = finished(stream, partial(_mix_in, y, plane.noise * relative.sqrt(), wanted))
     yield from stream

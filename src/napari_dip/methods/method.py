@@ -34,6 +34,9 @@ class Method:
     knows_correlation : bool
         Whether it deals with noise that neighbouring pixels share, see `Plane.correlation`, and
         that is stronger in some places, see `Plane.variance`.
+    fits_jointly : bool
+        Whether planes that help are fitted together with the plane, as more channels of one image,
+        where the settings have `neighbours`; else the function is given them, see `Plane.others`.
     prepare : str
         Of a restoration: ``"module:function"`` that takes its options as plain values, such as the
         path of a mask, and returns what a run over files needs, see `napari_dip.batch.task.Task`.
@@ -45,6 +48,7 @@ class Method:
     warm_steps: Callable[[Any], int] = lambda settings: 0
     needs_noise: bool = True
     knows_correlation: bool = False
+    fits_jointly: bool = False
     prepare: str = ""
 
     def function(self) -> Callable[..., Any]:

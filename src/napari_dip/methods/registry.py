@@ -119,13 +119,14 @@ register(
         knows_correlation=True,
     ),
 )
-register(METHODS, Method(DIP, "napari_dip.methods.dip:fit", dip_bytes))
+register(METHODS, Method(DIP, "napari_dip.methods.dip:fit", dip_bytes, fits_jointly=True))
 register(
     METHODS,
     Method(
         PatchDIP,
         "napari_dip.methods.patchdip.fit:fit",
         lambda s, channels: PATCHDIP_BYTES * channels,
+        fits_jointly=True,
     ),
 )
 

@@ -30,7 +30,7 @@ from torch.nn import functional
 
 from napari_dip.nets.gaussian import filter_lines, gaussian_line, radius_of
 
-SUMMED = 1 << 22  # pixels that are summed up at a time
+SUMMED = 1 << 19  # pixels that are summed up at a time
 RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
 
 
@@ -134,28 +134,36 @@ def _line_and_middle(sigma: float, half: int, like: Tensor) -> tuple[Tensor, Ten
     return line, line[radius - half : radius + half + 1]
 
 
-def best_mixture(image: Tensor, rings: Tensor, others: Tensor | None = None) -> Tensor:
+def best_mixture(
+    image: Tensor, rings: Tensor, others: Tensor | None = None, fitted: Tensor | None = None
+) -> Tensor:
     """Mix ring means (1, C * rings, Y, X) linearly to predict the image (1, C, Y, X) best.
-
-    `others`, (1, N, Y, X), are channels of other images that are mixed in.
 
     No ring mean holds the noise of its own pixel, so the noisy image itself is the target (Batson
     and Royer, Noise2Self, ICML 2019, arXiv:1901.11365). The mixture predicts at least as well as
     any one of the rings.
+
+    Parameters
+    ----------
+    others : Tensor, optional
+        Shape (1, N, Y, X), channels of other images that are mixed in.
+    fitted : Tensor of bool, optional
+        Shape (Y, X), the pixels that the weights are fitted to; by default all.
     """
     colours = image.shape[1]
+    pixels = slice(None) if fitted is None else fitted.flatten()
     mixtures = []
     for colour in range(colours):
         own = rings[0, colour::colours].flatten(1)  # (rings, Y * X)
         own = own if others is None else torch.cat([own, others[0].flatten(1)])
-        target = image[0, colour].flatten()
+        columns, target = own[:, pixels], image[0, colour].flatten()[pixels]
         size = len(own) + 1
         gram, moments = torch.zeros(size, size).double(), torch.zeros(size).double()
         for at in range(0, len(target), SUMMED):  # in double precision, a part at a time: memory
-            part = slice(at, at + SUMMED)
-            columns = torch.cat([own[:, part], torch.ones_like(own[:1, part])]).cpu().double()
-            gram += columns @ columns.T
-            moments += columns @ target[part].cpu().double()
+            part = columns[:, at : at + SUMMED].cpu().double()
+            part = torch.cat([part, torch.ones_like(part[:1])])
+            gram += part @ part.T
+            moments += part @ target[at : at + SUMMED].cpu().double()
         gram += 1e-6 * len(target) * torch.eye(len(gram), dtype=torch.float64)
         weights = torch.linalg.solve(gram, moments).to(own)
         mixtures.append((weights[:-1] @ own + weights[-1]).reshape(image.shape[-2:]))

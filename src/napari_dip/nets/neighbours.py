@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from napari_dip.nets.blind_spot import RING_WIDTHS, best_mixture, ring_mean, ring_means
 from napari_dip.nets.gaussian import blur, mirror
@@ -29,8 +30,9 @@ GAINS = (0.5, 2.0)  # by which a neighbour's contrast may be changed: an empty o
 COMPARED = RING_WIDTHS[1]  # ring means of this width are compared
 ALIKE, UNLIKE = 2.0, 4.0  # standard deviations of a difference that is noise, and that is not
 LEAST_GAIN = 0.05  # of the error, beside the noise: an image that gains less does not help
-BY_CHANCE = 30.0  # noise variances over the number of pixels that a useless image may gain
+SQUARE = 16  # pixels, side of the squares that a mixture is fitted to or judged on
 SHARED_NOISE = 0.3  # least correlation of the noise of two planes that is believed
+QUIET = 0.1  # of the squares, in which it is looked for
 WIDTHS = (0.7, 1.4, 2.8)  # standard deviations in pixels of the blurs of another image
 
 
@@ -89,42 +91,45 @@ def mix_with(x: Tensor, rings: Tensor, others: Tensor, hole: tuple[int, int]) ->
     others : Tensor
         Shape (1, N, Y, X), of independent noise.
     """
-    return best_mixture(x, rings, mixable(without_changes(others, x, rings, hole)))
+    return best_mixture(x, rings, mixable(others, x, rings, hole))
 
 
-def without_changes(others: Tensor, x: Tensor, rings: Tensor, hole: tuple[int, int]) -> Tensor:
-    """Put x's own blind prediction in the place of what differs from x by more than noise.
+def mixable(others: Tensor, x: Tensor, rings: Tensor, hole: tuple[int, int]) -> Tensor:
+    """Return (1, 8 * N, Y, X) of N other images: pixels, their blurs, and one moved by a pixel.
 
-    Seen in the means around each pixel, so that the pixel's own noise decides nothing. Channels of
-    `others` are compared with those of x in turn.
+    Where one differs from x by more than noise, x's own blind prediction is put in its place. What
+    differs is seen in the means around each pixel, so that the pixel's own noise decides nothing.
+    Channels of `others` are compared with those of x in turn.
     """
     own, around = best_mixture(x, rings), ring_mean(x, COMPARED, hole)
-    kept = []
+    views = []
     for number, other in enumerate(torch.split(others, 1, dim=1)):
         colour = slice(number % x.shape[1], number % x.shape[1] + 1)
         difference = (ring_mean(other, COMPARED, hole) - around[:, colour]).abs()
         # The median is that of noise, unless most of the image has changed.
         spread = (difference.median() / 0.6745).clamp_min(1e-6)
         share = ((UNLIKE - difference / spread) / (UNLIKE - ALIKE)).clamp(0, 1)
-        kept.append(torch.lerp(own[:, colour], other, share))
-    return torch.cat(kept, dim=1)
+        # Last, at each pixel: blurred or moved, the own prediction would not be blind any more.
+        views.append(torch.lerp(own[:, colour], _blurred_and_moved(other), share))
+    return torch.cat(views, dim=1)
 
 
-def mixable(others: Tensor) -> Tensor:
-    """Return (1, N * 8, Y, X) of (1, N, Y, X): pixels, their blurs, and one moved by a pixel."""
-    narrow, *wider = (blur(others, width) for width in WIDTHS)
+def _blurred_and_moved(other: Tensor) -> Tensor:
+    narrow, *wider = (blur(other, width) for width in WIDTHS)
     around = mirror(narrow, 1)
     moved = [
         around[..., 1 + dy : around.shape[-2] - 1 + dy, 1 + dx : around.shape[-1] - 1 + dx]
         for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))
     ]
-    return torch.cat([others, narrow, *wider, *moved], dim=1)
+    return torch.cat([other, narrow, *wider, *moved], dim=1)
 
 
 class Judge:
     """Says of other images (N, Y, X) whether they help to predict x, and whether they may.
 
-    No pixel takes part in its own prediction, so the smaller error is that of the better one.
+    The best mixture is found on every other square of x and judged on those between, and the other
+    way round; no pixel takes part in its own prediction. So the smaller error is that of the better
+    prediction, and not of the one with more to choose from.
 
     Parameters
     ----------
@@ -135,22 +140,37 @@ class Judge:
     """
 
     def __init__(self, x: Tensor, hole: tuple[int, int]) -> None:
-        self.x, self.hole = x, hole
-        self.rings = ring_means(x[None], hole)
-        self.alone = float((x - best_mixture(x[None], self.rings)[0]).square().mean())
+        self.x, self.hole = x[None], hole
+        self.rings = ring_means(self.x, hole)
+        rows, columns = (torch.arange(n, device=x.device) // SQUARE for n in x.shape[-2:])
+        self.fold = (rows[:, None] + columns) % 2 == 0
+        self.alone = self._error(None)
 
     def helps(self, others: Tensor) -> bool:
         """Return whether x is predicted better with other images than without."""
-        with_others = mix_with(self.x[None], self.rings, others[None], self.hole)[0]
-        gain = self.alone - float((self.x - with_others).square().mean())
-        least = LEAST_GAIN * max(self.alone - 1, 0.0)
-        return gain > least + BY_CHANCE * len(others) / self.x[0].numel()
+        views = mixable(others[None], self.x, self.rings, self.hole)
+        gain = self.alone - self._error(views)
+        return gain > LEAST_GAIN * max(self.alone - 1, 0.0)
+
+    def _error(self, views: Tensor | None) -> float:
+        """Return the mean square error of the mixture on the squares that it is not fitted to."""
+        total = 0.0
+        for fitted in (self.fold, ~self.fold):
+            mixture = best_mixture(self.x, self.rings, views, fitted)
+            total += float((self.x - mixture).square()[..., ~fitted].sum())
+        return total / self.x.numel()
 
     def shares_noise(self, other: Tensor) -> bool:
-        """Return whether another plane has x's own noise.
+        """Return whether another plane (C, Y, X) has x's own noise.
 
-        What two planes of independent noise differ by has at least twice its variance, however
-        much or little they show the same.
+        Where neither holds structure, in their quietest squares, what is left of both beside their
+        own blind predictions is noise.
         """
-        variance = min(self.alone, 1.0)  # less than 1 where the dark is clipped
-        return float((self.x - other).square().mean()) < 2 * (1 - SHARED_NOISE) * variance
+        theirs = best_mixture(other[None], ring_means(other[None], self.hole))
+        own, others = self.x - best_mixture(self.x, self.rings), other[None] - theirs
+        power, difference = (
+            functional.avg_pool2d(square.mean(1), SQUARE, ceil_mode=True)
+            for square in (own.square() + others.square(), (own - others).square())
+        )
+        quiet = power <= power.quantile(QUIET)
+        return float(difference[quiet].sum()) < (1 - SHARED_NOISE) * float(power[quiet].sum())

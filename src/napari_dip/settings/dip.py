@@ -87,6 +87,7 @@ class DIP(NetworkOfZ):
             "dropout": 0.1,
             "weigh": False,
             "restarts": 1,
+            "neighbours": 0,
         },
     }
 
@@ -105,6 +106,7 @@ class DIP(NetworkOfZ):
         "Weigh the answer against the measured pixels, by how much of them it has left out; the "
         "hidden pixels tell that.",
     )
+    neighbours: int = shared.NEIGHBOURS(1)
     restarts: int = shared.RESTARTS(2)
     uncertainty: Literal["none", "restarts", "iterates", "dropout"] = knob(
         "none",

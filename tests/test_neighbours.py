@@ -1,0 +1,182 @@
+"""Planes of a stack help to predict each other where they do; where not, nothing is lost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from napari_dip import BlindSpot, Image, iter_denoise, last, psnr
+from napari_dip.api import iter_chunk
+from napari_dip.nets.blind_spot import BlindSpotNet, best_mixture, ring_means
+from napari_dip.nets.gaussian import mirror
+from napari_dip.nets.neighbours import Judge, displacement, match, mix_with, mixable
+from napari_dip.planes.chunk import Chunk
+from napari_dip.planes.image_statistics import measure_image
+from napari_dip.snapshot import Snapshot
+
+HOW = BlindSpot(steps=60, channels=8, layers=2, crop=16, batch=2, learning_rate=0.01)
+APART = HOW.model_copy(update={"through_stack": "apart"})
+SIGMA = 10.0
+
+
+def cells(seed: int, size: int = 64) -> np.ndarray:
+    """Return lines of a few pixels' width, in [20, 220]."""
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(size, size)), 5)
+    return 20 + 200 * np.exp(-((field / field.std() / 0.25) ** 2))
+
+
+def add_noise(clean: np.ndarray, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, SIGMA, clean.shape)
+    return (clean + noise).astype(np.float32)
+
+
+def finish(noisy: np.ndarray, how: BlindSpot = HOW, axes: str = "TYX") -> Snapshot:
+    return last(iter_denoise(noisy, how, axes=axes, device="cpu"))
+
+
+def pixels(snapshot: Snapshot) -> np.ndarray:
+    return np.asarray(snapshot.image.pixels)
+
+
+def used(snapshot: Snapshot) -> list[str]:
+    return snapshot.image.provenance["neighbours_used"]  # type: ignore[return-value]
+
+
+def test_the_network_is_blind_to_its_pixel_and_sees_all_of_the_others() -> None:
+    torch.manual_seed(0)
+    net = BlindSpotNet(1, channels=6, layers=2, visible=2).double()
+    torch.nn.init.normal_(net.last.weight)
+    image, others = torch.randn(1, 1, 12, 12).double(), torch.randn(1, 2, 12, 12).double()
+    rings = ring_means(image)
+    views = [image, rings[:, :1], rings, others]
+    padded = torch.cat([mirror(view, net.reach) for view in views], dim=1).requires_grad_()
+    net(padded)[0][0, 0, 6, 6].backward()
+    assert padded.grad is not None
+    middle = padded.grad[0, :, 6 + net.reach, 6 + net.reach]
+    assert middle[0] == 0
+    assert (middle[-2:] != 0).all()
+
+
+def test_the_mixture_with_others_is_blind_to_its_pixel() -> None:
+    x, other = torch.randn(1, 1, 24, 24).double(), torch.randn(1, 1, 24, 24).double()
+    changed = x.clone()
+    changed[..., 12, 12] += 3
+    rings = ring_means(x)
+    assert torch.allclose(rings[..., 12, 12], ring_means(changed)[..., 12, 12])
+    # With rings that stay, the weights of the own prediction do as well, but for the pixel's part.
+    views = [mixable(other, y, ring_means(y), (0, 0))[..., 12, 12] for y in (x, changed)]
+    assert (views[0] - views[1]).abs().max() < 0.05
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 0), (3, -5), (-7, 2)])
+def test_a_displacement_and_bleaching_are_undone(rows: int, columns: int) -> None:
+    clean = torch.tensor(cells(0, 96)[None]).float()
+    moved = 0.7 * clean.roll((rows, columns), (1, 2)) + 15
+    assert displacement(moved, clean) == (rows, columns)
+    inner = (slice(None), slice(16, -16), slice(16, -16))
+    assert (match(moved, clean) - clean)[inner].abs().max() < 0.15 * float(clean.std())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_still_neighbour_helps_and_a_stranger_does_not(seed: int) -> None:
+    noisy = [torch.tensor(add_noise(cells(s), n)[None]) for s, n in ((0, 1), (0, 2), (9, 3))]
+    x, twin, stranger = ((y - noisy[0].mean()) / SIGMA for y in noisy)
+    judge = Judge(x, (0, 0))
+    assert judge.helps(match(twin, x))
+    assert not judge.helps(match(stranger, x))
+    assert not judge.shares_noise(match(twin, x))
+    assert judge.shares_noise(x)
+    assert judge.shares_noise((x + twin) / 2)  # interpolated
+
+
+def test_a_mixture_shows_no_ghost_of_a_spot_that_the_image_has_not() -> None:
+    spot = np.zeros((64, 64))
+    spot[32, 32] = 1
+    spot = 8 * SIGMA * ndimage.gaussian_filter(spot, 1.5) / ndimage.gaussian_filter(spot, 1.5).max()
+    heights = []
+    for seed in range(3):
+        here, there = (add_noise(cells(0) + c, seed + n) for c, n in ((0, 10), (spot, 20)))
+        x, other = (torch.tensor(image[None, None]) / SIGMA for image in (here, there))
+        rings = ring_means(x)
+        ghost = mix_with(x, rings, other, (0, 0)) - best_mixture(x, rings)
+        without = mix_with(x, rings, other - torch.tensor(spot / SIGMA).float(), (0, 0))
+        ghost = ghost - (without - best_mixture(x, rings))
+        heights.append(float(ghost[0, 0, 32, 32]) * SIGMA / spot.max())
+    assert abs(np.mean(heights)) < 0.05
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_neighbours_help_what_moves_slowly(seed: int) -> None:
+    large = cells(seed, 80)
+    clean = np.stack([ndimage.shift(large, 0.5 * t, order=3)[8:-8, 8:-8] for t in range(4)])
+    noisy = add_noise(clean, seed + 100)
+    alone, helped = (
+        finish(noisy, HOW.model_copy(update={"seed": seed, "neighbours": k})) for k in (0, 2)
+    )
+    scores = [psnr(clean, pixels(s), data_range=200) for s in (alone, helped)]
+    assert scores[1] > scores[0] + 1.5
+    assert used(helped) == ["T+1 T+2 T+3", "T-1 T+1 T+2", "T-2 T-1 T+1", "T-3 T-2 T-1"]
+    assert "neighbours_used" not in alone.image.provenance
+
+
+def test_across_a_cut_and_a_blank_frame_each_plane_takes_what_helps() -> None:
+    clean = np.stack([cells(0)] * 3 + [cells(7)] * 3)
+    noisy = add_noise(clean, 5)
+    noisy[1] = np.nan
+    answer = finish(noisy, HOW.model_copy(update={"neighbours": 1}))
+    assert used(answer) == ["T+2", "T-2", "T+1", "T-1 T+1", "T-2 T-1"]
+    assert np.isnan(pixels(answer)[1]).all()
+
+
+def test_planes_that_have_nothing_in_common_are_as_by_themselves() -> None:
+    noisy = np.stack([add_noise(cells(seed), seed) for seed in (0, 5, 9)])
+    answers = [finish(noisy, APART.model_copy(update={"neighbours": k})) for k in (0, 2)]
+    assert np.array_equal(*map(pixels, answers))
+    assert used(answers[1]) == ["", "", ""]
+
+
+def test_a_frame_stored_twice_is_no_neighbour_and_is_said() -> None:
+    noisy = add_noise(np.stack([cells(0)] * 2), 3)
+    noisy[1] = noisy[0]
+    notes = " ".join(s.note for s in iter_denoise(noisy, HOW, axes="TYX", device="cpu"))
+    assert "helped in 0 of 2 planes" in notes
+    assert "same noise" in notes or "own noise" in notes
+
+
+@pytest.mark.parametrize("axes", ["TYX", "ZYX"])
+def test_a_piece_of_a_stack_is_as_in_the_whole(axes: str) -> None:
+    noisy = add_noise(np.stack([cells(0, 40)] * 6), 3)
+    image = Image(noisy, axes)
+    whole = pixels(finish(noisy, APART, axes))
+    stats = measure_image(image, stabilise=True, straighten=True)
+    for start, stop in ((0, 2), (2, 5), (5, 6)):
+        piece = last(iter_chunk(image, APART, "cpu", Chunk(0, start, stop, stats)))
+        assert np.array_equal(pixels(piece), whole[start:stop])
+
+
+def test_channels_are_no_neighbours_and_each_has_its_own() -> None:
+    noisy = add_noise(np.stack([np.stack([cells(0), cells(5)])] * 3), 3)
+    assert used(finish(noisy, HOW.model_copy(update={"neighbours": 1}), "TCYX")) == [
+        "T+1 T+2",
+        "T+1 T+2",
+        "T-1 T+1",
+        "T-1 T+1",
+        "T-2 T-1",
+        "T-2 T-1",
+    ]
+
+
+def test_a_volume_over_time_has_neighbours_along_both() -> None:
+    noisy = add_noise(np.broadcast_to(cells(0, 40), (3, 3, 40, 40)).copy(), 3)
+    answer = finish(noisy, HOW.model_copy(update={"neighbours": 1}), "TZYX")
+    assert used(answer)[4] == "T-1 T+1 Z-1 Z+1"
+
+
+def test_colours_of_a_stack_have_neighbours_too() -> None:
+    colour = np.stack([cells(0, 40), cells(1, 40), cells(2, 40)], axis=-1)
+    noisy = add_noise(np.stack([colour] * 3), 3)
+    answer = finish(noisy, HOW.model_copy(update={"neighbours": 1}), "TYXC")
+    assert used(answer)[1] == "T-1 T+1"
+    assert pixels(answer).shape == noisy.shape
