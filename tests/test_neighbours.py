@@ -109,14 +109,15 @@ def test_a_mixture_shows_no_ghost_of_a_spot_that_the_image_has_not() -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_neighbours_help_what_moves_slowly(seed: int) -> None:
-    large = cells(seed, 80)
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(80, 80)), 4)
+    large = 20 + 60 * np.clip(field / field.std(), 0, 2)
     clean = np.stack([ndimage.shift(large, 0.5 * t, order=3)[8:-8, 8:-8] for t in range(4)])
     noisy = add_noise(clean, seed + 100)
     alone, helped = (
         finish(noisy, HOW.model_copy(update={"seed": seed, "neighbours": k})) for k in (0, 2)
     )
     scores = [psnr(clean, pixels(s), data_range=200) for s in (alone, helped)]
-    assert scores[1] > scores[0] + 1.5
+    assert scores[1] > scores[0] + 0.8
     assert used(helped) == ["T+1 T+2 T+3", "T-1 T+1 T+2", "T-2 T-1 T+1", "T-3 T-2 T-1"]
     assert "neighbours_used" not in alone.image.provenance
 
@@ -124,9 +125,9 @@ def test_neighbours_help_what_moves_slowly(seed: int) -> None:
 def test_across_a_cut_and_a_blank_frame_each_plane_takes_what_helps() -> None:
     clean = np.stack([cells(0)] * 3 + [cells(7)] * 3)
     noisy = add_noise(clean, 5)
-    noisy[1] = np.nan
+    noisy[1] = np.nan  # left as it is; the plane after it has only the cut beside it
     answer = finish(noisy, HOW.model_copy(update={"neighbours": 1}))
-    assert used(answer) == ["T+2", "T-2", "T+1", "T-1 T+1", "T-2 T-1"]
+    assert used(answer) == ["T+2", "", "T+1", "T-1 T+1", "T-2 T-1"]
     assert np.isnan(pixels(answer)[1]).all()
 
 

@@ -14,11 +14,11 @@ The fit draws random crops with flips and quarter turns, so that a step costs th
 the image is. Each time that the whole image is predicted the next of the eight orientations is
 taken, and the predictions are averaged. The answer that the fit ends with shows which places of the
 image are alike; where the noise is independent, half of it is replaced by the means of the measured
-pixels there (`napari_dip.nets.similar_places`).
+pixels there (`napari_dip.nets.similar_places`), a quarter where other images help.
 
 Planes nearby in a stack have noise of their own, so the network sees all their pixels, through one
 more first convolution, and the blur that the fit starts at is a mixture with theirs
-(`napari_dip.nets.neighbours`). Where they help, similar places are not averaged: 0.3 dB were lost.
+(`napari_dip.nets.neighbours`).
 
 The network may also start from that of the plane before: what it has learnt is how pixels follow
 from their neighbours, and that hardly changes from plane to plane. Such a fit takes a quarter of
@@ -73,7 +73,7 @@ from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
 from napari_dip.nets.neighbours import mix_with
-from napari_dip.nets.similar_places import mix_similar, std_of_mixture
+from napari_dip.nets.similar_places import SHARE, SHARE_BESIDE_OTHERS, mix_similar, std_of_mixture
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
 
@@ -155,16 +155,17 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         stream = early_stopped(stream, criterion, s.patience)
     if previous is not None:
         stream = _save_weights(stream, mean_net.net, previous)
-    if plane.correlation is None and others is None:
-        stream = finished(stream, partial(_mix_in, y, plane.noise * relative.sqrt(), wanted))
+    if plane.correlation is None:
+        std, share = plane.noise * relative.sqrt(), SHARE if others is None else SHARE_BESIDE_OTHERS
+        stream = finished(stream, partial(_mix_in, y, std, share, wanted))
     yield from stream
 
 
-def _mix_in(y: Tensor, noise: Tensor, predicted: bool, step: Step) -> Step:
+def _mix_in(y: Tensor, noise: Tensor, share: float, predicted: bool, step: Step) -> Step:
     """Mix similar places into the answer of a step, and say how far off that may be."""
-    mixed, std = mix_similar(y, step.answer, noise), step.std
+    mixed, std = mix_similar(y, step.answer, noise, share), step.std
     if predicted and std is not None:
-        std = std_of_mixture(std, step.answer, mixed)
+        std = std_of_mixture(std, step.answer, mixed, share)
     return replace(step, answer=mixed, std=std)
 
 

@@ -30,12 +30,13 @@ REACH = 7  # pixels, in y and x, to the furthest place that is compared
 PATCH_SIGMA, PATCH_RADIUS = 1.0, 3  # pixels
 ALIKE = 0.3  # h: squared difference, in variances of the noise, at which a weight falls to 1 / e
 SHARE = 0.5  # of the means in the mixture
+SHARE_BESIDE_OTHERS = 0.25  # where planes nearby have made the first answer better
 SMOOTH = 3.0  # pixels over which squared differences of answer and mixture are averaged
 
 
 @torch.no_grad()
-def mix_similar(y: Tensor, answer: Tensor, std: Tensor) -> Tensor:
-    """Return half of an answer and half of the means over the places where it looks alike.
+def mix_similar(y: Tensor, answer: Tensor, std: Tensor, share: float = SHARE) -> Tensor:
+    """Mix an answer with the means over the places where it looks alike.
 
     Parameters
     ----------
@@ -43,6 +44,8 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor) -> Tensor:
         Shape (C, Y, X), the noisy image and the answer. All colours are compared together.
     std : Tensor
         Shape (C, Y, X), standard deviation of the noise, which is independent between pixels.
+    share : float
+        Of the means in what is returned.
 
     Returns
     -------
@@ -63,10 +66,10 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor) -> Tensor:
         weight = torch.exp(filter_lines(squares[None], line, line)[0] / -ALIKE)
         total += weight * other[:colours]
         weights += weight
-    return torch.lerp(answer, total / weights, SHARE)
+    return torch.lerp(answer, total / weights, share)
 
 
-def std_of_mixture(std: Tensor, answer: Tensor, mixed: Tensor) -> Tensor:
+def std_of_mixture(std: Tensor, answer: Tensor, mixed: Tensor, share: float = SHARE) -> Tensor:
     """Return the standard deviation of the error of what `mix_similar` returned.
 
     Of two estimates a and m, mixed by a share c of m, the squared error is, whatever their errors
@@ -81,6 +84,8 @@ def std_of_mixture(std: Tensor, answer: Tensor, mixed: Tensor) -> Tensor:
     ----------
     std, answer, mixed : Tensor
         Shape (C, Y, X), the deviation of the answer's error, the answer, and the mixture.
+    share : float
+        As for `mix_similar`.
 
     Returns
     -------
@@ -88,5 +93,5 @@ def std_of_mixture(std: Tensor, answer: Tensor, mixed: Tensor) -> Tensor:
         Shape (C, Y, X).
     """
     variance = std.square()
-    won = (1 - SHARE) / SHARE * blur((mixed - answer).square()[None], SMOOTH)[0]
-    return (variance - won.minimum(2 * SHARE * (1 - SHARE) * variance)).sqrt()
+    won = (1 - share) / share * blur((mixed - answer).square()[None], SMOOTH)[0]
+    return (variance - won.minimum(2 * share * (1 - share) * variance)).sqrt()
