@@ -32,6 +32,7 @@ from napari_dip.settings import (
 DIP_BYTES = 25 * 4  # 13 to 24 feature maps of full size live at once, for each channel of width
 PATCHDIP_BYTES = 130  # for each pixel and channel: images, not feature maps, measured
 BLIND_SPOT_BYTES = 180  # for each pixel and channel of the image, beside what a strip takes
+NEIGHBOUR_BYTES = 80  # more, for each plane nearby and its channels
 STD_BYTES = 200  # more, where it predicts a standard deviation
 
 
@@ -100,6 +101,7 @@ def dip_bytes(s: Any, channels: int) -> float:
 def blind_spot_bytes(s: Any, channels: int) -> float:
     """Return the memory of a blind-spot fit, in bytes for each pixel."""
     each = BLIND_SPOT_BYTES + STD_BYTES * (s.std_from == "predicted")
+    each += 2 * NEIGHBOUR_BYTES * getattr(s, "neighbours", 0)
     return each * channels * getattr(s, "restarts", 1)  # type: ignore[no-any-return]
 
 
