@@ -128,7 +128,6 @@ register(
         PatchDIP,
         "napari_dip.methods.patchdip.fit:fit",
         lambda s, channels: PATCHDIP_BYTES * channels,
-        fits_jointly=True,
     ),
 )
 

@@ -38,7 +38,6 @@ class PatchDIP(FitSettings):
             "averaging": 0.95,
             "channels": 128,
             "scales": 5,
-            "neighbours": 0,
         },
     }
 
@@ -76,7 +75,6 @@ class PatchDIP(FitSettings):
     skip_channels: int = shared.SKIP_CHANNELS(4)
     input_channels: int = shared.INPUT_CHANNELS(32)
     dropout: float = shared.DROPOUT(0.1)
-    neighbours: int = shared.NEIGHBOURS(1)
     jitter: float = shared.JITTER(0.0)
     uncertainty: Literal["none", "iterates"] = knob(
         "none", "A standard deviation for every pixel: the spread over late iterates."
