@@ -75,9 +75,9 @@ def in_chunks(job: Job, task: Task, workers: int = 1) -> Outcome:
     return outcome
 
 
-def model(path: Path, colours: int = 1) -> Path:
+def model(path: Path, colours: int = 1, neighbours: int = 0) -> Path:
     """A network of random weights, whose training data had another contrast: a note says so."""
-    how = IDDP(channels=4, depth=1, filter_channels=3, filter_layers=1)
+    how = IDDP(channels=4, depth=1, filter_channels=3, filter_layers=1, neighbours=neighbours)
     net = build(how, colours)
     with torch.no_grad():
         net.unet.last.weight.normal_(generator=torch.Generator().manual_seed(0))
@@ -94,13 +94,16 @@ def model(path: Path, colours: int = 1) -> Path:
         (PatchDIP(steps=2), "ZYX"),
         ("model", "CZYX"),
         ("model", "ZYXC"),
+        ("model of 3 planes", "CZYX"),
+        ("model of 3 planes", "ZYXC"),
     ],
     ids=lambda value: value if isinstance(value, str) else type(value).__name__,
 )
 def test_chunks_give_the_pixels_of_the_whole(how: Any, axes: str, tmp_path: Path) -> None:
-    task = (
-        with_model(Task(APART), model(tmp_path / "m.safetensors")) if how == "model" else Task(how)
-    )
+    task = Task(how)
+    if isinstance(how, str):
+        path = model(tmp_path / "m.safetensors", neighbours=int("3 planes" in how))
+        task = with_model(Task(APART), path)
     source = stack(tmp_path, axes)
     alone, apart = (Job(source, tmp_path / name / "x.tif") for name in ("alone", "apart"))
     whole = process_file(alone, task, consume)

@@ -76,7 +76,7 @@ def test_a_displacement_and_bleaching_are_undone(rows: int, columns: int) -> Non
     moved = 0.7 * clean.roll((rows, columns), (1, 2)) + 15
     assert displacement(moved, clean) == (rows, columns)
     inner = (slice(None), slice(16, -16), slice(16, -16))
-    assert (match(moved, clean) - clean)[inner].abs().max() < 0.15 * float(clean.std())
+    assert (match(moved, clean).apply(moved) - clean)[inner].abs().max() < 0.15 * float(clean.std())
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -84,9 +84,9 @@ def test_a_still_neighbour_helps_and_a_stranger_does_not(seed: int) -> None:
     noisy = [torch.tensor(add_noise(cells(s), n)[None]) for s, n in ((0, 1), (0, 2), (9, 3))]
     x, twin, stranger = ((y - noisy[0].mean()) / SIGMA for y in noisy)
     judge = Judge(x, (0, 0))
-    assert judge.helps(match(twin, x))
-    assert not judge.helps(match(stranger, x))
-    assert not judge.shares_noise(match(twin, x))
+    assert judge.helps(match(twin, x).apply(twin))
+    assert not judge.helps(match(stranger, x).apply(stranger))
+    assert not judge.shares_noise(match(twin, x).apply(twin))
     assert judge.shares_noise(x)
     assert judge.shares_noise((x + twin) / 2)  # interpolated
 

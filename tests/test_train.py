@@ -32,6 +32,7 @@ from napari_dip.engine.loop import Step
 from napari_dip.methods import registry
 from napari_dip.models.model import build
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
+from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.nets.gaussian import blur as gaussian_blur
 from napari_dip.settings import Settings
 from napari_dip.training.collapse import MOST_RETURNS, CollapseWatch, measure
@@ -230,7 +231,7 @@ def crops(size: int = 32) -> torch.Tensor:
 
 
 def test_the_indicator_tells_a_denoiser_from_the_identity() -> None:
-    class Identity(torch.nn.Module):
+    class Identity(BlurredUNet):
         def smooth(self, y: torch.Tensor) -> torch.Tensor:
             return gaussian_blur(y, 1.0)
 

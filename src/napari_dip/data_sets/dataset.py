@@ -17,12 +17,14 @@ from typing import Any, TypeVar
 import numpy as np
 
 from napari_dip.data_sets.sources import FileCache, Plane, Source
+from napari_dip.images.nearby import ALONG, neighbour_axis
 from napari_dip.noise.even_noise import NoNoiseError, Normalisation, measure_normalisation
 
 NOISE_PLANES = 4  # planes of an image that its noise is measured on
 STATISTICS_IMAGES = 16  # images whose statistics are stored
 SMALLEST = 16  # pixels; no crop can be cut out of less
 NO_NOISE = "Left out, since no noise could be measured in them: {}."
+TOO_FEW = "Left out, since they have fewer than {} planes along {}: {}."
 _T = TypeVar("_T")
 TOO_SMALL = "Left out, since they are much smaller than crops of {} pixels: {}."
 
@@ -47,12 +49,18 @@ class Scene:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The scenes to train on, the cache they are read from, and what a user should know of them."""
+    """The scenes to train on, the cache they are read from, and what a user should know of them.
+
+    Each plane comes with the `neighbours` planes before and after it, along the first of the axes
+    `along` that has as many.
+    """
 
     scenes: tuple[Scene, ...]
     channels: int
     cache: FileCache = field(default_factory=FileCache)
     notes: tuple[str, ...] = ()
+    neighbours: int = 0
+    along: str = ALONG
 
     @cached_property
     def planes(self) -> list[Plane]:
@@ -100,6 +108,33 @@ class Dataset:
             raise next(iter(errors.values()))
         note = (NO_NOISE.format(list_names(errors)),) if errors else ()
         return replace(self, scenes=tuple(left), notes=(*self.notes, *note))
+
+    def with_neighbours(self, count: int, along: str = ALONG) -> Dataset:
+        """Return the data with neighbours of each plane, without images of too few planes."""
+        if not count:
+            return self
+        left: list[Scene] = []
+        few: list[Scene] = []
+        for scene in self.scenes:
+            sources = [plane.source for plane in scene.captures]
+            enough = all(neighbour_axis(s.letters, s.shape, count, along) for s in sources)
+            (left if enough else few).append(scene)
+        axes, names = " or ".join(along), list_names(scene.name for scene in few)
+        if not left:
+            raise ValueError(
+                f"With neighbours = {count} each image has to be a stack of at least "
+                f"{2 * count + 1} planes along {axes}, and none is ({names}): give whole stacks, "
+                "or take neighbours = 0."
+            )
+        note = (TOO_FEW.format(2 * count + 1, axes, names),) if few else ()
+        notes = (*self.notes, *note)
+        return replace(self, scenes=tuple(left), notes=notes, neighbours=count, along=along)
+
+    def near(self, plane: Plane) -> dict[int, Plane]:
+        """Return the neighbours of a plane by how far away they lie."""
+        source = plane.source
+        axis = neighbour_axis(source.letters, source.shape, self.neighbours, self.along)
+        return plane.near(axis, self.neighbours) if axis and self.neighbours else {}
 
     def without_small_planes(self, crop: int) -> Dataset:
         """Return the data without scenes that would make all crops much smaller than most allow.

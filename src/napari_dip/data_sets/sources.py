@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_dip.files.read_write import read
 from napari_dip.images.image import Image
+from napari_dip.images.nearby import offsets
 from napari_dip.noise.even_noise import Normalisation
 from napari_dip.noise.hot_pixels import replace_hot_pixels
 
@@ -101,6 +102,16 @@ class Plane:
         """Height and width."""
         lengths = dict(zip(self.source.letters, self.source.shape, strict=True))
         return lengths["Y"], lengths["X"]
+
+    def near(self, axis: str, count: int) -> dict[int, Plane]:
+        """Return `count` planes before and after along an axis, by how far away they lie."""
+        at = self.source.letters.index(axis)
+        place, length = self.index[at], self.source.shape[at]
+        assert isinstance(place, int)
+        return {
+            n: replace(self, index=(*self.index[:at], place + n, *self.index[at + 1 :]))
+            for n in offsets(place, length, count)
+        }
 
     def read(
         self, cache: FileCache, top: int, left: int, height: int, width: int

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.images.nearby import neighbour_axis
 from napari_dip.models.model import Model
 from napari_dip.noise.even_noise import is_shared
 from napari_dip.planes.image_statistics import (
@@ -16,6 +16,7 @@ from napari_dip.planes.image_statistics import (
     is_blank,
     measure_image,
 )
+from napari_dip.planes.neighbours import Neighbours
 from napari_dip.planes.walk import NO_NOISE, PlaneTask, skip_plane, walk_planes
 from napari_dip.snapshot import Snapshot
 
@@ -47,7 +48,8 @@ def iter_apply(
     Raises
     ------
     ValueError
-        At the call, for an image that cannot be denoised or has other channels.
+        At the call, for an image that cannot be denoised, has other channels, or fewer planes than
+        the model sees.
     """
     from copy import deepcopy
 
@@ -62,6 +64,15 @@ def iter_apply(
             f"has {colours} (axes {image.axes}). Take a model trained with colours apart, or "
             "another image."
         )
+    count = model.settings.neighbours
+    axis = neighbour_axis(image.axes, image.shape, count)
+    if count and not axis:
+        raise ValueError(
+            f"The model sees {count} neighbouring plane{'s' if count > 1 else ''} on each side and "
+            f"needs a stack of at least {2 * count + 1} planes along T or Z; this image has the "
+            f"shape {image.shape} (axes {image.axes}). Give the whole stack, or take a model "
+            "trained with neighbours = 0."
+        )
     chosen = pick_device(device)
     stats = (chunk and chunk.stats) or measure_image(
         chunk.view(image) if chunk else image,
@@ -71,13 +82,19 @@ def iter_apply(
     )
     plan = MemoryPlan(chosen, may_reduce=True)
     net = Bfloat16WherePrecise(deepcopy(model.net).eval())
+    neighbours = Neighbours(image, stats, count, axis)
+
+    def steps(y: Tensor, unit: UnitRange | ColourRanges, index: PlaneIndex) -> Iterator[Step]:
+        at = chunk.index_in_whole(index) if chunk else index
+        return _steps(net, model, plan, _shared_noise(image, stats, at), neighbours, y, unit, at)
+
     task = PlaneTask(
-        partial(_steps, net, model, plan, partial(_shared_noise, image, stats)),
+        steps,
         plan=plan,
         steps=model.settings.orientations,
         note=far_from_training(image, model, stats),
         provenance={"model": model.to_provenance()},
-        late_provenance=net.to_json,
+        late_provenance=lambda: net.to_json() | (neighbours.to_json() if count else {}),
     )
     return walk_planes(chunk.view(image) if chunk else image, model.settings, task, chosen, stats)
 
@@ -86,7 +103,8 @@ def _steps(
     net: Bfloat16WherePrecise,
     model: Model,
     plan: MemoryPlan,
-    shared_noise: Callable[[PlaneIndex], MeasuredNoise | None],
+    shared: MeasuredNoise | None,
+    neighbours: Neighbours,
     y: Tensor,
     unit: UnitRange | ColourRanges,
     index: PlaneIndex,
@@ -102,7 +120,9 @@ def _steps(
     # Short of memory it computes in half precision anyway.
     denoiser = net.net if plan.reduced else net
     assert isinstance(net.net, BlurredUNet)
-    shared = shared_noise(index)
+    others = None
+    if neighbours.axes:
+        others = neighbours.as_many(index, y, unit.noise, shared.hole if shared else (0, 0))
     own = net.net.for_noise(max(shared.hole) if shared else 0)
     return apply(
         own or denoiser,
@@ -112,6 +132,7 @@ def _steps(
         apart=model.channels == 1,
         plan=plan,
         correlation=torch.tensor(shared.correlation if shared else [[1.0]]).to(y) if own else None,
+        others=others,
     )
 
 

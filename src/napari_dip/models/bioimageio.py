@@ -99,7 +99,8 @@ def export_model(
     Raises
     ------
     ValueError
-        If a name or the image won't do, or the model is for correlated noise alone.
+        If a name or the image won't do, or the model is for correlated noise alone or sees
+        neighbouring planes.
     OSError
         If the file can't be written.
 
@@ -126,6 +127,11 @@ def export_model(
         raise ValueError(
             "This model was trained on images of correlated noise alone, whose level an exported "
             "model does not measure: apply it with napari-dip."
+        )
+    if model.settings.neighbours:
+        raise ValueError(
+            "This model sees neighbouring planes, which the format's single planes don't have: "
+            "apply it with napari-dip, or export one trained with neighbours = 0."
         )
     parts = _parts(model, _example(image, model), name)
     description = _description(model, parts, name, authors)

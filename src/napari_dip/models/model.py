@@ -34,7 +34,8 @@ class Model:
     Attributes
     ----------
     net : torch.nn.Module
-        Maps (B, channels, Y, X) in units of three times the noise to its denoised self.
+        Maps (B, channels, Y, X) in units of three times the noise to its denoised self; where it
+        was trained with `neighbours`, these planes come in as further channels.
     settings : Settings
         What it was trained with.
     channels : int
@@ -245,6 +246,7 @@ def network(settings: Trained, channels: int, holes: tuple[int, ...] = (0,)) -> 
         "colours": channels,
         **{name: getattr(settings, name) for name in names},
         **({} if holes == (0,) else {"holes": list(holes)}),
+        **({"neighbours": settings.neighbours} if settings.neighbours else {}),
     }
 
 

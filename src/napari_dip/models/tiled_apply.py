@@ -48,12 +48,14 @@ def apply(
     apart: bool = False,
     plan: MemoryPlan | None = None,
     correlation: Tensor | None = None,
+    others: Tensor | None = None,
 ) -> Iterator[Step]:
     """Denoise a plane (C, Y, X), one orientation a step, of eight at most.
 
     `noise` is the standard deviation of the noise in `y`, positive; with `apart` the network takes
     the channels one by one; the plan may ask for smaller tiles and half precision. Where the noise
     has a `correlation` (2 R + 1, 2 R + 1), blurs may take the answer's place (`blurs_if_better`).
+    `others` (N, C, Y, X) are the neighbouring planes that the network sees.
 
     Yields
     ------
@@ -66,9 +68,11 @@ def apply(
     x = ((y - centre) / unit)[:, None] if apart else ((y - centre) / unit)[None]  # (B, C, Y, X)
     plan = plan or MemoryPlan(y.device)
     mean, noisy, seen = x.new_zeros(()), is_noisy(x), x
+    beside = [] if others is None else [_channels((others - centre) / unit, apart)]
     if correlation is not None:
         probe, blurs = draw_probe(correlation, x), blurs_of(x, correlation)
-        seen = torch.cat([x, x + probe])
+        seen, beside = torch.cat([x, x + probe]), [torch.cat([part, part]) for part in beside]
+    seen = torch.cat([seen, *beside], dim=1)
     tile = plan.side(tile_side(net, y.device, len(seen), max(y.shape[-2:])))
     for number in range(orientations):
         with torch.no_grad():
@@ -104,14 +108,22 @@ def apply_in_tiles(net: Denoiser, x: Tensor, tile: int = TILE, *, reduced: bool 
     tall, wide = (_even_side(n, tile, margin, net.multiple) for n in (height, width))
     if tall >= height and wide >= width:
         return _call(net, x, reduced)
-    out = torch.empty_like(x)
+    out: Tensor | None = None
     for top in range(0, height, tall):
         for left in range(0, width, wide):
             up, far_left = max(0, top - margin), max(0, left - margin)
             part = x[..., up : top + tall + margin, far_left : left + wide + margin]
             inner = slice(top - up, top - up + tall), slice(left - far_left, left - far_left + wide)
-            out[..., top : top + tall, left : left + wide] = _call(net, part, reduced)[..., *inner]
+            answer = _call(net, part, reduced)
+            out = answer.new_empty((*answer.shape[:2], height, width)) if out is None else out
+            out[..., top : top + tall, left : left + wide] = answer[..., *inner]
+    assert out is not None
     return out
+
+
+def _channels(planes: Tensor, apart: bool) -> Tensor:
+    """Turn (N, C, Y, X) into channels (B, N * C, Y, X), or (C, N, Y, X) where colours are apart."""
+    return planes.transpose(0, 1) if apart else planes.flatten(0, 1)[None]
 
 
 def _margin(net: Denoiser) -> int:

@@ -42,9 +42,12 @@ class RecorruptedUNet(nn.Module):
         As those of `napari_dip.nets.filter_unet.BlurredUNet`.
     """
 
-    def __init__(self, colours: int, channels: int, depth: int, maps_alive: int) -> None:
+    def __init__(
+        self, colours: int, channels: int, depth: int, maps_alive: int, planes: int = 0
+    ) -> None:
         super().__init__()
-        self.unet = UNet(colours * (1 + len(BLURS)), colours, channels, depth, norm=False)
+        self.colours = colours
+        self.unet = UNet(colours * (1 + len(BLURS) + planes), colours, channels, depth, norm=False)
         zero(self.unet.last)
         self.mixture = nn.Parameter(torch.tensor([0.0, 0.1, 0.8, 0.1]))
         self.multiple = self.unet.multiple
@@ -52,15 +55,20 @@ class RecorruptedUNet(nn.Module):
         self.bytes_a_pixel = maps_alive * 4.0 * channels
 
     def forward(self, y: Tensor) -> Tensor:
-        """Denoise (B, colours, Y, X), in units of three times the noise."""
+        """Denoise (B, colours, Y, X), in units of three times the noise.
+
+        Other planes of the same place are further channels.
+        """
+        y, others = y[:, : self.colours], y[:, self.colours :]
         views = torch.stack([y, *(blur(y, width) for width in BLURS)])
         mixed: Tensor = torch.einsum("v...,v->...", views, self.mixture)
-        return mixed + self.unet(torch.cat(list(views), dim=1))  # type: ignore[no-any-return]
+        return mixed + self.unet(torch.cat([*views, others], dim=1))  # type: ignore[no-any-return]
 
     def loss(self, y: Tensor, correlation: Tensor, generator: torch.Generator) -> Tensor:
         """Return the loss of a batch (B, C, Y, X), noise of `correlation` (B, 2R + 1, 2R + 1)."""
+        y, others = y[:, : self.colours], y[:, self.colours :]
         drawn = draw_noise(correlation, y, generator)
-        answer: Tensor = self(y + MORE * drawn)
+        answer: Tensor = self(torch.cat([y + MORE * drawn, others], dim=1))
         return (answer - (y - drawn / MORE)).square().mean()
 
 

@@ -5,6 +5,10 @@ right side for noise and for detail. A method that fits a network to its own ans
 the identity or to a constant from most other starts. The blur is a Gaussian, or an averaging filter
 that was learned first (`napari_dip.nets.blind_spot_filter`). For images whose neighbouring pixels
 share their noise there may be a network of their own (`napari_dip.nets.correlated_noise`).
+
+In a stack the planes before and after may come in as further channels y', F(y, y') = blur(y, y') +
+U(y, y', blur(y, y')). Only y is denoised; the learned filter is blind to a pixel of y, and to none
+of y'.
 """
 
 from __future__ import annotations
@@ -34,6 +38,8 @@ class BlurredUNet(nn.Module):
     holes : tuple of int
         How far pixels share their noise, for each kind of images that this is for: (0,) for
         independent noise, (0, 3) for both kinds, (3,) for correlated noise alone.
+    neighbours : int
+        Planes before, and as many after, that come in as further channels.
 
     Attributes
     ----------
@@ -57,15 +63,17 @@ class BlurredUNet(nn.Module):
         filter_channels: int = 32,
         filter_layers: int = 4,
         holes: tuple[int, ...] = (0,),
+        neighbours: int = 0,
     ) -> None:
         super().__init__()
-        self.holes = holes
+        self.colours, self.holes, planes = colours, holes, 2 * neighbours
         self.filter = (
-            AdaptiveBlur(colours, filter_channels, filter_layers) if start == "learned" else None
+            AdaptiveBlur(colours, filter_channels, filter_layers, planes=planes)
+            if start == "learned"
+            else None
         )
-        self.unet = UNet(
-            colours * (1 if self.filter is None else 2), colours, channels, depth, norm=False
-        )
+        inputs = colours * (1 + planes + (self.filter is not None))
+        self.unet = UNet(inputs, colours, channels, depth, norm=False)
         self.start, self.sigma = start, blur
         if start != "zero":
             zero(self.unet.last)
@@ -80,18 +88,29 @@ class BlurredUNet(nn.Module):
         self.bytes_a_pixel = MAPS_ALIVE * 4.0 * width
         # Last, so that a seed gives the weights before it as it does without it.
         self.correlated = (
-            RecorruptedUNet(colours, max(channels // 2, 1), depth, MAPS_ALIVE)
+            RecorruptedUNet(colours, max(channels // 2, 1), depth, MAPS_ALIVE, planes)
             if holes[-1]
             else None
         )
 
+    def middle(self, y: Tensor) -> Tensor:
+        """Return of (B, colours * planes, Y, X) the plane that is to be denoised."""
+        return y[:, : self.colours]
+
+    def with_middle(self, y: Tensor, middle: Tensor) -> Tensor:
+        """Return (B, colours * planes, Y, X) with another plane to denoise."""
+        return torch.cat([middle, y[:, self.colours :]], dim=1)
+
     def smooth(self, y: Tensor) -> Tensor:
         """Blur (B, colours, Y, X) by the filter that the U-Net corrects; it gets no gradient."""
         with torch.no_grad():
-            return blur(y, self.sigma) if self.filter is None else self.filter(y)
+            return self.filter(y) if self.filter else blur(self.middle(y), self.sigma)
 
     def forward(self, y: Tensor, smooth: Tensor | None = None) -> Tensor:
-        """Denoise (B, colours, Y, X); `smooth` is the blurred `y` where it is known already."""
+        """Denoise (B, colours * planes, Y, X), of which the first plane is the one to denoise.
+
+        `smooth` is the blurred one where it is known already.
+        """
         smooth = self.smooth(y) if smooth is None and self.start != "zero" else smooth
         if self.start == "zero" or smooth is None:
             return self.unet(y)  # type: ignore[no-any-return]

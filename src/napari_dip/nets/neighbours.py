@@ -1,6 +1,6 @@
 """Other images of the same place beside the one to denoise: planes before and after, or a guide.
 
-Their noise is not that of the image, so a network may look at all of their pixels. `match` brings a
+Their noise is not that of the image, so a network may look at all of their pixels. `Match` brings a
 plane to the image's brightness and, by whole pixels, to its place; finer motion, and motion that
 differs over the field, is left to the network. `fit_brightness` does the first for a guide, which
 may show the same in another contrast. `mix_with` is the linear start of a fit. In it what differs
@@ -16,6 +16,9 @@ Eom et al., Statistically unbiased prediction enables accurate denoising of volt
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -34,24 +37,50 @@ SQUARE = 16  # pixels, side of the squares that a mixture is fitted to or judged
 SHARED_NOISE = 0.3  # least correlation of the noise of two planes that is believed
 QUIET = 0.1  # of the squares, in which it is looked for
 WIDTHS = (0.7, 1.4, 2.8)  # standard deviations in pixels of the blurs of another image
+_Key = TypeVar("_Key")
 
 
-def match(other: Tensor, x: Tensor) -> Tensor:
-    """Move another plane (C, Y, X) by whole pixels to where it fits x, and to its brightness."""
+class Match(NamedTuple):
+    """How another plane (C, Y, X) is moved by whole pixels to where it fits x, and brightened.
+
+    Attributes
+    ----------
+    rows, columns : int
+        How much further its content lies.
+    mean, gain, aim : Tensor
+        Shape (C, 1, 1): what its mean is, by what its contrast is changed, and x's mean.
+    """
+
+    rows: int
+    columns: int
+    mean: Tensor
+    gain: Tensor
+    aim: Tensor
+
+    def apply(self, other: Tensor) -> Tensor:
+        """Move and brighten the plane."""
+        return self.brighten(shift(other, self.rows, self.columns))
+
+    def brighten(self, moved: Tensor) -> Tensor:
+        """Bring the plane, or a part of it, to x's brightness."""
+        return (moved - self.mean) * self.gain + self.aim
+
+
+def match(other: Tensor, x: Tensor) -> Match:
+    """Find where another plane (C, Y, X) fits x, and how bright it has to be."""
     seen, aim = blur(other[None], NARROW)[0], blur(x[None], NARROW)[0]
     rows, columns = displacement(seen, aim)
-    far = max(abs(rows), abs(columns))
-    height, width = x.shape[-2:]
-    part = (
-        ...,
-        slice(far + rows, far + rows + height),
-        slice(far + columns, far + columns + width),
-    )
-    seen, moved = (mirror(image, far)[part] for image in (seen, other))
-    dims = (-2, -1)
+    seen, dims = shift(seen, rows, columns), (-2, -1)
     contrast = seen.std(dims, keepdim=True).clamp_min(1e-6)
     gain = (aim.std(dims, keepdim=True) / contrast).clamp(*GAINS)
-    return (moved - seen.mean(dims, keepdim=True)) * gain + aim.mean(dims, keepdim=True)
+    return Match(rows, columns, seen.mean(dims, keepdim=True), gain, aim.mean(dims, keepdim=True))
+
+
+def shift(image: Tensor, rows: int, columns: int) -> Tensor:
+    """Move the content of (..., Y, X) up and to the left; borders are mirrored."""
+    far, (height, width) = max(abs(rows), abs(columns)), image.shape[-2:]
+    top, left = far + rows, far + columns
+    return mirror(image, far)[..., top : top + height, left : left + width]
 
 
 def fit_brightness(guide: Tensor, x: Tensor) -> Tensor:
@@ -160,6 +189,18 @@ class Judge:
             total += float((self.x - mixture).square()[..., ~fitted].sum())
         return total / self.x.numel()
 
+    def choose(self, others: Mapping[_Key, Tensor]) -> tuple[dict[_Key, Match], int]:
+        """Match other planes (C, Y, X); return those that help, and how many have x's noise."""
+        kept, same_noise = {}, 0
+        for key, other in others.items():
+            found = match(other, self.x[0])
+            moved = found.apply(other)
+            if self.shares_noise(moved):
+                same_noise += 1
+            elif self.helps(moved):
+                kept[key] = found
+        return kept, same_noise
+
     def shares_noise(self, other: Tensor) -> bool:
         """Return whether another plane (C, Y, X) has x's own noise.
 
@@ -174,3 +215,8 @@ class Judge:
         )
         quiet = power <= power.quantile(QUIET)
         return float(difference[quiet].sum()) < (1 - SHARED_NOISE) * float(power[quiet].sum())
+
+
+def surroundings(x: Tensor, hole: tuple[int, int]) -> Tensor:
+    """Return means of (C, Y, X) around each pixel, which stand in where no other plane helps."""
+    return ring_mean(x[None], COMPARED, hole)[0]

@@ -17,13 +17,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.images.nearby import ALONG, offsets
 from napari_dip.planes.image_statistics import ImageStatistics
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
-
-ALONG = "TZ"
 
 NOTE_OF_ONE = "Planes nearby along {} that helped: {}."
 NOTE = "Planes nearby along {} helped in {} of {} planes."
@@ -47,7 +46,9 @@ class Neighbours:
     stats : ImageStatistics
         Of `source`.
     count : int
-        Planes at most before, and as many after, along T and along Z.
+        Planes at most before, and as many after, along each axis.
+    along : str
+        The axes, T and Z by default.
 
     Attributes
     ----------
@@ -59,10 +60,12 @@ class Neighbours:
         Neighbours that were left out since they have the plane's own noise.
     """
 
-    def __init__(self, source: Image, stats: ImageStatistics, count: int) -> None:
+    def __init__(
+        self, source: Image, stats: ImageStatistics, count: int, along: str = ALONG
+    ) -> None:
         self.source, self.stats, self.count = source, stats, count
         lengths = zip(source.axes, source.shape, strict=True)
-        self.axes = [axis for axis, n in lengths if axis in ALONG and n > 1 and count]
+        self.axes = [axis for axis, n in lengths if axis in along and n > 1 and count]
         self.used: dict[Places, str] = {}
         self.same_noise = 0
         self._read: OrderedDict[Places, NDArray[np.float64] | None] = OrderedDict()
@@ -107,33 +110,42 @@ class Neighbours:
         """
         import torch
 
-        from napari_dip.nets.neighbours import Judge, match
+        from napari_dip.nets.neighbours import Judge
 
         mean = y.mean()
         x = (y - mean) / noise
-        judge = Judge(x, hole)
-        kept: dict[Slot, Tensor] = {}
         slots = [(axis, n) for axis in self.axes for n in self._offsets(index, axis)]
-        for axis, offset in slots:
-            other = self._plane_at(index, axis, offset)
-            if other is None:
-                continue
-            matched = match((torch.as_tensor(other).to(y) - mean) / noise, x)
-            if judge.shares_noise(matched):
-                self.same_noise += 1
-            elif judge.helps(matched):
-                kept[axis, offset] = matched
+        planes = {slot: self._plane_at(index, *slot) for slot in slots}
+        others = {
+            slot: (torch.as_tensor(plane).to(y) - mean) / noise
+            for slot, plane in planes.items()
+            if plane is not None
+        }
+        matches, same_noise = Judge(x, hole).choose(others)
+        self.same_noise += same_noise
+        kept = {slot: found.apply(others[slot]) for slot, found in matches.items()}
         self.used[_places(index)] = " ".join(f"{axis}{offset:+d}" for axis, offset in kept)
         near = [_stand_in(slot, kept) for slot in slots if any(slot[0] == axis for axis, _ in kept)]
         return torch.cat(near) * noise + mean if near else None
 
+    def as_many(self, index: PlaneIndex, y: Tensor, noise: float, hole: tuple[int, int]) -> Tensor:
+        """Return (2 * count, C, Y, X): as `near`, along one axis, for a trained network.
+
+        Where no neighbour helps, the plane's own surroundings stand in, as in its training.
+        """
+        from napari_dip.nets.neighbours import surroundings
+
+        near = self.near(index, y, noise, hole)
+        if near is None:
+            return surroundings(y, hole).expand(2 * self.count, -1, -1, -1)
+        return near.reshape(2 * self.count, *y.shape)
+
     def _offsets(self, index: PlaneIndex, axis: str) -> list[int]:
-        """Return how far along an axis the neighbours of a plane lie; past no end of the stack."""
+        """Return how far along an axis the neighbours of a plane lie."""
         at = self.source.axes.index(axis)
         place, length = index[at], self.source.shape[at]
         assert isinstance(place, int)
-        near = places_near(place, length, self.count)
-        return [other - place for other in near if other != place]
+        return offsets(place, length, self.count)
 
     def _plane_at(self, index: PlaneIndex, axis: str, offset: int) -> NDArray[np.float64] | None:
         """Return a plane near another in the unit range; None where not all of it is finite.
@@ -154,12 +166,6 @@ class Neighbours:
                 self._read.popitem(last=False)
         self._read.move_to_end(key)
         return self._read[key]
-
-
-def places_near(place: int, length: int, count: int) -> range:
-    """Return a place among `length` and its neighbours; at an end they lie at the one side."""
-    first = max(0, min(place - count, length - 1 - 2 * count))
-    return range(first, min(first + 2 * count, length - 1) + 1)
 
 
 def _places(index: PlaneIndex) -> Places:

@@ -30,6 +30,15 @@ class Trained(Settings):
     )
     channels: int = shared.CHANNELS(32, help_text="Width of the U-Net at full size.", basic=True)
     depth: int = knob(3, "How many times the U-Net halves the image.", ge=0, le=6)
+    neighbours: int = knob(
+        0,
+        "Planes before, and as many after, that the network sees beside each, along T or else Z; "
+        "from 1 on, training and applying need stacks of 2 n + 1 planes or more.",
+        unit="planes",
+        ge=0,
+        le=2,
+        basic=True,
+    )
     start: Literal["learned", "blur", "zero"] = knob(
         "learned",
         "What the U-Net corrects: an averaging filter that is learned first, a Gaussian blur, or "

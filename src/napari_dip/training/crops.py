@@ -12,6 +12,7 @@ from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
 from napari_dip.engine.device import put
 from napari_dip.engine.orientations import turn
 from napari_dip.noise.units import UNIT
+from napari_dip.training.plane_crops import PlaneCrops
 from napari_dip.training.processes import ALONE, ProcessGroup
 
 HELD_CROPS = 16  # crops of the validation set, at most
@@ -40,6 +41,7 @@ class Place:
 class Batch:
     """Crops (B, C, Y, X) in units of three times the noise.
 
+    `noisy` has those of neighbouring planes as further channels, where the network sees any.
     `target` is the second capture or the clean image of the same places, where there is one;
     `correlation` (B, 2R + 1, 2R + 1) that of the noise, where neighbours share it.
     """
@@ -76,6 +78,7 @@ class Crops:
         holes: tuple[int, ...] = (0,),
     ) -> None:
         self.data, self.stabilise, self.second = data, stabilise, second
+        self.planes = PlaneCrops(data)
         _check(data, second)
         smallest = min(min(plane.size) for plane in data.planes)
         self.size = min(size, smallest)
@@ -125,12 +128,12 @@ class Crops:
                 parts.append(turn(self.cut(place, other), orientation))
                 if correlated:
                     tables.append(turn(self._correlation(place), orientation))
-        return _batch(torch.stack(parts), torch.stack(tables) if tables else None)
+        return self._batch(torch.stack(parts), torch.stack(tables) if tables else None)
 
     def held_out(self) -> list[Batch]:
         """Cut the validation crops."""
         return [
-            _batch(
+            self._batch(
                 self.cut(place)[None],
                 self._correlation(place)[None] if self.correlated[place.scene] else None,
             )
@@ -138,20 +141,28 @@ class Crops:
         ]
 
     def cut(self, place: Place, other: int = 0) -> Tensor:
-        """Cut one square, (1 or 2, C, Y, X): its noisy pixels and those of its target."""
+        """Cut one square, (planes, C, Y, X): of the noisy plane, its neighbours, its target."""
         scene = self.data.scenes[place.scene]
         plane = scene.captures[place.capture]
         normalisation = self.data.normalisation(plane, self.stabilise)
         where = place.top, place.left, place.size, place.size
-        parts = [normalisation.apply(plane.read(self.data.cache, *where))]
+        parts = [self.planes.read(plane, normalisation, *where)]
+        target = None
         if self.second == "capture":
             others = [c for c in scene.captures if c is not plane]
-            parts.append(
-                normalisation.apply(others[other % len(others)].read(self.data.cache, *where))
-            )
+            second = others[other % len(others)]
+            target = normalisation.apply(second.read(self.data.cache, *where))
         elif scene.clean is not None and self.second == "clean":
-            parts.append(normalisation.apply_to_clean(scene.clean.read(self.data.cache, *where)))
-        return torch.from_numpy(np.stack(parts)) / UNIT
+            target = normalisation.apply_to_clean(scene.clean.read(self.data.cache, *where))
+        if target is not None:
+            parts.append(torch.from_numpy(target)[None])
+        return torch.cat(parts) / UNIT
+
+    def _batch(self, crops: Tensor, correlation: Tensor | None) -> Batch:
+        """Turn (B, planes, C, Y, X) into a batch."""
+        seen = 1 + 2 * self.data.neighbours
+        target = crops[:, seen] if crops.shape[1] > seen else None
+        return Batch(crops[:, :seen].flatten(1, 2), target, correlation)
 
     def _correlation(self, place: Place) -> Tensor:
         """Return that of the noise of a square, which pixels share."""
@@ -181,8 +192,3 @@ def _check(data: Dataset, second: str) -> None:
             "clean": "a clean image for every noisy one: give them as targets, or samples of FMD",
         }[second]
         raise ValueError(f"This method needs {wanted}.")
-
-
-def _batch(crops: Tensor, correlation: Tensor | None) -> Batch:
-    """Turn (B, 1 or 2, C, Y, X) into a batch."""
-    return Batch(crops[:, 0], crops[:, 1] if crops.shape[1] > 1 else None, correlation)

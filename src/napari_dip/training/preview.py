@@ -10,12 +10,14 @@ import numpy as np
 
 from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
+from napari_dip.data_sets.sources import Plane
 from napari_dip.images.image import Image
 from napari_dip.noise.even_noise import Normalisation, measure_normalisation
 from napari_dip.settings import Trained
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from napari_dip.nets.filter_unet import BlurredUNet
 
@@ -24,10 +26,14 @@ SIDE = 256  # pixels of the crop that is shown where none was chosen
 
 @dataclass(frozen=True)
 class Preview:
-    """A crop, YX or CYX of several channels, and its map to units of the noise."""
+    """A crop, YX or CYX of several channels, its map to units of the noise, and it in these units.
+
+    `seen` is (planes, C, Y, X): the crop, and those of the planes near it where a network sees any.
+    """
 
     noisy: Image
     normalisation: Normalisation
+    seen: Tensor
 
     @classmethod
     def from_data(cls, data: Dataset, how: Trained) -> Preview:
@@ -35,8 +41,8 @@ class Preview:
         plane = data.planes[0]
         height, width = plane.size
         tall, wide = min(SIDE, height), min(SIDE, width)
-        crop = plane.read(data.cache, (height - tall) // 2, (width - wide) // 2, tall, wide)
-        return cls(_image(crop, plane.source.name), data.normalisation(plane, how.stabilise))
+        where = (height - tall) // 2, (width - wide) // 2, tall, wide
+        return cls._of(data, plane, data.normalisation(plane, how.stabilise), where)
 
     @classmethod
     def from_image(
@@ -47,9 +53,9 @@ class Preview:
         Raises
         ------
         ValueError
-            If it has other channels than the training data.
+            If it has other channels than the training data, or too few planes.
         """
-        data = _read_data(image, how, axes)
+        data = _read_data(image, how, axes).with_neighbours(how.neighbours)
         if data.channels != channels:
             raise ValueError(
                 f"The preview has {data.channels} channels, the training data {channels}; choose "
@@ -57,10 +63,21 @@ class Preview:
             )
         plane = data.planes[0]
         crop = plane.read(data.cache, 0, 0, *plane.size)
-        return cls(
-            _image(crop, plane.source.name),
-            measure_normalisation([crop], how.stabilise, "The preview"),
-        )
+        normalisation = measure_normalisation([crop], how.stabilise, "The preview")
+        return cls._of(data, plane, normalisation, (0, 0, *plane.size))
+
+    @classmethod
+    def _of(
+        cls,
+        data: Dataset,
+        plane: Plane,
+        normalisation: Normalisation,
+        where: tuple[int, int, int, int],
+    ) -> Preview:
+        from napari_dip.training.plane_crops import PlaneCrops
+
+        noisy = _image(plane.read(data.cache, *where), plane.source.name)
+        return cls(noisy, normalisation, PlaneCrops(data).read(plane, normalisation, *where))
 
     def denoise(self, net: BlurredUNet) -> Image:
         """Denoise it in one orientation."""
@@ -69,15 +86,12 @@ class Preview:
         from napari_dip.noise.units import UNIT
 
         device = next(net.parameters()).device
-        noisy = np.asarray(self.noisy.pixels, dtype=np.float64)
-        x = torch.from_numpy(
-            self.normalisation.apply(noisy if noisy.ndim == 3 else noisy[None]) / np.float32(UNIT)
-        )
+        x = self.seen.flatten(0, 1) / UNIT
         with torch.no_grad():
             answer = (net.for_noise(self.normalisation.hole) or net)(x[None].to(device))
         z = answer[0].cpu().double().numpy() * UNIT
         pixels = self.normalisation.undo(z).astype(np.float32)
-        return self.noisy.with_pixels(pixels if noisy.ndim == 3 else pixels[0])
+        return self.noisy.with_pixels(pixels if len(self.noisy.shape) == 3 else pixels[0])
 
 
 def _read_data(image: Any, how: Trained, axes: str | None) -> Dataset:

@@ -232,13 +232,15 @@ def validation_error(net: BlurredUNet, held_out: list[Batch], seed: int) -> floa
     generator = torch.Generator().manual_seed(seed)  # the same pixels at every look
     total = count = 0.0
     for batch in held_out:
-        hidden, filled = hide(batch.noisy, HIDDEN_SHARE, RADIUS, generator)
+        y = net.middle(batch.noisy)
+        hidden, filled = hide(y, HIDDEN_SHARE, RADIUS, generator)
         if batch.correlation is not None and net.correlated is not None:
             error = net.correlated.loss(batch.noisy, batch.correlation, generator)
-            pixels = HIDDEN_SHARE * batch.noisy.numel()
+            pixels = HIDDEN_SHARE * y.numel()
             total += pixels * (float(error) - 1 / (MORE * UNIT) ** 2)  # without the target's own
             count += pixels
             continue
-        total += float(((net(filled) - batch.noisy).square() * hidden).sum())
-        count += float(hidden.sum()) * batch.noisy.shape[1]
+        answer = net(net.with_middle(batch.noisy, filled))
+        total += float(((answer - y).square() * hidden).sum())
+        count += float(hidden.sum()) * y.shape[1]
     return total / max(count, 1.0) * UNIT**2

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.data_sets.build_dataset import build_dataset
+from napari_dip.images.nearby import ALONG
 from napari_dip.methods.registry import TRAINED
 from napari_dip.planes.walk import translate_errors
 from napari_dip.settings import IDDP, Trained
@@ -77,7 +78,8 @@ def iter_train(
     ----------
     source : path-like, array-like, Image or sequence of these
         Noisy images: files, folders, patterns such as ``"raw/*.tif"``, arrays. Planes along T and Z
-        are samples of their own. Sizes and types may be mixed; files are read a crop at a time.
+        are samples of their own; with `how.neighbours` the network sees those around each. Sizes
+        and types may be mixed; files are read a crop at a time.
     how : IDDP, N2V, Nb2Nb, N2N or Supervised, optional
         Method and settings, ``IDDP()`` by default.
     targets : like `source`, optional
@@ -145,6 +147,9 @@ def iter_train(
             samples=samples,
             keep_hot_pixels=how.keeps_hot_pixels,
         )
+        # Repeats along T are each other's targets, so that none may be seen beside another.
+        along = "Z" if target == "capture" and targets is None else ALONG
+        data = data.with_neighbours(how.neighbours, along)
         data = data.without_small_planes(how.crop).with_noise(how.stabilise)
         # A target's noise is independent of the image's, however far pixels share it.
         learned = how.start == "learned" and not target

@@ -219,7 +219,9 @@ def _joined(plan: ChunkPlan, image: Image, std: bool) -> Consumed:
     planned = [sum(record["provenance"]["steps_planned"]) for record in records]
     indices = image.plane_indices()
     places = [place for index in indices if isinstance(place := index[plan.axis], int)]
-    for name in ("steps_planned", "steps_chosen"):
+    for name in ("steps_planned", "steps_chosen", "neighbours_used"):
+        if name not in provenance:
+            continue
         counts = [iter(record["provenance"][name]) for record in records]
         provenance[name] = [next(counts[bisect_right(plan.bounds, place) - 1]) for place in places]
 

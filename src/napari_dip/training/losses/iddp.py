@@ -49,9 +49,11 @@ def loss(
     net : BlurredUNet
         F, with its blur.
     noisy : Tensor
-        Shape (B, C, Y, X), the crops in units of three times their noise.
+        Shape (B, C, Y, X), the crops in units of three times their noise. Where the network sees
+        neighbouring planes they are further channels, see `BlurredUNet.middle`; nothing is learnt
+        from their pixels as a target, and nothing in them is hidden or redrawn.
     target : Tensor, optional
-        Of the same shape: the second capture or the clean image of the same places, for methods
+        Shape (B, C, Y, X): the second capture or the clean image of the same places, for methods
         that need it.
     generator : Generator
         Of all random numbers, on the CPU. Sizes of draws are tuples that start with B.
@@ -67,12 +69,12 @@ def loss(
     """
     smooth = net.smooth(noisy)
     answer = net(noisy, smooth)
-    eta = answer.detach() if s.stop_gradient else answer
-    removed = noisy - eta
+    y, eta = net.middle(noisy), answer.detach() if s.stop_gradient else answer
+    removed = y - eta
     level = up_to_level(removed) if s.known_level else removed
-    redrawn = s.gain * signs(noisy, generator) * level
-    returned = net(eta + redrawn) - eta
-    anchor = smooth if s.target == "blur" else noisy
+    redrawn = s.gain * signs(y, generator) * level
+    returned = net(net.with_middle(noisy, eta + redrawn)) - eta
+    anchor = smooth if s.target == "blur" else y
     total = s.alpha * (answer - anchor).square().mean() + returned.square().mean()
     return total, {"redrawn": redrawn, "returned": returned, "answer": answer, "smooth": smooth}
 

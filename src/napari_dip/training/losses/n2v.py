@@ -31,9 +31,10 @@ def loss(
     progress: float,
 ) -> tuple[tuple[Tensor, Tensor], dict[str, Tensor]]:
     """Return the loss of a batch of crops, see `napari_dip.training.losses.iddp.loss`."""
-    hidden, filled = hide(noisy, s.hidden_share, s.radius, generator)
-    error = (net(filled) - noisy).square() * hidden
-    return (error.sum(), hidden.sum() * noisy.shape[1]), {}
+    y = net.middle(noisy)
+    hidden, filled = hide(y, s.hidden_share, s.radius, generator)
+    error = (net(net.with_middle(noisy, filled)) - y).square() * hidden
+    return (error.sum(), hidden.sum() * y.shape[1]), {}
 
 
 def hide(y: Tensor, share: float, radius: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -39,8 +39,8 @@ def loss(
     pairs = put(torch.tensor(PAIRS)[torch.randint(8, size, generator=generator)], y.device)
     with torch.no_grad():
         answer = net(y)
-    first, second = (sample_pixels(y, pairs[..., k]) for k in (0, 1))
-    error = net(first) - second
+    first, second = (sample_pixels(y, pairs[..., k]) for k in (0, 1))  # all planes alike
+    error = net(first) - net.middle(second)
     differ = sample_pixels(answer, pairs[..., 0]) - sample_pixels(answer, pairs[..., 1])
     return error.square().mean() + s.gamma * progress * (error - differ).square().mean(), {}
 

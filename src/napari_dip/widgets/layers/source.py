@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_dip.images.image import Image, guess_axes
-from napari_dip.planes.neighbours import ALONG, places_near
+from napari_dip.images.nearby import ALONG, places_near
 
 AXIS_NAMES = {
     "T": {"t", "time", "frame", "frames"},
