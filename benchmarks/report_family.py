@@ -249,8 +249,8 @@ def calibration() -> str:
     head = ["image", "error / std", "share inside", "RMS error / RMS std", "rank"]
     command = f"python benchmarks/restarts.py --part calibration --size {result['size']} --name calibration"
     return (
-        f"\n### Is the predicted deviation as large as the error?\n\nCentres of {result['size']} x {result['size']}, BlindSpot, seeds 0, 1 and 2 "
-        "(W2S and wide-field: 0). *error / std*: root mean square over the pixels, 1 is calibrated; *share inside*: pixels whose error is below the "
+        f"\n### Is the predicted deviation as large as the error?\n\nCentres of {result['size']} x {result['size']}, BlindSpot, seed 0; "
+        "photographs and empty images, with W2S from before means of similar places were mixed into the answer: seeds 0, 1 and 2 (W2S: 0). *error / std*: root mean square over the pixels, 1 is calibrated; *share inside*: pixels whose error is below the "
         "map, 0.68 for Gaussian errors; *RMS error / RMS std* weighs the pixels where both are large, the bright ones; *rank*: Spearman correlation "
         "of map and error. The clean image is a mean of 50 captures (W2S: 400), whose own noise is added to the map; W2S is matched by a straight line. "
         "Chosen on BPAE_G, mice, TwoPhoton_BPAE_R_1 and BPAE_B; the first four and the rest are tests.\n\n"
