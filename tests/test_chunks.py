@@ -278,7 +278,10 @@ def test_views_and_joins_read_as_numpy_does() -> None:
     assert opened_now == [0, 1, 2], "each is opened once on the way"
 
 
-def test_a_part_reads_no_other_plane(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("neighbours", "read_planes"), [(0, {2, 3}), (1, {1, 2, 3, 4})])
+def test_a_part_reads_its_planes_and_their_neighbours_alone(
+    tmp_path: Path, neighbours: int, read_planes: set[int]
+) -> None:
     image = read(stack(tmp_path))
     asked: list[int] = []
 
@@ -286,12 +289,12 @@ def test_a_part_reads_no_other_plane(tmp_path: Path) -> None:
         shape, dtype = image.shape, image.dtype
 
         def __getitem__(self, key: Any) -> Any:
-            asked.extend(range(image.shape[0])[key[0]])
+            asked.extend(np.atleast_1d(np.arange(image.shape[0])[key[0]]).tolist())
             return image.pixels[key]
 
-    task = Task(APART)
+    task = Task(APART.model_copy(update={"neighbours": neighbours}))
     division = ChunkPlan(tmp_path, 0, (0, 2, 4, 7), measure_image(image, stabilise=True), {})
     task = replace(task, begin=partial(iter_chunk, chunk=division.chunk(1)))
     final = consume(task.snapshots(image.with_pixels(Watched()))).last
     assert final.image.shape == (2, 24, 25) and np.asarray(final.image).any()
-    assert set(asked) == {2, 3}
+    assert set(asked) == read_planes

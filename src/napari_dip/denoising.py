@@ -76,7 +76,7 @@ def fit_image(
     import torch
 
     from napari_dip.engine.device import pick_device
-    from napari_dip.engine.filters import noted
+    from napari_dip.engine.filters import finished
     from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.engine.plane import Plane
     from napari_dip.planes.walk import skip_plane
@@ -116,7 +116,12 @@ def fit_image(
             plane = replace(plane, others=near)
         carried = (channel_of(source, index), weights) if method.warm_steps(how) else None
         fitted = _fit_plane(method, function, plane, how, plan, carried, factor)
-        return noted(fitted, neighbours.note if index == source.plane_indices()[-1] else "")
+        if not neighbours.axes or index != source.plane_indices()[-1]:
+            return fitted
+        # With the last step, so that no sentence of the first one is lost.
+        return finished(
+            fitted, lambda step: replace(step, note=f"{step.note} {neighbours.note}".strip())
+        )
 
     planned = _planned_steps(source, how, method)
     if method.needs_noise:

@@ -12,7 +12,7 @@ interpolated, would predict the noise: it is left out as well.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,11 +21,12 @@ from napari_dip.images.nearby import ALONG, offsets
 from napari_dip.planes.image_statistics import ImageStatistics
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
     from torch import Tensor
 
-NOTE_OF_ONE = "Planes nearby along {} that helped: {}."
-NOTE = "Planes nearby along {} helped in {} of {} planes."
+NEARBY = "Planes nearby along "  # begins the note
 SAME_NOISE = (
     "Neighbours left out since they have a plane's own noise, as frames that were stored twice or "
     "interpolated: {}."
@@ -34,6 +35,19 @@ KEPT = 6  # planes for each neighbour at a side: along T and along Z, and the pl
 
 Slot = tuple[str, int]  # an axis and how far away along it, such as ("T", -1)
 Places = tuple[int, ...]  # of a plane along the axes of the stack
+
+
+def neighbours_note(provenance: Mapping[str, Any]) -> str:
+    """Return the sentences for the user on what `Neighbours.to_json` has recorded."""
+    used: list[str] = provenance.get("neighbours_used", [])
+    if not used:
+        return ""
+    along, helped = " and ".join(provenance["neighbours_along"]), len(used) - used.count("")
+    note = f"{NEARBY}{along} helped in {helped} of {len(used)} planes."
+    if len(used) == 1:
+        note = f"{NEARBY}{along} that helped: {used[0] or 'none'}."
+    same = provenance["neighbours_of_same_noise"]
+    return f"{note} {SAME_NOISE.format(same)}" if same else note
 
 
 class Neighbours:
@@ -73,18 +87,15 @@ class Neighbours:
     @property
     def note(self) -> str:
         """Sentences for the user on the planes so far."""
-        if not self.used:
-            return ""
-        used = list(self.used.values())
-        along, helped = " and ".join(self.axes), len(used) - used.count("")
-        note = NOTE.format(along, helped, len(used))
-        if len(used) == 1:
-            note = NOTE_OF_ONE.format(along, used[0] or "none")
-        return f"{note} {SAME_NOISE.format(self.same_noise)}" if self.same_noise else note
+        return neighbours_note(self.to_json())
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         """Return what was used, for the provenance."""
-        return {"neighbours_used": list(self.used.values())}
+        return {
+            "neighbours_used": list(self.used.values()),
+            "neighbours_along": "".join(self.axes),
+            "neighbours_of_same_noise": self.same_noise,
+        }
 
     def near(
         self, index: PlaneIndex, y: Tensor, noise: float, hole: tuple[int, int]

@@ -34,6 +34,7 @@ from napari_dip.files.target import check_room, check_target
 from napari_dip.methods.registry import METHODS
 from napari_dip.planes.chunk import ChunkedStack
 from napari_dip.planes.image_statistics import measure_image
+from napari_dip.planes.neighbours import NEARBY, neighbours_note
 from napari_dip.snapshot import Consumed, Snapshot
 
 if TYPE_CHECKING:
@@ -225,6 +226,10 @@ def _joined(plan: ChunkPlan, image: Image, std: bool) -> Consumed:
         counts = [iter(record["provenance"][name]) for record in records]
         provenance[name] = [next(counts[bisect_right(plan.bounds, place) - 1]) for place in places]
 
+    if "neighbours_of_same_noise" in provenance:
+        same = (record["provenance"]["neighbours_of_same_noise"] for record in records)
+        provenance["neighbours_of_same_noise"] = sum(same)
+
     def whole(kind: int) -> Image:
         def open_chunk(number: int) -> ArrayLike:
             return read(plan.files(number)[kind]).pixels
@@ -246,4 +251,7 @@ def _joined(plan: ChunkPlan, image: Image, std: bool) -> Consumed:
         make_std=partial(whole, 1) if std else None,
     )
     notes = dict.fromkeys(note for record in records for note in record["notes"])
-    return Consumed(final, tuple(notes), stopped=False)
+    others = [note for note in notes if not note.startswith(NEARBY)]
+    if len(others) < len(notes):  # each chunk has counted its own planes
+        others.append(neighbours_note(provenance))
+    return Consumed(final, tuple(others), stopped=False)
