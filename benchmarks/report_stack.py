@@ -162,7 +162,8 @@ def training() -> str:
         "denoised; PSNR in dB on these, for so many planes before and after.\n\n"
         + table(head, lines)
         + "\n"
-        + made_by(result, "python benchmarks/stack_training.py")
+        + made_by(result, result.get("command", "python benchmarks/stack_training.py"))
+        + (f"At {result['code']}.\n" if "code" in result else "")
     )
 
 

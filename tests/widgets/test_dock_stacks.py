@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -9,11 +10,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_dip import api
+from napari_dip import api, train
 from napari_dip.denoising import fit_image
 from napari_dip.images.image import Image
+from napari_dip.planes.chunk import Chunk
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.settings import BlindSpot
+from napari_dip.settings import IDDP, BlindSpot
 from napari_dip.snapshot import Snapshot, consume, last
 from napari_dip.widgets.layers.region import PLANE
 from napari_dip.widgets.layers.source import Source
@@ -93,6 +95,24 @@ def test_the_dock_hands_on_the_neighbours_of_a_plane(
     assert run.layer.data.shape == (1, 48, 48) and run.layer.translate[0] == 1
     dock.method_box.form.box("neighbours").value = 0
     assert dock._check().begin is None
+
+
+def test_a_model_that_sees_neighbours_is_applied_to_one_plane(
+    make_dock: Callable[..., Any], viewer: Any, finish: Callable[[Any], Any], tmp_path: Path
+) -> None:
+    small = {"channels": 4, "depth": 1, "crop": 16, "batch": 2, "filter_channels": 4}
+    how = IDDP(steps=4, filter_layers=1, orientations=1, neighbours=1, **small)
+    stack = Image(still_field(4), "TYX")
+    model = train(stack, how, device="cpu")
+    model.save(tmp_path / "model.safetensors")
+    expected = last(api.iter_chunk(stack, model, "cpu", Chunk(0, 2, 3, None))).image
+    dock = make_dock(stack.pixels, axis_labels=("t", "y", "x"))
+    dock.extra.row.path = tmp_path / "model.safetensors"
+    dock.input.region.setCurrentText(PLANE)
+    viewer.dims.set_point(0, 2)
+    run = finish(dock.start())
+    assert not run.failure
+    assert np.array_equal(run.layer.data, np.asarray(expected.pixels))
 
 
 class PlaneByPlane:

@@ -44,9 +44,9 @@ class DenoiseWidget(FitDock):
         self.method_box.show_method(fits)
         if fits:
             return FitRequest(source, how, begin=among_neighbours(source, how), judged=True)
-        return FitRequest(
-            source, self.extra.settings(), begin=self.extra.begin(), fits=False, judged=True
-        )
+        how, apply = self.extra.settings(), self.extra.begin()
+        begin = among_neighbours(source, how, apply) or apply
+        return FitRequest(source, how, begin=begin, fits=False, judged=True)
 
     def _make_extra(self) -> ModelBox:
         box = ModelBox()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
@@ -16,6 +16,9 @@ from napari_dip.settings import Trained
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.parts.layouts import Rows
 from napari_dip.widgets.parts.path_row import PathRow
+
+if TYPE_CHECKING:
+    from napari_dip.planes.chunk import Chunk
 
 
 class ModelBox(QWidget):
@@ -58,13 +61,15 @@ class ModelBox(QWidget):
         return settings
 
     def begin(self) -> Any:
-        """Return a function that applies the model, called as `iter_denoise`."""
+        """Return a function that applies the model, called as `iter_denoise`, or with a chunk."""
         assert self.path is not None
         return partial(_apply, self.path)
 
 
-def _apply(path: Path, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:
+def _apply(
+    path: Path, image: Image, how: Any, *, device: str, chunk: Chunk | None = None
+) -> Iterator[Snapshot]:
     """Load the model and apply it; in the worker, since this loads torch."""
-    from napari_dip.api import iter_denoise
+    from napari_dip.api import iter_chunk
 
-    return iter_denoise(image, load_model(path), device=device)
+    return iter_chunk(image, load_model(path), device, chunk)

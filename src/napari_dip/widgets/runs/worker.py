@@ -51,11 +51,14 @@ class FitRequest:
     judged: bool = False  # whether a verdict on the answer is said, as on denoised images
 
 
-def among_neighbours(source: Source, how: Settings) -> Callable[..., Iterator[Snapshot]] | None:
+def among_neighbours(
+    source: Source, how: Settings, begin_chunk: Callable[..., Iterator[Snapshot]] | None = None
+) -> Callable[..., Iterator[Snapshot]] | None:
     """Return what denoises a source that is one plane of a layer with the planes near it.
 
     None where no planes nearby are looked at. Range and noise are measured on the one plane, as if
-    it were alone: no more of a long stack is read than the few planes that may help.
+    it were alone: no more of a long stack is read than the few planes that may help. `begin_chunk`
+    is called as `napari_dip.api.iter_chunk`, which it is by default.
     """
     wider, inside = source.near(getattr(how, "neighbours", 0))
     if not inside:
@@ -67,7 +70,8 @@ def among_neighbours(source: Source, how: Settings) -> Callable[..., Iterator[Sn
 
         (axis, place), *more = inside.items()
         chunk = Chunk(axis, place.start, place.stop, None, dict(more))
-        return iter_chunk(wider.image(), how, device, chunk)
+        start = begin_chunk or iter_chunk
+        return start(wider.image(), how=how, device=device, chunk=chunk)
 
     return begin
 
