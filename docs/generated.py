@@ -98,7 +98,8 @@ def pictures_table() -> str:
             f"| PSNR (dB) | {' | '.join(f'{score:.2f}' for score in psnr)} |",
             f"| CPU seconds | {' | '.join(map(str, seconds))} |",
             "",
-            f"`python docs/stacks_pictures.py`: {record['data']}, seed {record['seed']}, "
+            f"`python docs/stacks_pictures.py`: {record['data']}, seed {record['seed']}, at "
+            f"{record['code']}, "
             f"{machine['processor']}, {machine['threads']} thread, torch {machine['torch']}.",
         ]
     )

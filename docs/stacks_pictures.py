@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import subprocess
 import time
 from pathlib import Path
 
@@ -95,14 +96,23 @@ def main() -> None:
         answers = dict(np.load(args.answers))
         record = json.loads(record_at.read_text())
     else:
-        answers, runs = measure(noisy)
         data = f"moving_cells(0, frames={args.frames}), the sample data Moving cells"
+        answers, runs = measure(noisy)
         machine = {
             "processor": platform.processor() or platform.machine(),
             "threads": torch.get_num_threads(),
             "torch": torch.__version__,
         }
-        record = {"data": data, "seed": 0, "device": "cpu", "machine": machine, "runs": runs}
+        commit = ["git", "rev-parse", "--short", "HEAD"]
+        code = subprocess.run(commit, cwd=DOCS, capture_output=True, text=True).stdout.strip()
+        record = {
+            "data": data,
+            "code": code,
+            "seed": 0,
+            "device": "cpu",
+            "machine": machine,
+            "runs": runs,
+        }
         if args.answers:
             np.savez(args.answers, **answers)
     smeared = ndimage.uniform_filter1d(noisy.astype(np.float32), 5, axis=0)
