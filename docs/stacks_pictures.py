@@ -97,7 +97,6 @@ def main() -> None:
         record = json.loads(record_at.read_text())
     else:
         data = f"moving_cells(0, frames={args.frames}), the sample data Moving cells"
-        answers, runs = measure(noisy)
         machine = {
             "processor": platform.processor() or platform.machine(),
             "threads": torch.get_num_threads(),
@@ -105,6 +104,7 @@ def main() -> None:
         }
         commit = ["git", "rev-parse", "--short", "HEAD"]
         code = subprocess.run(commit, cwd=DOCS, capture_output=True, text=True).stdout.strip()
+        answers, runs = measure(noisy)
         record = {
             "data": data,
             "code": code,
