@@ -315,11 +315,15 @@ def training(data: str, title: str) -> str:
 
 
 def _changed(used: dict) -> list[str]:
-    """Return the settings of a run that are not the method's default now, as key=value."""
+    """Return the settings of a run that are not the method's default now, as key=value.
+
+    What an old record names and no longer is a setting is left out.
+    """
     how = TRAINED[used["method"]]
     used = {"beta2": 0.999, **used}  # before it was a setting
     defaults = {**how().to_json(), "learning_rate": RATES[used["method"]]}
-    changed = {k: v for k, v in used.items() if k not in ("method", "seed") and v != defaults[k]}
+    known = defaults.keys() & used.keys() - {"method", "seed"}
+    changed = {k: v for k, v in used.items() if k in known and v != defaults[k]}
     return [f'{k}="{v!r}"' if isinstance(v, str) else f"{k}={v!r}" for k, v in changed.items()]
 
 

@@ -62,6 +62,30 @@ def test_the_error_of_a_mixture_is_known_from_how_far_the_two_are_apart(shared: 
     assert float(std.square().mean().sqrt()) == pytest.approx(error(mixed, 0 * mixed), rel=0.05)
 
 
+def test_brightness_stays_at_each_true_level() -> None:
+    generator = torch.Generator().manual_seed(3)
+    y, x = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    clean = torch.zeros(2, 128, 128)
+    for _ in range(40):  # the brighter, the rarer
+        row, column = 128 * torch.rand(2, generator=generator)
+        spot = torch.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * 2.5**2))
+        clean += 6 * torch.rand(2, generator=generator)[:, None, None] ** 2 * spot
+    noisy = clean + torch.randn(clean.shape, generator=generator)
+    answer = clean + 0.3 * torch.randn(clean.shape, generator=generator)
+    mixed = mix_similar(noisy, answer, torch.ones_like(clean))
+    for change, truth in zip(mixed - answer, clean, strict=True):
+        levels = [change.flatten()[level] for level in truth.flatten().argsort().chunk(16)]
+        assert max(abs(float(level.mean())) for level in levels) < 0.085
+        assert abs(float(levels[-1].mean())) < 0.03
+    assert error(mixed, clean) < 0.75 * error(answer, clean)
+
+
+def test_a_flat_answer_keeps_its_mean() -> None:
+    answer = torch.full((1, SIZE, SIZE), 5.0)
+    mixed = mix_similar(answer + noise(0) + 1, answer, torch.ones_like(answer))
+    assert float(mixed.mean()) == pytest.approx(5, abs=1e-4)
+
+
 def test_colours_and_images_smaller_than_the_reach() -> None:
     generator = torch.Generator().manual_seed(0)
     y = torch.randn((3, 5, 6), generator=generator)

@@ -10,6 +10,9 @@ from others, the mean would be its own noise.
 Noise hides which places are alike; a first answer shows it (as in the second pass of BM3D). What
 the network errs by and what these means err by has little in common: half of each is better than
 either.
+More places are dim than bright, and so the means pull bright structure down. The mean change at
+each brightness is therefore taken off again. Brightness is that of the means, which hold less of
+the answer's error: at levels of the answer, what the means average away would be put back.
 
 References
 ----------
@@ -31,12 +34,13 @@ PATCH_SIGMA, PATCH_RADIUS = 1.0, 3  # pixels
 ALIKE = 0.3  # h: squared difference, in variances of the noise, at which a weight falls to 1 / e
 SHARE = 0.5  # of the means in the mixture
 SHARE_BESIDE_OTHERS = 0.25  # where planes nearby have made the first answer better
+LEVELS, LEVEL_PIXELS = 64, 256  # of brightness, in a colour: at most, and the least pixels of one
 SMOOTH = 3.0  # pixels over which squared differences of answer and mixture are averaged
 
 
 @torch.no_grad()
 def mix_similar(y: Tensor, answer: Tensor, std: Tensor, share: float = SHARE) -> Tensor:
-    """Mix an answer with the means over the places where it looks alike.
+    """Mix an answer with the means over the places where it looks alike, at its brightness.
 
     Parameters
     ----------
@@ -66,7 +70,29 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor, share: float = SHARE) ->
         weight = torch.exp(filter_lines(squares[None], line, line)[0] / -ALIKE)
         total += weight * other[:colours]
         weights += weight
-    return torch.lerp(answer, total / weights, share)
+    means = total / weights
+    change = share * (means - answer)
+    return answer + change - torch.stack([*map(_mean_by_brightness, change, means)])
+
+
+def _mean_by_brightness(change: Tensor, image: Tensor) -> Tensor:
+    """Return the mean change (Y, X) at the brightness of each pixel, interpolated between levels.
+
+    Levels are quantiles of the image. Pixels of one value are all in one level.
+    """
+    brightness, order = image.flatten().sort(stable=True)
+    pixels = len(brightness)
+    count = min(max(pixels // LEVEL_PIXELS, 1), LEVELS)
+    first = torch.unique(brightness[[pixels * level // count for level in range(count)]])
+    starts = torch.searchsorted(brightness, first)[1:].tolist()
+    at, means = (
+        torch.stack([part.mean() for part in values.tensor_split(starts)])
+        for values in (brightness, change.flatten()[order])
+    )
+    above = torch.searchsorted(at, image.contiguous()).clamp(max=len(at) - 1)
+    below = (above - 1).clamp(min=0)
+    gap = (at[above] - at[below]).clamp(min=torch.finfo(at.dtype).tiny)
+    return torch.lerp(means[below], means[above], ((image - at[below]) / gap).clamp(0, 1))
 
 
 def std_of_mixture(std: Tensor, answer: Tensor, mixed: Tensor, share: float = SHARE) -> Tensor:
