@@ -166,7 +166,8 @@ def test_so_they_are_where_there_is_nothing_but_noise() -> None:
     for seed in range(3):
         noisy = np.random.default_rng(seed).normal(clean, 10).astype(np.float32)
         sizes.append(z_scores(noisy, clean, seed)[0])
-    assert 0.5 < np.median(sizes) < 2  # an average over thousands of pixels errs by little
+    # An average over thousands of pixels errs by little, and what the means win is not all known.
+    assert 0.4 < np.median(sizes) < 2
 
 
 @pytest.mark.parametrize(("structure", "over_noise"), [(0.0, 1.0), (30.0, 2.0)])
