@@ -17,6 +17,7 @@ Eom et al., Statistically unbiased prediction enables accurate denoising of volt
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
@@ -33,6 +34,7 @@ GAINS = (0.5, 2.0)  # by which a neighbour's contrast may be changed: an empty o
 COMPARED = RING_WIDTHS[1]  # ring means of this width are compared
 ALIKE, UNLIKE = 2.0, 4.0  # standard deviations of a difference that is noise, and that is not
 LEAST_GAIN = 0.05  # of the error, beside the noise: an image that gains less does not help
+SURE = 2.0  # standard errors of a gain that is believed
 SQUARE = 16  # pixels, side of the squares that a mixture is fitted to or judged on
 SHARED_NOISE = 0.3  # least correlation of the noise of two planes that is believed
 QUIET = 0.1  # of the squares, in which it is looked for
@@ -173,21 +175,32 @@ class Judge:
         self.rings = ring_means(self.x, hole)
         rows, columns = (torch.arange(n, device=x.device) // SQUARE for n in x.shape[-2:])
         self.fold = (rows[:, None] + columns) % 2 == 0
-        self.alone = self._error(None)
+        self.alone = self._errors(None)
+        self.unrelated: Tensor | None = None  # the least errors without help, once they are known
 
     def helps(self, others: Tensor) -> bool:
-        """Return whether x is predicted better with other images than without."""
-        views = mixable(others[None], self.x, self.rings, self.hole)
-        gain = self.alone - self._error(views)
-        return gain > LEAST_GAIN * max(self.alone - 1, 0.0)
+        """Return whether x is predicted better with other images than without, for sure.
 
-    def _error(self, views: Tensor | None) -> float:
-        """Return the mean square error of the mixture on the squares that it is not fitted to."""
-        total = 0.0
+        Without is: as well as by its own pixels alone, or with other images from the wrong place.
+        What fills dark places with a constant helps a little, too, whatever it shows.
+        """
+        if self.unrelated is None:
+            half = tuple(n // 2 for n in others.shape[-2:])
+            wrong = self._errors(others.roll(half, (-2, -1)))
+            self.unrelated = min(self.alone, wrong, key=lambda errors: float(errors.mean()))
+        gains = self.unrelated - self._errors(others)
+        chance = float(gains.std()) / math.sqrt(gains.numel())
+        least = LEAST_GAIN * max(float(self.unrelated.mean()) - 1, 0.0)
+        return float(gains.mean()) > max(least, SURE * chance)
+
+    def _errors(self, others: Tensor | None) -> Tensor:
+        """Return the mean square errors in squares, each by a mixture that is not fitted to it."""
+        views = None if others is None else mixable(others[None], self.x, self.rings, self.hole)
+        square = torch.zeros_like(self.x)
         for fitted in (self.fold, ~self.fold):
-            mixture = best_mixture(self.x, self.rings, views, fitted)
-            total += float((self.x - mixture).square()[..., ~fitted].sum())
-        return total / self.x.numel()
+            error = self.x - best_mixture(self.x, self.rings, views, fitted)
+            square += error.square() * ~fitted
+        return functional.avg_pool2d(square.mean(1), SQUARE, ceil_mode=True)
 
     def choose(self, others: Mapping[_Key, Tensor]) -> tuple[dict[_Key, Match], int]:
         """Match other planes (C, Y, X); return those that help, and how many have x's noise."""
