@@ -80,14 +80,16 @@ def _mean_by_brightness(change: Tensor, image: Tensor) -> Tensor:
 
     Levels are quantiles of the image. Pixels of one value are all in one level.
     """
-    brightness, order = image.flatten().sort(stable=True)
+    brightness = image.flatten()
     pixels = len(brightness)
     count = min(max(pixels // LEVEL_PIXELS, 1), LEVELS)
-    first = torch.unique(brightness[[pixels * level // count for level in range(count)]])
-    starts = torch.searchsorted(brightness, first)[1:].tolist()
+    lowest = torch.arange(count, device=image.device) * pixels // count
+    first = torch.unique(brightness.sort().values[lowest])
+    level = torch.searchsorted(first, brightness, right=True) - 1
+    size = torch.zeros_like(first).index_add(0, level, torch.ones_like(brightness))
     at, means = (
-        torch.stack([part.mean() for part in values.tensor_split(starts)])
-        for values in (brightness, change.flatten()[order])
+        torch.zeros_like(first).index_add(0, level, values) / size
+        for values in (brightness, change.flatten())
     )
     above = torch.searchsorted(at, image.contiguous()).clamp(max=len(at) - 1)
     below = (above - 1).clamp(min=0)
