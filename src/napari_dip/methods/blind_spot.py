@@ -115,7 +115,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     padded = _start_at_blur(net, x, variance, hidden, others)
     blurs = None if plane.correlation is None else BlurMixtures(x, plane.correlation, variance)
     wanted = s.std_from == "predicted"
-    error = AnswerError(variance, PREDICTION_WEIGHT, s.seed) if wanted else None
+    error = AnswerError(variance, PREDICTION_WEIGHT, s.seed, visible) if wanted else None
     crop, batch = _crops(s, plane.hole)
     orientations = ALL if plane.hole[0] == plane.hole[1] else FLIPS
     steps, count = s.steps, PREDICTIONS
@@ -140,8 +140,9 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
             blind, answer, v = predict_image(mean_net.net, padded[:, :-1], orientation, blurs)
             images: tuple[Tensor, ...] = (blind * unit + centre, answer * unit + centre)
             if error is not None:
-                predict = partial(_predict_other, mean_net.net, variance, others, orientation)
-                images = (*images, error.update(x, blind, v, predict) * unit)
+                predict = partial(_predict_other, mean_net.net, variance, orientation)
+                seen = x if others is None else torch.cat([x, others])
+                images = (*images, error.update(seen, blind, v, predict) * unit)
         return loss, images
 
     stream = optimize(
@@ -205,10 +206,12 @@ def _pad(net: BlindSpotNet, views: list[Tensor]) -> Tensor:
     return torch.cat([mirror(view, net.reach) for view in views], dim=1)
 
 
-def _predict_other(
-    net: BlindSpotNet, noise: Tensor, others: Tensor | None, orientation: int, x: Tensor
-) -> Tensor:
-    """Return the blind prediction (C, Y, X) of another image than the one that is fitted."""
+def _predict_other(net: BlindSpotNet, noise: Tensor, orientation: int, seen: Tensor) -> Tensor:
+    """Return the blind prediction (C, Y, X) of another image than the one that is fitted.
+
+    `seen` is that image and then the others beside it.
+    """
+    x, others = seen[: len(noise)], seen[len(noise) :] if net.visible else None
     return predict_image(net, _pad(net, _views(net, x, noise, others)), orientation)[0]
 
 

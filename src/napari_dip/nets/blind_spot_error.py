@@ -57,35 +57,40 @@ class AnswerError:
         Of the past in the averages over predictions, as for the answer.
     seed : int
         Of the added noise.
+    others : int
+        Channels of other images that the prediction is made of, too: their noise is added to.
     """
 
-    def __init__(self, noise: Tensor, weight: float, seed: int) -> None:
+    def __init__(self, noise: Tensor, weight: float, seed: int, others: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
-        self.noise, self.weight, self.seen = noise, weight, 0
-        self.draws = [torch.randn(noise.shape, generator=generator) for _ in range(DRAWS)]
+        self.noise, self.weight, self.count = noise, weight, 0
+        size = (len(noise) + others, *noise.shape[1:])
+        self.draws = [torch.randn(size, generator=generator) for _ in range(DRAWS)]
         self.means: tuple[Tensor, ...] = ()
 
     def update(
-        self, y: Tensor, blind: Tensor, left_open: Tensor, predict: Callable[[Tensor], Tensor]
+        self, seen: Tensor, blind: Tensor, left_open: Tensor, predict: Callable[[Tensor], Tensor]
     ) -> Tensor:
         """Return the standard deviation after one more prediction.
 
         Parameters
         ----------
-        y, blind, left_open : Tensor
-            Shape (C, Y, X) each: the noisy image, its blind prediction, and the variance of the
-            error that the network says it has.
+        seen : Tensor
+            Shape (C + others, Y, X), the noisy image, and then the other images.
+        blind, left_open : Tensor
+            Shape (C, Y, X) each: the blind prediction, and the variance of the error that the
+            network says it has.
         predict : callable
-            Returns the blind prediction of another noisy image.
+            Returns the blind prediction from images as `seen` of other noise.
         """
-        self.seen += 1
+        self.count += 1
+        y = seen[: len(blind)]
         # Less where the dark is clipped: there the residual, noise and error, is smaller.
         noise = blur((y - blind).square()[None], LOCAL)[0].minimum(self.noise)
-        changes = [
-            (predict(y + ADDED * noise.sqrt() * draw.to(y)) - blind) / ADDED for draw in self.draws
-        ]
+        added = ADDED * noise.sqrt()[torch.arange(len(seen), device=y.device) % len(noise)]
+        changes = [(predict(seen + added * draw.to(y)) - blind) / ADDED for draw in self.draws]
         new = (blind, left_open, *changes)
-        past = min(self.weight, 1 - 1 / self.seen)
+        past = min(self.weight, 1 - 1 / self.count)
         pairs = zip(new, self.means or new, strict=True)
         self.means = tuple(torch.lerp(one, mean, past) for one, mean in pairs)
         blind, left_open, *changes = self.means
