@@ -72,13 +72,8 @@ def fit_image(
     ValueError
         At the call, for what cannot be denoised.
     """
-    import numpy as np
-    import torch
-
     from napari_dip.engine.device import pick_device
-    from napari_dip.engine.filters import finished
     from napari_dip.engine.out_of_memory import MemoryPlan
-    from napari_dip.engine.plane import Plane
     from napari_dip.planes.walk import skip_plane
 
     method, chosen = record_of(how), pick_device(device)
@@ -103,25 +98,12 @@ def fit_image(
             return skip_plane(y)
         if method.needs_noise and (unit.noise == 0 or float(y.max() - y.min()) == 0):
             return skip_plane(y, NO_NOISE)
-        beside: dict[str, Any] = {
-            name: torch.as_tensor(
-                np.ascontiguousarray(pixels), dtype=None if pixels.dtype == bool else torch.float32
-            ).to(y.device)
-            for name, pixels in given.items()
-        }
-        plane = Plane(y, unit.noise, **_noise(unit, y), **beside)
+        plane = _plane(y, unit, given)
         if neighbours.axes:
             at = index if chunk is None else chunk.index_in_whole(index)
-            near = neighbours.near(at, y, unit.noise, plane.hole)
-            plane = replace(plane, others=near)
+            plane = replace(plane, others=neighbours.near(at, y, unit.noise, plane.hole))
         carried = (channel_of(source, index), weights) if method.warm_steps(how) else None
-        fitted = _fit_plane(method, function, plane, how, plan, carried, factor)
-        if not neighbours.axes or index != source.plane_indices()[-1]:
-            return fitted
-        # With the last step, so that no sentence of the first one is lost.
-        return finished(
-            fitted, lambda step: replace(step, note=f"{step.note} {neighbours.note}".strip())
-        )
+        return _fit_plane(method, function, plane, how, plan, carried, factor)
 
     planned = _planned_steps(source, how, method)
     if method.needs_noise:
@@ -130,23 +112,31 @@ def fit_image(
     if how.method in RESTORATIONS:
         task["provenance"] = {"task": how.method, **task.get("provenance", {})}
     if neighbours.axes:
-        task["late_provenance"] = neighbours.to_json
+        task |= {"late_provenance": neighbours.to_json, "late_note": lambda: neighbours.note}
     plane_task = PlaneTask(steps, steps=planned, plan=plan, **task)
     return walk_planes(source, how, plane_task, chosen, stats)
 
 
-def _noise(unit: UnitRange | ColourRanges, y: Tensor) -> dict[str, Any]:
-    """Return what a `Plane` is told of noise that is not even, or not independent."""
+def _plane(y: Tensor, unit: UnitRange | ColourRanges, given: Inputs) -> Plane:
+    """Return a plane with what is known of its noise, and what it is given beside."""
+    import numpy as np
     import torch
 
-    told: dict[str, Any] = {}
+    from napari_dip.engine.plane import Plane
+
+    told: dict[str, Any] = {
+        name: torch.as_tensor(
+            np.ascontiguousarray(pixels), dtype=None if pixels.dtype == bool else torch.float32
+        ).to(y.device)
+        for name, pixels in given.items()
+    }
     relative = unit.relative_variance(y.cpu().numpy())
     if relative is not None:
         told["variance"] = torch.as_tensor(relative, dtype=torch.float32).to(y.device)
     if unit.measured is not None and unit.measured.is_correlated:
         correlation = torch.tensor(unit.measured.correlation).to(y.device)
         told.update(hole=unit.measured.hole, correlation=correlation)
-    return told
+    return Plane(y, unit.noise, **told)
 
 
 def _fit_plane(

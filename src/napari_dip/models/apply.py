@@ -95,6 +95,7 @@ def iter_apply(
         note=far_from_training(image, model, stats),
         provenance={"model": model.to_provenance()},
         late_provenance=lambda: net.to_json() | (neighbours.to_json() if count else {}),
+        late_note=lambda: neighbours.note,
     )
     return walk_planes(chunk.view(image) if chunk else image, model.settings, task, chosen, stats)
 

@@ -64,6 +64,8 @@ class PlaneTask:
         How the run copes with little memory; the fit may ask it how large its tiles may be.
     late_provenance : callable
         Returns the part of the provenance that is known only during the work.
+    late_note : callable
+        Returns sentences for the user that are known once the last plane has begun.
     """
 
     fit: Fit
@@ -74,6 +76,7 @@ class PlaneTask:
     provenance: Mapping[str, object] = field(default_factory=dict)
     plan: MemoryPlan | None = None
     late_provenance: Callable[[], Mapping[str, object]] = dict
+    late_note: Callable[[], str] = str
 
 
 def walk_planes(
@@ -117,7 +120,9 @@ def _snapshots(
     with keep_freed_memory(device):
         for number, index in enumerate(indices):
             begin, answer, std = _prepare_plane(source, index, task, plan, stats, canvas)
-            for step in ended_at_nan(thinned(with_fallbacks(begin, plan), every)):
+            for nth, step in enumerate(ended_at_nan(thinned(with_fallbacks(begin, plan), every))):
+                if nth == 0 and number == len(indices) - 1:
+                    note = f"{note} {task.late_note()}".strip()
                 planned[number] = step.planned or planned[number]
                 provenance = {
                     **static,
@@ -135,7 +140,7 @@ def _snapshots(
                     chosen=done + step.chosen,
                     plane=number,
                     planes=len(indices),
-                    note=step.note or note,
+                    note=" ".join(text for text in (note, step.note) if text),
                     provenance=provenance,
                     make_image=partial(stack, canvas, partial(answer, step)),
                     make_std=partial(stack, stds, partial(std, step)) if stds else None,
