@@ -27,6 +27,12 @@ def cells(seed: int, size: int = 64) -> np.ndarray:
     return 20 + 200 * np.exp(-((field / field.std() / 0.25) ** 2))
 
 
+def blobs(seed: int, size: int = 64) -> np.ndarray:
+    """Return soft blobs on an even background, in [20, 140]."""
+    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(size, size)), 4)
+    return 20 + 60 * np.clip(field / field.std(), 0, 2)
+
+
 def add_noise(clean: np.ndarray, seed: int) -> np.ndarray:
     noise = np.random.default_rng(seed).normal(0, SIGMA, clean.shape)
     return (clean + noise).astype(np.float32)
@@ -109,8 +115,7 @@ def test_a_mixture_shows_no_ghost_of_a_spot_that_the_image_has_not() -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_neighbours_help_what_moves_slowly(seed: int) -> None:
-    field = ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=(80, 80)), 4)
-    large = 20 + 60 * np.clip(field / field.std(), 0, 2)
+    large = blobs(seed, 80)
     clean = np.stack([ndimage.shift(large, 0.5 * t, order=3)[8:-8, 8:-8] for t in range(4)])
     noisy = add_noise(clean, seed + 100)
     alone, helped = (
@@ -129,6 +134,29 @@ def test_across_a_cut_and_a_blank_frame_each_plane_takes_what_helps() -> None:
     answer = finish(noisy, HOW.model_copy(update={"neighbours": 1}))
     assert used(answer) == ["T+2", "", "T+1", "T-1 T+1", "T-2 T-1"]
     assert np.isnan(pixels(answer)[1]).all()
+
+
+def test_the_sentence_comes_where_the_last_plane_is_blank_and_beside_others() -> None:
+    noisy = add_noise(np.stack([cells(0)] * 3), 5)
+    noisy[-1] = np.nan
+    notes = [s.note for s in iter_denoise(noisy, HOW, axes="TYX", device="cpu")]
+    assert "helped in 2 of 2 planes" in notes[-1]
+    assert "Planes left as they are" in notes[0]
+
+
+def test_a_stack_of_few_pixels_is_denoised_without_its_neighbours() -> None:
+    noisy = add_noise(np.full((3, 12, 12), 50.0), 1)
+    assert used(finish(noisy)) == ["", "", ""]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_predicted_deviation_knows_the_noise_of_the_neighbours(seed: int) -> None:
+    clean = np.stack([blobs(seed)] * 3)
+    how = HOW.model_copy(update={"uncertainty": "predicted", "seed": seed, "steps": 200})
+    answer = finish(add_noise(clean, seed + 50), how)
+    assert all(used(answer)) and answer.std is not None
+    error, std = pixels(answer) - clean, np.asarray(answer.std.pixels)
+    assert 0.75 < np.sqrt(np.mean(error**2) / np.mean(std**2)) < 1.3
 
 
 def test_planes_that_have_nothing_in_common_are_as_by_themselves() -> None:

@@ -158,7 +158,9 @@ def to_torchscript(
     with torch.no_grad(), warnings.catch_warnings():
         # The trace warns, but a batch is always one image, and sizes are kept open.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(frozen, example, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+            frozen, example, check_trace=False
+        )
         return torch.jit.script(Standalone(traced, unit, orientations, stabilise).eval())
 
 

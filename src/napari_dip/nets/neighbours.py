@@ -175,7 +175,6 @@ class Judge:
         self.rings = ring_means(self.x, hole)
         rows, columns = (torch.arange(n, device=x.device) // SQUARE for n in x.shape[-2:])
         self.fold = (rows[:, None] + columns) % 2 == 0
-        self.alone = self._errors(None)
         self.unrelated: Tensor | None = None  # the least errors without help, once they are known
 
     def helps(self, others: Tensor) -> bool:
@@ -184,10 +183,12 @@ class Judge:
         Without is: as well as by its own pixels alone, or with other images from the wrong place.
         What fills dark places with a constant helps a little, too, whatever it shows.
         """
+        if max(others.shape[-2:]) <= SQUARE:  # nothing is left to judge on
+            return False
         if self.unrelated is None:
             half = tuple(n // 2 for n in others.shape[-2:])
-            wrong = self._errors(others.roll(half, (-2, -1)))
-            self.unrelated = min(self.alone, wrong, key=lambda errors: float(errors.mean()))
+            errors = self._errors(None), self._errors(others.roll(half, (-2, -1)))
+            self.unrelated = min(errors, key=lambda squares: float(squares.mean()))
         gains = self.unrelated - self._errors(others)
         chance = float(gains.std()) / math.sqrt(gains.numel())
         least = LEAST_GAIN * max(float(self.unrelated.mean()) - 1, 0.0)

@@ -51,7 +51,9 @@ def load_script(path: Path) -> nn.Module:
     import torch
 
     try:
-        return torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-any-return, no-untyped-call]
+        return torch.jit.load(  # type: ignore[no-any-return, no-untyped-call]
+            str(path), map_location="cpu"
+        )
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{path.name} is neither a model of napari-dip nor a TorchScript file: write one by "
