@@ -35,6 +35,7 @@ COMPARED = RING_WIDTHS[1]  # ring means of this width are compared
 ALIKE, UNLIKE = 2.0, 4.0  # standard deviations of a difference that is noise, and that is not
 LEAST_GAIN = 0.05  # of the error, beside the noise: an image that gains less does not help
 SURE = 2.0  # standard errors of a gain that is believed
+JUDGED = 512  # pixels, side of the part of a large image that is judged
 SQUARE = 16  # pixels, side of the squares that a mixture is fitted to or judged on
 SHARED_NOISE = 0.3  # least correlation of the noise of two planes that is believed
 QUIET = 0.1  # of the squares, in which it is looked for
@@ -160,7 +161,8 @@ class Judge:
 
     The best mixture is found on every other square of x and judged on those between, and the other
     way round; no pixel takes part in its own prediction. So the smaller error is that of the better
-    prediction, and not of the one with more to choose from.
+    prediction, and not of the one with more to choose from. In a large image that is done where
+    most is seen.
 
     Parameters
     ----------
@@ -171,9 +173,10 @@ class Judge:
     """
 
     def __init__(self, x: Tensor, hole: tuple[int, int]) -> None:
-        self.x, self.hole = x[None], hole
+        self.whole, self.hole, self.where = x, hole, _where_most_is_seen(x, JUDGED)
+        self.x = x[self.where][None]
         self.rings = ring_means(self.x, hole)
-        rows, columns = (torch.arange(n, device=x.device) // SQUARE for n in x.shape[-2:])
+        rows, columns = (torch.arange(n, device=x.device) // SQUARE for n in self.x.shape[-2:])
         self.fold = (rows[:, None] + columns) % 2 == 0
         self.unrelated: Tensor | None = None  # the least errors without help, once they are known
 
@@ -183,6 +186,7 @@ class Judge:
         Without is: as well as by its own pixels alone, or with other images from the wrong place.
         What fills dark places with a constant helps a little, too, whatever it shows.
         """
+        others = others[self.where]
         if max(others.shape[-2:]) <= SQUARE:  # nothing is left to judge on
             return False
         if self.unrelated is None:
@@ -207,7 +211,7 @@ class Judge:
         """Match other planes (C, Y, X); return those that help, and how many have x's noise."""
         kept, same_noise = {}, 0
         for key, other in others.items():
-            found = match(other, self.x[0])
+            found = match(other, self.whole)
             moved = found.apply(other)
             if self.shares_noise(moved):
                 same_noise += 1
@@ -221,6 +225,7 @@ class Judge:
         Where neither holds structure, in their quietest squares, what is left of both beside their
         own blind predictions is noise.
         """
+        other = other[self.where]
         theirs = best_mixture(other[None], ring_means(other[None], self.hole))
         own, others = self.x - best_mixture(self.x, self.rings), other[None] - theirs
         power, difference = (
@@ -229,6 +234,17 @@ class Judge:
         )
         quiet = power <= power.quantile(QUIET)
         return float(difference[quiet].sum()) < (1 - SHARED_NOISE) * float(power[quiet].sum())
+
+
+def _where_most_is_seen(x: Tensor, side: int) -> tuple[slice, slice, slice]:
+    """Return the square of (C, Y, X), or all of a smaller image, whose intensity varies most."""
+    height, width = (min(side, n) for n in x.shape[-2:])
+    stride = side // 2
+    seen = (x - x.mean((-2, -1), keepdim=True)).square().mean(0, keepdim=True)
+    power = functional.avg_pool2d(seen, (height, width), stride)[0]
+    row, column = divmod(int(power.argmax()), power.shape[1])
+    top, left = row * stride, column * stride
+    return slice(None), slice(top, top + height), slice(left, left + width)
 
 
 def surroundings(x: Tensor, hole: tuple[int, int]) -> Tensor:
