@@ -31,7 +31,6 @@ SAME_NOISE = (
     "Neighbours left out since they have a plane's own noise, as frames that were stored twice or "
     "interpolated: {}."
 )
-KEPT = 6  # planes for each neighbour at a side: along T and along Z, and the plane itself
 
 Slot = tuple[str, int]  # an axis and how far away along it, such as ("T", -1)
 Places = tuple[int, ...]  # of a plane along the axes of the stack
@@ -82,7 +81,7 @@ class Neighbours:
         self.axes = [axis for axis, n in lengths if axis in along and n > 1 and count]
         self.used: dict[Places, str] = {}
         self.same_noise = 0
-        self._read: OrderedDict[Places, NDArray[np.float64] | None] = OrderedDict()
+        self._read: OrderedDict[Places, NDArray[np.float32] | None] = OrderedDict()
 
     @property
     def note(self) -> str:
@@ -158,7 +157,7 @@ class Neighbours:
         assert isinstance(place, int)
         return offsets(place, length, self.count)
 
-    def _plane_at(self, index: PlaneIndex, axis: str, offset: int) -> NDArray[np.float64] | None:
+    def _plane_at(self, index: PlaneIndex, axis: str, offset: int) -> NDArray[np.float32] | None:
         """Return a plane near another in the unit range; None where not all of it is finite.
 
         Those read last are kept, so that each is read and repaired once.
@@ -172,8 +171,9 @@ class Neighbours:
             self._read[key] = None
             if np.isfinite(self.source.plane(wanted)).all():
                 unit_range = self.stats.unit_range(self.source, wanted)
-                self._read[key] = unit_range.to_unit(self.stats.repair(self.source, wanted))
-            if len(self._read) > KEPT * self.count:
+                pixels = unit_range.to_unit(self.stats.repair(self.source, wanted))
+                self._read[key] = pixels.astype(np.float32)
+            if len(self._read) > 2 * self.count * len(self.axes) + 1:
                 self._read.popitem(last=False)
         self._read.move_to_end(key)
         return self._read[key]

@@ -250,8 +250,9 @@ def _joined(plan: ChunkPlan, image: Image, std: bool) -> Consumed:
         make_image=partial(whole, 0),
         make_std=partial(whole, 1) if std else None,
     )
-    notes = dict.fromkeys(note for record in records for note in record["notes"])
-    others = [note for note in notes if not note.startswith(NEARBY)]
-    if len(others) < len(notes):  # each chunk has counted its own planes
-        others.append(neighbours_note(provenance))
-    return Consumed(final, tuple(others), stopped=False)
+    said = [note for record in records for note in record["notes"]]
+    # Each chunk has counted its own planes, at the end of a note.
+    notes = dict.fromkeys(note.partition(NEARBY)[0].strip() for note in said)
+    if any(NEARBY in note for note in said):
+        notes[neighbours_note(provenance)] = None
+    return Consumed(final, tuple(note for note in notes if note), stopped=False)
