@@ -23,8 +23,7 @@ NO_NUMBER = (
 def averaged(steps: Iterable[Step], weight: float) -> Iterator[Step]:
     """Replace each answer and its standard deviation by their exponential averages so far.
 
-    `weight` is that of the past, in [0, 1); 0 changes nothing. The first ``1 / (1 - weight)``
-    answers are averaged plainly, so that the average does not remember the random start.
+    `weight` is that of the past, in [0, 1); 0 changes nothing. See `running_mean`.
     """
     mean, mean_std = (running_mean(weight, attrgetter(name)) for name in ("answer", "std"))
     answer: Tensor | None = None
@@ -69,15 +68,20 @@ def finished(steps: Iterable[Step], finish: Callable[[Step], Step]) -> Iterator[
 def running_mean(
     weight: float, image: Callable[[Step], Tensor] = attrgetter("output")
 ) -> Callable[[Step], Tensor]:
-    """Return a function from Steps in turn to the exponential average of their images so far."""
+    """Return a function from Steps in turn to the exponential average of their images so far.
+
+    The first image is that of the start, which the average forgets at the second; the next
+    ``1 / (1 - weight)`` are averaged plainly.
+    """
     mean: Tensor | None = None
     seen = 0
 
     def update(step: Step) -> Tensor:
         nonlocal mean, seen
-        seen += 1
         new = image(step)
-        mean = new if mean is None else torch.lerp(new, mean, min(weight, 1 - 1 / seen))
+        past = min(weight, 1 - 1 / max(seen, 1))
+        mean = new if mean is None else torch.lerp(new, mean, past)
+        seen += 1
         return mean
 
     return update

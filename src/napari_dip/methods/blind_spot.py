@@ -77,8 +77,9 @@ from napari_dip.nets.similar_places import SHARE, SHARE_BESIDE_OTHERS, mix_simil
 from napari_dip.noise.units import UNIT
 from napari_dip.settings import BlindSpot, BlindSpotOrZ
 
-PREDICTIONS = 24  # how often the whole image is predicted during a fit
-WARM_PREDICTIONS = 8  # in a fit that starts warm: one in each orientation
+PREDICTIONS = 16  # how often the whole image is predicted during a fit
+FEW_PREDICTIONS = 8  # in a fit that starts warm, or of many pixels: one in each orientation
+MANY_PIXELS = 1 << 18
 SPREAD_WEIGHT = 0.9  # of the past in the spread of predictions: about the last ten
 PREDICTION_WEIGHT = 0.8  # of the past in their average: about the last eight, in all orientations
 NOISE_VARIANCE = UNIT**-2  # of what the network sees
@@ -118,10 +119,10 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     error = AnswerError(variance, PREDICTION_WEIGHT, s.seed, visible) if wanted else None
     crop, batch = _crops(s, plane.hole)
     orientations = ALL if plane.hole[0] == plane.hole[1] else FLIPS
-    steps, count = s.steps, PREDICTIONS
-    if previous and _starts_warm(net, previous, padded[:, :-1]):
-        steps, count = plane.warm_steps, WARM_PREDICTIONS
-    every = max(1, steps // count)
+    warm = bool(previous) and _starts_warm(net, previous, padded[:, :-1])
+    steps = plane.warm_steps if warm else s.steps
+    few = warm or y[0].numel() > MANY_PIXELS
+    every = max(1, steps // (FEW_PREDICTIONS if few else PREDICTIONS))
     mean_net = AverageWeights(net, s.averaging)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
@@ -291,9 +292,10 @@ def _predict_strips(
     reach = net.reach
     height = padded.shape[-2] - 2 * reach
     rows = max(1, STRIP_PIXELS // padded.shape[-1])
+    predict = net if bool(net.last.weight.any()) else net.start
     for top in range(0, height, rows):
         x = turn(padded[..., top : min(top + rows, height) + 2 * reach, :], orientation)
-        mean, spread = net(x[:, : -net.colours])
+        mean, spread = predict(x[:, : -net.colours])
         middle = x[..., reach:-reach, reach:-reach]
         measured, noise = middle[:, : net.colours], middle[:, -net.colours :]
         yield mean, _error_variance(spread), measured, noise

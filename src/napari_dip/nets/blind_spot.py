@@ -94,13 +94,48 @@ class BlindSpotNet(nn.Module):
         h = functional.conv2d(image, weight, self.first.bias, dilation=self.step)
         if self.visible:
             h = h + self.beside(shrink(rings[:, -self.visible :], *self.spare))
-        for conv in self.around:  # (B, channels, ...), two steps less on each side every time
-            h = shrink(h, 2 * self.step[0], 2 * self.step[1]) + conv(act(h, 0.1))
+        rows, columns = 2 * self.step[0], 2 * self.step[1]
+        h = split_phases(h, rows, columns)
+        for conv in self.around:  # (phases, channels, ...), a pixel less on each side every time
+            h = shrink(h, 1, 1) + functional.conv2d(act(h, 0.1), conv.weight, conv.bias)
         rings = shrink(rings, self.reach, self.reach)
+        h = join_phases(h, rows, columns)[..., : rings.shape[-2], : rings.shape[-1]]
         parts = [h, rings]
         h = act(self.join(act(torch.cat(parts, dim=1), 0.1)), 0.1)
         h = self.last(act(self.mix(h), 0.1)) + self.offset
         return h[:, : self.colours] + rings[:, : self.colours], h[:, self.colours :]
+
+    def start(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `forward` does as long as the last weights are zero: the mixture."""
+        mixture = shrink(x[:, self.colours : 2 * self.colours], self.reach, self.reach)
+        offset = self.offset.expand(-1, -1, *mixture.shape[-2:])
+        return mixture + offset[:, : self.colours], offset[:, self.colours :]
+
+
+def split_phases(image: Tensor, rows: int, columns: int) -> Tensor:
+    """Put every `rows`-th and `columns`-th pixel of (B, C, Y, X) into an image of its own.
+
+    A convolution dilated by as much is a plain one of these images, which is computed faster. Zeros
+    at the end fill rows and columns up.
+
+    Returns
+    -------
+    Tensor
+        Shape (B * rows * columns, C, ceil(Y / rows), ceil(X / columns)).
+    """
+    height, width = image.shape[-2:]
+    image = functional.pad(image, [0, -width % columns, 0, -height % rows])
+    batch, channels, height, width = image.shape
+    image = image.reshape(batch, channels, height // rows, rows, width // columns, columns)
+    image = image.permute(0, 3, 5, 1, 2, 4)
+    return image.reshape(-1, channels, height // rows, width // columns)
+
+
+def join_phases(image: Tensor, rows: int, columns: int) -> Tensor:
+    """Undo `split_phases`, but for the zeros."""
+    channels, height, width = image.shape[1:]
+    image = image.reshape(-1, rows, columns, channels, height, width).permute(0, 3, 4, 1, 5, 2)
+    return image.reshape(-1, channels, height * rows, width * columns)
 
 
 def shrink(image: Tensor, rows: int, columns: int) -> Tensor:

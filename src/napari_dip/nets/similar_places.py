@@ -26,11 +26,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import conv2d
 
-from napari_dip.nets.gaussian import blur, filter_lines, gaussian_line, mirror
+from napari_dip.nets.blind_spot import shrink
+from napari_dip.nets.gaussian import blur, gaussian_line, mirror
 
 REACH = 7  # pixels, in y and x, to the furthest place that is compared
 PATCH_SIGMA, PATCH_RADIUS = 1.0, 3  # pixels
+MARGIN = REACH + PATCH_RADIUS
+STRIP_PIXELS = (1 << 20, 1 << 15)  # that are worked on at a time: on a GPU, and in a CPU's cache
 ALIKE = 0.3  # h: squared difference, in variances of the noise, at which a weight falls to 1 / e
 SHARE = 0.5  # of the means in the mixture
 SHARE_BESIDE_OTHERS = 0.25  # where planes nearby have made the first answer better
@@ -56,23 +60,36 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor, share: float = SHARE) ->
     Tensor
         Shape (C, Y, X).
     """
-    colours, height, width = y.shape
-    line = gaussian_line(PATCH_SIGMA, PATCH_RADIUS, y)
-    padded = mirror(torch.cat([y, answer]), REACH)
-    total, weights = (y + answer) / 2, torch.ones_like(y[:1])  # the pixel itself, with weight 1
-    side = 2 * REACH + 1
-    for place in range(side**2):
-        top, left = divmod(place, side)
-        if (top, left) == (REACH, REACH):
-            continue
-        other = padded[:, top : top + height, left : left + width]
-        squares = ((other[colours:] - answer) / std).square().mean(0, keepdim=True)
-        weight = torch.exp(filter_lines(squares[None], line, line)[0] / -ALIKE)
-        total += weight * other[:colours]
-        weights += weight
-    means = total / weights
+    sums = torch.cat([(y + answer) / 2, torch.ones_like(y[:1])])  # the pixel itself, weight 1
+    padded = mirror(torch.stack([y, answer, std.square().reciprocal()]), MARGIN)
+    rows = max(1, STRIP_PIXELS[y.device.type == "cpu"] // y.shape[-1])
+    for top, strip in enumerate(sums.split(rows, dim=1)):
+        _add_similar(strip, *padded[..., top * rows : top * rows + strip.shape[1] + 2 * MARGIN, :])
+    means = sums[:-1] / sums[-1]
     change = share * (means - answer)
     return answer + change - torch.stack([*map(_mean_by_brightness, change, means)])
+
+
+def _add_similar(sums: Tensor, y: Tensor, answer: Tensor, precision: Tensor) -> None:
+    """Add the weighted pixels of all similar places, and then the weights, to `sums` (C + 1, Y, X).
+
+    The others have margins of MARGIN pixels. All places along a line are compared at once.
+    """
+    height, width = sums.shape[-2:]
+    side = 2 * REACH + 1
+    line = gaussian_line(PATCH_SIGMA, PATCH_RADIUS, y).expand(side, 1, 1, -1)
+    y = shrink(y, PATCH_RADIUS, PATCH_RADIUS)
+    own, precision = (shrink(image, REACH, REACH)[:, None] for image in (answer, precision))
+    for down in range(side):
+        there = answer[:, down : down + own.shape[-2]].unfold(-1, own.shape[-1], 1)
+        squares = ((own - there.transpose(1, 2)).square() * precision).mean(0)  # (side, Y, X)
+        alike = conv2d(conv2d(squares, line, groups=side), line.mT, groups=side)
+        weights = torch.exp(alike / -ALIKE)
+        if down == REACH:
+            weights[REACH] = 0
+        measured = y[:, down : down + height].unfold(-1, width, 1).transpose(1, 2)
+        sums[:-1] += (weights * measured).sum(1)
+        sums[-1] += weights.sum(0)
 
 
 def _mean_by_brightness(change: Tensor, image: Tensor) -> Tensor:

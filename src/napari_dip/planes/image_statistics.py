@@ -154,7 +154,7 @@ def measure_image(
     keep_hot_pixels: bool = False,
     without: Sequence[PlaneIndex] = (),
 ) -> ImageStatistics:
-    """Measure range and noise; every plane is read once, and some twice for their noise.
+    """Measure range and noise; planes are read once, and some before for hot pixels they share.
 
     Parameters
     ----------
@@ -251,30 +251,30 @@ def _measure_channel(
 ) -> tuple[UnitRange | ColourRanges, tuple[MeasuredNoise, ...], int, int, int, list[Place]]:
     """Return unit range, noise, hot pixels, planes with offsets, blank planes, hot places."""
     ends: list[NDArray[np.float64]] = []  # (3, C) of each plane: least, greatest, mean
-    finite: list[PlaneIndex] = []
+    samples: list[NDArray[np.float64]] = []  # the planes whose noise is measured
+    stride = -(-len(indices) // NOISE_PLANES)
     hot = uneven = 0
     places: list[Place] = []
-    for index in indices:
+    for number, index in enumerate(indices):
         plane = image.plane(index)
         if is_blank(plane):
             continue
         _check_finite(plane, image, index)
         _check_magnitude(float(np.abs(plane).max()))
-        finite.append(index)
         plane, count, has_offsets, found = mend(plane)
         if len(places) < MOST_PLACES:  # those of later planes are mostly the same
             places += found
         hot, uneven = hot + count, uneven + has_offsets
         ends.append(np.array([plane.min((1, 2)), plane.max((1, 2)), plane.mean((1, 2))]))
-    if not finite:
+        if number >= len(samples) * stride:  # a blank one is made up for by the next
+            samples.append(plane)
+    if not ends:
         raise ValueError(
             "All pixels of the image, or of one of its channels, are non-finite (NaN or "
             "infinite): there is nothing to go by."
         )
     lows, highs, means = np.array(ends).swapaxes(0, 1)  # (planes, C) each
     low, high, mean = lows.min(0), highs.max(0), means.mean(0)
-    stride = -(-len(finite) // NOISE_PLANES)
-    samples = [mend(image.plane(i)).pixels for i in finite[::stride]]
     noises = tuple(measure_noise(list(colour)) for colour in zip(*samples, strict=True))
     ranges = []
     for colour, noise in enumerate(noises):
@@ -283,7 +283,7 @@ def _measure_channel(
         one = UnitRange.of(least, most, middle, noise.line, stabilise=stabilise)
         ranges.append(one.measure([sample[colour] for sample in samples], noise))
     unit_range = ranges[0] if len(ranges) == 1 else ColourRanges(tuple(ranges))
-    return unit_range, noises, hot, uneven, len(indices) - len(finite), places
+    return unit_range, noises, hot, uneven, len(indices) - len(ends), places
 
 
 def _check_finite(plane: NDArray[np.float64], image: Image, index: PlaneIndex) -> None:

@@ -32,16 +32,16 @@ class BlindSpot(FitSettings):
     title: ClassVar[str] = "Blind spot"
     summary: ClassVar[str] = "Quick, recommended: predicts each pixel from its neighbours."
 
-    steps: int = shared.STEPS(800)
+    steps: int = shared.STEPS(400)
     stop: Literal["held-out", "never"] = shared.STOP("held-out")
-    patience: int = shared.PATIENCE(300)
+    patience: int = shared.PATIENCE(150)
     held_out_share: float = shared.HELD_OUT_SHARE(0.05)
     stabilise: bool = shared.STABILISE(True)
     hot_pixels: shared.HotPixels = shared.HOT_PIXELS("auto")
-    learning_rate: float = shared.LEARNING_RATE(0.004)
+    learning_rate: float = shared.LEARNING_RATE(0.006)
     schedule: shared.Schedule = shared.SCHEDULE("linear")
-    averaging: float = shared.AVERAGING(0.98)
-    channels: int = shared.CHANNELS(32)
+    averaging: float = shared.AVERAGING(0.97)
+    channels: int = shared.CHANNELS(24)
     layers: int = shared.LAYERS(4)
     crop: int = shared.CROP(32)
     batch: int = shared.BATCH(4)
