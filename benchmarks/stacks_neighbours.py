@@ -75,17 +75,19 @@ def spots(clean: np.ndarray, answer: np.ndarray, places: np.ndarray) -> Result:
 
 
 def beads(clean: np.ndarray, answer: np.ndarray, places: np.ndarray) -> Result:
-    """Compare the intensity of beads, summed around them in each plane, with that in the truth."""
+    """Compare the intensity of beads, summed around them in each plane, with that in the truth.
+
+    Left out are those with part of a cell in the ring around that tells the background.
+    """
     y, x = np.mgrid[-6:7, -6:7]
     near, ring = np.hypot(y, x) < 3.5, np.hypot(y, x) > 4.5
+    windows = [
+        (..., slice(t - 6, t + 7), slice(u - 6, u + 7)) for t, u in places[:, 1:].astype(int)
+    ]
+    windows = [w for w in windows if np.ptp(clean[w][:, ring]) < 0.1 * np.ptp(clean[w][:, near])]
     true, found = (
         np.stack(
-            [
-                w[:, near].sum(1) - near.sum() * w[:, ring].mean(1)
-                for w in (
-                    stack[:, t - 6 : t + 7, u - 6 : u + 7] for t, u in places[:, 1:].astype(int)
-                )
-            ]
+            [stack[w][:, near].sum(1) - near.sum() * stack[w][:, ring].mean(1) for w in windows]
         )
         for stack in (clean, answer)
     )
@@ -97,7 +99,7 @@ def beads(clean: np.ndarray, answer: np.ndarray, places: np.ndarray) -> Result:
         "correlation_least": round(min(alike), 4),
         "bright": round(float(found[part >= 0.4].sum() / true[part >= 0.4].sum()), 4),
         "dim": round(float(found[is_dim].sum() / true[is_dim].sum()), 4),
-        "beads": len(places),
+        "beads": len(windows),
     }
 
 

@@ -78,7 +78,7 @@ def test_a_step_of_the_default_fit_waits_for_nothing(monkeypatch: pytest.MonkeyP
     with fake_device(monkeypatch) as device:
         y = torch.from_numpy(Y[None] / 60).to(DEVICE)
         calls = []
-        steps = blind_spot.fit(Plane(y, 0.1), BlindSpot(steps=96))
+        steps = blind_spot.fit(Plane(y, 0.1), BlindSpot(steps=64))
         for _ in range(13):
             device.waits.clear()
             calls.append((next(steps), dict(device.waits)))

@@ -35,9 +35,9 @@ def steps(values: list[float | None]) -> Iterator[Step]:
         yield Step(index, torch.tensor(1.0), output, answer, index)
 
 
-def test_averaged_starts_as_a_plain_mean_and_forgets_later() -> None:
-    out = [s.answer.item() for s in averaged(steps([1, 3, 5, None, 7]), 0.75)]
-    assert out == pytest.approx([1, 2, 3, 3, 4])
+def test_averaged_forgets_the_start_averages_plainly_and_forgets_later() -> None:
+    out = [s.answer.item() for s in averaged(steps([100, 1, 3, 5, None, 7]), 0.75)]
+    assert out == pytest.approx([100, 1, 2, 3, 3, 4])
     out = [s.answer.item() for s in averaged(steps([0.0] * 50 + [1.0]), 0.9)]
     assert out[-1] == pytest.approx(0.1)
 
@@ -117,14 +117,15 @@ def test_backtracked_restores_the_weights_after_a_jump() -> None:
     assert net.weight.item() == 2
 
 
+@pytest.mark.parametrize("broken", [20, 21])  # the image is looked at in every third step
 @pytest.mark.parametrize("stop", ["never", "held-out"])
 def test_a_fit_whose_loss_is_no_number_ends_with_a_sentence(
-    stop: str, monkeypatch: pytest.MonkeyPatch
+    stop: str, broken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     step, count = torch.optim.Adam.step, iter(range(1, 1000))
 
     def breaking(adam: torch.optim.Adam, *args: object) -> object:
-        if next(count) == 20:
+        if next(count) == broken:
             for group in adam.param_groups:
                 for weight in group["params"]:
                     weight.data.fill_(math.nan)

@@ -74,7 +74,7 @@ def test_defaults_that_several_classes_name_are_the_own_ones() -> None:
         for name, cls in {**METHODS, **RESTORATIONS}.items()
     }
     assert rates == {
-        "blind-spot": 0.004,
+        "blind-spot": 0.006,
         "dip": 0.02,
         "patchdip": 0.004,
         "inpaint": 0.004,

@@ -7,7 +7,14 @@ import torch
 
 from napari_dip.engine.device import seeded
 from napari_dip.methods.blind_spot import predict_image, random_crops, turn, turn_back
-from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, ring_means
+from napari_dip.nets.blind_spot import (
+    RING_WIDTHS,
+    BlindSpotNet,
+    best_mixture,
+    join_phases,
+    ring_means,
+    split_phases,
+)
 from napari_dip.nets.gaussian import mirror
 from napari_dip.nets.skip import SkipNet
 
@@ -114,3 +121,22 @@ def test_strips_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
         strips = predict_image(net, padded, 3)
     for a, b in zip(whole, strips, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("hole", [(0, 0), (1, 0), (2, 1)])
+def test_convolutions_of_phases_are_dilated_ones(hole: tuple[int, int]) -> None:
+    step = (2 * (hole[0] + 1), 2 * (hole[1] + 1))
+    conv = torch.nn.Conv2d(3, 5, 3)
+    image = torch.randn(2, 3, 29, 34)
+    dilated = torch.nn.functional.conv2d(image, conv.weight, conv.bias, dilation=step)
+    plain = join_phases(conv(split_phases(image, *step)), *step)
+    plain = plain[..., : dilated.shape[-2], : dilated.shape[-1]]
+    torch.testing.assert_close(plain, dilated)
+
+
+def test_a_new_blind_spot_network_is_its_start() -> None:
+    net = BlindSpotNet(2, 4, 1, visible=1)
+    net.offset.data.normal_()
+    x = torch.randn(1, 2 * 7 + 1, 20, 24)
+    for start, whole in zip(net.start(x), net(x), strict=True):
+        torch.testing.assert_close(start.expand_as(whole), whole)

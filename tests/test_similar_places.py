@@ -90,3 +90,10 @@ def test_colours_and_images_smaller_than_the_reach() -> None:
     generator = torch.Generator().manual_seed(0)
     y = torch.randn((3, 5, 6), generator=generator)
     assert mix_similar(y, 0 * y, torch.ones_like(y)).shape == y.shape
+
+
+def test_strips_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    y, answer = noise(0), noise(1, 0.3)
+    whole = mix_similar(y, answer, torch.ones_like(y))
+    monkeypatch.setattr("napari_dip.nets.similar_places.STRIP_PIXELS", (5 * SIZE, 5 * SIZE))
+    torch.testing.assert_close(mix_similar(y, answer, torch.ones_like(y)), whole)

@@ -149,14 +149,16 @@ def ended_at_nan(steps: Iterable[Step]) -> Iterator[Step]:
     DenoiseError
         Where there is no answer.
     """
+    before: Step | None = None
     for step in steps:
         if math.isfinite(step.loss.item()):
             yield step
+            before = step
             continue
-        if step.chosen in (0, step.index) or not bool(torch.isfinite(step.answer).all()):
+        if before is None or before.chosen == 0 or not bool(torch.isfinite(before.answer).all()):
             raise DenoiseError(NO_NUMBER.format(step.index))
         note = f"The loss is no number any more at step {step.index}: the answer is an earlier one."
-        yield replace(step, note=note)
+        yield replace(before, index=step.index, loss=step.loss, output=None, note=note)
         return
 
 

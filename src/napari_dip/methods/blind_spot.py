@@ -119,7 +119,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     error = AnswerError(variance, PREDICTION_WEIGHT, s.seed, visible) if wanted else None
     crop, batch = _crops(s, plane.hole)
     orientations = ALL if plane.hole[0] == plane.hole[1] else FLIPS
-    warm = bool(previous) and _starts_warm(net, previous, padded[:, :-1])
+    warm = _starts_warm(net, previous, padded[:, :-1]) if previous else False
     steps = plane.warm_steps if warm else s.steps
     few = warm or y[0].numel() > MANY_PIXELS
     every = max(1, steps // (FEW_PREDICTIONS if few else PREDICTIONS))

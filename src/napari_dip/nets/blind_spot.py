@@ -60,10 +60,7 @@ class BlindSpotNet(nn.Module):
         blind[..., 1, 1] = 0
         self.blind: Tensor
         self.register_buffer("blind", blind, persistent=False)
-        self.around = nn.ModuleList(
-            nn.Conv2d(channels, channels, 3, dilation=(2 * self.step[0], 2 * self.step[1]))
-            for _ in range(layers)
-        )
+        self.around = nn.ModuleList(nn.Conv2d(channels, channels, 3) for _ in range(layers))
         self.join = nn.Conv2d(channels + colours * (1 + len(RING_WIDTHS)) + visible, channels, 1)
         self.mix = nn.Conv2d(channels, channels, 1)
         self.last = nn.Conv2d(channels, 2 * colours, 1, bias=False)
@@ -97,7 +94,7 @@ class BlindSpotNet(nn.Module):
         rows, columns = 2 * self.step[0], 2 * self.step[1]
         h = split_phases(h, rows, columns)
         for conv in self.around:  # (phases, channels, ...), a pixel less on each side every time
-            h = shrink(h, 1, 1) + functional.conv2d(act(h, 0.1), conv.weight, conv.bias)
+            h = shrink(h, 1, 1) + conv(act(h, 0.1))
         rings = shrink(rings, self.reach, self.reach)
         h = join_phases(h, rows, columns)[..., : rings.shape[-2], : rings.shape[-1]]
         parts = [h, rings]

@@ -63,8 +63,9 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor, share: float = SHARE) ->
     sums = torch.cat([(y + answer) / 2, torch.ones_like(y[:1])])  # the pixel itself, weight 1
     padded = mirror(torch.stack([y, answer, std.square().reciprocal()]), MARGIN)
     rows = max(1, STRIP_PIXELS[y.device.type == "cpu"] // y.shape[-1])
-    for top, strip in enumerate(sums.split(rows, dim=1)):
-        _add_similar(strip, *padded[..., top * rows : top * rows + strip.shape[1] + 2 * MARGIN, :])
+    for top in range(0, sums.shape[1], rows):
+        strip = sums[:, top : top + rows]
+        _add_similar(strip, *padded[..., top : top + strip.shape[1] + 2 * MARGIN, :])
     means = sums[:-1] / sums[-1]
     change = share * (means - answer)
     return answer + change - torch.stack([*map(_mean_by_brightness, change, means)])
