@@ -36,9 +36,9 @@ APART = 13  # least distance of two spots that blink, whatever their frames, in 
 def captures(
     seed: int = 0, frames: int = 20, size: int = SIZE, corner: tuple[int, int] | None = None
 ) -> Stack:
-    """Return real captures of one still field, in an order of the seed's, against the average of 50.
+    """Return real captures of one still field, in an order of the seed's, against the average of the others of 50.
 
-    The average holds the captures themselves, and noise of its own 17 dB below theirs. By default the centre is cut.
+    That average has noise of its own, 16 dB below theirs. By default the centre is cut.
     """
     folder = DATA / "fmd_confocal_bpae_b_fov01"
     names = np.random.default_rng(seed).permutation(sorted(folder.glob("raw_*.png")))[:frames]
@@ -50,7 +50,8 @@ def captures(
     else:
         top, left = corner
         planes = [plane[top : top + size, left : left + size] for plane in planes]
-    return np.stack(planes[1:]), np.stack(planes[:1] * len(names))
+    clean = (50 * planes[0] - sum(planes[1:])) / (50 - len(names))
+    return np.stack(planes[1:]), np.stack([clean] * len(names))
 
 
 def moving(
@@ -276,7 +277,11 @@ SCENES: dict[str, Callable[..., Stack | Marked]] = {
     "captures": captures,  # mostly dark
     "captures_nuclei": partial(captures, corner=(376, 300)),
     "cells": deforming_cells,
-    **{f"{c}_blink": partial(blink, c) for c in ("mice", "BPAE_G")},
+    **{
+        f"{c}_blink{height}": partial(blink, c, height=height)
+        for c in ("mice", "BPAE_G")
+        for height in (15, 25, 60)
+    },
     **{f"{c}_bleaching": partial(bleaching, c) for c in ("mice", "BPAE_G")},
     "mice_shuffled": partial(shuffled, "mice"),
     "mice_fish_cut": partial(cut, "mice", "fish"),

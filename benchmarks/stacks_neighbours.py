@@ -109,7 +109,7 @@ def figures(name: str, clean: np.ndarray, answer: np.ndarray, places: list[np.nd
     result: Result = {"psnr": mean(scores), "psnr_by_frame": scores}
     if name.endswith("still") or name.startswith("captures"):
         result["flicker"] = flicker(answer)
-    elif name.endswith("blink"):
+    elif "_blink" in name:
         result |= spots(clean, answer, *places)
     elif name == "z_stack":
         result |= beads(clean, answer, *places)

@@ -16,23 +16,23 @@ SKIP = Guided(steps=3, channels=4, scales=2, net="skip")
 @pytest.mark.parametrize(
     ("axes", "shape", "guide_axes", "guide_shape"),
     [
-        ("YX", (20, 21), "YX", (20, 21)),
-        ("ZYX", (2, 20, 21), "ZYX", (2, 20, 21)),
-        ("ZYX", (2, 20, 21), "YX", (20, 21)),
-        ("YXC", (20, 21, 3), "YX", (20, 21)),
-        ("YXC", (20, 21, 3), "YXC", (20, 21, 3)),
-        ("YX", (20, 21), "YXC", (20, 21, 3)),
+        ("YX", (60, 61), "YX", (60, 61)),
+        ("ZYX", (2, 60, 61), "ZYX", (2, 60, 61)),
+        ("ZYX", (2, 60, 61), "YX", (60, 61)),
+        ("YXC", (60, 61, 3), "YX", (60, 61)),
+        ("YXC", (60, 61, 3), "YXC", (60, 61, 3)),
+        ("YX", (60, 61), "YXC", (60, 61, 3)),
     ],
 )
 def test_guides_of_one_size_are_taken(
     axes: str, shape: tuple[int, ...], guide_axes: str, guide_shape: tuple[int, ...], how: Guided
 ) -> None:
     rng = np.random.default_rng(0)
-    pattern = rng.random((20, 21)) > 0.5
+    pattern = ndimage.gaussian_filter(rng.normal(size=(60, 61)), 2) > 0
 
     def show(shape: tuple[int, ...], axes: str) -> np.ndarray:
         here = pattern[..., None] if axes.endswith("C") else pattern
-        return np.broadcast_to(here, shape) + 0.1 * rng.random(shape)
+        return np.broadcast_to(here, shape) + 0.3 * rng.random(shape)
 
     image = Image(show(shape, axes), axes, scale=(0.1,) * len(shape))
     guide = Image(1000 * show(guide_shape, guide_axes), guide_axes)
@@ -98,3 +98,18 @@ def test_the_smallest_network_sees_the_guide_too() -> None:
 def test_an_image_without_noise_is_left_as_it_is() -> None:
     flat = np.full((12, 12), 7.0)
     assert np.array_equal(restore_guided(flat, np.eye(12), QUICK, device="cpu"), flat)
+
+
+@pytest.mark.parametrize("colours", [0, 3])
+def test_a_copy_is_no_guide_and_that_is_said(colours: int) -> None:
+    rng = np.random.default_rng(0)
+    size = (64, 64, colours) if colours else (64, 64)
+    clean = ndimage.gaussian_filter(rng.normal(size=(64, 64)), 4)
+    clean = 100 + 300 * (clean[..., None] if colours else clean)
+    noisy = (clean + rng.normal(0, 10, size)).astype(np.float32)
+    how = Guided(steps=6, channels=4, crop=16)
+    for guide in (noisy, 3 * noisy + 5):
+        notes = [s.note for s in iter_restore_guided(noisy, guide, how, device="cpu")]
+        assert "image's own noise" in " ".join(notes)
+    notes = [s.note for s in iter_restore_guided(noisy, np.broadcast_to(clean, size), how)]
+    assert "own noise" not in " ".join(notes)

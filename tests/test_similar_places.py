@@ -49,7 +49,8 @@ def test_units_and_uneven_noise() -> None:
     noisy, answer = std * noise(0), std * noise(1, 0.3)
     mixed = mix_similar(noisy, answer, std)
     assert error(mixed / std, clean) < 0.7 * error(answer / std, clean)
-    assert torch.allclose(mix_similar(100 * noisy, 100 * answer, 100 * std), 100 * mixed, rtol=1e-3)
+    scaled = mix_similar(100 * noisy, 100 * answer, 100 * std)
+    assert torch.allclose(scaled, 100 * mixed, rtol=1e-3, atol=0.05)
 
 
 @pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])

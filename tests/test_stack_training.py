@@ -33,6 +33,7 @@ from napari_dip.models.model import build
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.planes.chunk import Chunk
 from napari_dip.planes.image_statistics import measure_image
+from napari_dip.training.crops import Crops
 from napari_dip.training.plane_crops import PlaneCrops
 
 SMALL = {
@@ -126,7 +127,7 @@ def test_every_method_learns_from_neighbours_of_a_stack(how: type, start: str) -
 
 
 def test_repeats_that_are_targets_are_never_seen_beside() -> None:
-    noisy = np.random.default_rng(0).poisson(40, (3, 3, 40, 40))
+    noisy = np.random.default_rng(0).poisson(series(3, pixels=0)[1], (3, 3, SIZE, SIZE))
     how = N2N(**{**SMALL, "steps": 2, "neighbours": 1})
     with pytest.raises(ValueError, match="at least 3 planes along Z"):
         iter_train(Image(noisy[:, 0], "TYX"), how)
@@ -206,3 +207,17 @@ def test_tiles_change_no_answer(model: Model, monkeypatch: pytest.MonkeyPatch) -
     whole = np.asarray(denoise(stack, model).pixels)
     monkeypatch.setattr(tiled_apply, "tile_side", lambda *args: 64)
     np.testing.assert_allclose(np.asarray(denoise(stack, model).pixels), whole, rtol=1e-4)
+
+
+def test_planes_without_a_neighbour_that_helps_teach_nothing() -> None:
+    noisy, _ = series(4, pixels=0)
+    rng = np.random.default_rng(1)
+    strangers = rng.normal(100, 10, noisy.shape).astype(np.float32)
+    data = build_dataset(Image(np.concatenate([noisy, strangers]), "TYX")).with_neighbours(1)
+    crops = Crops(data, 24, stabilise=False, generator=torch.Generator().manual_seed(0))
+    drawn = torch.Generator().manual_seed(1)
+    places = [crops._free_place(24, drawn, crops.areas) for _ in range(20)]
+    planes = {data.scenes[p.scene].captures[p.capture].index[0] for p in places}
+    assert planes <= {0, 1, 2, 3}
+    with pytest.raises(ValueError, match="train with neighbours = 0"):
+        next(iter_train(Image(strangers, "TYX"), N2V(**{**SMALL, "neighbours": 1})))

@@ -87,6 +87,11 @@ class AnswerError:
         y = seen[: len(blind)]
         # Less where the dark is clipped: there the residual, noise and error, is smaller.
         noise = blur((y - blind).square()[None], LOCAL)[0].minimum(self.noise)
+        if not self.means:  # what is seen twice has one noise
+            first = [
+                next(j for j in range(i + 1) if seen[j].equal(seen[i])) for i in range(len(seen))
+            ]
+            self.draws = [draw[first] for draw in self.draws]
         added = ADDED * noise.sqrt()[torch.arange(len(seen), device=y.device) % len(noise)]
         changes = [(predict(seen + added * draw.to(y)) - blind) / ADDED for draw in self.draws]
         new = (blind, left_open, *changes)

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import product
 from typing import NamedTuple, TypeVar
 
 import torch
@@ -36,7 +37,8 @@ ALIKE, UNLIKE = 2.0, 4.0  # standard deviations of a difference that is noise, a
 LEAST_GAIN = 0.05  # of the error, beside the noise: an image that gains less does not help
 SURE = 2.0  # standard errors of a gain that is believed
 JUDGED = 512  # pixels, side of the part of a large image that is judged
-SQUARE = 16  # pixels, side of the squares that a mixture is fitted to or judged on
+SQUARE = 13  # pixels, side of the squares that a mixture is fitted to or judged on
+AWAY = (0.38, 0.29)  # of height and width: how far off a wrong place is
 SHARED_NOISE = 0.3  # least correlation of the noise of two planes that is believed
 QUIET = 0.1  # of the squares, in which it is looked for
 WIDTHS = (0.7, 1.4, 2.8)  # standard deviations in pixels of the blurs of another image
@@ -160,9 +162,9 @@ class Judge:
     """Says of other images (N, Y, X) whether they help to predict x, and whether they may.
 
     The best mixture is found on every other square of x and judged on those between, and the other
-    way round; no pixel takes part in its own prediction. So the smaller error is that of the better
-    prediction, and not of the one with more to choose from. In a large image that is done where
-    most is seen.
+    way round, so that no pixel takes part in the weights of its own prediction. The smaller error
+    is that of the better prediction, and not of the one with more to choose from. In a large image
+    that is done where most is seen.
 
     Parameters
     ----------
@@ -181,7 +183,7 @@ class Judge:
         self.unrelated: Tensor | None = None  # the least errors without help, once they are known
 
     def helps(self, others: Tensor) -> bool:
-        """Return whether x is predicted better with other images than without, for sure.
+        """Return whether x is predicted better with other images than without, beyond chance.
 
         Without is: as well as by its own pixels alone, or with other images from the wrong place.
         What fills dark places with a constant helps a little, too, whatever it shows.
@@ -190,8 +192,8 @@ class Judge:
         if max(others.shape[-2:]) <= SQUARE:  # nothing is left to judge on
             return False
         if self.unrelated is None:
-            half = tuple(n // 2 for n in others.shape[-2:])
-            errors = self._errors(None), self._errors(others.roll(half, (-2, -1)))
+            away = [round(part * n) for part, n in zip(AWAY, others.shape[-2:], strict=True)]
+            errors = self._errors(None), self._errors(others.roll(away, (-2, -1)))
             self.unrelated = min(errors, key=lambda squares: float(squares.mean()))
         gains = self.unrelated - self._errors(others)
         chance = float(gains.std()) / math.sqrt(gains.numel())
@@ -213,17 +215,18 @@ class Judge:
         for key, other in others.items():
             found = match(other, self.whole)
             moved = found.apply(other)
-            if self.shares_noise(moved):
+            if self.shares_noise(moved, found.gain.square()):
                 same_noise += 1
             elif self.helps(moved):
                 kept[key] = found
         return kept, same_noise
 
-    def shares_noise(self, other: Tensor) -> bool:
-        """Return whether another plane (C, Y, X) has x's own noise.
+    def shares_noise(self, other: Tensor, variance: Tensor | float = 0.0) -> bool:
+        """Return whether another image (C, Y, X) has x's own noise.
 
         Where neither holds structure, in their quietest squares, what is left of both beside their
-        own blind predictions is noise.
+        own blind predictions is noise. Fine structure that both show everywhere is no noise: what
+        is compared is no more than that of x and the other's own, of a `variance`.
         """
         other = other[self.where]
         theirs = best_mixture(other[None], ring_means(other[None], self.hole))
@@ -233,20 +236,26 @@ class Judge:
             for square in (own.square() + others.square(), (own - others).square())
         )
         quiet = power <= power.quantile(QUIET)
-        return float(difference[quiet].sum()) < (1 - SHARED_NOISE) * float(power[quiet].sum())
+        noise = 1 + float(torch.as_tensor(variance).mean())
+        left = min(float(power[quiet].mean()), noise)
+        return float(difference[quiet].mean()) < (1 - SHARED_NOISE) * left
 
 
 def _where_most_is_seen(x: Tensor, side: int) -> tuple[slice, slice, slice]:
     """Return the square of (C, Y, X), or all of a smaller image, whose intensity varies most."""
     height, width = (min(side, n) for n in x.shape[-2:])
-    stride = side // 2
-    seen = (x - x.mean((-2, -1), keepdim=True)).square().mean(0, keepdim=True)
-    power = functional.avg_pool2d(seen, (height, width), stride)[0]
-    row, column = divmod(int(power.argmax()), power.shape[1])
-    top, left = row * stride, column * stride
+    seen = (x - x.mean((-2, -1), keepdim=True)).square().mean(0)
+    places = product(*({*range(0, n - side, side // 2), max(n - side, 0)} for n in seen.shape))
+    top, left = max(
+        sorted(places), key=lambda at: float(seen[at[0] :, at[1] :][:height, :width].mean())
+    )
     return slice(None), slice(top, top + height), slice(left, left + width)
 
 
 def surroundings(x: Tensor, hole: tuple[int, int]) -> Tensor:
-    """Return means of (C, Y, X) around each pixel, which stand in where no other plane helps."""
+    """Return means of (C, Y, X) around each pixel, which stand in where no other plane helps.
+
+    Only where a trained network is applied: those beside a pixel hold its noise, and a network
+    that is trained on them learns to return it.
+    """
     return ring_mean(x[None], COMPARED, hole)[0]

@@ -36,6 +36,7 @@ PATCH_SIGMA, PATCH_RADIUS = 1.0, 3  # pixels
 MARGIN = REACH + PATCH_RADIUS
 STRIP_PIXELS = (1 << 20, 1 << 15)  # that are worked on at a time: on a GPU, and in a CPU's cache
 ALIKE = 0.3  # h: squared difference, in variances of the noise, at which a weight falls to 1 / e
+MOST = 0.5  # change of the answer, times the noise: a faint spot among flat places stays
 SHARE = 0.5  # of the means in the mixture
 SHARE_BESIDE_OTHERS = 0.25  # where planes nearby have made the first answer better
 LEVELS, LEVEL_PIXELS = 64, 256  # of brightness, in a colour: at most, and the least pixels of one
@@ -67,7 +68,7 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor, share: float = SHARE) ->
         strip = sums[:, top : top + rows]
         _add_similar(strip, *padded[..., top : top + strip.shape[1] + 2 * MARGIN, :])
     means = sums[:-1] / sums[-1]
-    change = share * (means - answer)
+    change = share * (means - answer).clamp(-MOST * std, MOST * std)
     return answer + change - torch.stack([*map(_mean_by_brightness, change, means)])
 
 

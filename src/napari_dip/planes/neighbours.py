@@ -69,8 +69,8 @@ class Neighbours:
         Along which there are neighbours.
     used : dict of str
         Of each plane that was asked for, in turn: its neighbours that help, such as ``"T-1 T+1"``.
-    same_noise : int
-        Neighbours that were left out since they have the plane's own noise.
+    same_noise : dict of int
+        Of each, how many were left out since they have the plane's own noise.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Neighbours:
         lengths = zip(source.axes, source.shape, strict=True)
         self.axes = [axis for axis, n in lengths if axis in along and n > 1 and count]
         self.used: dict[Places, str] = {}
-        self.same_noise = 0
+        self.same_noise: dict[Places, int] = {}
         self._read: OrderedDict[Places, NDArray[np.float32] | None] = OrderedDict()
 
     @property
@@ -93,7 +93,7 @@ class Neighbours:
         return {
             "neighbours_used": list(self.used.values()),
             "neighbours_along": "".join(self.axes),
-            "neighbours_of_same_noise": self.same_noise,
+            "neighbours_of_same_noise": sum(self.same_noise.values()),
         }
 
     def near(
@@ -131,8 +131,7 @@ class Neighbours:
             for slot, plane in planes.items()
             if plane is not None
         }
-        matches, same_noise = Judge(x, hole).choose(others)
-        self.same_noise += same_noise
+        matches, self.same_noise[_places(index)] = Judge(x, hole).choose(others)
         kept = {slot: found.apply(others[slot]) for slot, found in matches.items()}
         self.used[_places(index)] = " ".join(f"{axis}{offset:+d}" for axis, offset in kept)
         near = [_stand_in(slot, kept) for slot in slots if any(slot[0] == axis for axis, _ in kept)]
@@ -141,7 +140,7 @@ class Neighbours:
     def as_many(self, index: PlaneIndex, y: Tensor, noise: float, hole: tuple[int, int]) -> Tensor:
         """Return (2 * count, C, Y, X): as `near`, along one axis, for a trained network.
 
-        Where no neighbour helps, the plane's own surroundings stand in, as in its training.
+        Where no neighbour helps, the plane's own surroundings stand in.
         """
         from napari_dip.nets.neighbours import surroundings
 

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 
 NO_HELP = "The guide does not help to predict the image: it is left out."
+OWN_NOISE = (
+    "The guide has the image's own noise, as a copy of it has: it is left out. Give another "
+    "channel or capture."
+)
 
 
 @typed_like_input
@@ -168,8 +172,11 @@ def fit(plane: Plane, s: Guided) -> Iterator[Step]:
         generator = torch.Generator().manual_seed(s.seed)
         return dip.fit_measurement(plane.y, s, generator, plane.guide)
     guide = fit_brightness(plane.guide, plane.y)
-    mean = plane.y.mean()
-    judge = Judge((plane.y - mean) / plane.noise, plane.hole)
-    helps = judge.helps((guide - mean) / plane.noise)
-    steps = blind_spot.fit(replace(plane, others=guide if helps else None), s)
-    return noted(steps, "" if helps else NO_HELP)
+    x, seen = ((image - plane.y.mean()) / plane.noise for image in (plane.y, guide))
+    if any(
+        Judge(x[n % len(x)][None], plane.hole).shares_noise(seen[n][None]) for n in range(len(seen))
+    ):
+        note = OWN_NOISE
+    else:
+        note = "" if Judge(x, plane.hole).helps(seen) else NO_HELP
+    return noted(blind_spot.fit(replace(plane, others=None if note else guide), s), note)

@@ -137,6 +137,8 @@ class Guided(BlindSpotOrZ):
             "net": "skip",
             "steps": 300,
             "learning_rate": 0.01,
+            "averaging": 0.98,
+            "channels": 32,
             "stabilise": False,
             "stop": "never",
         },
@@ -153,7 +155,10 @@ class Guided(BlindSpotOrZ):
         },
     }
 
-    steps: int = shared.STEPS(800)
+    steps: int = shared.STEPS(400)  # this and the next three as BlindSpot has them
+    learning_rate: float = shared.LEARNING_RATE(0.006)
+    averaging: float = shared.AVERAGING(0.97)
+    channels: int = shared.CHANNELS(24)
     net: str = shared.NET(
         BLIND_SPOT,
         help_text=NET_HELP,

@@ -18,6 +18,7 @@ from napari_dip.training.processes import ALONE, ProcessGroup
 HELD_CROPS = 16  # crops of the validation set, at most
 WIDER = 2  # times as high and wide are crops of correlated noise, whose structure is coarser
 TRIES = 16  # draws that may fall on a held-out crop before one is taken all the same
+HELP_TRIES = 1000  # draws that may fall on planes without a neighbour that helps
 
 
 @dataclass(frozen=True)
@@ -118,10 +119,7 @@ class Crops:
         size = self.wider if correlated else self.size
         areas = torch.where(self.correlated == correlated, self.areas, 0.0)
         for number in range(count):
-            for _ in range(TRIES):
-                place = self._place(size, generator, areas)
-                if not any(place.overlaps(held) for held in self.held):
-                    break
+            place = self._free_place(size, generator, areas)
             orientation = int(torch.randint(8, (1,), generator=generator))
             other = int(torch.randint(1 << 30, (1,), generator=generator))
             if number in share:
@@ -170,6 +168,22 @@ class Crops:
         found = [self.data.normalisation(c, self.stabilise).shared for c in captures]
         shared = next(noise for noise in [found[place.capture], *found] if noise is not None)
         return torch.tensor(shared.correlation)
+
+    def _free_place(self, size: int, generator: torch.Generator, areas: Tensor) -> Place:
+        """Draw a square apart from those held out, in a plane that a neighbour helps."""
+        overlapping = 0
+        for _ in range(HELP_TRIES):
+            place = self._place(size, generator, areas)
+            plane = self.data.scenes[place.scene].captures[place.capture]
+            if not self.planes.has_help(plane, self.data.normalisation(plane, self.stabilise)):
+                continue
+            if overlapping == TRIES - 1 or not any(place.overlaps(held) for held in self.held):
+                return place
+            overlapping += 1
+        raise ValueError(
+            "No plane of the training images is predicted better with its neighbours than without: "
+            "train with neighbours = 0."
+        )
 
     def _place(self, size: int, generator: torch.Generator, areas: Tensor) -> Place:
         draw = torch.rand(4, generator=generator, dtype=torch.float64)

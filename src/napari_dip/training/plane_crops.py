@@ -48,6 +48,10 @@ class PlaneCrops:
             parts.append(match.brighten(self._part(near, normalisation, rows, columns)))
         return torch.stack(parts)
 
+    def has_help(self, plane: Plane, normalisation: Normalisation) -> bool:
+        """Return whether a neighbour of a plane helps, or none is asked for."""
+        return not self.data.neighbours or any(self._neighbours(plane, normalisation))
+
     def _part(
         self, plane: Plane, normalisation: Normalisation, rows: range, columns: range
     ) -> Tensor:
