@@ -27,7 +27,8 @@ def neighbours() -> str:
     text = (
         f"Moving scenes with truth (`benchmarks/scenes.py`), {result['frames']} frames of 128 x 128, each denoised in one call; PSNR in dB, "
         "the mean over frames and seeds (in brackets the standard deviation over seeds), for 0, 1 and 2 planes before and after. "
-        "Settings were tuned on the scenes of the first table alone.\n"
+        "Settings of the neighbours were tuned on the scenes of the first table alone; those of the method itself were chosen on single images of some of the same "
+        "fields (benchmarks/tried.md).\n"
     )
     for title, names in (("Tuned on", TUNING), ("Kept apart", TEST)):
         lines = [psnr_row(name, rows[name]) for name in names if name in rows]
