@@ -108,7 +108,9 @@ def test_a_copy_is_no_guide_and_that_is_said(colours: int) -> None:
     clean = 100 + 300 * (clean[..., None] if colours else clean)
     noisy = (clean + rng.normal(0, 10, size)).astype(np.float32)
     how = Guided(steps=6, channels=4, crop=16)
-    for guide in (noisy, 3 * noisy + 5):
+    blurred = ndimage.gaussian_filter(noisy, (1, 1, 0)[: noisy.ndim])
+    made = (noisy[..., 1] if colours else noisy, blurred, np.roll(noisy, 1, 1))
+    for guide in (noisy, 3 * noisy + 5, *made):
         notes = [s.note for s in iter_restore_guided(noisy, guide, how, device="cpu")]
         assert "image's own noise" in " ".join(notes)
     notes = [s.note for s in iter_restore_guided(noisy, np.broadcast_to(clean, size), how)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,8 +84,11 @@ def iter_apply(
     net = Bfloat16WherePrecise(deepcopy(model.net).eval())
     neighbours = Neighbours(image, stats, count, axis)
 
+    def in_whole(indices: Sequence[PlaneIndex]) -> Sequence[PlaneIndex]:
+        return [chunk.index_in_whole(index) for index in indices] if chunk else indices
+
     def steps(y: Tensor, unit: UnitRange | ColourRanges, index: PlaneIndex) -> Iterator[Step]:
-        at = chunk.index_in_whole(index) if chunk else index
+        (at,) = in_whole([index])
         return _steps(net, model, plan, _shared_noise(image, stats, at), neighbours, y, unit, at)
 
     task = PlaneTask(
@@ -94,8 +97,10 @@ def iter_apply(
         steps=model.settings.orientations,
         note=far_from_training(image, model, stats),
         provenance={"model": model.to_provenance()},
-        late_provenance=lambda: net.to_json() | (neighbours.to_json() if count else {}),
-        late_note=lambda: neighbours.note,
+        late_provenance=lambda indices: (
+            net.to_json() | (neighbours.to_json(in_whole(indices)) if count else {})
+        ),
+        late_note=lambda indices: neighbours.note(in_whole(indices)) if count else "",
     )
     return walk_planes(chunk.view(image) if chunk else image, model.settings, task, chosen, stats)
 

@@ -16,6 +16,9 @@ The answer weighs b and the measured pixel by w, so its error has the variance
 (1 - w)^2 (that of b) + w^2 s^2. What means of similar places change of it:
 `napari_dip.nets.similar_places.std_of_mixture`.
 
+The noise of other images is taken to be as strong as the image's own, which it is not quite where
+their brightness had to be matched.
+
 What one image cannot tell is not in it: a slow drift between captures, or noise that neighbours
 share so weakly that it counts as independent. The added noise is independent from pixel to pixel
 for images of correlated noise too.

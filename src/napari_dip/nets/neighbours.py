@@ -37,8 +37,10 @@ ALIKE, UNLIKE = 2.0, 4.0  # standard deviations of a difference that is noise, a
 LEAST_GAIN = 0.05  # of the error, beside the noise: an image that gains less does not help
 SURE = 2.0  # standard errors of a gain that is believed
 JUDGED = 512  # pixels, side of the part of a large image that is judged
-SQUARE = 13  # pixels, side of the squares that a mixture is fitted to or judged on
+SQUARE = 11  # pixels, side of the squares that a mixture is fitted to or judged on
+LEAST_SQUARES = 4
 AWAY = (0.38, 0.29)  # of height and width: how far off a wrong place is
+OWN_NOISE = 0.25  # of the noise, by how much no image of other noise predicts it
 SHARED_NOISE = 0.3  # least correlation of the noise of two planes that is believed
 QUIET = 0.1  # of the squares, in which it is looked for
 WIDTHS = (0.7, 1.4, 2.8)  # standard deviations in pixels of the blurs of another image
@@ -164,7 +166,7 @@ class Judge:
     The best mixture is found on every other square of x and judged on those between, and the other
     way round, so that no pixel takes part in the weights of its own prediction. The smaller error
     is that of the better prediction, and not of the one with more to choose from. In a large image
-    that is done where most is seen.
+    that is done where most is seen; in one of less than LEAST_SQUARES squares nothing helps.
 
     Parameters
     ----------
@@ -180,7 +182,8 @@ class Judge:
         self.rings = ring_means(self.x, hole)
         rows, columns = (torch.arange(n, device=x.device) // SQUARE for n in self.x.shape[-2:])
         self.fold = (rows[:, None] + columns) % 2 == 0
-        self.unrelated: Tensor | None = None  # the least errors without help, once they are known
+        squares = math.prod(n // SQUARE for n in self.x.shape[-2:])
+        self.alone = self._errors(None) if squares >= LEAST_SQUARES else None
 
     def helps(self, others: Tensor) -> bool:
         """Return whether x is predicted better with other images than without, beyond chance.
@@ -189,16 +192,23 @@ class Judge:
         What fills dark places with a constant helps a little, too, whatever it shows.
         """
         others = others[self.where]
-        if max(others.shape[-2:]) <= SQUARE:  # nothing is left to judge on
+        if self.alone is None:
             return False
-        if self.unrelated is None:
-            away = [round(part * n) for part, n in zip(AWAY, others.shape[-2:], strict=True)]
-            errors = self._errors(None), self._errors(others.roll(away, (-2, -1)))
-            self.unrelated = min(errors, key=lambda squares: float(squares.mean()))
-        gains = self.unrelated - self._errors(others)
-        chance = float(gains.std()) / math.sqrt(gains.numel())
-        least = LEAST_GAIN * max(float(self.unrelated.mean()) - 1, 0.0)
-        return float(gains.mean()) > max(least, SURE * chance)
+        errors = self._errors(others)
+        if not _is_less(errors, self.alone):
+            return False
+        away = [round(part * n) for part, n in zip(AWAY, others.shape[-2:], strict=True)]
+        return _is_less(errors, self._errors(others.roll(away, (-2, -1))))
+
+    def predicts_noise(self, others: Tensor) -> bool:
+        """Return whether x is predicted better than its noise lets images of other noise do it.
+
+        So it is from what was made of x itself: a copy that was blurred or interpolated.
+        """
+        if self.alone is None:
+            return False
+        noise = self.alone.quantile(QUIET).clamp(max=1.0)  # where there is little structure
+        return float(self._errors(others[self.where]).mean()) < (1 - OWN_NOISE) * float(noise)
 
     def _errors(self, others: Tensor | None) -> Tensor:
         """Return the mean square errors in squares, each by a mixture that is not fitted to it."""
@@ -207,7 +217,7 @@ class Judge:
         for fitted in (self.fold, ~self.fold):
             error = self.x - best_mixture(self.x, self.rings, views, fitted)
             square += error.square() * ~fitted
-        return functional.avg_pool2d(square.mean(1), SQUARE, ceil_mode=True)
+        return _in_squares(square)
 
     def choose(self, others: Mapping[_Key, Tensor]) -> tuple[dict[_Key, Match], int]:
         """Match other planes (C, Y, X); return those that help, and how many have x's noise."""
@@ -218,7 +228,10 @@ class Judge:
             if self.shares_noise(moved, found.gain.square()):
                 same_noise += 1
             elif self.helps(moved):
-                kept[key] = found
+                if self.predicts_noise(moved):
+                    same_noise += 1
+                else:
+                    kept[key] = found
         return kept, same_noise
 
     def shares_noise(self, other: Tensor, variance: Tensor | float = 0.0) -> bool:
@@ -228,17 +241,31 @@ class Judge:
         own blind predictions is noise. Fine structure that both show everywhere is no noise: what
         is compared is no more than that of x and the other's own, of a `variance`.
         """
+        if self.alone is None:
+            return False
         other = other[self.where]
         theirs = best_mixture(other[None], ring_means(other[None], self.hole))
         own, others = self.x - best_mixture(self.x, self.rings), other[None] - theirs
-        power, difference = (
-            functional.avg_pool2d(square.mean(1), SQUARE, ceil_mode=True)
-            for square in (own.square() + others.square(), (own - others).square())
+        power, difference = map(
+            _in_squares, (own.square() + others.square(), (own - others).square())
         )
         quiet = power <= power.quantile(QUIET)
         noise = 1 + float(torch.as_tensor(variance).mean())
         left = min(float(power[quiet].mean()), noise)
         return float(difference[quiet].mean()) < (1 - SHARED_NOISE) * left
+
+
+def _is_less(errors: Tensor, others: Tensor) -> bool:
+    """Return whether mean square errors in squares, in units of the noise, are less for sure."""
+    gains = others - errors
+    chance = float(gains.std(correction=0)) / math.sqrt(gains.numel())
+    least = LEAST_GAIN * max(float(others.mean()) - 1, 0.0)
+    return float(gains.mean()) > max(least, SURE * chance)
+
+
+def _in_squares(image: Tensor) -> Tensor:
+    """Return the means of (1, C, Y, X) in whole squares."""
+    return functional.avg_pool2d(image.mean(1), SQUARE)
 
 
 def _where_most_is_seen(x: Tensor, side: int) -> tuple[slice, slice, slice]:

@@ -21,7 +21,7 @@ from napari_dip.images.nearby import ALONG, offsets
 from napari_dip.planes.image_statistics import ImageStatistics
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -68,7 +68,7 @@ class Neighbours:
     axes : list of str
         Along which there are neighbours.
     used : dict of str
-        Of each plane that was asked for, in turn: its neighbours that help, such as ``"T-1 T+1"``.
+        Of each plane that was asked for: its neighbours that help, such as ``"T-1 T+1"``.
     same_noise : dict of int
         Of each, how many were left out since they have the plane's own noise.
     """
@@ -83,17 +83,17 @@ class Neighbours:
         self.same_noise: dict[Places, int] = {}
         self._read: OrderedDict[Places, NDArray[np.float32] | None] = OrderedDict()
 
-    @property
-    def note(self) -> str:
-        """Sentences for the user on the planes so far."""
-        return neighbours_note(self.to_json())
+    def note(self, indices: Sequence[PlaneIndex]) -> str:
+        """Return sentences for the user on some planes."""
+        return neighbours_note(self.to_json(indices))
 
-    def to_json(self) -> dict[str, Any]:
-        """Return what was used, for the provenance."""
+    def to_json(self, indices: Sequence[PlaneIndex]) -> dict[str, Any]:
+        """Return what was used for some planes, for the provenance; of one left as it is, none."""
+        places = [_places(index) for index in indices]
         return {
-            "neighbours_used": list(self.used.values()),
+            "neighbours_used": [self.used.get(place, "") for place in places],
             "neighbours_along": "".join(self.axes),
-            "neighbours_of_same_noise": sum(self.same_noise.values()),
+            "neighbours_of_same_noise": sum(self.same_noise.get(place, 0) for place in places),
         }
 
     def near(

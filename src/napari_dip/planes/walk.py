@@ -63,9 +63,9 @@ class PlaneTask:
     plan : MemoryPlan, optional
         How the run copes with little memory; the fit may ask it how large its tiles may be.
     late_provenance : callable
-        Returns the part of the provenance that is known only during the work.
+        Takes the planes so far; returns the part of the provenance known only during the work.
     late_note : callable
-        Returns sentences for the user that are known once the last plane has begun.
+        Takes all planes; returns sentences for the user known once the last one has begun.
     """
 
     fit: Fit
@@ -75,8 +75,8 @@ class PlaneTask:
     note: str = ""
     provenance: Mapping[str, object] = field(default_factory=dict)
     plan: MemoryPlan | None = None
-    late_provenance: Callable[[], Mapping[str, object]] = dict
-    late_note: Callable[[], str] = str
+    late_provenance: Callable[[list[PlaneIndex]], Mapping[str, object]] = lambda indices: {}
+    late_note: Callable[[list[PlaneIndex]], str] = lambda indices: ""
 
 
 def walk_planes(
@@ -122,12 +122,12 @@ def _snapshots(
             begin, answer, std = _prepare_plane(source, index, task, plan, stats, canvas)
             for nth, step in enumerate(ended_at_nan(thinned(with_fallbacks(begin, plan), every))):
                 if nth == 0 and number == len(indices) - 1:
-                    note = f"{note} {task.late_note()}".strip()
+                    note = f"{note} {task.late_note(indices)}".strip()
                 planned[number] = step.planned or planned[number]
                 provenance = {
                     **static,
                     **plan.to_json(),
-                    **task.late_provenance(),
+                    **task.late_provenance(indices[: number + 1]),
                     "steps_planned": planned[: number + 1],
                     "steps_chosen": [*chosen, step.chosen],
                 }

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 NO_HELP = "The guide does not help to predict the image: it is left out."
 OWN_NOISE = (
-    "The guide has the image's own noise, as a copy of it has: it is left out. Give another "
-    "channel or capture."
+    "The guide has the image's own noise, as what was made of it has: it is left out. Give "
+    "another channel or capture."
 )
 
 
@@ -173,10 +173,12 @@ def fit(plane: Plane, s: Guided) -> Iterator[Step]:
         return dip.fit_measurement(plane.y, s, generator, plane.guide)
     guide = fit_brightness(plane.guide, plane.y)
     x, seen = ((image - plane.y.mean()) / plane.noise for image in (plane.y, guide))
-    if any(
-        Judge(x[n % len(x)][None], plane.hole).shares_noise(seen[n][None]) for n in range(len(seen))
-    ):
+    judge, note = Judge(x, plane.hole), ""
+    judges = [Judge(colour[None], plane.hole) for colour in x]
+    if any(one.shares_noise(channel[None]) for one in judges for channel in seen):
         note = OWN_NOISE
-    else:
-        note = "" if Judge(x, plane.hole).helps(seen) else NO_HELP
+    elif not judge.helps(seen):
+        note = NO_HELP
+    elif judge.predicts_noise(seen):
+        note = OWN_NOISE
     return noted(blind_spot.fit(replace(plane, others=None if note else guide), s), note)
