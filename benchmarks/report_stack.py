@@ -37,7 +37,8 @@ def neighbours() -> str:
             text += "\n" + table(head, lines)
     for part in (flicker, blinking, beads):
         text += part(rows)
-    return f"{text}\n{made_by(result, 'python benchmarks/stacks_neighbours.py')}"
+    note = f" {result['note']}" if "note" in result else ""
+    return f"{text}\n{made_by(result, 'python benchmarks/stacks_neighbours.py')}{note}"
 
 
 def psnr_row(name: str, runs: Runs) -> list[str]:
