@@ -81,10 +81,10 @@ def quality(name: str = "quality") -> str:
         f"## Beside what a microscopist has today\n\nBlindSpot, the default method, {settings['channels']} channels. "
         "PSNR / SSIM. Gaussian J: width calibrated by J-invariance; GAT: generalised Anscombe transform, noise measured on "
         "the image; BM3D with its noise fixed at 1 (non-commercial licence, comparison only). Seconds are wall time on a "
-        "machine that was busy with much other work: a fit takes 13 to 40 CPU seconds, by the machine; see the next table.\n\n"
+        "machine that was busy with much other work.\n\n"
         + table(["image", *names], rows)
         + "\n"
-        "BlindSpot is on average 0.1 dB above VST+BM3D, and above the calibrated Gaussian. BPAE_R is the exception to look at: its noise is "
+        "BlindSpot is on average level with VST+BM3D (0.04 dB above), and above the calibrated Gaussian. BPAE_R is the exception to look at: its noise is "
         "correlated along the scan line (0.12 between neighbours, the strongest of the set) and its average of 50 is dimmer "
         f"than the single capture; there a plain blur after GAT is ahead by {lead:.2f} dB.\n\n"
         + made_by(result, "python benchmarks/quality.py")
