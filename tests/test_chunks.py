@@ -121,6 +121,21 @@ def test_chunks_give_the_pixels_of_the_whole(how: Any, axes: str, tmp_path: Path
     assert leftovers(apart.target.parent) == ["x.tif"]
 
 
+@pytest.mark.parametrize("value", [np.nan, 7.0])
+def test_a_plane_that_is_left_as_it_is_keeps_its_place_in_chunks(
+    value: float, tmp_path: Path
+) -> None:
+    source, task = stack(tmp_path), Task(APART)
+    pixels = np.asarray(read(source).pixels, np.float32)
+    pixels[2] = value
+    write(source, Image(pixels, "ZYX"), overwrite=True)
+    alone, apart = (Job(source, tmp_path / name / "x.tif") for name in ("alone", "apart"))
+    process_file(alone, task, consume)
+    in_chunks(apart, task)
+    assert alone.target.read_bytes() == apart.target.read_bytes()
+    assert len(read_provenance(apart.target)["neighbours_used"]) == len(pixels)
+
+
 def test_the_standard_deviation_and_integers_go_in_chunks_too(tmp_path: Path) -> None:
     task = Task(APART.with_uncertainty(), dtype="same", std=True)
     alone, apart = (Job(stack(tmp_path), tmp_path / name / "x.tif") for name in ("alone", "apart"))

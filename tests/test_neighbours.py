@@ -91,8 +91,8 @@ def test_a_still_neighbour_helps_and_a_stranger_does_not(seed: int) -> None:
     noisy = [torch.tensor(add_noise(cells(s), n)[None]) for s, n in ((0, 1), (0, 2), (9, 3))]
     x, twin, stranger = ((y - noisy[0].mean()) / SIGMA for y in noisy)
     judge = Judge(x, (0, 0))
-    assert judge.helps(match(twin, x).apply(twin))
-    assert not judge.helps(match(stranger, x).apply(stranger))
+    assert judge.says(match(twin, x).apply(twin)) == "helps"
+    assert judge.says(match(stranger, x).apply(stranger)) == "no help"
     assert not judge.shares_noise(match(twin, x).apply(twin), 1.0)
     assert judge.shares_noise(x)
     assert judge.shares_noise((x + twin) / 2, 1.0)  # interpolated
@@ -219,7 +219,7 @@ def test_structure_at_the_far_end_of_a_large_image_is_judged(axis: int) -> None:
     clean[:, 600:720] = cells(0, 120)
     clean = clean if axis == 1 else clean.T
     x, other = (torch.from_numpy(add_noise(clean, n) / SIGMA)[None] for n in (1, 2))
-    assert Judge(x - x.mean(), (0, 0)).helps(other - x.mean())
+    assert Judge(x - x.mean(), (0, 0)).says(other - x.mean()) == "helps"
 
 
 @pytest.mark.parametrize("period", [8, 16, 32])
@@ -261,14 +261,14 @@ def test_independent_noise_is_not_called_shared(size: tuple[int, int]) -> None:
     assert sum(Judge(x, (0, 0)).shares_noise(other, 1.0) for x, other in pairs) <= 1
 
 
-def test_a_blurred_copy_predicts_the_noise_and_another_capture_does_not() -> None:
+def test_a_blurred_copy_has_the_noise_and_another_capture_helps() -> None:
     clean = cells(0) / SIGMA
     x, twin = (torch.from_numpy(clean + add_noise(0 * clean, n) / SIGMA)[None] for n in (1, 2))
     x, twin = x.float(), twin.float()
     judge = Judge(x, (0, 0))
-    assert judge.predicts_noise(torch.from_numpy(ndimage.gaussian_filter(x.numpy(), (0, 0.7, 0.7))))
-    assert not judge.predicts_noise(twin)
-    assert not judge.predicts_noise(torch.from_numpy(clean)[None].float())
+    blurred = torch.from_numpy(ndimage.gaussian_filter(x.numpy(), (0, 0.7, 0.7)))
+    assert judge.says(blurred) == "own noise"
+    assert judge.says(twin) == judge.says(torch.from_numpy(clean)[None].float()) == "helps"
 
 
 def test_the_order_of_neighbours_decides_nothing() -> None:

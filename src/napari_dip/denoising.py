@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -90,10 +90,7 @@ def fit_image(
         )
     plan, function = MemoryPlan(chosen), fit or method.function()
     weights: Weights = defaultdict(dict)
-    neighbours = Neighbours(whole, stats, getattr(how, "neighbours", 0))
-
-    def in_whole(indices: Sequence[PlaneIndex]) -> Sequence[PlaneIndex]:
-        return indices if chunk is None else [chunk.index_in_whole(index) for index in indices]
+    neighbours = Neighbours(whole, stats, getattr(how, "neighbours", 0), chunk=chunk)
 
     def steps(y: Tensor, unit: UnitRange | ColourRanges, index: PlaneIndex) -> Iterator[Step]:
         given = inputs(index)
@@ -103,8 +100,7 @@ def fit_image(
             return skip_plane(y, NO_NOISE)
         plane = _plane(y, unit, given)
         if neighbours.axes:
-            (at,) = in_whole([index])
-            plane = replace(plane, others=neighbours.near(at, y, unit.noise, plane.hole))
+            plane = replace(plane, others=neighbours.near(index, y, unit.noise, plane.hole))
         carried = (channel_of(source, index), weights) if method.warm_steps(how) else None
         return _fit_plane(method, function, plane, how, plan, carried, factor)
 
@@ -115,8 +111,7 @@ def fit_image(
     if how.method in RESTORATIONS:
         task["provenance"] = {"task": how.method, **task.get("provenance", {})}
     if neighbours.axes:
-        task["late_provenance"] = lambda indices: neighbours.to_json(in_whole(indices))
-        task["late_note"] = lambda indices: neighbours.note(in_whole(indices))
+        task |= {"late_provenance": neighbours.to_json, "late_note": neighbours.note}
     plane_task = PlaneTask(steps, steps=planned, plan=plan, **task)
     return walk_planes(source, how, plane_task, chosen, stats)
 

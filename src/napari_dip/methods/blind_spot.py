@@ -79,7 +79,7 @@ from napari_dip.settings import BlindSpot, BlindSpotOrZ
 
 PREDICTIONS = 16  # how often the whole image is predicted during a fit
 FEW_PREDICTIONS = 8  # in a fit that starts warm, or of many pixels: one in each orientation
-MANY_PIXELS = 1 << 18
+MANY_PIXELS = 512 * 512  # a look at more costs as much as many steps
 SPREAD_WEIGHT = 0.9  # of the past in the spread of predictions: about the last ten
 PREDICTION_WEIGHT = 0.8  # of the past in their average: about the last eight, in all orientations
 NOISE_VARIANCE = UNIT**-2  # of what the network sees

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,14 +82,11 @@ def iter_apply(
     )
     plan = MemoryPlan(chosen, may_reduce=True)
     net = Bfloat16WherePrecise(deepcopy(model.net).eval())
-    neighbours = Neighbours(image, stats, count, axis)
-
-    def in_whole(indices: Sequence[PlaneIndex]) -> Sequence[PlaneIndex]:
-        return [chunk.index_in_whole(index) for index in indices] if chunk else indices
+    neighbours = Neighbours(image, stats, count, axis, chunk)
 
     def steps(y: Tensor, unit: UnitRange | ColourRanges, index: PlaneIndex) -> Iterator[Step]:
-        (at,) = in_whole([index])
-        return _steps(net, model, plan, _shared_noise(image, stats, at), neighbours, y, unit, at)
+        shared = _shared_noise(image, stats, index)
+        return _steps(net, model, plan, shared, neighbours, y, unit, index)
 
     task = PlaneTask(
         steps,
@@ -97,10 +94,8 @@ def iter_apply(
         steps=model.settings.orientations,
         note=far_from_training(image, model, stats),
         provenance={"model": model.to_provenance()},
-        late_provenance=lambda indices: (
-            net.to_json() | (neighbours.to_json(in_whole(indices)) if count else {})
-        ),
-        late_note=lambda indices: neighbours.note(in_whole(indices)) if count else "",
+        late_provenance=lambda indices: net.to_json() | neighbours.to_json(indices),
+        late_note=neighbours.note,
     )
     return walk_planes(chunk.view(image) if chunk else image, model.settings, task, chosen, stats)
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from itertools import product
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -38,9 +38,9 @@ LEAST_GAIN = 0.05  # of the error, beside the noise: an image that gains less do
 SURE = 2.0  # standard errors of a gain that is believed
 JUDGED = 512  # pixels, side of the part of a large image that is judged
 SQUARE = 11  # pixels, side of the squares that a mixture is fitted to or judged on
-LEAST_SQUARES = 4
+LEAST_SQUARES = 4  # of an image in which anything is judged
 AWAY = (0.38, 0.29)  # of height and width: how far off a wrong place is
-OWN_NOISE = 0.25  # of the noise, by how much no image of other noise predicts it
+TOO_GOOD = 0.25  # of the noise that is predicted: no image of other noise does that
 SHARED_NOISE = 0.3  # least correlation of the noise of two planes that is believed
 QUIET = 0.1  # of the squares, in which it is looked for
 WIDTHS = (0.7, 1.4, 2.8)  # standard deviations in pixels of the blurs of another image
@@ -184,31 +184,28 @@ class Judge:
         self.fold = (rows[:, None] + columns) % 2 == 0
         squares = math.prod(n // SQUARE for n in self.x.shape[-2:])
         self.alone = self._errors(None) if squares >= LEAST_SQUARES else None
+        self.residual = self.x - best_mixture(self.x, self.rings)
 
-    def helps(self, others: Tensor) -> bool:
+    def says(self, others: Tensor) -> Literal["helps", "own noise", "no help"]:
         """Return whether x is predicted better with other images than without, beyond chance.
 
         Without is: as well as by its own pixels alone, or with other images from the wrong place.
-        What fills dark places with a constant helps a little, too, whatever it shows.
+        What fills dark places with a constant helps a little, too, whatever it shows. Better than
+        x's noise lets images of other noise do it, x is predicted by what was made of x itself,
+        such as a copy that was blurred: that has its own noise.
         """
+        if self.alone is None:
+            return "no help"
         others = others[self.where]
-        if self.alone is None:
-            return False
         errors = self._errors(others)
-        if not _is_less(errors, self.alone):
-            return False
-        away = [round(part * n) for part, n in zip(AWAY, others.shape[-2:], strict=True)]
-        return _is_less(errors, self._errors(others.roll(away, (-2, -1))))
-
-    def predicts_noise(self, others: Tensor) -> bool:
-        """Return whether x is predicted better than its noise lets images of other noise do it.
-
-        So it is from what was made of x itself: a copy that was blurred or interpolated.
-        """
-        if self.alone is None:
-            return False
         noise = self.alone.quantile(QUIET).clamp(max=1.0)  # where there is little structure
-        return float(self._errors(others[self.where]).mean()) < (1 - OWN_NOISE) * float(noise)
+        if float(errors.mean()) < (1 - TOO_GOOD) * float(noise):
+            return "own noise"
+        if not _is_less(errors, self.alone):
+            return "no help"
+        away = [round(part * n) for part, n in zip(AWAY, others.shape[-2:], strict=True)]
+        elsewhere = self._errors(others.roll(away, (-2, -1)))
+        return "helps" if _is_less(errors, elsewhere) else "no help"
 
     def _errors(self, others: Tensor | None) -> Tensor:
         """Return the mean square errors in squares, each by a mixture that is not fitted to it."""
@@ -225,13 +222,11 @@ class Judge:
         for key, other in others.items():
             found = match(other, self.whole)
             moved = found.apply(other)
-            if self.shares_noise(moved, found.gain.square()):
-                same_noise += 1
-            elif self.helps(moved):
-                if self.predicts_noise(moved):
-                    same_noise += 1
-                else:
-                    kept[key] = found
+            shared = self.shares_noise(moved, found.gain.square())
+            said = "own noise" if shared else self.says(moved)
+            same_noise += said == "own noise"
+            if said == "helps":
+                kept[key] = found
         return kept, same_noise
 
     def shares_noise(self, other: Tensor, variance: Tensor | float = 0.0) -> bool:
@@ -245,7 +240,7 @@ class Judge:
             return False
         other = other[self.where]
         theirs = best_mixture(other[None], ring_means(other[None], self.hole))
-        own, others = self.x - best_mixture(self.x, self.rings), other[None] - theirs
+        own, others = self.residual, other[None] - theirs
         power, difference = map(
             _in_squares, (own.square() + others.square(), (own - others).square())
         )

@@ -10,6 +10,8 @@ from others, the mean would be its own noise.
 Noise hides which places are alike; a first answer shows it (as in the second pass of BM3D). What
 the network errs by and what these means err by has little in common: half of each is better than
 either.
+Where the two differ by much, as at a faint spot among flat places, the answer is moved by no more
+than MOST of the noise would ask for.
 More places are dim than bright, and so the means pull bright structure down. The mean change at
 each brightness is therefore taken off again. Brightness is that of the means, which hold less of
 the answer's error: at levels of the answer, what the means average away would be put back.
@@ -34,9 +36,10 @@ from napari_dip.nets.gaussian import blur, gaussian_line, mirror
 REACH = 7  # pixels, in y and x, to the furthest place that is compared
 PATCH_SIGMA, PATCH_RADIUS = 1.0, 3  # pixels
 MARGIN = REACH + PATCH_RADIUS
-STRIP_PIXELS = (1 << 20, 1 << 15)  # that are worked on at a time: on a GPU, and in a CPU's cache
+STRIP_PIXELS = {"cpu": 1 << 15}  # that are worked on at a time: what fits a CPU's cache
+STRIP_PIXELS_ELSEWHERE = 1 << 20
 ALIKE = 0.3  # h: squared difference, in variances of the noise, at which a weight falls to 1 / e
-MOST = 0.5  # change of the answer, times the noise: a faint spot among flat places stays
+MOST = 0.5  # standard deviations of the noise, by which the means may differ from the answer
 SHARE = 0.5  # of the means in the mixture
 SHARE_BESIDE_OTHERS = 0.25  # where planes nearby have made the first answer better
 LEVELS, LEVEL_PIXELS = 64, 256  # of brightness, in a colour: at most, and the least pixels of one
@@ -63,7 +66,7 @@ def mix_similar(y: Tensor, answer: Tensor, std: Tensor, share: float = SHARE) ->
     """
     sums = torch.cat([(y + answer) / 2, torch.ones_like(y[:1])])  # the pixel itself, weight 1
     padded = mirror(torch.stack([y, answer, std.square().reciprocal()]), MARGIN)
-    rows = max(1, STRIP_PIXELS[y.device.type == "cpu"] // y.shape[-1])
+    rows = max(1, STRIP_PIXELS.get(y.device.type, STRIP_PIXELS_ELSEWHERE) // y.shape[-1])
     for top in range(0, sums.shape[1], rows):
         strip = sums[:, top : top + rows]
         _add_similar(strip, *padded[..., top : top + strip.shape[1] + 2 * MARGIN, :])

@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.images.nearby import ALONG, offsets
+from napari_dip.planes.chunk import Chunk
 from napari_dip.planes.image_statistics import ImageStatistics
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Neighbours:
         Planes at most before, and as many after, along each axis.
     along : str
         The axes, T and Z by default.
+    chunk : Chunk, optional
+        Part of `source` whose planes are asked for; indices are then those in this part.
 
     Attributes
     ----------
@@ -74,9 +77,14 @@ class Neighbours:
     """
 
     def __init__(
-        self, source: Image, stats: ImageStatistics, count: int, along: str = ALONG
+        self,
+        source: Image,
+        stats: ImageStatistics,
+        count: int,
+        along: str = ALONG,
+        chunk: Chunk | None = None,
     ) -> None:
-        self.source, self.stats, self.count = source, stats, count
+        self.source, self.stats, self.count, self.chunk = source, stats, count, chunk
         lengths = zip(source.axes, source.shape, strict=True)
         self.axes = [axis for axis, n in lengths if axis in along and n > 1 and count]
         self.used: dict[Places, str] = {}
@@ -88,8 +96,10 @@ class Neighbours:
         return neighbours_note(self.to_json(indices))
 
     def to_json(self, indices: Sequence[PlaneIndex]) -> dict[str, Any]:
-        """Return what was used for some planes, for the provenance; of one left as it is, none."""
-        places = [_places(index) for index in indices]
+        """Return what was used for some planes, for the provenance; "" for one left as it is."""
+        if not self.axes:
+            return {}
+        places = [_places(self._in_source(index)) for index in indices]
         return {
             "neighbours_used": [self.used.get(place, "") for place in places],
             "neighbours_along": "".join(self.axes),
@@ -104,7 +114,7 @@ class Neighbours:
         Parameters
         ----------
         index : PlaneIndex
-            Of the plane in `source`.
+            Of the plane.
         y : Tensor
             Shape (C, Y, X), the plane in the unit range.
         noise : float
@@ -122,6 +132,7 @@ class Neighbours:
 
         from napari_dip.nets.neighbours import Judge
 
+        index = self._in_source(index)
         mean = y.mean()
         x = (y - mean) / noise
         slots = [(axis, n) for axis in self.axes for n in self._offsets(index, axis)]
@@ -148,6 +159,9 @@ class Neighbours:
         if near is None:
             return surroundings(y, hole).expand(2 * self.count, -1, -1, -1)
         return near.reshape(2 * self.count, *y.shape)
+
+    def _in_source(self, index: PlaneIndex) -> PlaneIndex:
+        return self.chunk.index_in_whole(index) if self.chunk else index
 
     def _offsets(self, index: PlaneIndex, axis: str) -> list[int]:
         """Return how far along an axis the neighbours of a plane lie."""

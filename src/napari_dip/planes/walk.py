@@ -124,10 +124,12 @@ def _snapshots(
                 if nth == 0 and number == len(indices) - 1:
                     note = f"{note} {task.late_note(indices)}".strip()
                 planned[number] = step.planned or planned[number]
+                if nth == 0 or step.output is not None:  # once for all planes so far is dear
+                    late = task.late_provenance(indices[: number + 1])
                 provenance = {
                     **static,
                     **plan.to_json(),
-                    **task.late_provenance(indices[: number + 1]),
+                    **late,
                     "steps_planned": planned[: number + 1],
                     "steps_chosen": [*chosen, step.chosen],
                 }

@@ -173,12 +173,8 @@ def fit(plane: Plane, s: Guided) -> Iterator[Step]:
         return dip.fit_measurement(plane.y, s, generator, plane.guide)
     guide = fit_brightness(plane.guide, plane.y)
     x, seen = ((image - plane.y.mean()) / plane.noise for image in (plane.y, guide))
-    judge, note = Judge(x, plane.hole), ""
-    judges = [Judge(colour[None], plane.hole) for colour in x]
-    if any(one.shares_noise(channel[None]) for one in judges for channel in seen):
-        note = OWN_NOISE
-    elif not judge.helps(seen):
-        note = NO_HELP
-    elif judge.predicts_noise(seen):
-        note = OWN_NOISE
+    colours = [Judge(colour[None], plane.hole) for colour in x]
+    shared = any(one.shares_noise(channel[None]) for one in colours for channel in seen)
+    said = "own noise" if shared else Judge(x, plane.hole).says(seen)
+    note = {"own noise": OWN_NOISE, "no help": NO_HELP, "helps": ""}[said]
     return noted(blind_spot.fit(replace(plane, others=None if note else guide), s), note)
