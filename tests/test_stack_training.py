@@ -220,4 +220,4 @@ def test_planes_without_a_neighbour_that_helps_teach_nothing() -> None:
     planes = {data.scenes[p.scene].captures[p.capture].index[0] for p in places}
     assert planes <= {0, 1, 2, 3}
     with pytest.raises(ValueError, match="train with neighbours = 0"):
-        next(iter_train(Image(strangers, "TYX"), N2V(**{**SMALL, "neighbours": 1})))
+        iter_train(Image(strangers, "TYX"), N2V(**{**SMALL, "neighbours": 1}))

@@ -92,6 +92,8 @@ class Crops:
         sides = [s.shortest_side for s, one in zip(data.scenes, correlated, strict=True) if one]
         self.wider = min([WIDER * self.size, *sides])
         self.held: list[Place] = []
+        # Refused before any work starts, where no plane has help; drawn apart from the training.
+        self._free_place(self.size, torch.Generator().manual_seed(0), self.areas)
         self._hold_out(held_out_share * sum(areas), generator)
 
     def _hold_out(self, pixels: float, generator: torch.Generator) -> None:
