@@ -13,6 +13,7 @@ if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get(
         "QT_QPA_PLATFORM", "offscreen"
     )  # else Qt aborts; tests of a real window then skip
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the files of tests share the cores among them
 
 
 @pytest.fixture(scope="session")

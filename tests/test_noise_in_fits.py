@@ -91,6 +91,13 @@ def test_a_tenth_of_a_photon_a_pixel_keeps_its_brightness() -> None:
         assert rms(answer - clean) < 1.25 * best_gaussian(noisy.astype(float), clean)
 
 
+def test_the_mean_of_an_image_stays() -> None:
+    for seed in SEEDS:
+        noisy = 100 + 100 * cells(96, seed) + np.random.default_rng(seed).normal(0, 30, (96, 96))
+        answer, _ = fit(noisy, steps=60, stabilise=False)
+        assert answer.mean() == pytest.approx(noisy.mean(), abs=0.001 * 30)
+
+
 def test_each_colour_has_a_noise_of_its_own() -> None:
     rng = np.random.default_rng(0)
     red, green = 15 * cells(96, 0), 40 * cells(96, 1)
