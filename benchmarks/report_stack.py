@@ -121,7 +121,7 @@ def peers() -> str:
             )
             trained = f"trained for {run.get('train_cpu_seconds', 0):.0f} s"
             lines.append(
-                [name, row.get("setting", trained), f"{seconds:.0f}", f"{run['psnr']:.2f}"]
+                [name, run.get("setting", trained), f"{seconds:.0f}", f"{run['psnr']:.2f}"]
             )
     why = " ".join(f"{name}: {row['why']}." for name, row in result["not_run"].items())
     movie = result["movie"]
@@ -169,6 +169,70 @@ def training() -> str:
     )
 
 
+def guides() -> str:
+    """Another image of the same place."""
+    result = load("guides")
+    if result is None:
+        return ""
+    psnr = {(row["field"], row["seed"], row["guide"]): row["psnr"] for row in result["rows"]}
+    lines = []
+    for field in dict.fromkeys(row["field"] for row in result["rows"]):
+        seeds = sorted({seed for name, seed, _ in psnr if name == field})
+        alone = mean([psnr[field, seed, "alone"] for seed in seeds], 2)
+        gains = [
+            ", ".join(
+                f"{psnr[field, seed, guide] - psnr[field, seed, 'alone']:+.2f}" for seed in seeds
+            )
+            for guide in ("twin", "stranger", "truth")
+        ]
+        lines.append([field, alone, *gains])
+    return (
+        "## With a guide\n\n`restore_guided` beside the default method alone, one frame of 128 x 128; the gain in dB for each seed, with "
+        "another capture of the same place (*twin*), a frame of another field (*stranger*, which was left out each time) and the truth.\n\n"
+        + table(["field", "alone", "twin", "stranger", "truth"], lines)
+        + "\n"
+        + made_by(result, "python benchmarks/guides.py")
+    )
+
+
+def film() -> str:
+    """Blind errors of a film without truth."""
+    result = load("film_without_truth")
+    if result is None:
+        return ""
+    sides = list(result["rows"])
+    errors = [np.multiply(result["rows"][side]["blind_errors"], 1e5) for side in sides]
+    lines = [
+        [str(number), *(f"{e:.2f}" for e in frame)]
+        for number, frame in enumerate(zip(*errors, strict=True))
+    ]
+    return (
+        "## A film without truth\n\nLysosomes: the least mean squared error on pixels that are hidden from the loss, in 1e-5 of the stabilised range "
+        "squared, for so many frames before and after. Most of it is the noise of the hidden pixels.\n\n"
+        + table(["frame", *sides], lines)
+        + "\n"
+        + made_by(result, "python benchmarks/film_without_truth.py")
+    )
+
+
+def memory() -> str:
+    """Memory against the length of a stack."""
+    result = load("stack_memory")
+    if result is None:
+        return ""
+    lines = [
+        [str(row["planes"]), f"{row['megabytes']:.0f}", f"{row['cpu_seconds'] / row['planes']:.2f}"]
+        for row in result["rows"]
+    ]
+    return (
+        f"## Memory\n\nThe command line on planes of {result['side']} x {result['side']}, {result['neighbours']} neighbours on each side, "
+        f"{result['steps']} steps of {result['channels']} channels: largest resident memory.\n\n"
+        + table(["planes", "MB", "CPU s a plane"], lines)
+        + "\n"
+        + made_by(result, "python benchmarks/stack_memory.py")
+    )
+
+
 def values(runs: Runs, side: str, key: str) -> list[float]:
     """Return a figure of every seed that has it."""
     return [run[side][key] for run in runs.values() if key in run.get(side, {})]
@@ -192,6 +256,9 @@ def main() -> None:
         f"## With the planes before and after\n\n{written}" if written else "",
         peers(),
         training(),
+        guides(),
+        film(),
+        memory(),
     ]
     middle = "\n".join(part for part in parts if part)
     page.write_text(f"{before}{BEGIN}\n\n{middle}\n{END}{after}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-IN_FILE_FROM = 1 << 30  # bytes of float32 pixels that are no longer held in memory
+IN_FILE_FROM = 1 << 26  # bytes of float32 pixels that are no longer held in memory
 
 
 class Canvas:
@@ -35,7 +35,7 @@ class Canvas:
         What the stack shows where no plane was put yet; read by the plane.
     in_file_from : int, optional
         Bytes from which the planes go to a temporary file, which has no name and is gone with the
-        canvas; 1 GB by default.
+        canvas; 64 MB by default.
     """
 
     def __init__(self, start: Image, *, in_file_from: int | None = None) -> None:
