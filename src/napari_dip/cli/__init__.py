@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from napari_dip.cli.output import DONE, FAILED, MISUSED, WORDS, Output, discard
-from napari_dip.engine.idle_threads import let_idle_threads_sleep
+from napari_dip.engine.threads import let_idle_threads_sleep
 from napari_dip.errors import UsageError
 
 if TYPE_CHECKING:

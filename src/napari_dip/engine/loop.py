@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_dip.engine.threads import threads, threads_for
+
 # Steps over which a linear schedule rises: Adam's first estimates of its moments are rough.
 WARM_UP = 20
 
@@ -70,6 +72,7 @@ def optimize(
     adam: torch.optim.Adam | None = None,
     done: int = 0,
     gather: Callable[[list[torch.nn.Parameter]], None] | None = None,
+    pixels: int | None = None,
 ) -> Iterator[Step]:
     """Minimise an objective with Adam (Kingma and Ba, arXiv:1412.6980), one Step at a time.
 
@@ -88,8 +91,11 @@ def optimize(
         Steps that were done before, in a training that goes on.
     gather : callable, optional
         Called after the gradients are computed, to average them over several processes.
+    pixels : int, optional
+        That a step works on, where they are few: then it gets no more threads than that is worth.
     """
     parameters = list(parameters)
+    step_threads = torch.get_num_threads() if pixels is None else threads_for(pixels)
     adam = adam or adam_for(parameters, learning_rate)
     factor = schedule if callable(schedule) else SCHEDULES[schedule](steps)
     answer, chosen = first, 0
@@ -97,14 +103,15 @@ def optimize(
     for index in range(done + 1, steps + 1):
         for group in adam.param_groups:
             group["lr"] = learning_rate * factor(index)
-        adam.zero_grad(set_to_none=True)
-        loss, images = objective(index)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if gather is not None:
-            gather(parameters)
-        if clip is not None:
-            torch.nn.utils.clip_grad_norm_(parameters, clip)
-        adam.step()
+        with threads(step_threads):
+            adam.zero_grad(set_to_none=True)
+            loss, images = objective(index)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if gather is not None:
+                gather(parameters)
+            if clip is not None:
+                torch.nn.utils.clip_grad_norm_(parameters, clip)
+            adam.step()
         output = None
         if images is not None:
             output, answer, *more = (image.detach() for image in images)

@@ -68,6 +68,7 @@ from napari_dip.engine.filters import (
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
 from napari_dip.engine.plane import Plane
+from napari_dip.engine.threads import threads
 from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, ring_means, shrink
 from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError
 from napari_dip.nets.covariance_penalty import BlurMixtures
@@ -124,9 +125,10 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     few = warm or y[0].numel() > MANY_PIXELS
     every = max(1, steps // (FEW_PREDICTIONS if few else PREDICTIONS))
     mean_net = AverageWeights(net, s.averaging)
+    seen_side, cores = crop + 2 * net.reach, torch.get_num_threads()
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        crops = random_crops(padded, crop + 2 * net.reach, batch, generator, orientations)
+        crops = random_crops(padded, seen_side, batch, generator, orientations)
         if index > 1:  # the weights of the step before: the average never runs ahead
             mean_net.update(net)
         mean, spread = net(crops[:, : -1 - colours])
@@ -136,7 +138,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         loss = (log_loss * weight).sum() / (weight.sum() * colours + 1e-12)
         if index % every and index not in (1, steps):  # the first shows what the fit starts at
             return loss, None
-        with torch.no_grad():
+        with torch.no_grad(), threads(cores):
             orientation = orientations[index // every % len(orientations)]
             blind, answer, v = predict_image(mean_net.net, padded[:, :-1], orientation, blurs)
             # Of few photons, a hundredth of the noise is a tenth of the signal.
@@ -149,7 +151,14 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         return loss, images
 
     stream = optimize(
-        objective, net.parameters(), steps, s.learning_rate, y, schedule=s.schedule, clip=1.0
+        objective,
+        net.parameters(),
+        steps,
+        s.learning_rate,
+        y,
+        schedule=s.schedule,
+        clip=1.0,
+        pixels=batch * seen_side**2,
     )
     stream = averaged(stream, PREDICTION_WEIGHT)
     if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step

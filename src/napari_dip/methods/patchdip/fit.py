@@ -102,7 +102,13 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
 
     first = y.mean((1, 2), keepdim=True).expand_as(y)
     steps = optimize(
-        objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule
+        objective,
+        net.parameters(),
+        s.steps,
+        s.learning_rate,
+        first,
+        schedule=s.schedule,
+        pixels=batch * s.patch**2,
     )
     steps = averaged(steps, PREDICTION_WEIGHT)
     if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_dip.engine.idle_threads import let_idle_threads_sleep
+from napari_dip.engine.threads import let_idle_threads_sleep
 from napari_dip.methods.method import Method, TrainedMethod
 from napari_dip.settings import Settings
 from napari_dip.widgets.layers.result_layers import add_iterates_layer, iterate_in_view
