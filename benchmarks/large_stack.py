@@ -74,13 +74,12 @@ def generate(path: Path, volumes: int) -> tuple[int, ...]:
     return shape
 
 
-def run(source: Path, model: Path, out: Path, threads: int, in_file_from: int) -> dict[str, object]:
+def run(source: Path, model: Path, out: Path, threads: int) -> dict[str, object]:
     """Denoise as a process of its own, and watch its memory."""
-    start = f"import napari_dip.planes.canvas as c; c.IN_FILE_FROM = {in_file_from}; from napari_dip.cli import main; raise SystemExit(main())"
     command = [
         sys.executable,
-        "-c",
-        start,
+        "-m",
+        "napari_dip",
         "denoise",
         source,
         "--out",
@@ -158,13 +157,6 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--suffix", choices=(".tif", ".zarr"), default=".tif")
-    parser.add_argument(
-        "--in-file-from",
-        type=float,
-        default=1.07,
-        help="gigabytes from which the answer is made in a temporary file; less than the program's own shows with a "
-        "small stack what memory a large one takes",
-    )
     parser.add_argument("--name", default="large_stack")
     choices = parser.parse_args()
     volumes = max(1, round(choices.gigabytes * 1e9 / (2 * PLANE**2 * DEPTH * CHANNELS)))
@@ -180,7 +172,7 @@ def main() -> None:
         shape = generate(source, volumes)
         size = source.stat().st_size
         print(f"{shape}, {size / 1e9:.2f} GB", flush=True)
-        result = run(source, model, out, choices.threads, int(choices.in_file_from * 1e9))
+        result = run(source, model, out, choices.threads)
         result |= {
             "threads": choices.threads,
             "bytes": size,

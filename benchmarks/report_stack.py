@@ -229,7 +229,10 @@ def memory() -> str:
         f"{result['steps']} steps of {result['channels']} channels: largest resident memory.\n\n"
         + table(["planes", "MB", "CPU s a plane"], lines)
         + "\n"
-        + made_by(result, "python benchmarks/stack_memory.py")
+        + made_by(
+            result,
+            f"python benchmarks/stack_memory.py --steps {result['steps']} --channels {result['channels']}",
+        )
     )
 
 
