@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_dip.engine.loop import Step
 from napari_dip.errors import DenoiseError
+from napari_dip.settings import FitSettings
 
 Criterion = Callable[[Step], float]
 
@@ -137,6 +138,39 @@ def early_stopped(
         yield step
         if best_answer is not None and evaluated - chosen >= patience:
             return
+
+
+def choose_step(
+    steps: Iterable[Step],
+    s: FitSettings,
+    y: Tensor,
+    hidden: Tensor,
+    *,
+    averaging: float,
+    spreading: float,
+    image: Callable[[Step], Tensor] | None = None,
+    every: int = 1,
+) -> Iterator[Step]:
+    """Average the outputs, and choose a step by the settings' rule.
+
+    Parameters
+    ----------
+    y, hidden, image
+        As for `held_out_error`; `image` is by default the average of the outputs.
+    averaging, spreading : float
+        Weights of the past, in [0, 1), in the average and in the spread of outputs.
+    every : int
+        As for `early_stopped`, with the held-out error.
+    """
+    steps = averaged(steps, averaging)
+    if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step
+        steps = spread(steps, spreading)
+    if s.stop == "held-out" and bool(hidden.any()):
+        criterion = held_out_error(y, hidden, image or running_mean(averaging))
+        return early_stopped(steps, criterion, s.patience, every=every)
+    if s.stop == "variance":
+        return early_stopped(steps, moving_variance(), s.patience)
+    return steps
 
 
 def ended_at_nan(steps: Iterable[Step]) -> Iterator[Step]:

@@ -57,14 +57,7 @@ from torch.nn.functional import softplus
 
 from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import (
-    averaged,
-    early_stopped,
-    finished,
-    held_out_error,
-    running_mean,
-    spread,
-)
+from napari_dip.engine.filters import choose_step, finished
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
 from napari_dip.engine.plane import Plane
@@ -160,12 +153,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         clip=1.0,
         pixels=batch * seen_side**2,
     )
-    stream = averaged(stream, PREDICTION_WEIGHT)
-    if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step
-        stream = spread(stream, SPREAD_WEIGHT)
-    if s.stop == "held-out" and bool(hidden.any()):
-        criterion = held_out_error(y, hidden, running_mean(PREDICTION_WEIGHT))
-        stream = early_stopped(stream, criterion, s.patience)
+    stream = choose_step(stream, s, y, hidden, averaging=PREDICTION_WEIGHT, spreading=SPREAD_WEIGHT)
     if previous is not None:
         stream = _save_weights(stream, mean_net.net, previous)
     if plane.correlation is None:

@@ -28,15 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import (
-    Criterion,
-    averaged,
-    backtracked,
-    early_stopped,
-    held_out_error,
-    moving_variance,
-    spread,
-)
+from napari_dip.engine.filters import backtracked, choose_step
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.operators import Identity, Operator
 from napari_dip.engine.plane import Plane
@@ -122,34 +114,23 @@ def fit_measurement(
     )
     if s.backtrack:
         steps = backtracked(steps, net)
-    criterion = None
-    if bool(hidden.any()):
-        criterion = held_out_error(y, hidden, lambda step: _measure(operator, step))
-    check_every = 1 if device.type == "cpu" else CHECK_EVERY
-    for step in _choose(steps, s, criterion, every, check_every):
-        if noise > 0 and criterion:
+    steps = choose_step(
+        steps,
+        s,
+        y,
+        hidden,
+        image=lambda step: _measure(operator, step),
+        averaging=s.averaging**every,
+        spreading=SPREAD_WEIGHT**every,
+        every=1 if device.type == "cpu" else CHECK_EVERY,
+    )
+    weighed = noise > 0 and bool(hidden.any())
+    for step in steps:
+        if weighed:
             step = replace(step, answer=weigh_in_measured(step.answer, y, hidden, noise))
         if step.index == s.steps and not step.note:
             step = replace(step, note=_brightness_note(_measure(operator, step), y, counted))
         yield step
-
-
-def _choose(
-    steps: Iterator[Step],
-    s: NetworkOfZ,
-    held_out: Criterion | None,
-    every: int,
-    check_every: int,
-) -> Iterator[Step]:
-    """Average the outputs, one in `every` steps, and choose a step by the settings' rule."""
-    steps = averaged(steps, s.averaging**every)
-    if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step
-        steps = spread(steps, SPREAD_WEIGHT**every)
-    if s.stop == "held-out" and held_out:
-        return early_stopped(steps, held_out, s.patience, every=check_every)
-    if s.stop == "variance":
-        return early_stopped(steps, moving_variance(), s.patience)
-    return steps
 
 
 def weigh_in_measured(answer: Tensor, y: Tensor, hidden: Tensor, noise: float) -> Tensor:

@@ -161,6 +161,7 @@ class FitSettings(Settings):
 
     stop: str
     held_out_share: float
+    patience: int
 
     @model_validator(mode="after")
     def _has_hidden_pixels(self) -> Self:

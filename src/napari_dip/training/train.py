@@ -15,6 +15,7 @@ from napari_dip.settings import IDDP, Trained
 from napari_dip.snapshot import Snapshot, last_with_warnings
 
 if TYPE_CHECKING:
+    from napari_dip.data_sets.dataset import Dataset
     from napari_dip.models.model import Model
 
 SAVE_EVERY = 60.0  # seconds between checkpoints
@@ -134,23 +135,11 @@ def iter_train(
     from napari_dip.training.snapshots import CheckpointWriter, TrainingRun
     from napari_dip.training.state import State
 
-    group, together = current_group(), how.colours == "together"
+    group = current_group()
     with group.fail_together():
         group.share(how.batch)
         chosen = group.pick_device(device)
-        data = build_dataset(
-            source,
-            targets,
-            second=target,
-            together=together,
-            axes=axes,
-            samples=samples,
-            keep_hot_pixels=how.keeps_hot_pixels,
-        )
-        # Repeats along T are each other's targets, so that none may be seen beside another.
-        along = "Z" if target == "capture" and targets is None else ALONG
-        data = data.with_neighbours(how.neighbours, along)
-        data = data.without_small_planes(how.crop).with_noise(how.stabilise)
+        data = _build(source, targets, how, axes, samples)
         # A target's noise is independent of the image's, however far pixels share it.
         learned = how.start == "learned" and not target
         holes = data.holes(how.stabilise) if learned else (0,)
@@ -178,6 +167,26 @@ def iter_train(
     texts = {"description": description, "licence": licence}
     run = TrainingRun(state, data, crops, shown, texts, checkpoints, group)
     return translate_errors(run.snapshots())
+
+
+def _build(
+    source: Any, targets: Any, how: Trained, axes: str | None, samples: Sequence[str] | None
+) -> Dataset:
+    """Return what is trained on, with its noise measured."""
+    target = TRAINED[how.method].target
+    data = build_dataset(
+        source,
+        targets,
+        second=target,
+        together=how.colours == "together",
+        axes=axes,
+        samples=samples,
+        keep_hot_pixels=how.keeps_hot_pixels,
+    )
+    # Repeats along T are each other's targets, so that none may be seen beside another.
+    along = "Z" if target == "capture" and targets is None else ALONG
+    data = data.with_neighbours(how.neighbours, along)
+    return data.without_small_planes(how.crop).with_noise(how.stabilise)
 
 
 def _check(how: Any, targets: Any, checkpoint_every: float) -> None:

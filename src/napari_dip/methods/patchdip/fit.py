@@ -35,7 +35,7 @@ from torch.optim.swa_utils import update_bn
 
 from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
-from napari_dip.engine.filters import averaged, early_stopped, held_out_error, running_mean, spread
+from napari_dip.engine.filters import choose_step
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.plane import Plane
 from napari_dip.engine.tiles import Tiles
@@ -110,13 +110,9 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
         schedule=s.schedule,
         pixels=batch * s.patch**2,
     )
-    steps = averaged(steps, PREDICTION_WEIGHT)
-    if s.std_from == "iterates":  # before the stop, which keeps the spread of the chosen step
-        steps = spread(steps, SPREAD_WEIGHT)
-    if s.stop == "held-out" and bool(hidden.any()):
-        criterion = held_out_error(y, hidden, running_mean(PREDICTION_WEIGHT))
-        steps = early_stopped(steps, criterion, s.patience)
-    yield from steps
+    yield from choose_step(
+        steps, s, y, hidden, averaging=PREDICTION_WEIGHT, spreading=SPREAD_WEIGHT
+    )
 
 
 def shuffled(count: int, generator: torch.Generator) -> Iterator[int]:
