@@ -85,7 +85,7 @@ def blinking(rows: dict[str, Runs]) -> str:
         return ""
     return (
         "\nSpots that light up in one frame only: their height in the answer in that frame, in the frames before and after, and further "
-        "away (where it says how well it can be measured), in % of the true height.\n\n"
+        "away (two frames or more: where there are two neighbours on each side, those two away see it too), in % of the true height.\n\n"
         + table(["scene", "neighbours", "own frame", "beside", "further"], lines)
     )
 

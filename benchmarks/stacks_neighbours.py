@@ -10,7 +10,7 @@ frames where something was measured; CPU seconds; what the answer's provenance s
 still, captures: `flicker`, the standard deviation over time of a still pixel (root mean square over pixels), and that of a
 Gaussian blur calibrated frame by frame, and of the noisy stack.
 blink: `own`, the height of a spot in the answer in its own frame, `beside`, in the frames before and after, and `far`, two
-frames away or more, where it shows how well the height can be measured; in % of its height in the truth, the mean over spots.
+frames away or more (neighbours too, where there are two on each side); in % of its height in the truth, the mean over spots.
 z_stack: `correlation` of the profile of a bead along z with that in the truth (mean and least over beads), and `dim`: the
 share of the beads' intensity kept in planes where it is 5 to 40% of that in the brightest.
 """
