@@ -98,6 +98,15 @@ def test_the_mean_of_an_image_stays() -> None:
         assert answer.mean() == pytest.approx(noisy.mean(), abs=0.001 * 30)
 
 
+def test_hot_pixels_that_are_kept_do_not_brighten_the_others() -> None:
+    rng = np.random.default_rng(1)
+    clean = 100 + 100 * cells(96, 1)
+    noisy, hot = clean + rng.normal(0, 10, clean.shape), rng.random(clean.shape) < 0.005
+    noisy[hot] += 3000
+    answer, _ = fit(noisy, steps=60, hot_pixels="keep")
+    assert abs(np.median((answer - clean)[~hot])) < 0.15 * 10
+
+
 def test_each_colour_has_a_noise_of_its_own() -> None:
     rng = np.random.default_rng(0)
     red, green = 15 * cells(96, 0), 40 * cells(96, 1)

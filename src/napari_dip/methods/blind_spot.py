@@ -76,6 +76,7 @@ FEW_PREDICTIONS = 8  # in a fit that starts warm, or of many pixels: one in each
 MANY_PIXELS = 512 * 512  # a look at more costs as much as many steps
 SPREAD_WEIGHT = 0.9  # of the past in the spread of predictions: about the last ten
 PREDICTION_WEIGHT = 0.8  # of the past in their average: about the last eight, in all orientations
+FAR = 5.0  # standard deviations of the noise, which it seldom reaches
 NOISE_VARIANCE = UNIT**-2  # of what the network sees
 # Variance of the error at the knee of the softplus, in units of the noise's variance.
 SPREAD_UNITS = 4.0
@@ -134,8 +135,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         with torch.no_grad(), threads(cores):
             orientation = orientations[index // every % len(orientations)]
             blind, answer, v = predict_image(mean_net.net, padded[:, :-1], orientation, blurs)
-            # Of few photons, a hundredth of the noise is a tenth of the signal.
-            answer = answer + (x - answer).mean((1, 2), keepdim=True)
+            answer = answer + _mean_left(x - answer, variance)
             images: tuple[Tensor, ...] = (blind * unit + centre, answer * unit + centre)
             if error is not None:
                 predict = partial(_predict_other, mean_net.net, variance, orientation)
@@ -160,6 +160,16 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         std, share = plane.noise * relative.sqrt(), SHARE if others is None else SHARE_BESIDE_OTHERS
         stream = finished(stream, partial(_mix_in, y, std, share, wanted))
     yield from stream
+
+
+def _mean_left(residual: Tensor, variance: Tensor) -> Tensor:
+    """Return the mean (C, 1, 1) that an answer left of an image, which a fit is free to shift.
+
+    Of few photons, a hundredth of the noise is a tenth of the signal. What is far beyond the noise,
+    such as hot pixels that are kept, says nothing of the others.
+    """
+    usual = (residual.square() < FAR**2 * variance).float()
+    return (residual * usual).sum((1, 2), True) / usual.sum((1, 2), True).clamp(min=1)
 
 
 def _mix_in(y: Tensor, noise: Tensor, share: float, predicted: bool, step: Step) -> Step:
