@@ -94,8 +94,11 @@ def test_a_place_outside_is_refused(key):
 def test_a_full_disk_is_said_before_any_work(monkeypatch):
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10))
+    image = Image(np.zeros((2, 4, 4)), "ZYX")
+    assert not Canvas(image, in_file_from=0).in_file  # there is memory for so little
+    monkeypatch.setattr("napari_dip.planes.canvas.IN_MEMORY_TO", 0)
     with pytest.raises(OSError, match="TMPDIR"):
-        Canvas(Image(np.zeros((2, 4, 4)), "ZYX"), in_file_from=0)
+        Canvas(image, in_file_from=0)
 
 
 def test_forgetting_pages_loses_nothing(tmp_path):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 IN_FILE_FROM = 1 << 26  # bytes of float32 pixels that are no longer held in memory
+IN_MEMORY_TO = 1 << 30  # bytes that are, where the disk of temporary files has no room for them
 
 
 class Canvas:
@@ -35,7 +36,7 @@ class Canvas:
         What the stack shows where no plane was put yet; read by the plane.
     in_file_from : int, optional
         Bytes from which the planes go to a temporary file, which has no name and is gone with the
-        canvas; 64 MB by default.
+        canvas; 64 MB by default. Up to 1 GB stays in memory where the disk has no room.
     """
 
     def __init__(self, start: Image, *, in_file_from: int | None = None) -> None:
@@ -45,6 +46,8 @@ class Canvas:
         self.done = 0
         size = prod(start.shape) * 4
         self.in_file = size >= (IN_FILE_FROM if in_file_from is None else in_file_from)
+        if self.in_file and size < IN_MEMORY_TO:
+            self.in_file = size <= shutil.disk_usage(tempfile.gettempdir()).free
         self.stack: NDArray[np.float32] = (
             _on_disk(start.shape, size) if self.in_file else np.empty(start.shape, np.float32)
         )
