@@ -38,7 +38,7 @@ def neighbours() -> str:
     for part in (flicker, blinking, beads):
         text += part(rows)
     note = f" {result['note']}" if "note" in result else ""
-    return f"{text}\n{made_by(result, 'python benchmarks/stacks_neighbours.py')}{note}"
+    return f"{text}\n{made_by(result, 'python benchmarks/stacks_neighbours.py')}{note}\n"
 
 
 def psnr_row(name: str, runs: Runs) -> list[str]:
@@ -169,6 +169,11 @@ def training() -> str:
     )
 
 
+def section(title: str, text: str, head: list[str], lines: list[list[str]], made: str) -> str:
+    """Return a part of the page: what was done, its table, what made it."""
+    return f"## {title}\n\n{text}\n\n{table(head, lines)}\n{made}"
+
+
 def guides() -> str:
     """Another image of the same place."""
     result = load("guides")
@@ -186,13 +191,13 @@ def guides() -> str:
             for guide in ("twin", "stranger", "truth")
         ]
         lines.append([field, alone, *gains])
-    return (
-        "## With a guide\n\n`restore_guided` beside the default method alone, one frame of 128 x 128; the gain in dB for each seed, with "
-        "another capture of the same place (*twin*), a frame of another field (*stranger*, which was left out each time) and the truth.\n\n"
-        + table(["field", "alone", "twin", "stranger", "truth"], lines)
-        + "\n"
-        + made_by(result, "python benchmarks/guides.py")
+    text = (
+        "`restore_guided` beside the default method alone, one frame of 128 x 128; the gain in dB for each seed, with "
+        "another capture of the same place (*twin*), a frame of another field (*stranger*, which was left out each time) and the truth."
     )
+    head = ["field", "alone", "twin", "stranger", "truth"]
+    made = made_by(result, "python benchmarks/guides.py")
+    return section("With a guide", text, head, lines, made)
 
 
 def film() -> str:
@@ -206,13 +211,12 @@ def film() -> str:
         [str(number), *(f"{e:.2f}" for e in frame)]
         for number, frame in enumerate(zip(*errors, strict=True))
     ]
-    return (
-        "## A film without truth\n\nLysosomes: the least mean squared error on pixels that are hidden from the loss, in 1e-5 of the stabilised range "
-        "squared, for so many frames before and after. Most of it is the noise of the hidden pixels.\n\n"
-        + table(["frame", *sides], lines)
-        + "\n"
-        + made_by(result, "python benchmarks/film_without_truth.py")
+    text = (
+        "Lysosomes: the least mean squared error on pixels that are hidden from the loss, in 1e-5 of the stabilised range "
+        "squared, for so many frames before and after. Most of it is the noise of the hidden pixels."
     )
+    made = made_by(result, "python benchmarks/film_without_truth.py")
+    return section("A film without truth", text, ["frame", *sides], lines, made)
 
 
 def memory() -> str:
@@ -224,16 +228,15 @@ def memory() -> str:
         [str(row["planes"]), f"{row['megabytes']:.0f}", f"{row['cpu_seconds'] / row['planes']:.2f}"]
         for row in result["rows"]
     ]
-    return (
-        f"## Memory\n\nThe command line on planes of {result['side']} x {result['side']}, {result['neighbours']} neighbours on each side, "
-        f"{result['steps']} steps of {result['channels']} channels: largest resident memory.\n\n"
-        + table(["planes", "MB", "CPU s a plane"], lines)
-        + "\n"
-        + made_by(
-            result,
-            f"python benchmarks/stack_memory.py --steps {result['steps']} --channels {result['channels']}",
-        )
+    steps, channels = result["steps"], result["channels"]
+    text = (
+        f"The command line on planes of {result['side']} x {result['side']}, {result['neighbours']} neighbours on each side, "
+        f"{steps} step(s) of {channels} channels: largest resident memory."
     )
+    made = made_by(
+        result, f"python benchmarks/stack_memory.py --steps {steps} --channels {channels}"
+    )
+    return section("Memory", text, ["planes", "MB", "CPU s a plane"], lines, made)
 
 
 def values(runs: Runs, side: str, key: str) -> list[float]:

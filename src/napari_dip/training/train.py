@@ -139,7 +139,7 @@ def iter_train(
     with group.fail_together():
         group.share(how.batch)
         chosen = group.pick_device(device)
-        data = _build(source, targets, how, axes, samples)
+        data = _measured_dataset(source, targets, how, axes, samples)
         # A target's noise is independent of the image's, however far pixels share it.
         learned = how.start == "learned" and not target
         holes = data.holes(how.stabilise) if learned else (0,)
@@ -169,7 +169,7 @@ def iter_train(
     return translate_errors(run.snapshots())
 
 
-def _build(
+def _measured_dataset(
     source: Any, targets: Any, how: Trained, axes: str | None, samples: Sequence[str] | None
 ) -> Dataset:
     """Return what is trained on, with its noise measured."""
