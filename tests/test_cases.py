@@ -186,7 +186,7 @@ def test_an_array_with_three_colours_is_no_stack(dtype: str) -> None:
     assert not said and rms(answer - noisy) > 2  # 32 planes of 32 x 3 pixels have no noise
 
 
-def test_images_of_a_file_that_are_not_read_are_in_the_record(
+def test_a_file_of_several_images_is_refused_and_the_rest_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng = np.random.default_rng(0)
@@ -196,9 +196,10 @@ def test_images_of_a_file_that_are_not_read_are_in_the_record(
             tif.write(frame, metadata={"axes": "YX", "Name": f"Pos{seed}"})
     tifffile.imwrite(tmp_path / "single.tif", frame)
     words = ["--steps", "1", "--device", "cpu", "-q", "--json"]
-    assert main(["denoise", str(tmp_path), "-o", str(tmp_path / "out"), *words]) == 0
+    assert main(["denoise", str(tmp_path), "-o", str(tmp_path / "out"), *words]) == 1
     said = capsys.readouterr()
     files = json.loads(said.out.strip().splitlines()[-1])["files"]
-    notes = {Path(file["input"]).name: file["note"] for file in files}
-    assert "holds 2 images; the first one is read" in notes["positions.ome.tif"]
-    assert "holds" not in notes["single.tif"] and "UserWarning" not in said.err
+    several, single = sorted(files, key=lambda file: Path(file["input"]).name)
+    assert "holds 2 images: 0 'Pos0' (YX 48 x 48), 1 'Pos1'" in several["error"]
+    assert several["status"] == "failed" and single["status"] == "done"
+    assert "Warning" not in said.err

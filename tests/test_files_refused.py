@@ -166,14 +166,6 @@ def test_a_strangers_header_is_not_believed(tmp_path, text, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_several_images_in_a_file_give_the_first_and_say_so(tmp_path):
-    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
-        writer.write(np.ones((8, 9), "uint8"))
-        writer.write(np.zeros((18, 19), "uint8"))
-    with pytest.warns(UserWarning, match="holds 2 images"):
-        assert read(tmp_path / "a.tif").shape == (8, 9)
-
-
 @pytest.mark.parametrize(
     ("name", "pixels", "dtype", "words"),
     [

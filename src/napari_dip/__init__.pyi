@@ -1,6 +1,7 @@
 from .api import denoise as denoise
 from .api import iter_denoise as iter_denoise
 from .errors import DenoiseError as DenoiseError
+from .files.read_write import list_series as list_series
 from .files.read_write import read as read
 from .files.read_write import write as write
 from .images.image import Image as Image

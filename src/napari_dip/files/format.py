@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
 
+    from napari_dip.files.series import Series
     from napari_dip.images.image import Image
 
 
@@ -30,12 +31,17 @@ class Format:
         Endings of its files' names, lower case, with the dot.
     read : callable
         Takes the path and the axes asked for (None if the file is to say) and returns an `Image`.
-        Raises ValueError for a damaged file.
+        Of a format with `list_series` it takes the image asked for, too: its number or name, or
+        None, and leaves the choice to `napari_dip.files.series.choose_series`. Raises ValueError
+        for a damaged file.
     write : callable, optional
         Takes the path, an `Image` and the dtype to store, and returns the number of clipped values.
         The path is a temporary one without suffix. None for a format that is only read.
     check : callable, optional
         Takes an `Image` and a dtype and raises ValueError for what a file could not hold.
+    list_series : callable, optional
+        Takes the path and returns what images the file holds; None for a format whose files hold
+        one each.
     read_provenance : callable
         Takes the path and returns what `write` stored of the image's provenance, empty if nothing.
     dtypes : tuple of str, optional
@@ -51,9 +57,10 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path, str | None], Image]
+    read: Callable[..., Image]
     write: Callable[[Path, Image, np.dtype[Any]], int] | None = None
     check: Callable[[Image, np.dtype[Any]], None] | None = None
+    list_series: Callable[[Path], Sequence[Series]] | None = None
     read_provenance: Callable[[Path], dict[str, Any]] = _no_provenance
     dtypes: tuple[str, ...] = ()
     folder_signs: tuple[str, ...] = ()

@@ -22,7 +22,8 @@ from napari_dip.files.dtypes import cast_pixels
 from napari_dip.files.format import Format
 from napari_dip.files.pixel_sizes import clean_unit, positive
 from napari_dip.files.provenance import KEY, read_provenance, write_record
-from napari_dip.images.image import LETTERS, Image
+from napari_dip.files.series import Series, choose_series
+from napari_dip.images.image import LETTERS, Image, printable_name
 
 CHUNK = 1024  # side of a chunk, in pixels
 SMALLEST = 256  # the pyramid ends with a level no larger than this
@@ -45,25 +46,26 @@ _NAMES = {
 _COLOURS = ("FF0000", "00FF00", "0000FF", "FFFF00", "FF00FF", "00FFFF")
 
 
-def read_zarr(path: Path, axes: str | None = None) -> Image:
+def read_zarr(path: Path, axes: str | None = None, series: int | str | None = None) -> Image:
     """Read the finest level of an OME-Zarr image, or a plain Zarr array; pixels stay on disk."""
     node = _open(path)
     name = path.name.split(".")[0] or path.stem
+    found = list_zarr_series(path, node)
+    chosen = choose_series(found, series, path.name)
     if hasattr(node, "shape"):
         return Image(node, axes or "", name=name)
-    attributes = dict(node.attrs)
-    attributes = attributes.get("ome", attributes)
+    if len(found) > 1:
+        name = f"{name} {printable_name(found[chosen].name) or chosen}"
+    attributes = _attributes(node)
     try:
-        scales = attributes["multiscales"][0]
+        scales = attributes["multiscales"][chosen]
         level = scales["datasets"][0]
         array = node[level["path"]]
-        letters = "".join(str(axis["name"]).upper() for axis in scales["axes"])
+        letters = found[chosen].axes
         units = tuple(clean_unit(axis.get("unit") or "") for axis in scales["axes"])
         sizes = _scale(scales, level, len(units))
     except (KeyError, IndexError, TypeError, AttributeError, ValueError):
-        raise ValueError(
-            f"{path.name} holds no OME-Zarr image: give the folder of one image in it."
-        ) from None
+        raise ValueError(_no_image(path)) from None
     if axes is None and (set(letters) - set(LETTERS) or len(array.shape) != len(letters)):
         raise ValueError(
             f"{path.name} has axes {letters}; T, Z, C, Y and X are known: name them with `axes`."
@@ -79,6 +81,34 @@ def read_zarr(path: Path, axes: str | None = None) -> Image:
         provenance=_provenance(node),
         channels=fitting_names(names_from_omero(attributes), letters, array.shape),
     )
+
+
+def list_zarr_series(path: Path, node: Any = None) -> list[Series]:
+    """Return what images a Zarr folder holds: one for each entry of ``multiscales``."""
+    node = _open(path) if node is None else node
+    if hasattr(node, "shape"):
+        return [Series("", "", tuple(node.shape))]
+    found = []
+    try:
+        for scales in _attributes(node)["multiscales"]:
+            letters = "".join(str(axis["name"]).upper() for axis in scales["axes"])
+            shape = tuple(node[scales["datasets"][0]["path"]].shape)
+            found.append(Series(str(scales.get("name", "")), letters, shape))
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+        found = []
+    if not found:
+        raise ValueError(_no_image(path))
+    return found
+
+
+def _attributes(node: Any) -> Any:
+    """Return the attributes of OME-Zarr, which 0.5 puts one level down."""
+    attributes = dict(node.attrs)
+    return attributes.get("ome", attributes)
+
+
+def _no_image(path: Path) -> str:
+    return f"{path.name} holds no OME-Zarr image: give the folder of one image in it."
 
 
 def read_zarr_provenance(path: Path) -> dict[str, Any]:
@@ -201,6 +231,7 @@ OME_ZARR = Format(
     (".zarr",),
     read_zarr,
     write_zarr,
+    list_series=list_zarr_series,
     read_provenance=read_zarr_provenance,
     folder_signs=(".zarray", ".zgroup", "zarr.json", ".zattrs"),
 )

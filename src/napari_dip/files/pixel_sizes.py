@@ -171,8 +171,8 @@ def ome_calibration(attributes: Mapping[str, object]) -> Calibration:
     return found
 
 
-def ome_header(xml: str) -> tuple[dict[str, str], list[str], list[str]]:
-    """Return the first image's Pixels attributes, its channels' names, and the comments."""
+def ome_header(xml: str, number: int = 0) -> tuple[dict[str, str], list[str], list[str]]:
+    """Return an image's Pixels attributes, its channels' names, and the file's comments."""
     # OME-XML has neither of these; entities can be made to fill the memory.
     if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
         return {}, [], []
@@ -180,7 +180,8 @@ def ome_header(xml: str) -> tuple[dict[str, str], list[str], list[str]]:
         root = ElementTree.fromstring(xml)
     except (ElementTree.ParseError, ValueError):
         return {}, [], []
-    pixels = root.find(".//{*}Image/{*}Pixels")
+    images = root.findall(".//{*}Image/{*}Pixels")
+    pixels = images[number] if number < len(images) else None
     comments = [node.text or "" for node in root.iterfind(".//{*}CommentAnnotation/{*}Value")]
     if pixels is None:
         return {}, [], comments

@@ -126,7 +126,7 @@ PNG = Format(
     read_picture,
     write_png,
     check_png,
-    read_picture_provenance,
+    read_provenance=read_picture_provenance,
     dtypes=("uint8", "uint16"),
 )
 JPEG = Format("JPEG", (".jpg", ".jpeg"), read_picture, read_provenance=read_picture_provenance)

@@ -14,6 +14,7 @@ from napari_dip.files.registry import (
     readable_suffixes,
     writable_suffixes,
 )
+from napari_dip.files.series import Series
 from napari_dip.files.target import check_room, check_target
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from napari_dip.images.image import Image
 
 
-def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
+def read(
+    path: str | PathLike[str], *, axes: str | None = None, series: int | str | None = None
+) -> Image:
     """Read an image with its axes, scale, units and provenance.
 
     Parameters
@@ -40,6 +43,9 @@ def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
     axes : str, optional
         A letter an axis out of ``TZCYX``, where the file does not say or says it wrongly. A stack
         that names nothing is taken as ZYX. Singleton axes of a file need not be named.
+    series : int or str, optional
+        Which image of a file that holds several, such as positions: its number from 0 on, or its
+        name; see `list_series`.
 
     Returns
     -------
@@ -52,12 +58,42 @@ def read(path: str | PathLike[str], *, axes: str | None = None) -> Image:
         If there is no such file.
     ValueError
         If it is empty, damaged, cut short, complex, no image, or its axes are not among T, Z, C, Y
-        and X.
+        and X; or if it holds several images and `series` names none of them.
     """
     file = Path(path)
-    image = _format_of_file(file).read(file, axes)
+    record = _format_of_file(file)
+    if record.list_series is None:
+        if series not in (None, 0, "0"):
+            raise ValueError(
+                f"{file.name} holds one image, its number is 0; `series` (--series) is {series!r}."
+            )
+        image = record.read(file, axes)
+    else:
+        image = record.read(file, axes, series)
     target_dtype(image.dtype, None)  # refuses complex pixels
     return image
+
+
+def list_series(path: str | PathLike[str]) -> tuple[Series, ...]:
+    """List the images that a file holds, such as positions of the stage; reads no pixels.
+
+    Parameters
+    ----------
+    path : path-like
+        As for `read`.
+
+    Returns
+    -------
+    tuple of Series
+        Name, axes and shape of each; `read` takes the place or the name of one as ``series``.
+        Thumbnails and the coarser levels of pyramids are left out.
+    """
+    file = Path(path)
+    record = _format_of_file(file)
+    if record.list_series is not None:
+        return tuple(record.list_series(file))
+    image = record.read(file, None)
+    return (Series(image.name, image.axes, image.shape),)
 
 
 def write(

@@ -13,13 +13,20 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from napari_dip.files.series import Series
     from napari_dip.images.image import Image
 
 
-def _read(path: Path, axes: str | None) -> Image:
+def _read(path: Path, axes: str | None, series: int | str | None = None) -> Image:
     from napari_dip.files.tiff_reader import read_tiff
 
-    return read_tiff(path, axes)
+    return read_tiff(path, axes, series)
+
+
+def _list_series(path: Path) -> list[Series]:
+    from napari_dip.files.tiff_reader import list_tiff_series
+
+    return list_tiff_series(path)
 
 
 def _read_provenance(path: Path) -> dict[str, Any]:
@@ -46,6 +53,7 @@ TIFF = Format(
     _read,
     partial(_write, ome=False),
     _check,
+    _list_series,
     _read_provenance,
 )
 OME_TIFF = replace(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import struct
 import threading
-import warnings
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,7 +28,8 @@ from napari_dip.files.pixel_sizes import (
     scale_and_units,
 )
 from napari_dip.files.provenance import apply_record, read_provenance, read_record
-from napari_dip.images.image import LETTERS, RGB_SIZES, Image
+from napari_dip.files.series import Series, SeriesError, choose_series
+from napari_dip.images.image import LETTERS, RGB_SIZES, Image, printable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,16 +66,20 @@ class _Header:
     labels: object = None
 
 
-def read_tiff(path: Path, axes: str | None = None) -> Image:
-    """Read the first image of a TIFF file; see `napari_dip.files.read_write.read`."""
+def read_tiff(path: Path, axes: str | None = None, series: int | str | None = None) -> Image:
+    """Read an image of a TIFF file; see `napari_dip.files.read_write.read`."""
     with _open(path) as tif:
-        if (count := len(tif.series)) > 1:
-            warnings.warn(f"{path.name} holds {count} images; the first one is read.", stacklevel=4)
-        header = _header(tif)
-        pixels, letters = _pixels(tif, path)
+        images = _images(tif)
+        found = [_outline(tif, one) for _, one in images]
+        chosen = choose_series(found, series, path.name)
+        number, image_series = images[chosen]
+        header = _header(tif, number)
+        pixels, letters = _pixels(tif, image_series, path)
     channels = header.channels or names_from_labels(header.labels, letters, pixels.shape)
-    record = read_record(header.texts)
+    record = read_record(header.texts) if len(images) == 1 else None
     name = path.name.split(".")[0] or path.stem
+    if len(images) > 1:
+        name = f"{name} {printable_name(found[chosen].name) or chosen}"
     if record is not None and axes in (None, record.axes):
         short, short_letters = _squeeze(pixels, letters)
         image = apply_record(record, short, short_letters, header.calibration, name, channels)
@@ -95,20 +99,36 @@ def read_tiff(path: Path, axes: str | None = None) -> Image:
     )
 
 
+def list_tiff_series(path: Path) -> list[Series]:
+    """Return what images a TIFF file holds."""
+    with _open(path) as tif:
+        return [_outline(tif, one) for _, one in _images(tif)]
+
+
+def _images(tif: tifffile.TiffFile) -> list[tuple[int, tifffile.TiffPageSeries]]:
+    """Return the series that are images, no thumbnails, with their number among all series."""
+    numbered = list(enumerate(tif.series))
+    return [(i, one) for i, one in numbered if not one.keyframe.is_reduced] or numbered
+
+
+def _outline(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Series:
+    """Return name, axes and shape; a name that tifffile has made up is none."""
+    return Series(str(series.name or "") if tif.is_ome else "", series.axes, tuple(series.shape))
+
+
 def read_tiff_provenance(path: Path) -> dict[str, Any]:
     """Return the provenance in a TIFF file of ours, empty for others."""
     with _open(path) as tif:
         return read_provenance(_header(tif).texts)
 
 
-def _pixels(tif: tifffile.TiffFile, path: Path) -> tuple[Any, str]:
+def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> tuple[Any, str]:
     """Return the pixels with all axes that the file names, and their letters.
 
     Pixels that lie in one piece are mapped, other large stacks decoded lazily, the rest read.
     """
-    series = tif.series[0]
     letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
-    letters = _without_false_colours(tif, letters)
+    letters = _without_false_colours(tif, series.keyframe, letters)
     if 0 in shape:
         raise ValueError("no pixels")
     offset = series.dataoffset
@@ -127,15 +147,14 @@ def _pixels(tif: tifffile.TiffFile, path: Path) -> tuple[Any, str]:
     return series.asarray().reshape(shape), letters
 
 
-def _without_false_colours(tif: tifffile.TiffFile, letters: str) -> str:
+def _without_false_colours(tif: tifffile.TiffFile, page: tifffile.TiffPage, letters: str) -> str:
     """Rename the axis of samples (S) where it isn't colour: C for channels, Q for frames.
 
     tifffile writes stacks of three or four planes as RGB, one colour after another, unless it is
     told otherwise; only what has three colours of 8 bits is believed to be meant so.
     """
-    if "S" not in letters or "C" in letters or not isinstance(tif.pages.first, tifffile.TiffPage):
+    if "S" not in letters or "C" in letters:
         return letters
-    page = tif.pages.first
     if page.photometric in GREY:
         return letters.replace("S", "C") if page.samplesperpixel > 1 else letters
     apart = tif.is_shaped and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
@@ -184,9 +203,10 @@ def _take_axes(pixels: Any, letters: str, axes: str) -> tuple[Any, str]:
     return pixels.reshape([n for _, n in lengths]), axes  # Image refuses what does not fit
 
 
-def _header(tif: tifffile.TiffFile) -> _Header:
+def _header(tif: tifffile.TiffFile, number: int = 0) -> _Header:
+    """Return what the tags say of the image of that number."""
     if tif.is_ome:
-        attributes, names, comments = ome_header(tif.ome_metadata or "")
+        attributes, names, comments = ome_header(tif.ome_metadata or "", number)
         return _Header(ome_calibration(attributes), list(comments), tuple(names))
     if tif.is_imagej:
         metadata = tif.imagej_metadata or {}
@@ -207,6 +227,8 @@ def _open(path: Path) -> Iterator[tifffile.TiffFile]:
         try:
             with tifffile.TiffFile(path) as tif:
                 yield tif
+        except SeriesError:
+            raise
         except tifffile.TiffFileError:
             raise ValueError(_not_a_tiff(path)) from None
         except OSError as error:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_dip.files.read_write import read
+from napari_dip.files.read_write import list_series, read
 from napari_dip.files.registry import format_of
 from napari_dip.models.model import peek
 from napari_dip.widgets.layers.open_files import image_to_layer_data
@@ -30,8 +30,9 @@ def get_reader(path: str | list[str]) -> Callable[[Any], list[Any]] | None:
 
 
 def open_image(path: str) -> list[tuple[Any, dict[str, Any], str]]:
-    """Return an image file as one layer."""
-    return [(*image_to_layer_data(read(path)), "image")]
+    """Return the image in a file as a layer; of a file that holds several, one each."""
+    series = range(len(list_series(path)))
+    return [(*image_to_layer_data(read(path, series=number)), "image") for number in series]
 
 
 def open_model(path: str) -> list[tuple[None]]:
