@@ -11,7 +11,7 @@ import pytest
 from some_images import PROVENANCE, make, names
 
 from napari_dip import read, write
-from napari_dip.files import ome_zarr as omezarr
+from napari_dip.files import ome_zarr_writer
 from napari_dip.files.checksum import sha256
 from napari_dip.files.read_write import read_provenance
 from napari_dip.images.image import Image
@@ -25,13 +25,14 @@ def test_a_round_trip_keeps_pixels_axes_sizes_and_provenance(axes, dtype, tmp_pa
     image = make(axes, dtype)
     assert write(tmp_path / "a.zarr", image) == 0
     back = read(tmp_path / "a.zarr")
+    order = [axes.index(a) for a in "TCZYX" if a in axes]
     assert (back.axes, back.dtype, back.scale, back.units) == (
-        axes,
+        "".join(axes[i] for i in order),
         image.dtype,
-        image.scale,
-        image.units,
+        tuple(image.scale[i] for i in order),
+        tuple(image.units[i] for i in order),
     )
-    np.testing.assert_array_equal(np.asarray(back.pixels), image.pixels)
+    np.testing.assert_array_equal(np.asarray(back.pixels), image.pixels.transpose(order))
     assert back.provenance == PROVENANCE == read_provenance(tmp_path / "a.zarr")
     assert names(tmp_path) == ["a.zarr"]
 
@@ -67,8 +68,14 @@ def test_the_metadata_are_those_of_the_format(tmp_path):
         {"name": "y", "type": "space", "unit": "micrometer"},
         {"name": "x", "type": "space", "unit": "micrometer"},
     ]
-    steps = [data["coordinateTransformations"][0]["scale"] for data in scales["datasets"]]
-    assert steps[0] == [1, 0.25, 0.5] and steps[1] == [1, 0.5, 0.5 * 513 / 257]
+    steps = [data["coordinateTransformations"] for data in scales["datasets"]]
+    assert [step[0]["scale"] for step in steps] == [[1, 0.25, 0.5], [1, 0.5, 1], [1, 1, 2]]
+    # The mean of four pixels lies in their middle.
+    assert [step[1]["translation"] for step in steps] == [
+        [0, 0, 0],
+        [0, 0.125, 0.25],
+        [0, 0.375, 0.75],
+    ]
     shapes = [
         zarr.open(str(tmp_path / "a.zarr" / str(level)), mode="r").shape for level in range(3)
     ]
@@ -113,7 +120,7 @@ def test_nothing_is_replaced_unasked_and_nothing_half_written_stays(tmp_path, mo
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(omezarr, "_describe", full)
+    monkeypatch.setattr(ome_zarr_writer, "_metadata", full)
     with pytest.raises(OSError, match="was not written"):
         write(tmp_path / "a.zarr", image, overwrite=True)
     assert names(tmp_path) == ["a.zarr"] and sha256(tmp_path / "a.zarr") == before
@@ -178,13 +185,61 @@ class Bomb:
     [("<u2", ["pickle"]), ("|O", ["pickle"]), ("|O", ["vlen-utf8", "pickle"])],
 )
 def test_a_codec_that_would_run_code_is_refused(dtype, filters, tmp_path):
-    """Only with the versions that pyproject.toml asks for; older ones run it."""
+    """By its name, before zarr sees it: so also with versions that would run it."""
     mark, folder = tmp_path / "ran", tmp_path / "g.zarr"
     folder.mkdir()
     record = {"zarr_format": 2, "shape": [4, 4], "chunks": [4, 4], "order": "C", "fill_value": 0}
     record |= {"dtype": dtype, "compressor": None, "filters": [{"id": name} for name in filters]}
     (folder / ".zarray").write_text(json.dumps(record))
     (folder / "0.0").write_bytes(pickle.dumps(Bomb(mark)))
-    with pytest.raises(ValueError, match=r"damaged|not real numbers"):
+    with pytest.raises(ValueError, match=r"codec '(pickle|vlen-utf8)'"):
         np.asarray(read(folder).pixels)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"codecs": [{"name": "bytes"}, {"name": "numcodecs.pickle"}]}, "codec 'numcodecs.pickle'"),
+        (
+            {
+                "codecs": [
+                    {
+                        "name": "sharding_indexed",
+                        "configuration": {"codecs": [{"name": "vlen-bytes"}], "index_codecs": []},
+                    }
+                ]
+            },
+            "codec 'vlen-bytes'",
+        ),
+        ({"data_type": "variable_length_utf8"}, "no plain numbers"),
+        ({"data_type": {"name": "numcodecs.object"}}, "no plain numbers"),
+        ({"storage_transformers": [{"name": "any"}]}, "storage transformers"),
+        ({"chunk_grid": {"configuration": {"chunk_shape": [0, 4]}}}, "without pixels"),
+        ({"chunk_grid": {"configuration": {"chunk_shape": [1 << 20, 1 << 20]}}}, "2 GiB"),
+        ({"chunk_grid": {"configuration": {"chunk_shape": [True, 4]}}}, "damaged"),
+        ({"codecs": "[" * 3}, "codec"),
+    ],
+)
+def test_an_array_of_version_3_is_looked_at_before_it_is_opened(
+    change, sentence, tmp_path, monkeypatch
+):
+    folder = tmp_path / "a.zarr"
+    zarr.open_array(str(folder), mode="w", shape=(4, 4), dtype="uint16", zarr_format=3)[:] = 3
+    assert read(folder).dtype == np.uint16
+    record = json.loads((folder / "zarr.json").read_text()) | change
+    (folder / "zarr.json").write_text(json.dumps(record))
+    monkeypatch.setattr(zarr, "open_array", lambda *_, **__: pytest.fail("opened"))
+    with pytest.raises(ValueError, match=sentence):
+        read(folder)
+
+
+@pytest.mark.parametrize("place", ["../other.zarr/0", "/etc", "a/../../b"])
+def test_a_level_outside_of_the_folder_is_not_read(place, tmp_path):
+    for name in ("a.zarr", "other.zarr"):
+        write(tmp_path / name, make("YX", "uint8"))
+    attributes = json.loads((tmp_path / "a.zarr" / ".zattrs").read_text())
+    attributes["multiscales"][0]["datasets"][0]["path"] = place
+    (tmp_path / "a.zarr" / ".zattrs").write_text(json.dumps(attributes))
+    with pytest.raises(ValueError, match="no OME-Zarr image"):
+        read(tmp_path / "a.zarr")

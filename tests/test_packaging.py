@@ -108,7 +108,7 @@ def test_the_lowest_versions_that_are_run_are_those_promised() -> None:
 def test_the_two_commands_are_in_the_readme_and_ci_runs_them() -> None:
     assert "pip install -c constraints.txt . && napari-dip demo" in after("main-command")
     for step in (
-        'pip install -c constraints.txt -e ".[test]"',
+        'pip install -c constraints.txt -e ".[test,interop]"',
         "ruff check .",
         "mypy",
         "lint-imports",

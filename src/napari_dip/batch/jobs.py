@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from napari_dip.batch.check_options import check_writable
 from napari_dip.errors import UsageError
 from napari_dip.files.registry import (
+    format_of,
     format_of_name,
     images_under,
     is_image_folder,
+    is_one_image,
     readable_suffixes,
     writable_suffixes,
 )
@@ -81,7 +83,7 @@ def plan_jobs(
     for path in inputs:
         if not path.exists():
             raise UsageError(f"There is no file or folder {path}.")
-    single = len(inputs) == 1 and _is_image(inputs[0])
+    single = len(inputs) == 1 and is_one_image(inputs[0])
     if single:
         jobs = [_single_job(inputs[0], out, dtype)]
     else:
@@ -156,7 +158,7 @@ def _folder_jobs(
         raise UsageError(problem, "give it a name without such an ending", option="out")
     jobs = []
     for path in inputs:
-        if _is_image(path):
+        if is_one_image(path):
             _check_readable(path)
             jobs.append(Job(path, out / output_name(path, dtype)))
             continue
@@ -178,11 +180,6 @@ def _folder_jobs(
     return jobs
 
 
-def _is_image(path: Path) -> bool:
-    """Return whether a path can be one image: a file, or a folder in the Zarr format."""
-    return path.is_file() or is_image_folder(path)
-
-
 def _is_std(file: Path) -> bool:
     """Return whether an earlier run has written a file beside an answer, as its deviation."""
     if not file.name.endswith("_std.tif"):
@@ -196,7 +193,7 @@ def _is_std(file: Path) -> bool:
 
 
 def _check_readable(source: Path) -> None:
-    if format_of_name(source) is None:
+    if format_of(source) is None:
         raise UsageError(
             f"{source} is not an image that can be read: {', '.join(readable_suffixes())} are."
         )

@@ -30,10 +30,10 @@ def noise(
     """
     from napari_dip.files.atomic import write_bytes
     from napari_dip.files.read_write import read
-    from napari_dip.files.registry import images_under, is_image_folder
+    from napari_dip.files.registry import images_under, is_one_image
     from napari_dip.planes.noise_report import noise_report
 
-    if file.is_dir() and not is_image_folder(file):
+    if file.is_dir() and not is_one_image(file):
         images = [str(one) for one in images_under(file)]
         more = f" and {len(images) - 3} more" if len(images) > 3 else ""
         raise UsageError(

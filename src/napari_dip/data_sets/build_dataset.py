@@ -12,7 +12,7 @@ import numpy as np
 from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
 from napari_dip.data_sets.fmd import PAPERS, Capture, left_out_note, list_captures, looks_like_fmd
 from napari_dip.data_sets.sources import Plane, Source
-from napari_dip.files.registry import images_under, is_image_folder, readable_suffixes
+from napari_dip.files.registry import images_under, is_image_folder, is_one_image, readable_suffixes
 from napari_dip.images.image import Image
 
 COMPARED = 16  # pairs whose pixels are compared, to find images that are their own targets
@@ -102,7 +102,7 @@ def _list_items(
 
 
 def _list_paths(path: Path, samples: Sequence[str] | None) -> list[Path | Image]:
-    if path.is_dir() and not is_image_folder(path):
+    if path.is_dir() and not is_one_image(path):
         if samples is not None and looks_like_fmd(path):
             return [path]
         found = images_under(path)

@@ -48,6 +48,11 @@ class Format:
         The types it can store; any if empty.
     folder_signs : tuple of str
         For formats whose images are folders: names of which at least one lies in such a folder.
+    images_in : callable, optional
+        Takes such a folder and returns those of the images in it, if it is a collection of images,
+        such as a plate; else the folder itself.
+    options : tuple of str
+        Which of the options of `napari_dip.files.read_write.write` its `write` takes by name.
 
     Notes
     -----
@@ -58,12 +63,14 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     read: Callable[..., Image]
-    write: Callable[[Path, Image, np.dtype[Any]], int] | None = None
+    write: Callable[..., int] | None = None
     check: Callable[[Image, np.dtype[Any]], None] | None = None
     list_series: Callable[[Path], Sequence[Series]] | None = None
     read_provenance: Callable[[Path], dict[str, Any]] = _no_provenance
     dtypes: tuple[str, ...] = ()
     folder_signs: tuple[str, ...] = ()
+    images_in: Callable[[Path], list[Path]] | None = None
+    options: tuple[str, ...] = ()
 
     def stores(self, dtype: str) -> bool:
         """Return whether it can write pixels of that type ("same": the image's own)."""

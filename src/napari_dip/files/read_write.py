@@ -102,6 +102,8 @@ def write(
     *,
     dtype: DTypeLike | None = None,
     overwrite: bool = False,
+    compression: str | None = None,
+    ome_zarr: str | None = None,
 ) -> int:
     """Write an image with its axes, scale, units and provenance, whole or not at all.
 
@@ -110,7 +112,7 @@ def write(
     path : path-like
         ``.tif`` and ``.tiff`` become ImageJ TIFF where that can hold the image, else OME-TIFF;
         ``.ome.tif`` always OME-TIFF; from 4 GB on BigTIFF. ``.png`` holds one plane of uint8 or
-        uint16. ``.zarr`` becomes a folder, OME-Zarr 0.4 with a pyramid.
+        uint16. ``.zarr`` becomes a folder, OME-Zarr with a pyramid.
     image : Image
         Read plane by plane, so it may be larger than the memory.
     dtype : dtype-like or "same", optional
@@ -118,6 +120,11 @@ def write(
         float32 stay and everything else becomes float32.
     overwrite : bool
         Whether a file of that name may be replaced.
+    compression : {"none", "deflate", "zstd", "lzw"}, optional
+        How a TIFF is compressed, without loss; not at all by default. A Zarr folder is compressed
+        by zarr's default, unless this is ``"none"``; a PNG always is.
+    ome_zarr : {"0.4", "0.5"}, optional
+        Which version of OME-Zarr is written; 0.4 by default, which most programs read.
 
     Returns
     -------
@@ -137,12 +144,15 @@ def write(
     target = Path(path)
     if not hasattr(image, "axes"):
         raise ValueError(f"The image is a {type(image).__name__}; give an Image: Image(pixels).")
-    write_pixels = _writable_format(target).write
+    record = _writable_format(target)
+    write_pixels = record.write
     assert write_pixels is not None
     check_target(target, overwrite)
     stored = check_fits(target, image, dtype)
+    given = {"compression": compression, "ome_zarr": ome_zarr}
+    options = {key: given[key] for key in record.options if given[key] is not None}
     with atomic_path(target, prod(image.shape) * stored.itemsize) as part:
-        return write_pixels(part, image, stored)
+        return write_pixels(part, image, stored, **options)
 
 
 def check_fits(

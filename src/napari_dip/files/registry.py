@@ -84,18 +84,42 @@ def is_image_folder(path: Path) -> bool:
     return folder_format(path) is not None
 
 
+def images_in(path: Path) -> list[Path]:
+    """Return the images in a folder of a format that collects them, such as a plate of OME-Zarr.
+
+    Of other images, and of a damaged one, the path itself.
+    """
+    record = folder_format(path)
+    try:
+        return record.images_in(path) if record and record.images_in else [path]
+    except (OSError, ValueError):  # said when it is read
+        return [path]
+
+
+def is_one_image(path: Path) -> bool:
+    """Return whether a path can be one image: a file, or a folder that is no collection of them."""
+    return path.is_file() or (is_image_folder(path) and images_in(path) == [path])
+
+
 def images_under(
     folder: Path, *, recursive: bool = True, leave_out: Path | None = None
 ) -> list[Path]:
-    """List the images in a folder, sorted; hidden files and folders and `leave_out` are skipped."""
+    """List the images in a folder, sorted; hidden files and folders and `leave_out` are skipped.
+
+    The folder may itself be a collection of images.
+    """
+    if is_image_folder(folder):
+        return images_in(folder)
     found: list[Path] = []
+    last: Path | None = None
     for path in sorted(folder.rglob("*") if recursive else folder.glob("*")):
         record = format_of_name(path)
         is_file = record is not None and not record.folder_signs and path.is_file()
         is_image = is_file or (record is not None and is_image_folder(path))
         hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
-        if not is_image or hidden or (found and found[-1] in path.parents):  # inside a Zarr folder
+        if not is_image or hidden or last in path.parents:  # inside a Zarr folder
             continue
+        last = path
         if leave_out is None or leave_out.resolve() not in path.resolve().parents:
-            found.append(path)
+            found += images_in(path)
     return found

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_dip.images.details import Details
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -50,6 +52,8 @@ class Image:
     channels : tuple of str, optional
         The names of the channels, one each along C, or the only one's where there is no C; none by
         default, and none for RGB. What cannot be printed is left out.
+    details : Details
+        Colours, display ranges, wavelengths, times and positions, for a file to keep.
     provenance : mapping
         What made it, ready for JSON; empty for raw data.
 
@@ -66,6 +70,7 @@ class Image:
     name: str = ""
     provenance: Mapping[str, object] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
+    details: Details = field(default_factory=Details)
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
