@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+LARGEST = 1 << 20  # bytes
 HEAD = "# napari-dip denoise IMAGES -o OUT --config THIS_FILE"
 
 
@@ -71,11 +72,12 @@ def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str,
     """
     try:
         values = {
-            key.replace("-", "_"): value
-            for key, value in tomllib.loads(path.read_text("utf-8-sig")).items()
+            key.replace("-", "_"): value for key, value in tomllib.loads(_text_of(path)).items()
         }
     except OSError as error:
         raise UsageError(f"The file of settings {path} can't be read: {error.strerror}.") from error
+    except RecursionError:
+        raise UsageError(f"{path} is no file of settings: it is nested too deep.") from None
     except ValueError as error:  # TOML and UTF-8 alike
         reason = str(error).rstrip(".")
         raise UsageError(f"{path} is no file of settings in TOML: {reason}.") from error
@@ -95,6 +97,15 @@ def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str,
     elif drop - COMMON:
         drop |= {"model"}
     return {key: value for key, value in values.items() if key not in drop}
+
+
+def _text_of(path: Path) -> str:
+    size = path.stat().st_size  # of what is not there, an OSError
+    if not path.is_file() and not path.is_dir():  # a device or a pipe: reading might not end
+        raise UsageError(f"The file of settings {path} can't be read: it is no file.")
+    if size > LARGEST:
+        raise UsageError(f"{path} is no file of settings: it has more than {LARGEST:,} bytes.")
+    return path.read_text("utf-8-sig")
 
 
 def write_config(path: Path, values: Mapping[str, Any], *, overwrite: bool = False) -> None:

@@ -105,7 +105,7 @@ def _noise(model: Any) -> str:
     """Write the line fitted to the noise; negative at intensity 0, it is no read noise there."""
     try:
         gain, intercept = float(model["gain"]), float(model["variance"])
-    except (TypeError, KeyError, ValueError):  # a file may hold anything
+    except (TypeError, KeyError, ValueError, OverflowError):  # a file may hold anything
         return _safe(model)
     sign, read = ("+", f", a read noise of {intercept**0.5:.3g}") if intercept >= 0 else ("-", "")
     return f"variance = {gain:.4g} * intensity {sign} {abs(intercept):.4g}, as fitted{read}"
@@ -116,7 +116,7 @@ def _correlation(table: Any) -> str:
     try:
         middle = len(table) // 2
         y, x = ([float(row) for row in rows] for rows in _nearest(table, middle))
-    except (TypeError, ValueError, IndexError):  # a file may hold anything
+    except (TypeError, ValueError, IndexError, OverflowError):  # a file may hold anything
         return ""
     y_text, x_text = (", ".join(f"{value:.2f}" for value in line) for line in (y, x))
     return f"{y_text} with the pixels 1 and 2 away in y; {x_text} in x"

@@ -52,7 +52,8 @@ def noise(
         if not plot.absolute().parent.is_dir():
             raise UsageError(f"There is no folder {plot.absolute().parent} for --plot.")
     report, output = noise_report(read(file, axes=axes)), Output(json)
-    output.print(f"{file}\n{report}")
+    for line in [str(file), *str(report).splitlines()]:
+        output.print(line)
     if plot is not None:
         write_bytes(plot, report.png())
         output.print(f"  plot -> {plot}")

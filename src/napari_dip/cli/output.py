@@ -66,12 +66,20 @@ class Output:
 
 
 def print_line(text: str, stream: TextIO) -> None:
-    """Print a line; letters that the stream can't hold, as a log file on Windows, are escaped."""
-    code = stream.encoding or "utf-8"
+    """Print a line, what a terminal would obey escaped: names and headers may hold anything.
+
+    So are letters that the stream can't hold, as a log file on Windows.
+    """
+    code, text = stream.encoding or "utf-8", printable(text)
     try:
         print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
     except BrokenPipeError:  # the work goes on
         discard(stream)
+
+
+def printable(text: str) -> str:
+    """Escape control characters, line breaks, and what turns the direction of writing."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def discard(stream: TextIO) -> None:

@@ -23,6 +23,7 @@ from napari_dip.files.pixel_sizes import clean_unit, positive
 from napari_dip.files.provenance import KEY, read_provenance
 from napari_dip.files.series import Series, choose_series
 from napari_dip.files.zarr_codecs import UnsafeZarr, check_array, read_json
+from napari_dip.files.zarr_pixels import ZarrPixels, plain_store
 from napari_dip.images.details import Details
 from napari_dip.images.image import LETTERS, Image, printable_name
 
@@ -181,7 +182,7 @@ def _open_array(path: Path) -> Any:
     zarr = import_zarr()
     try:
         check_array(path)
-        return zarr.open_array(str(path), mode="r")
+        return ZarrPixels(zarr.open_array(plain_store(path), mode="r"), path)
     except UnsafeZarr as error:
         raise UnsafeZarr(f"{path.name} {error}; convert it with another program.") from None
     except _BROKEN:

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_dip.files.dtypes import cast_pixels
 from napari_dip.files.format import Format
+from napari_dip.files.png_rows import is_whole
 from napari_dip.files.provenance import (
     KEY,
     apply_record,
@@ -36,6 +37,8 @@ def read_picture(path: Path, axes: str | None = None) -> Image:
         )
     with _open(path) as picture:
         pixels = _pixels(picture)
+        if not is_whole(path):
+            raise ValueError("rows are missing")
         record = read_record([picture.info.get(KEY)])
     letters = "YX" if pixels.ndim == 2 else "YXC"
     if record is not None and axes is None:

@@ -61,7 +61,14 @@ def read_record(texts: Iterable[object]) -> Record | None:
             if line.startswith(_PREFIX):
                 try:
                     return _checked(json.loads(line.removeprefix(_PREFIX)))
-                except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+                except (
+                    ValueError,
+                    TypeError,
+                    KeyError,
+                    AttributeError,
+                    RecursionError,
+                    OverflowError,
+                ):
                     return None
     return None
 

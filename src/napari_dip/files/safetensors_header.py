@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
     not_ours = ValueError(
         f"{path.name} is no {what}; give a .safetensors file that it has written."
     )
+    if not path.is_file():  # a device or a pipe, whose reading might not end
+        raise not_ours
     header, space = _json_header(path, not_ours)
     texts = header.pop("__metadata__", None)
     texts = texts if isinstance(texts, dict) else {}
@@ -47,7 +50,9 @@ def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
             )
         raise not_ours
     try:
-        record = json.loads(texts[key])
+        record = json.loads(
+            texts[key], parse_constant=_finite, parse_float=_finite, parse_int=_small
+        )
     except (ValueError, RecursionError):
         raise ValueError(
             f"{path.name} has a damaged record; copy it again from its source."
@@ -55,6 +60,18 @@ def read_header(path: Path, key: str, what: str) -> tuple[dict[str, Any], dict[s
     if not isinstance(record, dict):
         raise not_ours
     return record, header, space
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("not finite")
+    return number
+
+
+def _small(digits: str) -> int:
+    _finite(digits)  # no float would hold more
+    return int(digits)
 
 
 def _json_header(path: Path, not_ours: ValueError) -> tuple[dict[str, Any], int]:

@@ -29,6 +29,7 @@ from napari_dip.files.pixel_sizes import (
 )
 from napari_dip.files.provenance import apply_record, read_provenance, read_record
 from napari_dip.files.series import Series, SeriesError, choose_series
+from napari_dip.files.tiff_checks import check_planes, check_segments
 from napari_dip.images.image import LETTERS, RGB_SIZES, Image, printable_name
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ _SIGNS_OF_DAMAGE = (
     "invalid value offset",
     "is missing",
     "index out of range",
+    "circular reference",
+    "OME series expected",
 )
 _SIGN_OF_MISSING_FILES = "failed to read"
 
@@ -107,6 +110,8 @@ def list_tiff_series(path: Path) -> list[Series]:
 
 def _images(tif: tifffile.TiffFile) -> list[tuple[int, tifffile.TiffPageSeries]]:
     """Return the series that are images, no thumbnails, with their number among all series."""
+    if tif.is_ome:
+        check_planes(tif.ome_metadata or "")
     numbered = list(enumerate(tif.series))
     return [(i, one) for i, one in numbered if not one.keyframe.is_reduced] or numbered
 
@@ -131,6 +136,7 @@ def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path)
     letters = _without_false_colours(tif, series.keyframe, letters)
     if 0 in shape:
         raise ValueError("no pixels")
+    check_segments(series)
     offset = series.dataoffset
     scattered = offset is None or series.is_multifile or series.transform is not None
     if not scattered and series.nbytes >= MAP_FROM:

@@ -49,7 +49,7 @@ def _stand_ins(header: Mapping[str, Any], space: int, path: Path) -> dict[str, T
         try:
             dtype, shape = _TYPES[entry["dtype"]], [int(n) for n in entry["shape"]]
             start, end = (int(n) for n in entry["data_offsets"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise ValueError(
                 f"{path.name} has a damaged table of weights ({_short(name)}); copy it again."
             ) from None
