@@ -22,8 +22,9 @@ from napari_dip.batch.report import DONE
 from napari_dip.batch.task import Task, with_model
 from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.images.image import Image
+from napari_dip.images.part import PartOf
 from napari_dip.models.model import Model, build
-from napari_dip.planes.chunk import Chunk, ChunkedStack, ChunkView
+from napari_dip.planes.chunk import Chunk, ChunkedStack
 from napari_dip.planes.image_statistics import measure_image
 from napari_dip.settings import DIP, IDDP, BlindSpot, PatchDIP
 from napari_dip.snapshot import consume
@@ -273,7 +274,7 @@ def test_views_and_joins_read_as_numpy_does() -> None:
         opened_now.append(number)
         return whole[:, bounds[number] : bounds[number + 1]]
 
-    joined, view = ChunkedStack(whole.shape, 1, bounds, chunk), ChunkView(whole, {1: range(2, 6)})
+    joined, view = ChunkedStack(whole.shape, 1, bounds, chunk), PartOf(whole, {1: range(2, 6)})
     for key in [
         (),
         0,

@@ -86,15 +86,19 @@ def test_upscale_divides_the_scale(
     assert record["settings"]["channels"] == 4
 
 
-def test_guided_takes_a_guide_and_a_folder_of_images(cells: Path, tmp_path: Path) -> None:
+def test_guided_takes_a_guide_and_a_folder_of_images(
+    cells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
+    pixels = np.asarray(read(cells))
     for name in ("a.tif", "b.tif"):
-        (folder / name).write_bytes(cells.read_bytes())
-    assert (
-        main(["guided", str(folder), "-o", str(tmp_path / "out"), "--guide", str(cells), *SMALL])
-        == 0
-    )
+        write(folder / name, Image(pixels + np.uint8(name == "a.tif")))
+    words = ["guided", str(folder), "-o", str(tmp_path / "out"), *SMALL]
+    assert main([*words, "--guide", str(folder / "b.tif")]) == 1  # b.tif is its own guide
+    assert "is its own guide" in capsys.readouterr().err
+    write(tmp_path / "guide.tif", Image(pixels[::-1]))
+    assert main([*words, "--guide", str(tmp_path / "guide.tif"), "--overwrite"]) == 0
     assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == ["a.tif", "b.tif"]
     assert read_provenance(tmp_path / "out" / "a.tif")["task"] == "guided"
 

@@ -109,9 +109,19 @@ def test_a_copy_is_no_guide_and_that_is_said(colours: int) -> None:
     noisy = (clean + rng.normal(0, 10, size)).astype(np.float32)
     how = Guided(steps=6, channels=4, crop=16)
     blurred = ndimage.gaussian_filter(noisy, (1, 1, 0)[: noisy.ndim])
-    made = (noisy[..., 1] if colours else noisy, blurred, np.roll(noisy, 1, 1))
-    for guide in (noisy, 3 * noisy + 5, *made):
+    made = (noisy[..., 1] if colours else noisy - 1, blurred, np.roll(noisy, 1, 1))
+    for guide in (3 * noisy + 5, *made):
         notes = [s.note for s in iter_restore_guided(noisy, guide, how, device="cpu")]
         assert "image's own noise" in " ".join(notes)
     notes = [s.note for s in iter_restore_guided(noisy, np.broadcast_to(clean, size), how)]
     assert "own noise" not in " ".join(notes)
+
+
+@pytest.mark.parametrize("shape", [(24, 24), (2, 24, 24), (24, 24, 3)])
+def test_the_image_itself_is_refused_as_its_guide(shape: tuple[int, ...]) -> None:
+    noisy = np.random.default_rng(0).poisson(30, shape).astype("uint16")
+    with pytest.raises(ValueError, match="is its own guide"):
+        iter_restore_guided(noisy, noisy.astype("float32"), Guided(steps=1))
+    other = noisy.copy()
+    other[-1, -1] += 1
+    assert last(iter_restore_guided(noisy, other, Guided(steps=1, channels=4), device="cpu"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from markdown_it import MarkdownIt
 from packaging.version import Version
 
@@ -128,6 +129,10 @@ def test_the_python_examples_run(
     assert examples
     monkeypatch.chdir(tmp_path)
     write("cells.tif", Image(np.random.default_rng(0).poisson(9, (48, 40)).astype("uint16")))
+    with tifffile.TiffWriter("plate.ome.tif", ome=True) as plate:
+        for name in ("Well A2", "Well A3"):
+            about = {"axes": "TCZYX", "Name": name, "Channel": {"Name": ["DAPI", "GFP"]}}
+            plate.write(np.zeros((2, 2, 9, 8, 8), "uint8"), metadata=about)
     for example in examples:
         quick = re.sub(r"((?:DIP|BlindSpot)\(|step[s%= ]+)(steps=)?\d+", r"\g<1>\g<2>3", example)
         exec(compile(quick, page, "exec"), {})

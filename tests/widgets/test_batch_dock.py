@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 import shutil
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import WAIT, FakeEngine
 
 from napari_dip.batch.config import read_config
+from napari_dip.batch.jobs import Job
 from napari_dip.files.read_write import read, write
 from napari_dip.images.image import Image
 from napari_dip.widgets.docks.batch import BatchWidget
@@ -72,8 +73,8 @@ def column(dock: BatchWidget, at: int) -> dict[str, str]:
 
 
 def test_a_long_remark_beside_figures_is_read_as_a_whole(dock: BatchWidget, folder: Path) -> None:
-    job = SimpleNamespace(source=folder / "a.tif", done=False)
-    dock.table.show_jobs([job, job])  # type: ignore[list-item]
+    job = Job(folder / "a.tif", folder / "b.tif")
+    dock.table.show_jobs([job, job])
     note = "The noise of neighbouring pixels is correlated, as after resampling or a filter. " * 2
     dock.table.show_record(1, {"status": "done", "residual": {"mean": 0.5}, "note": note})
     text = dock.table.item(1, REMARK).text()
@@ -160,11 +161,29 @@ def test_stop_keeps_what_is_done_and_run_goes_on(
     )
 
 
+def test_each_image_of_a_file_is_a_row(dock: BatchWidget, ended: Any, folder: Path) -> None:
+    with tifffile.TiffWriter(folder / "positions.tif") as tif:
+        for size in (9, 12):
+            pixels = np.random.default_rng(0).poisson(9, (3, size, size)).astype("uint8")
+            tif.write(pixels, photometric="minisblack")
+    dock.files.images.line.setText(str(folder / "positions.tif"))
+    dock.files.show_options({"series": "all", "plane": 1})
+    assert dock.values()["plane"] == "1"
+    dock.start()
+    ended(dock)
+    assert list(column(dock, STATE)) == ["positions.tif [0]", "positions.tif [1]"]
+    answer = read(folder.parent / "out" / "positions_series1.tif")
+    assert answer.shape == (12, 12) and dict(answer.provenance)["part_given"]["plane"] == "1"
+    dock.table.job_opened.emit(dock.table.jobs[1], "")
+    assert dock.viewer.layers[0].data.shape == (12, 12)
+
+
 def test_what_exists_is_named_in_words_of_the_dock(
     dock: BatchWidget, ended: Any, folder: Path
 ) -> None:
     dock.files.images.line.setText(str(folder / "a.tif"))
-    for _ in range(2):
+    for steps in (4, 5):
+        dock.method_box.form.box("steps").value = steps
         dock.start()
         ended(dock)
     assert "exists" in dock.message.text() and "tick Replace" in dock.message.text()

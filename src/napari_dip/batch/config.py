@@ -35,6 +35,10 @@ class CommonFlags(BaseModel):
     pattern: str = "*"
     std: bool = False
     recursive: bool = True
+    series: int | str = ""
+    channel: int | str = ""
+    time: int | str = ""
+    plane: int | str = ""
 
 
 class Flags(CommonFlags):

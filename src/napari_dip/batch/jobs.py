@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from napari_dip.batch.check_options import check_writable
 from napari_dip.errors import UsageError
+from napari_dip.files.inputs import resolve_pattern, series_numbers
 from napari_dip.files.registry import (
     format_of,
     format_of_name,
@@ -35,6 +37,7 @@ class Job:
     std: Path | None = None  # the file for the standard deviation, where one is asked for
     done: bool = False  # by an earlier run, from the same content and with the same settings
     begun: bool = False  # by such a run that was interrupted: what it left is replaced
+    series: int | None = None  # which image of the file, where a run does several of them
 
     @property
     def outputs(self) -> list[Path]:
@@ -52,15 +55,17 @@ def plan_jobs(
     earlier_state: Callable[[Job], str] | None = None,
     pattern: str = "*",
     recursive: bool = True,
+    series: int | str | None = None,
 ) -> list[Job]:
     """Pair every input image with its output.
 
     Parameters
     ----------
     inputs : sequence of Path
-        Images and folders; folders are searched to the bottom, hidden files and folders left out.
+        Images, folders, and patterns where no file has such a name; folders are searched to the
+        bottom, hidden files and folders left out.
     out : Path
-        A file for one image, else a folder.
+        A file for one image, or a folder: one that is there, or a name without an ending.
     dtype : {"float32", "same"}
         PNG cannot hold float32, so a PNG in a folder becomes a TIFF then.
     overwrite : bool
@@ -74,20 +79,28 @@ def plan_jobs(
         Which images of a folder, such as ``*_raw.tif``, or ``day1/*.tif`` for folders of that name.
     recursive : bool
         Whether folders in a folder are searched too.
+    series : int or str, optional
+        Which images of files that hold several; those of ``"all"`` or a range are jobs of their
+        own, and OUT is a folder then.
 
     Raises
     ------
     UsageError
         When the pairs cannot be made or must not be written.
     """
-    for path in inputs:
-        if not path.exists():
-            raise UsageError(f"There is no file or folder {path}.")
-    single = len(inputs) == 1 and is_one_image(inputs[0])
+    try:
+        inputs = [path for given in inputs for path in resolve_pattern(given)]
+    except FileNotFoundError as error:
+        raise UsageError(str(error)) from error
+    single = len(inputs) == 1 and is_one_image(inputs[0]) and not _is_folder_name(out)
     if single:
         jobs = [_single_job(inputs[0], out, dtype)]
     else:
         jobs = _folder_jobs(inputs, out, dtype, pattern, recursive)
+    jobs = [one for job in jobs for one in _each_series(job, series)]
+    if single and len(jobs) > 1:
+        problem = f"is a folder for several images, as the {len(jobs)} of {inputs[0]} are"
+        raise UsageError(problem, "give it a name without an ending", option="out")
     if std:
         jobs = [replace(job, std=std_beside(job.target)) for job in jobs]
     if earlier_state is not None and not single and not overwrite:
@@ -105,8 +118,13 @@ def plan_jobs(
 
 def std_beside(target: Path) -> Path:
     """Return the name of the standard deviation of an output."""
-    stem = target.stem.removesuffix(".ome") if target.stem.lower().endswith(".ome") else target.stem
-    return target.with_name(f"{stem}_std.tif")
+    return target.with_name(f"{_without_suffix(target.name)}_std.tif")
+
+
+def _without_suffix(name: str) -> str:
+    """Return a file's name without its ending, which may be one of two parts, such as .ome.tif."""
+    stem = PurePath(name).stem
+    return stem[: -len(".ome")] if stem.lower().endswith(".ome") else stem
 
 
 def output_name(source: Path, dtype: str) -> str:
@@ -129,12 +147,15 @@ def take_shard(jobs: Sequence[Job], shard: str | None) -> list[Job]:
     return list(jobs[int(number) - 1 :: int(count)])
 
 
+def _is_folder_name(out: Path) -> bool:
+    """Return whether OUT is a folder for files: one that is there, or a name without an ending."""
+    if out.exists():
+        return out.is_dir() and not is_image_folder(out)
+    return not out.suffix
+
+
 def _single_job(source: Path, out: Path, dtype: str) -> Job:
     _check_readable(source)
-    if out.is_dir() and not is_image_folder(out):
-        name = out / output_name(source, dtype)
-        problem = f"is a file for one image, but {out} is a folder"
-        raise UsageError(problem, f"give {name}", option="out")
     kind = format_of_name(out)
     if kind is None or kind.write is None:
         problem = f"is {out}, but images are written as {', '.join(writable_suffixes())}"
@@ -144,6 +165,22 @@ def _single_job(source: Path, out: Path, dtype: str) -> Job:
             f"A {kind.name} holds no {dtype}", f"write {out.with_suffix('.tif')}", "same dtype"
         )
     return Job(source, out)
+
+
+def _each_series(job: Job, series: int | str | None) -> list[Job]:
+    """Return a job for each image of a file that is wanted."""
+    numbers = series_numbers(job.source, series)
+    if numbers is None:
+        return [job]
+    if len(numbers) == 1:
+        return [replace(job, series=numbers[0])]
+    stem = _without_suffix(job.target.name)
+    suffix = job.target.name.removeprefix(stem)
+    names = [f"{stem}_series{number}{suffix}" for number in numbers]
+    return [
+        replace(job, series=number, target=job.target.with_name(name))
+        for number, name in zip(numbers, names, strict=True)
+    ]
 
 
 def _folder_jobs(

@@ -71,6 +71,7 @@ def check_and_plan(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[
         earlier_state=earlier_state(expected) if expected else None,
         pattern=task.pattern,
         recursive=task.recursive,
+        series=task.part.series,
     )
     jobs = take_shard(planned, task.shard)
     check_device_exists(task.device)
@@ -81,17 +82,21 @@ def check_and_plan(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[
 
 def _check_only_image(job: Job, task: Task, check: Callable[[Image], object]) -> None:
     """Refuse the one image if the work cannot be done on it: then the call itself is wrong."""
-    from napari_dip.files.read_write import read
-
     try:
-        check(read(job.source, axes=task.axes))
+        check(task.read(job))
     except ValueError as error:
         raise UsageError(str(error)) from error
 
 
 def done_before(job: Job) -> Outcome:
     """Return the outcome of a file that an earlier run has done."""
-    return Outcome({"input": str(job.source), "output": str(job.target), "status": BEFORE})
+    return Outcome({**_names(job), "output": str(job.target), "status": BEFORE})
+
+
+def _names(job: Job) -> dict[str, Any]:
+    """Return what a job is known by in the report and the JSON object."""
+    series = {} if job.series is None else {"series": job.series}
+    return {"input": str(job.source), **series}
 
 
 def process_file(job: Job, task: Task, consume: Consume) -> Outcome:
@@ -109,7 +114,7 @@ def process_file(job: Job, task: Task, consume: Consume) -> Outcome:
 
 def record_failure(job: Job, work: Callable[[], Result]) -> Result | Outcome:
     """Return the result of the work on one file, or its failure as a record."""
-    record: dict[str, Any] = {"input": str(job.source), "output": None, "status": FAILED}
+    record: dict[str, Any] = {**_names(job), "output": None, "status": FAILED}
     try:
         return work()
     except KeyboardInterrupt:
@@ -125,20 +130,20 @@ def record_failure(job: Job, work: Callable[[], Result]) -> Result | Outcome:
 def read_input(job: Job, task: Task) -> tuple[Image, dict[str, str]]:
     """Read one file, and return its image, and its name and hash for the output's provenance.
 
-    With them a ``note``, where the reader has warned: of further images in the file, for instance.
+    What a reader has warned of is among the image's remarks.
     """
     from napari_dip.files.checksum import sha256
-    from napari_dip.files.read_write import check_fits, read
+    from napari_dip.files.read_write import check_fits
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        image = read(job.source, axes=task.axes)
-    note = " ".join(str(one.message) for one in caught if one.category is UserWarning)
+        image = task.read(job)
+    warned = (str(one.message) for one in caught if one.category is UserWarning)
+    image = replace(image, remarks=(*image.remarks, *warned))
     # Before the fit, not after it.
     check_fits(job.target, task.outline(image) if task.outline else image, task.dtype)
     # The hash of what was read: the file may change, or its disk go away, during a long fit.
-    source = {"name": job.source.name, "sha256": sha256(job.source)}
-    return image, {**source, "note": note} if note else source
+    return image, {"name": job.source.name, "sha256": sha256(job.source)}
 
 
 def process_image(
@@ -151,7 +156,6 @@ def process_image(
 
     started = time.monotonic()
     final, notes, interrupted = consume(task.snapshots(image))
-    notes = (*filter(None, [source.get("note")]), *notes)
     seconds = time.monotonic() - started
     answer = with_source(final, source, interrupted)
     denoised = task.restoration is None and not interrupted
@@ -169,7 +173,7 @@ def process_image(
     if not interrupted:
         delete_chunks(job.target)  # of a run on workers that was killed
     record = {
-        "input": str(job.source),
+        **_names(job),
         "output": str(job.target),
         **({} if job.std is None else {"std": str(job.std)}),
         "status": INTERRUPTED if interrupted else DONE,
@@ -178,6 +182,7 @@ def process_image(
         "planes": final.planes,
         "seconds": seconds,
         "device": final.provenance.get("device"),
+        **{name: of for name, of in made.items() if name == "part"},
         "note": " ".join([*notes, *([verdict.sentence] if verdict and verdict.flagged else [])]),
         "clipped": clipped,
         "residual": residual_check(image, answer) if answer.shape == image.shape else None,

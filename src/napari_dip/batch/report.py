@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dip.batch.jobs import Job
-    from napari_dip.images.image import Image
+    from napari_dip.batch.task import Task
 
 REPORT = "napari-dip-report.csv"
 HINTS = {
@@ -25,7 +25,7 @@ HINTS = {
     "correlation_x": "autocorrelation_x",
     "correlation_y": "autocorrelation_y",
 }
-COLUMNS = ("input", "output", "status", "seconds", *HINTS, "verdict", "error")
+COLUMNS = ("input", "series", "output", "status", "seconds", *HINTS, "verdict", "note", "error")
 NO_FAULT = "no fault found"
 REPORT_EVERY = 5.0  # seconds between two reports
 # States of a file.
@@ -70,28 +70,21 @@ def earlier_state(expected: dict[str, object]) -> Callable[[Job], str]:
     return state
 
 
-def dry_run(
-    jobs: Sequence[Job],
-    axes: str | None,
-    dtype: str,
-    outline: Callable[[Image], Image] | None = None,
-) -> Iterator[dict[str, Any]]:
-    """Yield for each job what would be done and how large it gets; nothing is written.
-
-    `outline` returns an image of the answer's shape, where that is another.
-    """
-    from napari_dip.files.read_write import read
-
+def dry_run(jobs: Sequence[Job], task: Task) -> Iterator[dict[str, Any]]:
+    """Yield for each job what would be done and how large it gets; nothing is written."""
     for job in jobs:
         row: dict[str, Any] = {"input": str(job.source), "output": str(job.target)}
+        if job.series is not None:
+            row["series"] = job.series
         if job.done:
             yield {**row, "status": BEFORE}
             continue
         try:
-            image = read(job.source, axes=axes)
-            answer = outline(image) if outline else image
-            size = prod(answer.shape) * (image.dtype.itemsize if dtype == "same" else 4)
+            image = task.read(job)
+            answer = task.outline(image) if task.outline else image
+            size = prod(answer.shape) * (image.dtype.itemsize if task.dtype == "same" else 4)
             about = {"axes": answer.axes, "shape": list(answer.shape), "bytes": size}
+            about |= {"note": " ".join(image.remarks)}
             yield {**row, "status": TO_DO, **about}
         except (OSError, ValueError, MemoryError) as error:
             yield {**row, "status": FAILED, "error": str(error)}
@@ -132,10 +125,9 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
     """Write what became of each file as a table; earlier runs' rows of other files stay."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / (f"napari-dip-report-{shard.replace('/', '-of-')}.csv" if shard else REPORT)
-    # Paths as they were written; links stay.
-    rows = {os.path.abspath(row["input"]): row for row in _earlier_rows(path)}  # noqa: PTH100
+    rows = {_key(row): row for row in _earlier_rows(path)}
     for record in records:
-        key = os.path.abspath(record["input"])  # noqa: PTH100
+        key = _key(record)
         if record["status"] == BEFORE and key in rows:
             continue
         hints, verdict = record.get("residual") or {}, record.get("verdict")
@@ -156,9 +148,16 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
     return path
 
 
+def _key(row: dict[str, Any]) -> tuple[str, str]:
+    """Return by what a row is known: the path as it was written, links stay, and the series."""
+    return os.path.abspath(row["input"]), str(row.get("series", ""))  # noqa: PTH100
+
+
 def _earlier_rows(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a table; columns that it had not yet stay empty."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if set(row) == set(COLUMNS)]
+            found = [row for row in csv.DictReader(file) if "input" in row]
+            return [{name: row.get(name) or "" for name in COLUMNS} for row in found]
     except (OSError, ValueError, csv.Error):
         return []

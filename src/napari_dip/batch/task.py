@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import UsageError
+from napari_dip.images.part import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari_dip.batch.jobs import Job
     from napari_dip.images.image import Image
     from napari_dip.planes.chunk import Chunk
     from napari_dip.settings import Settings
@@ -41,6 +43,8 @@ class Task:
         Whether the standard deviation of every pixel is written beside each output.
     pattern, recursive
         Which images of a folder, see `napari_dip.batch.jobs.plan_jobs`.
+    part : Part
+        Which part of each file; outputs of one part are not taken for those of another.
     """
 
     settings: Settings
@@ -59,6 +63,14 @@ class Task:
     std: bool = False
     pattern: str = "*"
     recursive: bool = True
+    part: Part = WHOLE
+
+    def read(self, job: Job) -> Image:
+        """Read the part of a job's file that is asked for."""
+        from napari_dip.files.read_write import read
+
+        part = self.part if job.series is None else replace(self.part, series=job.series)
+        return read(job.source, axes=self.axes, **part.given())
 
     def snapshots(self, image: Image) -> Iterator[Snapshot]:
         """Yield the snapshots of the work on an image; bad input is refused before the first."""
@@ -69,7 +81,8 @@ class Task:
 
     def recorded_options(self) -> dict[str, object]:
         """Return what the provenance of an output holds beside the settings."""
-        return {"values": self.dtype, "axes_given": self.axes}
+        part = self.part.given() or None
+        return {"values": self.dtype, "axes_given": self.axes, "part_given": part}
 
     def expected_provenance(self) -> dict[str, object]:
         """Return by what provenance an output is recognised; empty where it cannot be."""

@@ -79,7 +79,8 @@ def denoise_verb(method: type[Settings]) -> Callable[..., int]:
         if save_config is not None and not options.dry_run:
             names = ("device", "axes", "dtype", "pattern", "recursive")
             flags = {name: getattr(options, name) for name in names}
-            values = config_values(settings, preset, model, std=std, **flags)
+            part = options.part_options.part.given()
+            values = config_values(settings, preset, model, std=std, **flags, **part)
             write_config(save_config, values, overwrite=options.overwrite)
         if std:
             settings = settings.with_uncertainty()

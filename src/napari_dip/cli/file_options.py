@@ -8,6 +8,7 @@ from cyclopts import Parameter
 
 from napari_dip.cli.flags import FILES, MANY, Axes, Device, Json, Quiet, flag
 from napari_dip.cli.output import Output
+from napari_dip.cli.part_options import NO_PART, PartOptions
 from napari_dip.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class FileOptions:
     out: Annotated[
         Path,
         flag(
-            "A file for one image; a folder for several or for a folder, whose tree is kept.",
+            "A file for one image; a folder for one, several, or a folder, whose tree is kept.",
             "--out",
             "-o",
             group=FILES,
@@ -31,6 +32,7 @@ class FileOptions:
     ]
     device: Device = "auto"
     axes: Axes = None
+    part_options: PartOptions = NO_PART
     dtype: Annotated[
         Literal["float32", "same"],
         flag("Type of the values written; `same` rounds and clips to the input's.", group=FILES),
@@ -101,4 +103,5 @@ class FileOptions:
         from napari_dip.batch.task import Task
 
         names = ("device", "axes", "dtype", "overwrite", "dry_run", "shard", "pattern", "recursive")
-        return Task(settings, **{name: getattr(self, name) for name in names}, **more)
+        given = {name: getattr(self, name) for name in names}
+        return Task(settings, **given, part=self.part_options.part, **more)

@@ -28,6 +28,11 @@ def flag(text: str, *names: str, group: Group = WAY) -> Parameter:
     return Parameter(name=names or None, help=text, negative="", group=group)
 
 
+def several(text: str) -> Parameter:
+    """Return a flag that takes all words up to the next one, or is said again for each."""
+    return Parameter(help=text, negative="", group=FILES, consume_multiple=True)
+
+
 Inputs = Annotated[
     list[Path], flag("Images (TIFF, PNG, JPEG, Zarr) or folders of them.", group=FILES)
 ]

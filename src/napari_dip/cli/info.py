@@ -1,25 +1,36 @@
 """The verb ``info``: what an image or a model holds and what made it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from napari_dip.cli.flags import FILES, Json, flag
 from napari_dip.cli.output import DONE, Output
+from napari_dip.files.series import Series
 from napari_dip.images.image import Image
 from napari_dip.methods.registry import renamed_method
 
 
 def info(
-    file: Annotated[Path, flag("An image file, or a model.", group=FILES)], /, *, json: Json = False
+    file: Annotated[Path, flag("An image file, or a model.", group=FILES)],
+    /,
+    *,
+    series: Annotated[
+        str | None,
+        flag("Which image of a file that holds several; else they are listed.", group=FILES),
+    ] = None,
+    json: Json = False,
 ) -> int:
     """Print what a file holds: axes, shape, type, pixel size, and what made it."""
-    from napari_dip.files.read_write import read
+    from napari_dip.files.read_write import list_series, read
     from napari_dip.models.model import SUFFIX
 
     output = Output(json)
     if file.suffix.lower() == SUFFIX:
         return _print_model(file, output)
-    image = read(file)
+    if series is None and len(found := list_series(file)) > 1:
+        return _print_series(file, found, output)
+    image = read(file, series=series)
     provenance = dict(image.provenance)
     output.print(str(file))
     output.print(f"  axes   {image.axes}")
@@ -48,6 +59,16 @@ def info(
             "provenance": provenance,
         }
     )
+    return DONE
+
+
+def _print_series(path: Path, found: Sequence[Series], output: Output) -> int:
+    """Print what images a file holds."""
+    output.print(f"{path} holds {len(found)} images; --series takes their numbers or names:")
+    for number, one in enumerate(found):
+        output.print(f"  {number:>3}  {one}")
+    rows = [{"number": i, **one._asdict()} for i, one in enumerate(found)]
+    output.print_json({"file": str(path), "series": rows})
     return DONE
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from napari_dip.cli.flags import FILES, Axes, Json, flag
 from napari_dip.cli.output import DONE, Output
+from napari_dip.cli.part_options import NO_PART, PartOptions
 from napari_dip.errors import UsageError
 
 
@@ -22,6 +23,7 @@ def noise(
     ] = None,
     overwrite: Annotated[bool, flag("Replace a plot that exists.", group=FILES)] = False,
     axes: Axes = None,
+    part_options: PartOptions = NO_PART,
     json: Json = False,
 ) -> int:
     """Measure the noise of an image, and say what it means for the choice of method.
@@ -51,11 +53,21 @@ def noise(
             raise UsageError(f"{plot} exists: choose another --plot or say --overwrite.")
         if not plot.absolute().parent.is_dir():
             raise UsageError(f"There is no folder {plot.absolute().parent} for --plot.")
-    report, output = noise_report(read(file, axes=axes)), Output(json)
+    image, output = read(file, axes=axes, **part_options.part.given()), Output(json)
+    for remark in image.remarks:
+        output.note(remark)
+    report = noise_report(image)
     for line in [str(file), *str(report).splitlines()]:
         output.print(line)
     if plot is not None:
         write_bytes(plot, report.png())
         output.print(f"  plot -> {plot}")
-    output.print_json({"file": str(file), "plot": plot and str(plot), **report.to_json()})
+    output.print_json(
+        {
+            "file": str(file),
+            "plot": plot and str(plot),
+            "note": " ".join(image.remarks),
+            **report.to_json(),
+        }
+    )
     return DONE

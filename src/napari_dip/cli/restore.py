@@ -74,11 +74,15 @@ def guided(
     guide: Annotated[
         Path, flag("An image file of the same size, such as a bright channel.", group=FILES)
     ],
+    guide_channel: Annotated[
+        str | None,
+        flag("Which channel of the guide, number or name; by default as --channel.", group=FILES),
+    ] = None,
     preset: str = "fast",
     how: Settings | None = None,
 ) -> int:
     """Denoise images with the help of a better one of the same place (flash / no-flash)."""
-    return _run("guided", inputs, options, preset, how, guide=guide)
+    return _run("guided", inputs, options, preset, how, guide=guide, guide_channel=guide_channel)
 
 
 def invert(

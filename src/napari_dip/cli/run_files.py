@@ -115,7 +115,7 @@ def _print_end(
 def _dry_run(jobs: Sequence[Job], task: Task, output: Output) -> int:
     """Print what would be done, and how large it gets."""
     rows = []
-    for row in dry_run(jobs, task.axes, task.dtype, task.outline):
+    for row in dry_run(jobs, task):
         rows.append(row)
         detail = f" ({row['error']})" if "error" in row else ""
         if "axes" in row:

@@ -164,6 +164,7 @@ def _snapshots(
             preview=options.preview,
             device=options.device,
             axes=options.axes,
+            **options.part_options.part.given(),
             samples=options.samples or None,
             checkpoint=checkpoint,
             checkpoint_every=options.checkpoint_every,

@@ -13,7 +13,9 @@ from napari_dip.cli.flags import (
     Json,
     Quiet,
     flag,
+    several,
 )
+from napari_dip.cli.part_options import NO_PART, PartOptions
 
 
 @Parameter(name="*")
@@ -26,16 +28,14 @@ class TrainOptions:
     ]
     targets: Annotated[
         list[Path],
-        flag(
+        several(
             "Second captures (n2n) or clean images (supervised), as many as images, sorted alike.",
-            group=FILES,
         ),
     ] = field(default_factory=list)
     samples: Annotated[
         list[str],
-        flag(
+        several(
             "For FMD: beginnings of the samples' names, or all; see the docs for what is left out.",
-            group=FILES,
         ),
     ] = field(default_factory=list)
     preview: Annotated[
@@ -46,6 +46,7 @@ class TrainOptions:
         ),
     ] = None
     axes: Axes = None
+    part_options: PartOptions = NO_PART
     description: Annotated[
         str,
         flag("A text for the model file: microscope, stain, who trained it.", group=FILES),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -12,8 +13,10 @@ import numpy as np
 from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
 from napari_dip.data_sets.fmd import PAPERS, Capture, left_out_note, list_captures, looks_like_fmd
 from napari_dip.data_sets.sources import Plane, Source
+from napari_dip.files.inputs import resolve_pattern, series_numbers
 from napari_dip.files.registry import images_under, is_image_folder, is_one_image, readable_suffixes
 from napari_dip.images.image import Image
+from napari_dip.images.part import WHOLE, Part
 
 COMPARED = 16  # pairs whose pixels are compared, to find images that are their own targets
 
@@ -27,6 +30,7 @@ def build_dataset(
     axes: str | None = None,
     samples: Sequence[str] | None = None,
     keep_hot_pixels: bool = False,
+    part: Part = WHOLE,
 ) -> Dataset:
     """Make a data set out of files, folders, patterns, arrays and Images, or lists of them.
 
@@ -50,6 +54,8 @@ def build_dataset(
         `napari_dip.data_sets.fmd.list_captures`.
     keep_hot_pixels : bool
         Whether hot and dead pixels of all images stay as they are.
+    part : Part
+        Which part of each image is taken; of targets that lack one of its axes, all along that.
     """
     items = _list_items(data, axes, samples)
     if samples is not None and not any(map(_is_fmd_folder, items)):
@@ -65,10 +71,15 @@ def build_dataset(
             notes.append(left_out_note(item, captures))
             scenes += _fmd_scenes(captures, together)
         else:
-            scenes += _scenes(Source(item, axes), second == "capture", together)
+            for source in _sources(item, axes, part):
+                scenes += _scenes(source, second == "capture", together)
     if targets is not None:
-        sources = [Source(item, axes) for item in _list_items(targets, axes)]
-        others = [plane for source in sources for plane in _planes(source, together)]
+        others = [
+            plane
+            for item in _list_items(targets, axes)
+            for source in _sources(item, axes, part, lenient=True)
+            for plane in _planes(source, together)
+        ]
         scenes = _pair(_planes_of(scenes), others, second == "clean")
     scenes = [scene for scene in scenes if scene.shortest_side >= SMALLEST]
     if not scenes:
@@ -78,6 +89,8 @@ def build_dataset(
     for scene in scenes:
         for plane in (*scene.captures, *([scene.clean] if scene.clean else [])):
             plane.source.keep_hot_pixels = keep_hot_pixels
+    sources = dict.fromkeys(plane.source for scene in scenes for plane in scene.captures)
+    notes += dict.fromkeys(remark for source in sources for remark in source.remarks)
     dataset = Dataset(tuple(scenes), _channel_count(scenes), notes=tuple(filter(None, notes)))
     if targets is not None:
         _check_differ(dataset)
@@ -112,15 +125,22 @@ def _list_paths(path: Path, samples: Sequence[str] | None) -> list[Path | Image]
                 "read."
             )
         return list(found)
-    if path.exists():
+    found = resolve_pattern(path)
+    if found == [path]:
         return [path]
-    if any(letter in str(path) for letter in "*?["):
-        root = Path(path.anchor) if path.is_absolute() else Path()
-        matches = sorted(root.glob(str(path.relative_to(path.anchor))))
-        if matches:
-            return [item for match in matches for item in _list_paths(match, samples)]
-        raise FileNotFoundError(f"No file fits the pattern {path}.")
-    raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
+    return [item for match in found for item in _list_paths(match, samples)]
+
+
+def _sources(
+    item: Path | Image, axes: str | None, part: Part, *, lenient: bool = False
+) -> list[Source]:
+    """Return the part of an item that is wanted, or of each image of its file."""
+    numbers = None if isinstance(item, Image) else series_numbers(item, part.series)
+    parts = [part] if numbers is None else [replace(part, series=n) for n in numbers]
+    if lenient and parts != [WHOLE]:
+        letters = [Source(item, axes, Part(series=one.series)).letters for one in parts]
+        parts = [one.along(of) for one, of in zip(parts, letters, strict=True)]
+    return [Source(item, axes, one) for one in parts]
 
 
 def _is_fmd_folder(item: Path | Image) -> TypeGuard[Path]:

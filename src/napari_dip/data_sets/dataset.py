@@ -200,6 +200,7 @@ class Dataset:
             "pixels": sum(prod(plane.size) for plane in self.planes),
             "types": sorted({str(source.dtype) for source in self.sources}),
             "first_names": names[:8],
+            "part": self.sources[0].part.given() or None,
             "sha256_of_names_sizes_and_times": self.fingerprint(),
         }
 

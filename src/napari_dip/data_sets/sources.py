@@ -13,6 +13,7 @@ import numpy as np
 from napari_dip.files.read_write import read
 from napari_dip.images.image import Image
 from napari_dip.images.nearby import offsets
+from napari_dip.images.part import WHOLE, Part, take_part
 from napari_dip.noise.even_noise import Normalisation
 from napari_dip.noise.hot_pixels import replace_hot_pixels
 
@@ -29,14 +30,16 @@ MIDDLE = 512  # side of the square that an image's noise is measured on
 class Source:
     """One image: a file, opened when needed, or an Image in hand."""
 
-    def __init__(self, image: Image | Path, axes: str | None = None) -> None:
-        self.image, self.axes = image, axes
+    def __init__(self, image: Image | Path, axes: str | None = None, part: Part = WHOLE) -> None:
+        if isinstance(image, Image):
+            image = take_part(image, replace(part, series=None).given())
+        self.image, self.axes, self.part = image, axes, part
         self.keep_hot_pixels = False
         # By channel and `stabilise`; measured when first wanted.
         self.normalisations: dict[tuple[int | None, bool], Normalisation] = {}
         opened = self.open()
         self.shape, self.letters, self.dtype = opened.shape, opened.axes, opened.dtype
-        self.is_rgb = opened.is_rgb
+        self.is_rgb, self.remarks = opened.is_rgb, opened.remarks
         self.name = opened.name or "array"
         if self.dtype.kind not in "buif":
             raise ValueError(
@@ -45,14 +48,17 @@ class Source:
 
     def open(self) -> Image:
         """Return the image; a file is read, or mapped where it is large."""
-        return self.image if isinstance(self.image, Image) else read(self.image, axes=self.axes)
+        if isinstance(self.image, Image):
+            return self.image
+        return read(self.image, axes=self.axes, **self.part.given())
 
     def fingerprint(self) -> str:
         """Return name, size and age of a file, name, shape and type of an array."""
         if isinstance(self.image, Image):
             return f"{self.name} {self.shape} {self.dtype}"
         stat = self.image.stat()
-        return f"{self.image.name} {stat.st_size} {stat.st_mtime_ns}"
+        part = "".join(f" {what} {of}" for what, of in self.part.given().items())
+        return f"{self.image.name} {stat.st_size} {stat.st_mtime_ns}{part}"
 
 
 class FileCache:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from napari_dip.files.channel_names import fitting_names, names_from_omero
-from napari_dip.files.format import Format
+from napari_dip.files.format import Format, axes_remark
 from napari_dip.files.ome_zarr_writer import import_zarr, write_zarr
 from napari_dip.files.pixel_sizes import clean_unit, positive
 from napari_dip.files.provenance import KEY, read_provenance
@@ -53,7 +53,7 @@ def read_zarr(path: Path, axes: str | None = None, series: int | str | None = No
         )
     units = tuple(clean_unit(axis.get("unit") or "") for axis in scales["axes"])
     sizes, shifts = _scale(scales, len(units))
-    letters = axes.upper() if axes else letters
+    said, letters = letters, axes.upper() if axes else letters
     known = len(units) == len(letters)
     channels = fitting_names(names_from_omero(ome), letters, array.shape)
     origin = {a: shift for a, shift in zip(letters, shifts, strict=False) if known and shift}
@@ -66,6 +66,7 @@ def read_zarr(path: Path, axes: str | None = None, series: int | str | None = No
         provenance=read_provenance([attributes.get(KEY, "")]),
         channels=channels,
         details=Details(channels=_omero_channels(ome), origin=origin),
+        remarks=axes_remark(path.name, said, axes and letters),
     )
 
 

@@ -14,8 +14,10 @@ from napari_dip.files.registry import (
     readable_suffixes,
     writable_suffixes,
 )
-from napari_dip.files.series import Series
+from napari_dip.files.series import Series, choose_series
 from napari_dip.files.target import check_room, check_target
+from napari_dip.images.image import printable_name
+from napari_dip.images.part import note_part
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -28,7 +30,13 @@ if TYPE_CHECKING:
 
 
 def read(
-    path: str | PathLike[str], *, axes: str | None = None, series: int | str | None = None
+    path: str | PathLike[str],
+    *,
+    axes: str | None = None,
+    series: int | str | None = None,
+    channel: int | str | None = None,
+    time: int | str | None = None,
+    plane: int | str | None = None,
 ) -> Image:
     """Read an image with its axes, scale, units and provenance.
 
@@ -46,11 +54,14 @@ def read(
     series : int or str, optional
         Which image of a file that holds several, such as positions: its number from 0 on, or its
         name; see `list_series`.
+    channel, time, plane : int or str, optional
+        Which part of it, see `Image.take`: ``channel="GFP"``, ``plane="2:10"``.
 
     Returns
     -------
     Image
-        `scale` and `units` from ImageJ's or OME's metadata, 1 pixel where there are none.
+        `scale` and `units` from ImageJ's or OME's metadata, 1 pixel where there are none. What was
+        left out, and `axes` that contradict the file, are said in its `remarks`.
 
     Raises
     ------
@@ -58,20 +69,30 @@ def read(
         If there is no such file.
     ValueError
         If it is empty, damaged, cut short, complex, no image, or its axes are not among T, Z, C, Y
-        and X; or if it holds several images and `series` names none of them.
+        and X; or if it holds several images and `series` names none of them, or has no such part.
     """
     file = Path(path)
-    record = _format_of_file(file)
+    image = _read_series(_format_of_file(file), file, axes, series)
+    target_dtype(image.dtype, None)  # refuses complex pixels
+    return image.take(channel=channel, time=time, plane=plane)
+
+
+def _read_series(record: Format, file: Path, axes: str | None, series: int | str | None) -> Image:
     if record.list_series is None:
         if series not in (None, 0, "0"):
             raise ValueError(
                 f"{file.name} holds one image, its number is 0; `series` (--series) is {series!r}."
             )
-        image = record.read(file, axes)
-    else:
-        image = record.read(file, axes, series)
-    target_dtype(image.dtype, None)  # refuses complex pixels
-    return image
+        return record.read(file, axes)
+    image = record.read(file, axes, series)
+    if series is None:
+        return image
+    found = record.list_series(file)
+    number = choose_series(found, series, file.name)
+    taken: dict[str, Any] = {"taken": str(number), "of": len(found)}
+    if found[number].name:
+        taken["names"] = [printable_name(found[number].name)]
+    return note_part(image, {"series": taken}) if len(found) > 1 else image
 
 
 def list_series(path: str | PathLike[str]) -> tuple[Series, ...]:

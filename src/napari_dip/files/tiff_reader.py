@@ -19,6 +19,7 @@ import numpy as np
 import tifffile
 
 from napari_dip.files.channel_names import fitting_names, names_from_labels
+from napari_dip.files.format import axes_remark
 from napari_dip.files.lazy_tiff import LazyPages
 from napari_dip.files.pixel_sizes import (
     Calibration,
@@ -88,10 +89,13 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
         image = apply_record(record, short, short_letters, header.calibration, name, channels)
         if image is not None:
             return image
+    remarks: tuple[str, ...] = ()
     if axes is None:
         pixels, letters = _name_axes(*_squeeze(pixels, letters), path)
     else:
-        pixels, letters = _take_axes(pixels, letters, axes.upper())
+        pixels, said = _take_axes(pixels, letters.replace("S", "C"), axes.upper())
+        letters = axes.upper()
+        remarks = axes_remark(path.name, said, letters)
     return Image(
         pixels,
         letters,
@@ -99,6 +103,7 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
         name=name,
         provenance=record.provenance if record else {},
         channels=fitting_names(channels, letters, pixels.shape),
+        remarks=remarks,
     )
 
 
@@ -198,15 +203,19 @@ def _name_axes(pixels: Any, letters: str, path: Path) -> tuple[Any, str]:
 
 
 def _take_axes(pixels: Any, letters: str, axes: str) -> tuple[Any, str]:
-    """Name the axes as the caller wants; singleton axes count only where they are named."""
+    """Lay the axes out as the caller wants; return pixels, and how the file calls these axes.
+
+    Singleton axes count only where they are named.
+    """
     lengths = [(a, n) for a, n in zip(letters, pixels.shape, strict=True) if n > 1 or a in "YX"]
     by_letter = dict(lengths)
     if len(axes) != len(lengths):
         if [a for a in axes if a in by_letter] == list(by_letter):
             return pixels.reshape([by_letter.get(a, 1) for a in axes]), axes
         if len(axes) == pixels.ndim:
-            return pixels, axes
-    return pixels.reshape([n for _, n in lengths]), axes  # Image refuses what does not fit
+            return pixels, letters
+    said = "".join(a for a, _ in lengths)
+    return pixels.reshape([n for _, n in lengths]), said  # Image refuses what does not fit
 
 
 def _header(tif: tifffile.TiffFile, number: int = 0) -> _Header:

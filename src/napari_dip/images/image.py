@@ -56,6 +56,9 @@ class Image:
         Colours, display ranges, wavelengths, times and positions, for a file to keep.
     provenance : mapping
         What made it, ready for JSON; empty for raw data.
+    remarks : tuple of str
+        What is remarkable about it as it was read, such as what was left out: sentences that the
+        stream of a fit hands on to the user.
 
     Raises
     ------
@@ -71,6 +74,7 @@ class Image:
     provenance: Mapping[str, object] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
     details: Details = field(default_factory=Details)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.pixels.shape)
@@ -135,6 +139,37 @@ class Image:
     def with_pixels(self, pixels: ArrayLike, **changes: Any) -> Image:
         """Return the same image with other pixels (of the same shape unless axes change too)."""
         return replace(self, pixels=pixels, **changes)
+
+    def take(
+        self,
+        *,
+        channel: int | str | None = None,
+        time: int | str | None = None,
+        plane: int | str | None = None,
+    ) -> Image:
+        """Return some channels, time points and planes; nothing is read.
+
+        Parameters
+        ----------
+        channel : int or str, optional
+            A number from 0 on or a name, or several: ``"DAPI, GFP"``.
+        time, plane : int or str, optional
+            Places along T and Z: ``3``, ``"2:10"`` (without 10), ``"0, 3, 2:10"``.
+
+        Returns
+        -------
+        Image
+            Without the axis where one place was named by itself. What was left out is among its
+            `remarks`, and stands in its provenance as ``part``.
+
+        Raises
+        ------
+        ValueError
+            For what it does not have.
+        """
+        from napari_dip.images.part import Part, take_part
+
+        return take_part(self, Part(channel=channel, time=time, plane=plane).given())
 
     def plane_indices(self) -> list[PlaneIndex]:
         """Return the index of each plane, in the order of storage: Y, X and colour whole."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dip.images.lazy_array import LazyArray, as_slice
+from napari_dip.images.part import PartOf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +37,7 @@ class Chunk:
 
     def view(self, image: Image) -> Image:
         """Return this range of the whole stack `image`."""
-        return image.with_pixels(ChunkView(image.pixels, self._ranges))
+        return image.with_pixels(PartOf(image.pixels, self._ranges))
 
     def index_in_whole(self, index: PlaneIndex) -> PlaneIndex:
         """Return the index in the whole stack of a plane of this range."""
@@ -50,22 +51,6 @@ class Chunk:
     @property
     def _ranges(self) -> dict[int, range]:
         return {self.axis: range(self.start, self.stop), **self.more}
-
-
-class ChunkView(LazyArray):
-    """Ranges along axes of an array-like."""
-
-    def __init__(self, pixels: ArrayLike, ranges: Mapping[int, range]) -> None:
-        self.base = pixels  # by this name `release_pages` finds a memory map
-        self.shape = tuple(len(ranges.get(i, range(n))) for i, n in enumerate(pixels.shape))
-        self.dtype = pixels.dtype
-        self._ranges = ranges
-
-    def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
-        keys = [as_slice(places) for places in ranges]
-        for axis, places in self._ranges.items():
-            keys[axis] = as_slice(places[keys[axis]])
-        return np.asarray(self.base[tuple(keys)])
 
 
 class ChunkedStack(LazyArray):

@@ -110,8 +110,9 @@ def _snapshots(
     plan = task.plan or MemoryPlan(device)
     indices, canvas = source.plane_indices(), Canvas(task.canvas or source)
     stds = Canvas(_nan_like(canvas.start)) if how.std_from != "none" else None
-    note = " ".join(text for text in (stats.note, task.note) if text)
-    static = {**_provenance(how, device, stats), **task.provenance}
+    note = " ".join(text for text in (*source.remarks, stats.note, task.note) if text)
+    whole = {name: of for name, of in source.provenance.items() if name == "part"}
+    static = {**_provenance(how, device, stats), **task.provenance, **whole}
     steps = task.steps or how.steps
     planned = [steps] * len(indices) if isinstance(steps, int) else list(steps)
     chosen: list[int] = []

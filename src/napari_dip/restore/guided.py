@@ -73,7 +73,8 @@ def restore_guided(
     Raises
     ------
     ValueError
-        Before any work starts: for a guide of another size, and what `denoise` refuses.
+        Before any work starts: for a guide of another size, or that is the image itself, and what
+        `denoise` refuses.
     DenoiseError
         If the work breaks, for instance for lack of memory.
 
@@ -144,6 +145,7 @@ def match_guide(image: Image, guide: Image | ArrayLike) -> Image:
         return aid.shape[: len(axes)] == tuple(sizes[axis] for axis in axes)
 
     if aid.axes in (image.axes, without_colour) and has_sizes_of(aid.axes):
+        _check_differs(image, aid)
         return aid
     if aid.axes.removesuffix("C") == plane and has_sizes_of(plane) and len(aid.axes) < 4:
         return aid
@@ -151,6 +153,23 @@ def match_guide(image: Image, guide: Image | ArrayLike) -> Image:
         f"The guide has the shape {aid.shape} ({aid.axes}); the image's is {image.shape} "
         f"({image.axes}): give a guide of the same size, or one plane of it."
     )
+
+
+def _check_differs(image: Image, guide: Image) -> None:
+    """Refuse an image that is its own guide: its noise would be taken for structure."""
+    if guide.axes != image.axes:
+        return
+    differ = False
+    for index in image.plane_indices():
+        pixels = image.plane(index)
+        if not np.array_equal(pixels, guide.plane(index), equal_nan=True):
+            return
+        differ = differ or pixels.min() < pixels.max()
+    if differ:
+        raise ValueError(
+            "The image is its own guide (it holds the same pixels): give another channel or "
+            "capture of the same place."
+        )
 
 
 def _axes_of(image: Image, guide: ArrayLike) -> str | None:

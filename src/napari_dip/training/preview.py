@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
 from napari_dip.data_sets.sources import Plane
 from napari_dip.images.image import Image
+from napari_dip.images.part import WHOLE, Part
 from napari_dip.noise.even_noise import Normalisation, measure_normalisation
 from napari_dip.settings import Trained
 
@@ -46,16 +48,24 @@ class Preview:
 
     @classmethod
     def from_image(
-        cls, image: Any, how: Trained, channels: int, axes: str | None = None
+        cls,
+        image: Any,
+        how: Trained,
+        channels: int,
+        axes: str | None = None,
+        part: Part = WHOLE,
     ) -> Preview:
-        """Take the first plane of a chosen image; `axes` are those of the training data.
+        """Take the first plane of a chosen image.
+
+        `axes` and `part` are those of the training data, of which an image with several channels
+        or series has the channel and the series.
 
         Raises
         ------
         ValueError
             If it has other channels than the training data, or too few planes.
         """
-        data = _read_data(image, how, axes).with_neighbours(how.neighbours)
+        data = _read_data(image, how, axes, part).with_neighbours(how.neighbours)
         if data.channels != channels:
             raise ValueError(
                 f"The preview has {data.channels} channels, the training data {channels}; choose "
@@ -94,12 +104,15 @@ class Preview:
         return self.noisy.with_pixels(pixels if len(self.noisy.shape) == 3 else pixels[0])
 
 
-def _read_data(image: Any, how: Trained, axes: str | None) -> Dataset:
-    together, keep = how.colours == "together", how.keeps_hot_pixels
-    if axes is not None:
+def _read_data(image: Any, how: Trained, axes: str | None, part: Part) -> Dataset:
+    read = partial(
+        build_dataset, together=how.colours == "together", keep_hot_pixels=how.keeps_hot_pixels
+    )
+    chosen = replace(part, time=None, plane=None)
+    for options in ({"axes": axes, "part": chosen}, {"part": chosen}):
         with suppress(ValueError):  # of other axes than the data, as a plane beside stacks
-            return build_dataset(image, together=together, axes=axes, keep_hot_pixels=keep)
-    return build_dataset(image, together=together, keep_hot_pixels=keep)
+            return read(image, **options)
+    return read(image)
 
 
 def _image(crop: NDArray[np.float64], name: str) -> Image:

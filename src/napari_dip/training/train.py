@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.images.nearby import ALONG
+from napari_dip.images.part import Part
 from napari_dip.methods.registry import TRAINED
 from napari_dip.planes.walk import translate_errors
 from napari_dip.settings import IDDP, Trained
@@ -67,6 +68,10 @@ def iter_train(
     device: str = "auto",
     axes: str | None = None,
     samples: Sequence[str] | None = None,
+    series: int | str | None = None,
+    channel: int | str | None = None,
+    time: int | str | None = None,
+    plane: int | str | None = None,
     checkpoint: Path | None = None,
     checkpoint_every: float = SAVE_EVERY,
     resume: bool = False,
@@ -95,6 +100,9 @@ def iter_train(
         A letter an axis, where data do not say.
     samples : sequence of str, optional
         For the FMD data set: beginnings of the samples' names, or ``"all"``.
+    series, channel, time, plane : int or str, optional
+        Which part of each file, as for `read`; ``series="all"`` takes every image of a file that
+        holds several.
     checkpoint : Path, optional
         A ``.safetensors`` file that is written now and then and at the end.
     checkpoint_every : float
@@ -139,7 +147,8 @@ def iter_train(
     with group.fail_together():
         group.share(how.batch)
         chosen = group.pick_device(device)
-        data = _measured_dataset(source, targets, how, axes, samples)
+        part = Part(series, channel, time, plane)
+        data = _measured_dataset(source, targets, how, axes, samples, part)
         # A target's noise is independent of the image's, however far pixels share it.
         learned = how.start == "learned" and not target
         holes = data.holes(how.stabilise) if learned else (0,)
@@ -158,7 +167,7 @@ def iter_train(
         if preview is None:
             shown = Preview.from_data(data, how)
         else:
-            shown = Preview.from_image(preview, how, data.channels, axes)
+            shown = Preview.from_image(preview, how, data.channels, axes, part)
     group.check_same(settings=how.to_json(), data=data.fingerprint(), checkpoint=state.step)
     checkpoints = None
     if checkpoint is not None and group.is_first:
@@ -170,7 +179,12 @@ def iter_train(
 
 
 def _measured_dataset(
-    source: Any, targets: Any, how: Trained, axes: str | None, samples: Sequence[str] | None
+    source: Any,
+    targets: Any,
+    how: Trained,
+    axes: str | None,
+    samples: Sequence[str] | None,
+    part: Part,
 ) -> Dataset:
     """Return what is trained on, with its noise measured."""
     target = TRAINED[how.method].target
@@ -182,6 +196,7 @@ def _measured_dataset(
         axes=axes,
         samples=samples,
         keep_hot_pixels=how.keeps_hot_pixels,
+        part=part,
     )
     # Repeats along T are each other's targets, so that none may be seen beside another.
     along = "Z" if target == "capture" and targets is None else ALONG

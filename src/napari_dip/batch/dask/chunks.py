@@ -124,7 +124,7 @@ def process_chunk(plan: ChunkPlan, number: int, job: Job, task: Task, consume: C
     if not plan.folder.exists() or (_is_sound(answer) and (_is_sound(std) or not std.exists())):
         return
     try:
-        image = read(job.source, axes=task.axes)
+        image = task.read(job)
         _check_unchanged(plan, job)
         begin = partial(task.begin or iter_chunk, chunk=plan.chunk(number))
         final, notes, _ = consume(replace(task, begin=begin).snapshots(image))
@@ -176,7 +176,7 @@ def join_chunks(plan: ChunkPlan, job: Job, task: Task) -> Outcome:
         std = job.std and inside / job.std.name
         there = replace(job, target=inside / job.target.name, std=std, begun=True)
     try:
-        image = read(job.source, axes=task.axes)
+        image = task.read(job)
         _check_unchanged(plan, job, thorough=True)
 
         def consume(_: Iterator[Snapshot]) -> Consumed:

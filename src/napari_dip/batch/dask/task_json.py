@@ -8,6 +8,7 @@ from typing import Any
 
 from napari_dip.batch.restore_tasks import restoration_task
 from napari_dip.batch.task import Task, with_model
+from napari_dip.images.part import Part
 from napari_dip.methods.registry import METHODS, RESTORATIONS
 from napari_dip.settings import BlindSpot
 
@@ -20,13 +21,14 @@ def task_to_json(task: Task) -> dict[str, Any]:
         "settings": task.settings.to_json(),
         "model": _plain(task.model),
         "restoration": {key: _plain(value) for key, value in (task.restoration or {}).items()},
+        "part": task.part.given(),
         **{name: getattr(task, name) for name in OPTIONS},
     }
 
 
 def task_from_json(values: Mapping[str, Any]) -> Task:
     """Return the task that `task_to_json` was given."""
-    options = {name: values[name] for name in OPTIONS}
+    options = {name: values[name] for name in OPTIONS} | {"part": Part(**values["part"])}
     if values["model"] is not None:
         return with_model(Task(BlindSpot(), **options), Path(values["model"]))
     settings = dict(values["settings"])

@@ -129,7 +129,7 @@ def _outcome_of_lost_worker(job: Job, task: Task) -> Outcome:
     from napari_dip.files.read_write import read
     from napari_dip.noise.residual import residual_check
 
-    image, answer = read(job.source, axes=task.axes), read(job.target)
+    image, answer = task.read(job), read(job.target)
     residual = residual_check(image, answer) if answer.shape == image.shape else None
     names = {"input": str(job.source), "output": str(job.target)}
     said = {k: made for k, made in answer.provenance.items() if k == "verdict"}

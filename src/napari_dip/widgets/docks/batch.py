@@ -72,7 +72,7 @@ class BatchWidget(Dock):
             dry_run=dry_run,
             std=fits and how.std_from != "none",
             model=self.model.path,
-            **self.files.options(),
+            **self.files.task_options(),
         )
         return BatchRun(self.files.inputs(), self.files.folder(), task)
 
@@ -170,7 +170,8 @@ class BatchWidget(Dock):
         self._set_running(False)
 
     def _on_job_opened(self, job: Job, failure: str) -> None:
-        sentence, name = open_job(self.viewer, job), job.source.name
+        assert self.run is not None
+        sentence, name = open_job(self.viewer, job, self.run.task.read), job.source.name
         if failure:
             sentence = failure if name in failure else f"{name} failed: {failure}"
         self.message.say(sentence, error=bool(failure))

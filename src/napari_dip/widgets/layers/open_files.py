@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,13 @@ from napari_dip.images.image import Image
 MAX_PIXELS = 2**26  # that are searched for their range; of larger stacks one plane is
 
 
-def open_job(viewer: Any, job: Job) -> str:
+def open_job(viewer: Any, job: Job, read_job: Callable[[Job], Image]) -> str:
     """Add a job's image, and its result if there is one, as layers; return a sentence about it.
 
     The result gets the image's contrast, so that the eye compares the two.
     """
     try:
-        source = open_file(viewer, job.source)
+        source = _add(viewer, read_job(job), job.source.stem)
         if not job.target.exists():
             return f"{job.source.name} has no result yet."
         limits = None if source.rgb else source.contrast_limits
@@ -39,8 +40,12 @@ def open_file(
     `limits` are its contrast limits, by default the range of the values. RGB is shown as integers
     of `rgb_dtype` where that is given: napari takes float colours to lie in [0, 1].
     """
-    pixels, look = image_to_layer_data(read(path), limits, rgb_dtype)
-    return viewer.add_image(pixels, **{**look, "name": name or path.stem})
+    return _add(viewer, read(path), name or path.stem, limits, rgb_dtype)
+
+
+def _add(viewer: Any, image: Image, name: str, limits: Any = None, rgb_dtype: Any = None) -> Any:
+    pixels, look = image_to_layer_data(image, limits, rgb_dtype)
+    return viewer.add_image(pixels, **{**look, "name": name})
 
 
 def image_to_layer_data(

@@ -85,7 +85,8 @@ class FileTable(QTableWidget):
         self.setColumnWidth(FILE, min(max(longest, FILE_WIDTH[0]), FILE_WIDTH[1]))
         self.setColumnWidth(STATE, STATE_WIDTH)
         for number, (job, name) in enumerate(zip(self.jobs, names, strict=True)):
-            self._put(number, FILE, name, str(job.source))
+            series = "" if job.series is None else f" [{job.series}]"
+            self._put(number, FILE, name + series, str(job.source))
             self._put(number, STATE, BEFORE if job.done else TO_DO)
 
     def show_progress(self, number: int, step: int, total: int) -> None:

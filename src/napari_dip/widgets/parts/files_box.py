@@ -8,6 +8,7 @@ from typing import Any
 
 from qtpy.QtWidgets import QWidget
 
+from napari_dip.images.part import Part
 from napari_dip.widgets.parts.layouts import Rows, check_box, combo_box, line_edit
 from napari_dip.widgets.parts.path_row import PathRow
 
@@ -24,6 +25,17 @@ class FilesBox(QWidget):
         tip = "Which images of a folder, such as *_raw.tif; day1/*.tif asks for the folder too."
         self.pattern = line_edit("all, or such as *_raw.tif", tip)
         self.axes = line_edit("as in the files", "A letter of TZCYX for each axis, such as ZYX.")
+        tip = "Of files that hold several images: a number from 0 on, a name, a range, or all."
+        self.parts = {"series": line_edit("the only one", tip)}
+        for what, of in {
+            "channel": "channels (or names)",
+            "time": "time points",
+            "plane": "planes",
+        }.items():
+            tip = f"Which {of}, counted from 0: 3, or 0,3, or 2:10 (without 10)."
+            self.parts[what] = line_edit(
+                "all", f"{tip} A name will do." if what == "channel" else tip
+            )
         self.recursive = check_box("Folders in the folder too", checked=True)
         self.out = PathRow("folder", "Folder for the results", hint="choose a folder")
         self.values = combo_box((text, key, "") for key, text in VALUES.items())
@@ -36,6 +48,9 @@ class FilesBox(QWidget):
         self.rows.add("Results", self.out)
         self.rows.add("", self.replace, shrink=False)
         self.rows.add("Axes", self.axes)
+        names = {"series": "Image", "channel": "Channel", "time": "Time", "plane": "Plane"}
+        for what, line in self.parts.items():
+            self.rows.add(names[what], line)
         self.rows.add("Values", self.values)
 
     def inputs(self) -> list[Path]:
@@ -59,7 +74,18 @@ class FilesBox(QWidget):
             "dtype": self.values.currentData(),
             "pattern": self.pattern.text().strip() or "*",
             "recursive": self.recursive.isChecked(),
+            **self.part().given(),
         }
+
+    def task_options(self) -> dict[str, Any]:
+        """Return the same as fields of `napari_dip.batch.task.Task`."""
+        part = self.part()
+        named = {key: value for key, value in self.options().items() if key not in part.given()}
+        return {**named, "part": part}
+
+    def part(self) -> Part:
+        """Return which part of each file is wanted."""
+        return Part(**{what: line.text().strip() or None for what, line in self.parts.items()})
 
     def show_options(self, values: Mapping[str, Any]) -> None:
         """Show the options of a file of settings."""
@@ -67,3 +93,5 @@ class FilesBox(QWidget):
         self.values.setCurrentIndex(self.values.findData(values.get("dtype", "float32")))
         self.pattern.setText(values.get("pattern", ""))
         self.recursive.setChecked(values.get("recursive", True))
+        for what, line in self.parts.items():
+            line.setText(str(values.get(what, "")))

@@ -46,7 +46,8 @@ class BatchRun(Run):
 
     def __init__(self, inputs: Sequence[Path], folder: Path, task: Task) -> None:
         super().__init__()
-        single = len(inputs) == 1 and inputs[0].is_file()
+        # A new folder whose name has an ending would be taken for a file.
+        single = len(inputs) == 1 and inputs[0].is_file() and folder.suffix and not folder.exists()
         self.inputs, self.task = inputs, task
         self.out = folder / output_name(inputs[0], task.dtype) if single else folder
         self.stopping = threading.Event()
@@ -80,7 +81,7 @@ class BatchRun(Run):
     def _dry_run(self, jobs: Sequence[Job], task: Task) -> tuple[str, bool]:
         counts: Counter[str] = Counter()
         size = 0
-        for number, record in enumerate(dry_run(jobs, task.axes, task.dtype)):
+        for number, record in enumerate(dry_run(jobs, task)):
             counts[record["status"]] += 1
             size += record.get("bytes", 0)
             self.file_ended.emit(number, record)

@@ -1,0 +1,48 @@
+"""The images that a call means: patterns of names, and several images of one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from napari_dip.files.read_write import list_series
+from napari_dip.images.part import find_places
+
+ALL = "all"  # the word for every image of a file
+
+
+def resolve_pattern(path: Path) -> list[Path]:
+    """Return a file or folder itself, or those that fit a pattern, sorted.
+
+    Shells on Windows leave patterns to the program, and any leaves it those that are quoted.
+
+    Raises
+    ------
+    FileNotFoundError
+        Where there is none.
+    """
+    if path.exists():
+        return [path]
+    if not any(letter in str(path) for letter in "*?["):
+        raise FileNotFoundError(f"There is no file or folder {path}; check the name.")
+    root = Path(path.anchor) if path.is_absolute() else Path()
+    found = sorted(root.glob(str(path.relative_to(path.anchor))))
+    if not found:
+        raise FileNotFoundError(f"No file fits the pattern {path}.")
+    return found
+
+
+def series_numbers(path: Path, wanted: int | str | None) -> list[int] | None:
+    """Return which images of a file are wanted where several may be; None where one is named.
+
+    None also for a file that cannot be looked into, or lacks one of them: it says so when it is
+    read.
+    """
+    text = str(wanted)
+    if wanted is None or not (text == ALL or "," in text or ":" in text):
+        return None
+    try:
+        names = [one.name for one in list_series(path)]
+        places = find_places(":" if text == ALL else text, len(names), "series", names, path.name)
+    except (OSError, ValueError):
+        return None
+    return [places] if isinstance(places, int) else list(places)
