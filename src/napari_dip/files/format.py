@@ -64,6 +64,9 @@ class Format:
     images_in : callable, optional
         Takes such a folder and returns those of the images in it, if it is a collection of images,
         such as a plate; else the folder itself.
+    companions : str
+        What follows a file's name in that of a folder with more of its content, whose files are no
+        images of their own.
     options : tuple of str
         Which of the options of `napari_dip.files.read_write.write` its `write` takes by name.
 
@@ -83,6 +86,7 @@ class Format:
     dtypes: tuple[str, ...] = ()
     folder_signs: tuple[str, ...] = ()
     images_in: Callable[[Path], list[Path]] | None = None
+    companions: str = ""
     options: tuple[str, ...] = ()
 
     def stores(self, dtype: str) -> bool:

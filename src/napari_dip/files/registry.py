@@ -12,13 +12,19 @@ from typing import TYPE_CHECKING
 from napari_dip.files.ome_zarr import OME_ZARR
 from napari_dip.files.png import JPEG, PNG
 from napari_dip.files.tiff import OME_TIFF, TIFF
+from napari_dip.files.vendor.czi import CZI
+from napari_dip.files.vendor.dv import DV
+from napari_dip.files.vendor.ims import IMS
+from napari_dip.files.vendor.lif import LIF
+from napari_dip.files.vendor.nd2 import ND2
+from napari_dip.files.vendor.oif import OIF
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_dip.files.format import Format
 
-FORMATS: list[Format] = [TIFF, OME_TIFF, PNG, OME_ZARR, JPEG]
+FORMATS: list[Format] = [TIFF, OME_TIFF, PNG, OME_ZARR, JPEG, CZI, ND2, LIF, OIF, DV, IMS]
 
 
 def register_format(format_: Format | str) -> None:
@@ -101,6 +107,16 @@ def is_one_image(path: Path) -> bool:
     return path.is_file() or (is_image_folder(path) and images_in(path) == [path])
 
 
+def _belongs_to_another(path: Path) -> bool:
+    """Return whether a file lies in the folder that holds the content of a file beside that."""
+    for record in FORMATS:
+        ends = tuple(suffix + record.companions for suffix in record.suffixes)
+        for folder in path.parents if record.companions else ():
+            if folder.name.lower().endswith(ends):
+                return folder.with_name(folder.name.removesuffix(record.companions)).is_file()
+    return False
+
+
 def images_under(
     folder: Path, *, recursive: bool = True, leave_out: Path | None = None
 ) -> list[Path]:
@@ -117,8 +133,8 @@ def images_under(
         is_file = record is not None and not record.folder_signs and path.is_file()
         is_image = is_file or (record is not None and is_image_folder(path))
         hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
-        if not is_image or hidden or last in path.parents:  # inside a Zarr folder
-            continue
+        if not is_image or hidden or last in path.parents or _belongs_to_another(path):
+            continue  # of Zarr folders what is inside is looked at by `images_in`
         last = path
         if leave_out is None or leave_out.resolve() not in path.resolve().parents:
             found += images_in(path)

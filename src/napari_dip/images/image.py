@@ -187,9 +187,14 @@ class Image:
         lengths = dict(zip(self.axes, self.shape, strict=True))
         for place in np.ndindex(*(lengths[a] for a in stack_axes)):
             at = dict(zip(stack_axes, place, strict=True))
-            page = np.asarray(self.pixels[tuple(at.get(a, slice(None)) for a in self.axes)])
-            release_pages(self.pixels)
-            yield place, page.transpose([order.index(a) for a in page_axes])
+            key = tuple(at.get(a, slice(None)) for a in self.axes)
+            # No name for the page: it would live on while the next one is read.
+            yield place, self._part(key).transpose([order.index(a) for a in page_axes])
+
+    def _part(self, key: PlaneIndex) -> NDArray[Any]:
+        part = np.asarray(self.pixels[key])
+        release_pages(self.pixels)
+        return part
 
     def plane(self, index: PlaneIndex) -> NDArray[np.float64]:
         """Read one plane as float64, channels first.

@@ -1,0 +1,195 @@
+"""Files of microscopes' makers: axes, sizes, names, positions; a plane at a time."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import tracemalloc
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import vendor_files
+from vendor_files import pixels
+
+from napari_dip import list_series, read
+from napari_dip.files.registry import images_under, readable_suffixes
+
+CASES = {  # suffix: package, axes of what is written, axes that are read
+    ".czi": ("pylibCZIrw", "TZCYX", "TZCYX"),
+    ".nd2": ("nd2", "TPCYX", "TCYX"),
+    ".lif": ("liffile", "TZCYX", "TZCYX"),
+    ".oif": ("oiffile", "CZTYX", "TZCYX"),
+    ".dv": ("mrc", "CTZYX", "CTZYX"),
+    ".ims": ("h5py", "TCZYX", "TCZYX"),
+}
+LENGTHS = {"T": 3, "Z": 4, "C": 2, "P": 2}
+
+
+def write_one(suffix: str, path, height: int = 12, width: int = 16) -> np.ndarray:
+    """Write a file with one image, of ND2 with two positions; return the array."""
+    package, stored, _ = CASES[suffix]
+    pytest.importorskip(package)
+    array = pixels(*(LENGTHS[a] for a in stored[:-2]), height=height, width=width)
+    whole = {".czi": [array], ".lif": {"cells": array}}.get(suffix, array)
+    getattr(vendor_files, f"write_{suffix[1:]}")(path, whole)
+    return array
+
+
+@pytest.mark.parametrize("suffix", CASES)
+def test_pixels_axes_sizes_and_names_are_those_of_the_file(suffix, tmp_path):
+    array = write_one(suffix, tmp_path / f"a{suffix}")
+    _, stored, axes = CASES[suffix]
+    image = read(tmp_path / f"a{suffix}", series=1 if suffix == ".nd2" else None)
+    assert image.axes == axes and image.dtype == np.uint16
+    if suffix == ".nd2":
+        array, stored = array[:, 1], "TCYX"
+    expected = array.transpose([stored.index(a) for a in axes])
+    np.testing.assert_array_equal(np.asarray(image.pixels), expected)
+    sizes = dict(zip(image.axes, zip(image.scale, image.units, strict=True), strict=True))
+    assert sizes["X"] == (pytest.approx(0.1), "um")
+    if suffix != ".nd2":
+        assert sizes["Y"] == (pytest.approx(0.2), "um")
+        assert sizes["Z"] == (pytest.approx(0.5), "um")
+    if suffix not in (".czi", ".dv"):  # that hold no step of time, or not here
+        assert sizes["T"] == (pytest.approx(1.5), "s")
+    names = {".dv": ("450 nm", "525 nm"), ".lif": ()}.get(suffix, ("DAPI", "GFP"))
+    assert image.channels == names
+
+
+@pytest.mark.parametrize("suffix", CASES)
+def test_a_plane_is_read_by_itself(suffix, tmp_path):
+    height, width = 256, 320
+    array = write_one(suffix, tmp_path / f"a{suffix}", height, width)
+    image = read(tmp_path / f"a{suffix}", series=0 if suffix == ".nd2" else None)
+    assert not isinstance(image.pixels, np.ndarray)
+    place = tuple(n - 1 for n in image.shape[:-2])
+    np.asarray(image.pixels[place])  # what a library keeps from its first plane on
+    gc.collect()
+    tracemalloc.start()
+    page = np.asarray(image.pixels[place])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert page.shape == (height, width) and page.nbytes == 2 * height * width
+    # liffile has a plane twice for a moment; none of the pages is held by `image`.
+    most = 2.1 if suffix == ".lif" else 1.5
+    assert peak < most * page.nbytes + 20_000
+    assert page[0, 0] in array[..., 0, 0]
+    np.testing.assert_array_equal(np.asarray(image.pixels[place][2:5, 7]), page[2:5, 7])
+    np.testing.assert_array_equal(np.asarray(image.pixels[(*place, slice(2, 5), 7)]), page[2:5, 7])
+
+
+def test_scenes_and_positions_are_chosen_and_never_left_out_in_silence(tmp_path):
+    pytest.importorskip("pylibCZIrw")
+    scenes = [pixels(2, 1, 1), pixels(2, 1, 1, width=30) + 5000]
+    vendor_files.write_czi(
+        tmp_path / "a.czi", scenes, "zstd1:ExplicitLevel=2;PreProcess=HiLoByteUnpack"
+    )
+    with pytest.raises(ValueError, match=r"holds 2 images.*scene 0.*scene 1"):
+        read(tmp_path / "a.czi")
+    assert [one.shape for one in list_series(tmp_path / "a.czi")] == [(2, 12, 16), (2, 12, 30)]
+    image = read(tmp_path / "a.czi", series="scene 1")
+    assert image.name == "a scene 1"
+    np.testing.assert_array_equal(np.asarray(image.pixels), scenes[1][:, 0, 0])
+
+
+def test_positions_of_the_stage_times_and_colours_of_nd2(tmp_path):
+    write_one(".nd2", tmp_path / "a.nd2")
+    assert [one.name for one in list_series(tmp_path / "a.nd2")] == ["well 0", "well 1"]
+    details = read(tmp_path / "a.nd2", series="well 1").details
+    assert [c["Color"] for c in details.channels] == ["0000FF", "00FF00"]
+    assert [c["EmissionWavelength"] for c in details.channels] == [450.0, 525.0]
+    first = details.planes[1, 0, 1]
+    assert first["PositionY"] == 7.0 and first["DeltaT"] == pytest.approx(0.003)
+    assert details.planes[0, 0, 0]["PositionX"] - 100.0 == pytest.approx(first["PositionX"] - 100.0)
+
+
+def test_colours_and_ranges_of_ims_are_kept(tmp_path):
+    write_one(".ims", tmp_path / "a.ims")
+    details = read(tmp_path / "a.ims").details
+    assert details.date.startswith("2024-05-01T12:00:00")
+    assert details.channels[1] == {"Color": "00FF00", "Range": (5.0, 900.0)}
+
+
+def test_colour_of_czi_is_red_green_blue(tmp_path):
+    czi = pytest.importorskip("pylibCZIrw.czi")
+    blue_first = np.zeros((4, 5, 3), np.uint8)
+    blue_first[..., 2] = 200
+    with czi.create_czi(str(tmp_path / "a.czi")) as file:
+        file.write(blue_first)
+    image = read(tmp_path / "a.czi")
+    assert image.axes == "YXC" and np.asarray(image.pixels)[0, 0].tolist() == [200, 0, 0]
+
+
+@pytest.mark.parametrize("suffix", CASES)
+def test_a_cut_file_is_refused_with_a_sentence(suffix, tmp_path):
+    write_one(suffix, tmp_path / f"a{suffix}")
+    content = (tmp_path / f"a{suffix}").read_bytes()
+    for part in (10, len(content) // 2):
+        (tmp_path / f"b{suffix}").write_bytes(content[:part])
+        with pytest.raises((ValueError, OSError), match=r"b.* could not be read"):
+            np.asarray(read(tmp_path / f"b{suffix}", series=0).pixels)
+
+
+@pytest.mark.parametrize("suffix", CASES)
+def test_without_the_package_a_sentence_names_it(suffix, tmp_path, monkeypatch):
+    package = CASES[suffix][0]
+    monkeypatch.setitem(sys.modules, package, None)
+    (tmp_path / f"a{suffix}").write_bytes(b"x")
+    with pytest.raises(ValueError, match=rf"{package}.*napari-dip\[vendor\].*Fiji"):
+        read(tmp_path / f"a{suffix}")
+
+
+def test_planes_of_an_oif_are_no_images_of_their_own(tmp_path):
+    write_one(".oif", tmp_path / "a.oif")
+    assert images_under(tmp_path) == [tmp_path / "a.oif"]
+    assert ".oif" in readable_suffixes()
+
+
+def test_a_file_is_closed_when_its_pixels_are_gone(tmp_path):
+    write_one(".nd2", tmp_path / "a.nd2")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        image = read(tmp_path / "a.nd2", series=0)
+        np.asarray(image.pixels)
+        del image
+        gc.collect()
+
+
+def test_frames_that_are_not_there_are_not_made_up(tmp_path):
+    write_one(".nd2", tmp_path / "a.nd2")
+    content = (tmp_path / "a.nd2").read_bytes()
+    name = b"ImageDataSeq|5!"
+    at = content.rindex(name)  # in the list of chunks
+    far = (
+        content[: at + len(name)] + (1 << 40).to_bytes(8, "little") + content[at + len(name) + 8 :]
+    )
+    (tmp_path / "b.nd2").write_bytes(far)
+    (tmp_path / "c.nd2").write_bytes(content[:at] + b"ImageDataSeq|9!" + content[at + len(name) :])
+    for file in ("b.nd2", "c.nd2"):
+        with pytest.raises(ValueError, match="lacks 1 of its 6 planes"):
+            read(tmp_path / file, series=0)
+
+
+def test_planes_of_czi_that_are_not_there_are_not_black(tmp_path):
+    czi = pytest.importorskip("pylibCZIrw.czi")
+    with czi.create_czi(str(tmp_path / "a.czi")) as file:
+        for t, z in ((0, 0), (0, 1), (1, 0)):
+            file.write(pixels(1)[0][..., None], plane={"T": t, "Z": z, "C": 0})
+    with pytest.raises(ValueError, match=r"a\.czi lacks 1 of its 4 planes"):
+        read(tmp_path / "a.czi")
+
+
+def test_axes_that_an_image_has_not_are_named(tmp_path, monkeypatch):
+    czi = pytest.importorskip("pylibCZIrw.czi")
+    write_one(".czi", tmp_path / "a.czi")
+
+    def blocks(reader, look):
+        for phase in range(3):
+            place = SimpleNamespace(to_dict=lambda n=phase: {"H": n, "C": 0})
+            look(phase, SimpleNamespace(coordinate=place))
+
+    monkeypatch.setattr(czi.CziReader, "enumerate_subblocks", blocks)
+    with pytest.raises(ValueError, match=r"more axes than .*: H \(3\)"):
+        read(tmp_path / "a.czi")
