@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -273,3 +274,18 @@ def test_a_folder_is_not_written_under_the_name_of_a_file(
     assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out.tif")]) == 2
     assert "named as a file" in capsys.readouterr().err
     assert not (tmp_path / "out.tif").exists()
+
+
+def test_a_warning_is_a_remark_without_a_line_of_code(
+    noisy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        warnings.warn("The reader\nwonders.", stacklevel=1)
+        warnings.warn("For developers.", DeprecationWarning, stacklevel=1)
+        raise ValueError("stop")
+
+    monkeypatch.setattr("napari_dip.files.read_write.read", read)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        assert main(["noise", str(noisy)]) == 1
+    assert capsys.readouterr().err.splitlines() == ["The reader wonders.", "napari-dip: stop"]

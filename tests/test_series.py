@@ -86,6 +86,8 @@ def test_napari_opens_each_as_a_layer(positions: Path) -> None:
     layers = reader(str(positions))
     assert [look["name"] for _, look, _ in layers] == [f"positions Well A{n}" for n in (1, 2, 3)]
     assert [pixels.shape for pixels, _, _ in layers] == [(4, 16, 20), (16, 20), (2, 18, 24)]
+    part = layers[1][1]["metadata"]["napari_dip"]["part"]
+    assert part == {"series": {"taken": "1", "of": 3, "names": ["Well A2"]}}
 
 
 def test_images_of_an_ome_zarr(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from napari.layers import Image as ImageLayer
 from napari.layers import Shapes
 
 from napari_dip.images.image import Image
+from napari_dip.images.part import describe_part
 from napari_dip.widgets.layers.region import PLANE, RECTANGLE, VIEW, WHOLE, region
 from napari_dip.widgets.layers.source import default_level, layer_axes, make_source
 from napari_dip.widgets.napari_hooks.writer import image_from_layer
@@ -255,3 +256,14 @@ def test_a_writer_gets_axes_scale_units_and_record() -> None:
         "cells",
     )
     assert image.provenance == {"method": "dip"}
+
+
+def test_a_layer_knows_what_part_of_its_file_it_is() -> None:
+    part = {"series": {"taken": "1", "of": 3, "names": ["Well A2"]}}
+    whole = (slice(None),) * 3
+    source = make_source(stack(metadata={"napari_dip": {"part": part}}), "TYX", whole)
+    assert source.image().provenance == {"part": part}
+    assert describe_part(source.part) == "image 1 (Well A2) of 3"
+    for strange in ({"napari_dip": 3}, {"napari_dip": {"part": [1]}}, {}):
+        assert make_source(stack(metadata=strange), "TYX", whole).image().provenance == {}
+    assert describe_part({"colour": 1, "plane": "all"}) == ""

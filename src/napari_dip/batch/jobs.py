@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_dip.batch.check_options import check_writable
 from napari_dip.errors import UsageError
-from napari_dip.files.inputs import resolve_pattern, series_numbers
+from napari_dip.files.inputs import one_of_each_image, resolve_pattern, series_numbers
 from napari_dip.files.registry import (
     format_of,
     format_of_name,
@@ -97,7 +97,7 @@ def plan_jobs(
         jobs = [_single_job(inputs[0], out, dtype)]
     else:
         jobs = _folder_jobs(inputs, out, dtype, pattern, recursive)
-    jobs = [one for job in jobs for one in _each_series(job, series)]
+    jobs = [one for job in _each_image(jobs, dtype) for one in _each_series(job, series)]
     if single and len(jobs) > 1:
         problem = f"is a folder for several images, as the {len(jobs)} of {inputs[0]} are"
         raise UsageError(problem, "give it a name without an ending", option="out")
@@ -165,6 +165,20 @@ def _single_job(source: Path, out: Path, dtype: str) -> Job:
             f"A {kind.name} holds no {dtype}", f"write {out.with_suffix('.tif')}", "same dtype"
         )
     return Job(source, out)
+
+
+def _each_image(jobs: Sequence[Job], dtype: str) -> list[Job]:
+    """Leave out files of images that other jobs stand for."""
+    by_source = {job.source: job for job in jobs}
+    if len(by_source) < len(jobs):  # a file given twice, which is refused later
+        return list(jobs)
+    found = []
+    for given, head in one_of_each_image(by_source):
+        job = by_source[given]
+        if head != given and len(jobs) > 1:
+            job = replace(job, target=job.target.with_name(output_name(head, dtype)))
+        found.append(replace(job, source=head))
+    return found
 
 
 def _each_series(job: Job, series: int | str | None) -> list[Job]:

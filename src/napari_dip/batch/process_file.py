@@ -132,7 +132,7 @@ def read_input(job: Job, task: Task) -> tuple[Image, dict[str, str]]:
 
     What a reader has warned of is among the image's remarks.
     """
-    from napari_dip.files.checksum import sha256
+    from napari_dip.files.checksum import sha256_of_image
     from napari_dip.files.read_write import check_fits
 
     with warnings.catch_warnings(record=True) as caught:
@@ -143,7 +143,7 @@ def read_input(job: Job, task: Task) -> tuple[Image, dict[str, str]]:
     # Before the fit, not after it.
     check_fits(job.target, task.outline(image) if task.outline else image, task.dtype)
     # The hash of what was read: the file may change, or its disk go away, during a long fit.
-    return image, {"name": job.source.name, "sha256": sha256(job.source)}
+    return image, {"name": job.source.name, "sha256": sha256_of_image(job.source)}
 
 
 def process_image(

@@ -47,7 +47,7 @@ def earlier_state(expected: dict[str, object]) -> Callable[[Job], str]:
     """
 
     def state(job: Job) -> str:
-        from napari_dip.files.checksum import sha256
+        from napari_dip.files.checksum import sha256_of_image
         from napari_dip.files.read_write import read_provenance
 
         existing = [file for file in job.outputs if file.exists()]
@@ -59,7 +59,7 @@ def earlier_state(expected: dict[str, object]) -> Callable[[Job], str]:
                 return ""
             sources = [record.get("source") for record in records]
             hashes = {source["sha256"] if isinstance(source, dict) else "" for source in sources}
-            if hashes != {sha256(job.source)}:
+            if hashes != {sha256_of_image(job.source)}:
                 return ""
         except (OSError, ValueError, KeyError):
             return ""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from napari_dip.cli.output import DONE, FAILED, MISUSED, WORDS, Output, discard
+from napari_dip.cli.output import DONE, FAILED, MISUSED, WORDS, Output, discard, warnings_as_notes
 from napari_dip.engine.threads import let_idle_threads_sleep
 from napari_dip.errors import UsageError
 
@@ -52,9 +52,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                 "out."
             )
         tokens = with_config(tokens)
-        code = build(tokens)(
-            tokens, exit_on_error=False, print_error=False, result_action="return_value"
-        )
+        with warnings_as_notes(output):
+            code = build(tokens)(
+                tokens, exit_on_error=False, print_error=False, result_action="return_value"
+            )
         return code if isinstance(code, int) else DONE
     except CycloptsError as error:
         return output.fail(_sentence(error, tokens), MISUSED)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from napari_dip.cli.flags import FILES, Json, flag
 from napari_dip.cli.output import DONE, Output
-from napari_dip.files.series import Series
+from napari_dip.files.series import Series, SeriesError
 from napari_dip.images.image import Image
 from napari_dip.methods.registry import renamed_method
 
@@ -28,9 +28,12 @@ def info(
     output = Output(json)
     if file.suffix.lower() == SUFFIX:
         return _print_model(file, output)
-    if series is None and len(found := list_series(file)) > 1:
+    try:
+        image = read(file, series=series)
+    except SeriesError:
+        if series is not None or len(found := list_series(file)) < 2:
+            raise
         return _print_series(file, found, output)
-    image = read(file, series=series)
     provenance = dict(image.provenance)
     output.print(str(file))
     output.print(f"  axes   {image.axes}")

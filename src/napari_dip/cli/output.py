@@ -6,6 +6,9 @@ import json
 import math
 import os
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -63,6 +66,26 @@ class Output:
         self.note(f"napari-dip: {sentence}")
         self.print_json({"error": sentence})
         return code
+
+
+@contextmanager
+def warnings_as_notes(output: Output) -> Iterator[None]:
+    """Print warnings as remarks, without the line of code; drop those for developers."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if category is UserWarning:
+            output.note(" ".join(str(message).split()))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def print_line(text: str, stream: TextIO) -> None:

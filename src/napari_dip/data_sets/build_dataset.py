@@ -13,7 +13,7 @@ import numpy as np
 from napari_dip.data_sets.dataset import SMALLEST, Dataset, Scene
 from napari_dip.data_sets.fmd import PAPERS, Capture, left_out_note, list_captures, looks_like_fmd
 from napari_dip.data_sets.sources import Plane, Source
-from napari_dip.files.inputs import resolve_pattern, series_numbers
+from napari_dip.files.inputs import one_of_each_image, resolve_pattern, series_numbers
 from napari_dip.files.registry import images_under, is_image_folder, is_one_image, readable_suffixes
 from napari_dip.images.image import Image
 from napari_dip.images.part import WHOLE, Part
@@ -57,7 +57,7 @@ def build_dataset(
     part : Part
         Which part of each image is taken; of targets that lack one of its axes, all along that.
     """
-    items = _list_items(data, axes, samples)
+    items = _one_of_each(_list_items(data, axes, samples))
     if samples is not None and not any(map(_is_fmd_folder, items)):
         raise ValueError(
             f"Samples ({', '.join(samples)}) are chosen of the FMD data set, and none was found "
@@ -76,7 +76,7 @@ def build_dataset(
     if targets is not None:
         others = [
             plane
-            for item in _list_items(targets, axes)
+            for item in _one_of_each(_list_items(targets, axes))
             for source in _sources(item, axes, part, lenient=True)
             for plane in _planes(source, together)
         ]
@@ -141,6 +141,17 @@ def _sources(
         letters = [Source(item, axes, Part(series=one.series)).letters for one in parts]
         parts = [one.along(of) for one, of in zip(parts, letters, strict=True)]
     return [Source(item, axes, one) for one in parts]
+
+
+def _one_of_each(items: list[Path | Image]) -> list[Path | Image]:
+    """Leave out files of images that others stand for."""
+    files = [item for item in items if isinstance(item, Path)]
+    kept = dict(one_of_each_image(files))
+    return [
+        kept[item] if isinstance(item, Path) else item
+        for item in items
+        if isinstance(item, Image) or item in kept
+    ]
 
 
 def _is_fmd_folder(item: Path | Image) -> TypeGuard[Path]:

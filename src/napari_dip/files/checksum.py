@@ -6,6 +6,17 @@ import hashlib
 from os import PathLike
 from pathlib import Path
 
+from napari_dip.files.inputs import files_of_image
+
+
+def sha256_of_image(path: Path) -> str:
+    """Return the sum of an image, which may lie in several files."""
+    files = files_of_image(path)
+    if len(files) == 1:
+        return sha256(path)
+    lines = [f"{file.name} {sha256(file)}" for file in sorted(files)]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
+
 
 def sha256(path: str | PathLike[str]) -> str:
     """Return a file's SHA-256 in hexadecimal; of a folder that of its files' names and sums."""

@@ -67,6 +67,9 @@ class Format:
     companions : str
         What follows a file's name in that of a folder with more of its content, whose files are no
         images of their own.
+    files_of : callable, optional
+        Takes the path of a file and returns all files that hold the same image, the one to be read
+        first; None for a format whose images are a file or a folder each.
     options : tuple of str
         Which of the options of `napari_dip.files.read_write.write` its `write` takes by name.
 
@@ -87,6 +90,7 @@ class Format:
     folder_signs: tuple[str, ...] = ()
     images_in: Callable[[Path], list[Path]] | None = None
     companions: str = ""
+    files_of: Callable[[Path], list[Path]] | None = None
     options: tuple[str, ...] = ()
 
     def stores(self, dtype: str) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from napari_dip.files.read_write import list_series
+from napari_dip.files.registry import format_of
 from napari_dip.images.part import find_places
 
 ALL = "all"  # the word for every image of a file
@@ -29,6 +31,35 @@ def resolve_pattern(path: Path) -> list[Path]:
     if not found:
         raise FileNotFoundError(f"No file fits the pattern {path}.")
     return found
+
+
+def files_of_image(path: Path) -> list[Path]:
+    """Return the files that hold the image of a file, the one to be read first.
+
+    A file that cannot be looked into is alone; it says so when it is read.
+    """
+    record = format_of(path)
+    if record is None or record.files_of is None:
+        return [path]
+    try:
+        return record.files_of(path)
+    except (OSError, ValueError):
+        return [path]
+
+
+def one_of_each_image(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """Leave out files of images that others stand for; return (as given, to be read) of the rest.
+
+    An OME-TIFF may lie in many files, each of which gives the whole image.
+    """
+    kept, seen = [], set[Path]()
+    for path in paths:
+        files = files_of_image(path)
+        if len(files) > 1 and files[0].resolve() in seen:
+            continue
+        seen.add(files[0].resolve())
+        kept.append((path, files[0]))
+    return kept
 
 
 def series_numbers(path: Path, wanted: int | str | None) -> list[int] | None:

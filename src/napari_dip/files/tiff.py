@@ -29,6 +29,12 @@ def _list_series(path: Path) -> list[Series]:
     return list_tiff_series(path)
 
 
+def _files_of(path: Path) -> list[Path]:
+    from napari_dip.files.tiff_reader import list_tiff_files
+
+    return list_tiff_files(path)
+
+
 def _read_provenance(path: Path) -> dict[str, Any]:
     from napari_dip.files.tiff_reader import read_tiff_provenance
 
@@ -55,6 +61,7 @@ TIFF = Format(
     _check,
     _list_series,
     _read_provenance,
+    files_of=_files_of,
 )
 OME_TIFF = replace(
     TIFF,

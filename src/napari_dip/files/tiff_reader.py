@@ -21,6 +21,7 @@ import tifffile
 from napari_dip.files.channel_names import fitting_names, names_from_labels
 from napari_dip.files.format import axes_remark
 from napari_dip.files.lazy_tiff import LazyPages
+from napari_dip.files.ome_files import described_by, is_tiff, names_of_files
 from napari_dip.files.pixel_sizes import (
     Calibration,
     imagej_calibration,
@@ -79,6 +80,7 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
         number, image_series = images[chosen]
         header = _header(tif, number)
         pixels, letters = _pixels(tif, image_series, path)
+        remarks = _remarks_on_files(tif, image_series, path)
     channels = header.channels or names_from_labels(header.labels, letters, pixels.shape)
     record = read_record(header.texts) if len(images) == 1 else None
     name = path.name.split(".")[0] or path.stem
@@ -89,13 +91,12 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
         image = apply_record(record, short, short_letters, header.calibration, name, channels)
         if image is not None:
             return image
-    remarks: tuple[str, ...] = ()
     if axes is None:
         pixels, letters = _name_axes(*_squeeze(pixels, letters), path)
     else:
         pixels, said = _take_axes(pixels, letters.replace("S", "C"), axes.upper())
         letters = axes.upper()
-        remarks = axes_remark(path.name, said, letters)
+        remarks += axes_remark(path.name, said, letters)
     return Image(
         pixels,
         letters,
@@ -111,6 +112,47 @@ def list_tiff_series(path: Path) -> list[Series]:
     """Return what images a TIFF file holds."""
     with _open(path) as tif:
         return [_outline(tif, one) for _, one in _images(tif)]
+
+
+def list_tiff_files(path: Path) -> list[Path]:
+    """Return the files of the OME-TIFF image that a file is one of, the one to be read first.
+
+    Of an image in one file, and of one whose other files are not there, the file itself.
+    """
+    with _open(path) as tif:
+        xml = _ome_xml(tif)
+    head = described_by(xml)
+    if head is None or head == path.name:
+        named = [path.with_name(name) for name in names_of_files(xml)]
+        found = [file for file in named if file.is_file()]
+        return found if len(found) > 1 and path in found else [path]
+    first = path.with_name(head)
+    files = list_tiff_files(first) if is_tiff(first) else []
+    return [first, *(file for file in files if file != first)] if path in files else [path]
+
+
+def _ome_xml(tif: tifffile.TiffFile) -> str:
+    return (tif.ome_metadata or "") if tif.is_ome else ""
+
+
+def _remarks_on_files(
+    tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path
+) -> tuple[str, ...]:
+    """Say that an image lies in several files; refuse one that is described elsewhere."""
+    xml = _ome_xml(tif)
+    head = described_by(xml)
+    if head is not None and head != path.name and is_tiff(path.with_name(head)):
+        raise SeriesError(
+            f"{path.name} is a part of the image that {head} describes: give that file."
+        )
+    if head is not None and head != path.name:
+        return (
+            f"{path.name} is a part of an image that {head} describes, which is not read: the "
+            "other parts are left out, and sizes and names that stand there.",
+        )
+    if not series.is_multifile:
+        return ()
+    return (f"The image lies in {len(names_of_files(xml))} files, of which {path.name} is one.",)
 
 
 def _images(tif: tifffile.TiffFile) -> list[tuple[int, tifffile.TiffPageSeries]]:

@@ -129,13 +129,21 @@ def note_part(image: AnyImage, taken: Mapping[str, Any]) -> AnyImage:
 
 
 def left_out(taken: Mapping[str, Any]) -> str:
-    """Say what was taken of how much."""
+    """Say what was taken of how much, as a remark."""
+    return f"Only a part was taken: {describe_part(taken)} (counted from 0); the rest is left out."
+
+
+def describe_part(taken: Mapping[str, Any]) -> str:
+    """Return what was taken of how much, as `note_part` keeps it; nothing of what is no such."""
     said = []
     for what, one in taken.items():
-        names = f" ({', '.join(one['names'])})" if one.get("names") else ""
-        several = "s" if not str(one["taken"]).isdecimal() else ""
-        said.append(f"{WORDS[what]}{several} {one['taken']}{names} of {one['of']}")
-    return f"Only a part was taken: {', '.join(said)} (counted from 0); the rest is left out."
+        if what not in WORDS or not isinstance(one, Mapping):  # a file may hold anything
+            continue
+        names = one.get("names") or ()
+        named = f" ({', '.join(map(str, names))})" if names else ""
+        several = "s" if not str(one.get("taken")).isdecimal() else ""
+        said.append(f"{WORDS[what]}{several} {one.get('taken')}{named} of {one.get('of')}")
+    return ", ".join(said)
 
 
 def find_places(

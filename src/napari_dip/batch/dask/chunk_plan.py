@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from napari_dip.batch.chunk_folder import delete_folder
 from napari_dip.files.atomic import write_bytes
-from napari_dip.files.checksum import sha256
+from napari_dip.files.checksum import sha256_of_image
 from napari_dip.planes.chunk import Chunk
 from napari_dip.planes.image_statistics import ImageStatistics
 
@@ -66,7 +66,7 @@ class ChunkPlan:
         """Return whether a file is what was divided; by size and last change where these agree."""
         if not thorough and file_stamp(path) == self.stamp:
             return True
-        return sha256(path) == self.source["sha256"]
+        return sha256_of_image(path) == self.source["sha256"]
 
     def chunk(self, number: int) -> Chunk:
         """Return the range of a chunk, with the statistics of the whole stack."""

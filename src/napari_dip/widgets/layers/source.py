@@ -46,6 +46,7 @@ class Source:
     name: str
     rgb: bool  # whether the last axis is colour
     look: Mapping[str, Any] = field(default_factory=dict)
+    part: Mapping[str, Any] = field(default_factory=dict)  # of its file, where our reader took one
 
     @property
     def layer_axes(self) -> str:
@@ -70,7 +71,8 @@ class Source:
         pixels = self._crop()
         if self.rgb:
             pixels = pixels[..., :3]
-        return Image(pixels, self.axes, self.scale, self.units, self.name)
+        made = {"part": dict(self.part)} if self.part else {}
+        return Image(pixels, self.axes, self.scale, self.units, self.name, made)
 
     def near(self, count: int) -> tuple[Source, dict[int, range]]:
         """Widen a crop of one plane by `count` planes before and after it, along T and along Z.
@@ -206,7 +208,15 @@ def make_source(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
         name=str(layer.name),
         rgb=rgb,
         look=look,
+        part=_part_of(layer),
     )
+
+
+def _part_of(layer: Any) -> Mapping[str, Any]:
+    """Return what part of its file a layer is, such as which position."""
+    made = layer.metadata.get("napari_dip", {})
+    part = made.get("part", {}) if isinstance(made, Mapping) else {}
+    return part if isinstance(part, Mapping) else {}
 
 
 def _look(layer: Any, index: Index, step: Vector) -> dict[str, Any]:

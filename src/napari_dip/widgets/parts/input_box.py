@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QWidget
 from superqt.utils import qdebounced, signals_blocked
 
 from napari_dip.images.image import LETTERS, check_axes
+from napari_dip.images.part import describe_part
 from napari_dip.widgets.layers.region import HELP, PLANE, RECTANGLE, VIEW, region
 from napari_dip.widgets.layers.source import Source, default_level, layer_axes, levels, make_source
 from napari_dip.widgets.parts.layouts import Rows, check_box, combo_box, row
@@ -151,7 +152,11 @@ class InputBox(QWidget):
         planes = source.planes
         colour = " colour" if source.rgb else ""
         size = f"{lengths['Y']} x {lengths['X']} pixels"
-        self.readout.setText(f"{planes}{colour} plane{'s' if planes > 1 else ''} of {size}")
+        part = describe_part(source.part)
+        self.readout.setText(
+            f"{planes}{colour} plane{'s' if planes > 1 else ''} of {size}"
+            + (f"\nof its file: {part}" if part else "")
+        )
 
     def _on_layer(self) -> None:
         layer = self.layers.layer
