@@ -94,7 +94,7 @@ def test_info_shows_what_the_file_holds_and_what_made_it(
 def test_an_image_too_large_to_be_read_is_told_in_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def too_large(*_: object) -> None:
+    def too_large(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr("napari_dip.files.read_write.read", too_large)
