@@ -63,7 +63,7 @@ from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_
 from napari_dip.engine.plane import Plane
 from napari_dip.engine.threads import threads
 from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, ring_means, shrink
-from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError
+from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError, limit_to_variation
 from napari_dip.nets.covariance_penalty import BlurMixtures
 from napari_dip.nets.gaussian import mirror
 from napari_dip.nets.neighbours import mix_with
@@ -176,7 +176,7 @@ def _mix_in(y: Tensor, noise: Tensor, share: float, predicted: bool, step: Step)
     """Mix similar places into the answer of a step, and say how far off that may be."""
     mixed, std = mix_similar(y, step.answer, noise, share), step.std
     if predicted and std is not None:
-        std = std_of_mixture(std, step.answer, mixed, share)
+        std = limit_to_variation(std_of_mixture(std, step.answer, mixed, share), mixed, noise)
     return replace(step, answer=mixed, std=std)
 
 

@@ -10,11 +10,17 @@ The second part is a multiple of it. For a filter that weighs both as well as ca
 filter of gain G(f) for noise of variance s^2, they sum up to s^2 times the mean of G, and p is s^2
 times that of G^2: the error is p a / (a - 2) where the power of structure falls with the spatial
 frequency to the -a; 2 to 3 times p for a of 4 to 3, as of blurred images and of edges. Where the
-network says of a pixel that its surroundings leave more open than that, it is believed.
+network says of a pixel that its surroundings leave more open than that, it is believed. Other
+images of the same place show what is as fine as the blind spot: beside them less is lost.
 
 The answer weighs b and the measured pixel by w, so its error has the variance
 (1 - w)^2 (that of b) + w^2 s^2. What means of similar places change of it:
 `napari_dip.nets.similar_places.std_of_mixture`.
+
+Both parts are too large in an empty image, where the noise as it was measured need only be a few
+percent too weak to look like lost structure. But an answer differs from pixel to pixel by no less
+than by its error: what it varies by over the image is the most that the error can be
+(`limit_to_variation`).
 
 The noise of other images is taken to be as strong as the image's own, which it is not quite where
 their brightness had to be matched.
@@ -46,6 +52,7 @@ ADDED = 0.3  # standard deviation of the added noise, in those of the image's ow
 SMOOTH = 3.0  # pixels over which p is averaged
 LOCAL = 4.0  # pixels over which the squares of the residual are averaged
 ERROR_OVER_P = 2.0  # where there is structure; confirmed on real pairs, docs/results/family.md
+ERROR_OVER_P_BESIDE_OTHERS = 1.4
 UNLEARNT = 0.01  # of the noise's variance: the network's least guess as long as it knows nothing
 
 
@@ -67,6 +74,7 @@ class AnswerError:
     def __init__(self, noise: Tensor, weight: float, seed: int, others: int = 0) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.noise, self.weight, self.count = noise, weight, 0
+        self.over_p = ERROR_OVER_P_BESIDE_OTHERS if others else ERROR_OVER_P
         size = (len(noise) + others, *noise.shape[1:])
         self.draws = [torch.randn(size, generator=generator) for _ in range(DRAWS)]
         self.means: tuple[Tensor, ...] = ()
@@ -103,12 +111,13 @@ class AnswerError:
         self.means = tuple(torch.lerp(one, mean, past) for one, mean in pairs)
         blind, left_open, *changes = self.means
         propagated = blur(torch.stack(changes).square().mean(0, keepdim=True), SMOOTH)[0]
-        error = (_growth(blind, propagated) * propagated).maximum(left_open - UNLEARNT * self.noise)
+        grown = _growth(blind, propagated, self.over_p) * propagated
+        error = grown.maximum(left_open - UNLEARNT * self.noise)
         own_share = left_open / (self.noise + left_open)
         return ((1 - own_share).square() * error + own_share.square() * noise).sqrt()
 
 
-def _growth(blind: Tensor, propagated: Tensor) -> Tensor:
+def _growth(blind: Tensor, propagated: Tensor, over_p: float) -> Tensor:
     """Return error over p, (C, 1, 1): less where the prediction varies no more than by its noise.
 
     In an empty image there is nothing to lose, and its few degrees of freedom are noise alone.
@@ -116,5 +125,15 @@ def _growth(blind: Tensor, propagated: Tensor) -> Tensor:
     ratio = blind.var((1, 2), correction=0, keepdim=True) / propagated.mean(
         (1, 2), keepdim=True
     ).clamp_min(1e-30)
-    structure = (1 - 1 / ratio.clamp_min(1.0)) * (ERROR_OVER_P - 1)
+    structure = (1 - 1 / ratio.clamp_min(1.0)) * (over_p - 1)
     return ratio.clamp_max(1.0) + structure
+
+
+def limit_to_variation(std: Tensor, answer: Tensor, noise: Tensor) -> Tensor:
+    """Scale deviations (C, Y, X) down to how much the answer varies, and its mean by the noise.
+
+    `noise` is the standard deviation of the noise, which is independent from pixel to pixel.
+    """
+    most = answer.var((1, 2), correction=0) + noise.square().mean((1, 2)) / answer[0].numel()
+    scale = most / std.square().mean((1, 2)).clamp_min(1e-30)
+    return std * scale.clamp_max(1.0).sqrt()[:, None, None]

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_dip.images.image import Image, PlaneIndex
 from napari_dip.noise.anscombe import PoissonGaussian
-from napari_dip.noise.hot_pixels import find_hot_pixels_of_stack
+from napari_dip.noise.hot_pixels import find_hot_pixels_of_stack, replace_hot_pixels
 from napari_dip.noise.measure import measure_noise
 from napari_dip.noise.measured_noise import MeasuredNoise
 from napari_dip.noise.unit_range import ColourRanges, UnitRange
@@ -156,6 +156,8 @@ def measure_image(
 ) -> ImageStatistics:
     """Measure range and noise; planes are read once, and some before for hot pixels they share.
 
+    Hot pixels are no part of the noise, also where they are kept.
+
     Parameters
     ----------
     image : Image
@@ -188,7 +190,9 @@ def measure_image(
         None if keep_hot_pixels else _shared_hot_pixels(image, indices) for indices in measured
     ]
     results = [
-        _measure_channel(image, indices, stabilise, partial(mend, hot_pixels=known))
+        _measure_channel(
+            image, indices, stabilise, keep_hot_pixels, partial(mend, hot_pixels=known)
+        )
         for indices, known in zip(measured, shared, strict=True)
     ]
     unit_ranges, noises, hot, uneven, blank, places = zip(*results, strict=True)
@@ -247,7 +251,11 @@ def _shared_hot_pixels(image: Image, indices: list[PlaneIndex]) -> NDArray[np.bo
 
 
 def _measure_channel(
-    image: Image, indices: list[PlaneIndex], stabilise: bool, mend: Callable[..., Repaired]
+    image: Image,
+    indices: list[PlaneIndex],
+    stabilise: bool,
+    keep_hot_pixels: bool,
+    mend: Callable[..., Repaired],
 ) -> tuple[UnitRange | ColourRanges, tuple[MeasuredNoise, ...], int, int, int, list[Place]]:
     """Return unit range, noise, hot pixels, planes with offsets, blank planes, hot places."""
     ends: list[NDArray[np.float64]] = []  # (3, C) of each plane: least, greatest, mean
@@ -267,7 +275,7 @@ def _measure_channel(
         hot, uneven = hot + count, uneven + has_offsets
         ends.append(np.array([plane.min((1, 2)), plane.max((1, 2)), plane.mean((1, 2))]))
         if number >= len(samples) * stride:  # a blank one is made up for by the next
-            samples.append(plane)
+            samples.append(replace_hot_pixels(plane)[0] if keep_hot_pixels else plane)
     if not ends:
         raise ValueError(
             "All pixels of the image, or of one of its channels, are non-finite (NaN or "
