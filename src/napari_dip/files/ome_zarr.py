@@ -220,6 +220,8 @@ def _omero_channels(ome: Any) -> tuple[dict[str, Any], ...]:
             colour = str(channel.get("color", "")).lstrip("#").upper()
             if len(colour) == 6 and set(colour) <= set("0123456789ABCDEF"):
                 about["Color"] = colour
+            if channel.get("inverted") is True:
+                about["Inverted"] = True
             window = channel.get("window") or {}
             ends = float(window["start"]), float(window["end"])
             if np.isfinite(ends).all():

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_dip.files.dtypes import cast_pixels
+from napari_dip.files.halve import halve, level_shapes
 from napari_dip.files.provenance import KEY, write_record
 from napari_dip.images.image import Image
 
@@ -19,7 +20,6 @@ ORDER = "TCZYX"
 
 VERSIONS = ("0.4", "0.5")
 CHUNK = 1024  # side of a chunk, in pixels
-SMALLEST = 256  # the pyramid ends with a level no larger than this
 UNKNOWN_COLOUR = "FFFFFF"  # the format asks for one
 RGB = ("FF0000", "00FF00", "0000FF", "FFFFFF")
 _NAMES = {
@@ -69,8 +69,8 @@ def write_zarr(
         levels[0][place] = plane
         clipped += count
         _widen(ends[place[order.index("C")] if "C" in order else 0], plane)
-    while max(levels[-1].shape[-2:]) > SMALLEST:
-        levels.append(_halve(new, levels[-1]))
+    for sides in level_shapes(*shape[-2:])[1:]:
+        levels.append(_halve(new, levels[-1], sides))
     metadata = _metadata(image, order, ome_zarr, len(levels), _windows(image, ends, dtype))
     group.attrs.update(metadata | {KEY: write_record(image, {})})
     return clipped
@@ -110,15 +110,11 @@ class _Levels:
         return level
 
 
-def _halve(new: _Levels, level: Any) -> Any:
-    """Add the next level of the pyramid: means over 2 x 2 pixels."""
-    shape = (*level.shape[:-2], *(-(-n // 2) for n in level.shape[-2:]))
-    half = new.add(shape)
-    for place in np.ndindex(shape[:-2]):
-        plane = np.asarray(level[place], dtype=np.float64)
-        plane = np.pad(plane, [(0, n % 2) for n in plane.shape], mode="edge")
-        mean = (plane[::2, ::2] + plane[1::2, ::2] + plane[::2, 1::2] + plane[1::2, 1::2]) / 4
-        half[place] = cast_pixels(mean, level.dtype)[0]
+def _halve(new: _Levels, level: Any, sides: tuple[int, int]) -> Any:
+    """Add the next level of the pyramid."""
+    half = new.add((*level.shape[:-2], *sides))
+    for place in np.ndindex(level.shape[:-2]):
+        half[place] = halve(np.asarray(level[place]))
     return half
 
 
@@ -182,8 +178,10 @@ def _channels(image: Image, windows: list[dict[str, float]]) -> list[dict[str, A
     if image.is_rgb:
         colours = list(RGB[:count])
     labels = image.channels or [None] * count
+    inverted = image.details.of_channels("Inverted", count)
     return [
         {"color": colour or UNKNOWN_COLOUR, "window": window, "active": True}
         | ({"label": label} if label else {})
-        for colour, window, label in zip(colours, windows, labels, strict=True)
+        | ({"inverted": True} if dark else {})
+        for colour, window, label, dark in zip(colours, windows, labels, inverted, strict=True)
     ]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,47 +142,3 @@ def imagej_calibration(tags: Mapping[str, object]) -> Calibration:
         time_unit = clean_unit(tags.get("tunit", "s"))
         found["T"] = (interval, time_unit if time_unit in TIMES else "s")
     return found
-
-
-def ome_attributes(calibration: Calibration) -> Tags:
-    """Return OME's PhysicalSize and TimeIncrement, leaving out units that OME does not know."""
-    attributes: Tags = {}
-    for axis, (size, unit) in calibration.items():
-        is_length = unit in LENGTHS or (unit == "pixel" and size != 1)
-        if axis in "XYZ" and is_length:
-            name = f"PhysicalSize{axis}"
-        elif axis == "T" and unit in TIMES:
-            name = "TimeIncrement"
-        else:
-            continue
-        attributes |= {name: size, f"{name}Unit": OME_SPELLING.get(unit, unit)}
-    return attributes
-
-
-def ome_calibration(attributes: Mapping[str, object]) -> Calibration:
-    """Read a calibration off the attributes of OME's Pixels element."""
-    names = {axis: (f"PhysicalSize{axis}", "um") for axis in "XYZ"} | {"T": ("TimeIncrement", "s")}
-    found: Calibration = {}
-    for axis, (name, default) in names.items():
-        size = positive(attributes.get(name))
-        if size:
-            found[axis] = (size, clean_unit(attributes.get(f"{name}Unit", default)))
-    return found
-
-
-def ome_header(xml: str, number: int = 0) -> tuple[dict[str, str], list[str], list[str]]:
-    """Return an image's Pixels attributes, its channels' names, and the file's comments."""
-    # OME-XML has neither of these; entities can be made to fill the memory.
-    if "<!DOCTYPE" in xml or "<!ENTITY" in xml:
-        return {}, [], []
-    try:
-        root = ElementTree.fromstring(xml)
-    except (ElementTree.ParseError, ValueError):
-        return {}, [], []
-    images = root.findall(".//{*}Image/{*}Pixels")
-    pixels = images[number] if number < len(images) else None
-    comments = [node.text or "" for node in root.iterfind(".//{*}CommentAnnotation/{*}Value")]
-    if pixels is None:
-        return {}, [], comments
-    names = [node.get("Name", "") for node in pixels.iterfind("{*}Channel")]
-    return dict(pixels.attrib), names, comments

@@ -41,10 +41,10 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     return read_tiff_provenance(path)
 
 
-def _write(path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool) -> int:
+def _write(path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool, **options: str) -> int:
     from napari_dip.files.tiff_writer import write_tiff
 
-    return write_tiff(path, image, dtype, ome=ome)
+    return write_tiff(path, image, dtype, ome=ome, **options)
 
 
 def _check(image: Image, dtype: np.dtype[Any]) -> None:
@@ -62,6 +62,7 @@ TIFF = Format(
     _list_series,
     _read_provenance,
     files_of=_files_of,
+    options=("compression",),
 )
 OME_TIFF = replace(
     TIFF,
@@ -69,3 +70,5 @@ OME_TIFF = replace(
     suffixes=(".ome.tif", ".ome.tiff", ".ome.btf"),
     write=partial(_write, ome=True),
 )
+LSM = replace(TIFF, name="LSM", suffixes=(".lsm",), write=None)
+STK = replace(TIFF, name="STK", suffixes=(".stk",), write=None)

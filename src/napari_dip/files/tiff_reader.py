@@ -12,7 +12,7 @@ import struct
 import threading
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,19 +20,16 @@ import tifffile
 
 from napari_dip.files.channel_names import fitting_names, names_from_labels
 from napari_dip.files.format import axes_remark
+from napari_dip.files.imagej_display import with_labels
 from napari_dip.files.lazy_tiff import LazyPages
 from napari_dip.files.ome_files import described_by, is_tiff, names_of_files
-from napari_dip.files.pixel_sizes import (
-    Calibration,
-    imagej_calibration,
-    ome_calibration,
-    ome_header,
-    scale_and_units,
-)
+from napari_dip.files.pixel_sizes import scale_and_units
 from napari_dip.files.provenance import apply_record, read_provenance, read_record
 from napari_dip.files.series import Series, SeriesError, choose_series
+from napari_dip.files.tiff_axes import name_axes, squeeze, take_axes, without_false_colours
 from napari_dip.files.tiff_checks import check_planes, check_segments
-from napari_dip.images.image import LETTERS, RGB_SIZES, Image, printable_name
+from napari_dip.files.tiff_header import Header, is_inverted, read_header
+from napari_dip.images.image import Image, printable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +45,6 @@ _BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
     *(EOFError, RuntimeError, NotImplementedError, struct.error, zlib.error),
 )
-GREY = (tifffile.PHOTOMETRIC.MINISBLACK, tifffile.PHOTOMETRIC.MINISWHITE)
 _SIGNS_OF_DAMAGE = (
     "invalid page offset",
     "corrupted",
@@ -61,16 +57,6 @@ _SIGNS_OF_DAMAGE = (
 _SIGN_OF_MISSING_FILES = "failed to read"
 
 
-@dataclass(frozen=True)
-class _Header:
-    """What the tags say: sizes, texts that may hold our record, names of channels or of planes."""
-
-    calibration: Calibration
-    texts: list[object]
-    channels: tuple[str, ...] = ()
-    labels: object = None
-
-
 def read_tiff(path: Path, axes: str | None = None, series: int | str | None = None) -> Image:
     """Read an image of a TIFF file; see `napari_dip.files.read_write.read`."""
     with _open(path) as tif:
@@ -78,26 +64,27 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
         found = [_outline(tif, one) for _, one in images]
         chosen = choose_series(found, series, path.name)
         number, image_series = images[chosen]
-        header = _header(tif, number)
+        header = read_header(tif, number)
         pixels, letters = _pixels(tif, image_series, path)
         remarks = _remarks_on_files(tif, image_series, path)
+        inverted = is_inverted(image_series.keyframe)
     channels = header.channels or names_from_labels(header.labels, letters, pixels.shape)
     record = read_record(header.texts) if len(images) == 1 else None
     name = path.name.split(".")[0] or path.stem
     if len(images) > 1:
         name = f"{name} {printable_name(found[chosen].name) or chosen}"
     if record is not None and axes in (None, record.axes):
-        short, short_letters = _squeeze(pixels, letters)
+        short, short_letters = squeeze(pixels, letters)
         image = apply_record(record, short, short_letters, header.calibration, name, channels)
         if image is not None:
-            return image
+            return _with_details(image, header, inverted)
     if axes is None:
-        pixels, letters = _name_axes(*_squeeze(pixels, letters), path)
+        pixels, letters = name_axes(*squeeze(pixels, letters), path)
     else:
-        pixels, said = _take_axes(pixels, letters.replace("S", "C"), axes.upper())
+        pixels, said = take_axes(pixels, letters.replace("S", "C"), axes.upper())
         letters = axes.upper()
         remarks += axes_remark(path.name, said, letters)
-    return Image(
+    image = Image(
         pixels,
         letters,
         **scale_and_units(header.calibration, letters),
@@ -106,6 +93,17 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
         channels=fitting_names(channels, letters, pixels.shape),
         remarks=remarks,
     )
+    return _with_details(image, header, inverted)
+
+
+def _with_details(image: Image, header: Header, inverted: bool) -> Image:
+    """Return the image with what its header says of colours, ranges, planes."""
+    details = header.details
+    if inverted and not image.is_rgb:
+        count = image.shape[image.axes.index("C")] if "C" in image.axes else 1
+        about = details.channels if len(details.channels) == count else ({},) * count
+        details = replace(details, channels=tuple({**one, "Inverted": True} for one in about))
+    return with_labels(replace(image, details=details), header.labels)
 
 
 def list_tiff_series(path: Path) -> list[Series]:
@@ -171,7 +169,7 @@ def _outline(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Series:
 def read_tiff_provenance(path: Path) -> dict[str, Any]:
     """Return the provenance in a TIFF file of ours, empty for others."""
     with _open(path) as tif:
-        return read_provenance(_header(tif).texts)
+        return read_provenance(read_header(tif).texts)
 
 
 def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> tuple[Any, str]:
@@ -180,7 +178,7 @@ def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path)
     Pixels that lie in one piece are mapped, other large stacks decoded lazily, the rest read.
     """
     letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
-    letters = _without_false_colours(tif, series.keyframe, letters)
+    letters = without_false_colours(tif, series.keyframe, letters)
     if 0 in shape:
         raise ValueError("no pixels")
     check_segments(series)
@@ -198,83 +196,6 @@ def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path)
             grey = letters.endswith("S")  # of one sample; the last axes are Y and X
             return pages.reshape(shape[:-1] if grey else shape), letters[: -1 if grey else None]
     return series.asarray().reshape(shape), letters
-
-
-def _without_false_colours(tif: tifffile.TiffFile, page: tifffile.TiffPage, letters: str) -> str:
-    """Rename the axis of samples (S) where it isn't colour: C for channels, Q for frames.
-
-    tifffile writes stacks of three or four planes as RGB, one colour after another, unless it is
-    told otherwise; only what has three colours of 8 bits is believed to be meant so.
-    """
-    if "S" not in letters or "C" in letters:
-        return letters
-    if page.photometric in GREY:
-        return letters.replace("S", "C") if page.samplesperpixel > 1 else letters
-    apart = tif.is_shaped and page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
-    is_stack = apart and (page.samplesperpixel, page.bitspersample) != (3, 8)
-    return letters.replace("S", "Q") if is_stack else letters
-
-
-def _squeeze(pixels: Any, letters: str) -> tuple[Any, str]:
-    """Drop singleton axes and turn samples (S) into C: last if colours, else before Y."""
-    lengths = [(a, n) for a, n in zip(letters, pixels.shape, strict=True) if n > 1 or a in "YX"]
-    letters = "".join(a for a, _ in lengths)
-    pixels = pixels.reshape([n for _, n in lengths])
-    if letters.endswith("C"):  # channels beside each other, no colours
-        pixels, letters = np.moveaxis(pixels, -1, -3), letters[:-3] + "C" + letters[-3:-1]
-    if "S" not in letters or "C" in letters:
-        return pixels, letters
-    at = letters.index("S")
-    rest = letters.replace("S", "")
-    to = len(rest) if pixels.shape[at] in RGB_SIZES else rest.index("Y")
-    return np.moveaxis(pixels, at, to), rest[:to] + "C" + rest[to:]
-
-
-def _name_axes(pixels: Any, letters: str, path: Path) -> tuple[Any, str]:
-    """Name what the file leaves unnamed."""
-    known = [a for a in letters if a in LETTERS]
-    unnamed = [a for a in letters if a not in LETTERS]
-    free = [a for a in "ZTC" if a not in letters][: len(unnamed)]
-    if len(unnamed) > len(free) or len(set(known)) < len(known):
-        raise ValueError(
-            f"{path.name} has axes {tuple(pixels.shape)} that are more than T, Z, C, Y and X: "
-            "split it into files first."
-        )
-    names = iter(a for a in "TZC" if a in free)
-    return pixels, "".join(a if a in LETTERS else next(names) for a in letters)
-
-
-def _take_axes(pixels: Any, letters: str, axes: str) -> tuple[Any, str]:
-    """Lay the axes out as the caller wants; return pixels, and how the file calls these axes.
-
-    Singleton axes count only where they are named.
-    """
-    lengths = [(a, n) for a, n in zip(letters, pixels.shape, strict=True) if n > 1 or a in "YX"]
-    by_letter = dict(lengths)
-    if len(axes) != len(lengths):
-        if [a for a in axes if a in by_letter] == list(by_letter):
-            return pixels.reshape([by_letter.get(a, 1) for a in axes]), axes
-        if len(axes) == pixels.ndim:
-            return pixels, letters
-    said = "".join(a for a, _ in lengths)
-    return pixels.reshape([n for _, n in lengths]), said  # Image refuses what does not fit
-
-
-def _header(tif: tifffile.TiffFile, number: int = 0) -> _Header:
-    """Return what the tags say of the image of that number."""
-    if tif.is_ome:
-        attributes, names, comments = ome_header(tif.ome_metadata or "", number)
-        return _Header(ome_calibration(attributes), list(comments), tuple(names))
-    if tif.is_imagej:
-        metadata = tif.imagej_metadata or {}
-        tags = tif.pages.first.tags
-        size_tags = ("XResolution", "YResolution", "ResolutionUnit")
-        sizes = {name.lower(): tags.valueof(name) for name in size_tags}
-        info = metadata.get("Info", "")
-        texts = info if isinstance(info, list) else [info]
-        calibration = imagej_calibration({**metadata, **sizes})
-        return _Header(calibration, texts, labels=metadata.get("Labels"))
-    return _Header({}, [])
 
 
 @contextmanager

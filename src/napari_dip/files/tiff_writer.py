@@ -6,6 +6,7 @@ can be written.
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -13,14 +14,14 @@ from uuid import uuid4
 import numpy as np
 import tifffile
 
-from napari_dip.files.channel_names import imagej_labels
 from napari_dip.files.dtypes import cast_pixels
+from napari_dip.files.halve import halve, level_shapes
+from napari_dip.files.imagej_display import imagej_display
+from napari_dip.files.ome_xml import ome_attributes, ome_calibration, ome_details
 from napari_dip.files.pixel_sizes import (
     calibration_of,
     imagej_calibration,
     imagej_tags,
-    ome_attributes,
-    ome_calibration,
 )
 from napari_dip.files.provenance import KEY, write_record
 from napari_dip.images.image import LETTERS
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 
 BIG = 2**32 - 2**25
 """Bytes from which 32-bit offsets no longer reach, with room for the tags of each plane."""
+
+COMPRESSIONS = ("none", "deflate", "zstd", "lzw")
+
+PYRAMID_FROM = 4096
+"""Pixels of the longest side of a plane from which an OME-TIFF has tiles and a pyramid."""
+
+TILE = (512, 512)
 
 _IMAGEJ_TYPES = ("uint8", "uint16", "float32")
 _OME_TYPES = (*_IMAGEJ_TYPES, "int8", "int16", "int32", "uint32", "float64")
@@ -56,36 +64,90 @@ def choose_layout(
     return ("imagej" if imagej else "ome"), big
 
 
-def write_tiff(path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool) -> int:
-    """Write an image and return the number of clipped values."""
+def write_tiff(
+    path: Path, image: Image, dtype: np.dtype[Any], *, ome: bool, compression: str = "none"
+) -> int:
+    """Write an image and return the number of clipped values.
+
+    An OME-TIFF with large planes has tiles and a pyramid.
+    """
+    if compression not in COMPRESSIONS:
+        raise ValueError(
+            f"A TIFF is compressed by {', '.join(COMPRESSIONS[1:])} or none, not {compression}."
+        )
     dialect, big = choose_layout(image.axes, image.shape, dtype, ome=ome)
     page_axes = "YXC" if image.is_rgb else "YX"
     stack_axes = "".join(a for a in LETTERS if a in image.axes and a not in page_axes)
     metadata, options = _imagej_metadata(image) if dialect == "imagej" else _ome_metadata(image)
-    clipped = 0
-
-    def pages() -> Iterator[Any]:
-        nonlocal clipped
-        for _, page in image.pages(stack_axes, page_axes):
-            page, count = cast_pixels(page, dtype)
-            clipped += count
-            yield np.ascontiguousarray(page)
-
     imagej = dialect == "imagej"
+    sides = [image.shape[image.axes.index(a)] for a in "YX"]
+    levels = [] if imagej or max(sides) < PYRAMID_FROM else level_shapes(*sides)[1:]
+    pages = _Pages(image, dtype, stack_axes, page_axes, bool(levels))
+    how: dict[str, Any] = {
+        "dtype": dtype,
+        "photometric": _photometric(image, imagej),
+        "planarconfig": "contig" if image.is_rgb else None,
+        "compression": None if compression == "none" else compression,
+        "predictor": compression != "none",
+        "tile": TILE if levels else None,
+        "software": KEY,
+    }
     with tifffile.TiffWriter(
         path, bigtiff=big, byteorder="<", imagej=imagej, ome=not imagej
     ) as writer:
-        writer.write(
-            pages(),
-            shape=tuple(image.shape[image.axes.index(a)] for a in stack_axes + page_axes),
-            dtype=dtype,
-            photometric="rgb" if image.is_rgb else "minisblack",
-            planarconfig="contig" if image.is_rgb else None,
-            metadata={"axes": stack_axes + page_axes.replace("C", "S"), **metadata},
-            software=KEY,
-            **options,
-        )
-    return clipped
+        for number, (height, width) in enumerate([tuple(sides), *levels]):
+            # Levels are written from the whole pages again: none of them stays in memory.
+            shape = [*(pages.length(a) for a in stack_axes), height, width]
+            axes = {"axes": stack_axes + page_axes.replace("C", "S"), **metadata}
+            writer.write(
+                pages.walk(number),
+                shape=(*shape, *([pages.length("C")] if image.is_rgb else [])),
+                metadata=axes if number == 0 else None,
+                subifds=len(levels) if number == 0 else None,
+                subfiletype=1 if number else None,
+                **how,
+                **options,
+            )
+    return pages.clipped
+
+
+class _Pages:
+    """The pages of an image in the type that is written, and how many values were clipped."""
+
+    def __init__(
+        self, image: Image, dtype: np.dtype[Any], stack_axes: str, page_axes: str, tiled: bool
+    ) -> None:
+        self.image, self.dtype, self.clipped = image, dtype, 0
+        self.axes, self.tiled = (stack_axes, page_axes), tiled
+
+    def length(self, axis: str) -> int:
+        """Return the length of an axis."""
+        return self.image.shape[self.image.axes.index(axis)]
+
+    def walk(self, level: int) -> Iterator[Any]:
+        """Yield the pages of a level of the pyramid, or their tiles; level 0 is the image."""
+        for _, page in self.image.pages(*self.axes):
+            page, count = cast_pixels(page, self.dtype)
+            self.clipped += 0 if level else count
+            for _ in range(level):
+                page = halve(page)
+            pixels = np.ascontiguousarray(page)
+            yield from _tiles(pixels) if self.tiled else [pixels]
+
+
+def _tiles(page: Any) -> Iterator[Any]:
+    """Yield the tiles of a page, row by row."""
+    height, width = TILE
+    for y, x in product(range(0, page.shape[0], height), range(0, page.shape[1], width)):
+        yield page[y : y + height, x : x + width]
+
+
+def _photometric(image: Image, imagej: bool) -> str:
+    """Return how numbers are shown; ImageJ has a table for what is dark where it is large."""
+    if image.is_rgb:
+        return "rgb"
+    inverted = any(channel.get("Inverted") for channel in image.details.channels)
+    return "miniswhite" if inverted and not imagej else "minisblack"
 
 
 def _imagej_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -95,8 +157,7 @@ def _imagej_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     if "C" in image.axes and not image.is_rgb:
         metadata["mode"] = "composite"
-    if labels := imagej_labels(image):
-        metadata["Labels"] = labels
+    metadata |= imagej_display(image)
     # Without a resolution ImageJ takes 1 pixel, and the reader finds the tag (1, 1).
     read_back = {"xresolution": 1, "yresolution": 1, **tags}
     metadata["Info"] = write_record(image, imagej_calibration(read_back))
@@ -114,6 +175,6 @@ def _ome_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
         "UUID": f"urn:uuid:{uuid4()}",  # tifffile's own would hold the machine's network address
         "Name": name,
         **attributes,
-        **({"Channel": {"Name": list(image.channels)}} if image.channels else {}),
+        **ome_details(image),
         "CommentAnnotation": {"Namespace": KEY, "Value": record},
     }, {}
