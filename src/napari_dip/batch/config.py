@@ -32,6 +32,8 @@ class CommonFlags(BaseModel):
     device: str = "auto"
     axes: str = ""
     dtype: Literal["float32", "same"] = "float32"
+    compression: Literal["", "none", "deflate", "zstd", "lzw"] = ""
+    ome_zarr: Literal["", "0.4", "0.5"] = ""
     pattern: str = "*"
     std: bool = False
     recursive: bool = True

@@ -166,10 +166,11 @@ def process_image(
     dtype = image.dtype if task.dtype == "same" else "float32"
     job.target.parent.mkdir(parents=True, exist_ok=True)
     overwrite = task.overwrite or job.begun
+    how = {"compression": task.compression, "ome_zarr": task.ome_zarr}
     if job.std is not None and final.std is not None:  # first: where the answer is, all of it is
         made = {**made, "holds": HOLDS_STD}
-        write(job.std, replace(final.std, provenance=made), overwrite=overwrite)
-    clipped = write(job.target, answer, dtype=dtype, overwrite=overwrite)
+        write(job.std, replace(final.std, provenance=made), overwrite=overwrite, **how)
+    clipped = write(job.target, answer, dtype=dtype, overwrite=overwrite, **how)
     if not interrupted:
         delete_chunks(job.target)  # of a run on workers that was killed
     record = {

@@ -41,6 +41,8 @@ class Task:
         `napari_dip.batch.restore_tasks`.
     std : bool
         Whether the standard deviation of every pixel is written beside each output.
+    compression, ome_zarr
+        How outputs are stored, see `napari_dip.files.read_write.write`.
     pattern, recursive
         Which images of a folder, see `napari_dip.batch.jobs.plan_jobs`.
     part : Part
@@ -51,6 +53,8 @@ class Task:
     device: str = "auto"
     axes: str | None = None
     dtype: str = "float32"
+    compression: str | None = None
+    ome_zarr: str | None = None
     overwrite: bool = False
     dry_run: bool = False
     shard: str | None = None

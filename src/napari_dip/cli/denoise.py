@@ -77,7 +77,7 @@ def denoise_verb(method: type[Settings]) -> Callable[..., int]:
                 "A trained model gives no standard deviation: leave out --std or --model."
             )
         if save_config is not None and not options.dry_run:
-            names = ("device", "axes", "dtype", "pattern", "recursive")
+            names = ("device", "axes", "dtype", "compression", "ome_zarr", "pattern", "recursive")
             flags = {name: getattr(options, name) for name in names}
             part = options.part_options.part.given()
             values = config_values(settings, preset, model, std=std, **flags, **part)

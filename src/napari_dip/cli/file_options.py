@@ -37,6 +37,18 @@ class FileOptions:
         Literal["float32", "same"],
         flag("Type of the values written; `same` rounds and clips to the input's.", group=FILES),
     ] = "float32"
+    compression: Annotated[
+        Literal["none", "deflate", "zstd", "lzw"] | None,
+        flag(
+            "How TIFFs are compressed, without loss; not at all by default. Fiji opens deflate and "
+            "lzw by itself, zstd with Bio-Formats. OME-Zarr is compressed unless this is none.",
+            group=FILES,
+        ),
+    ] = None
+    ome_zarr: Annotated[
+        Literal["0.4", "0.5"] | None,
+        flag("Version of OME-Zarr that is written; 0.4 by default.", group=FILES),
+    ] = None
     overwrite: Annotated[
         bool,
         flag(
@@ -102,6 +114,9 @@ class FileOptions:
         """Return the work that the flags and `settings` ask for; `more` are other fields."""
         from napari_dip.batch.task import Task
 
-        names = ("device", "axes", "dtype", "overwrite", "dry_run", "shard", "pattern", "recursive")
+        names = [
+            *("device", "axes", "dtype", "compression", "ome_zarr", "overwrite"),
+            *("dry_run", "shard", "pattern", "recursive"),
+        ]
         given = {name: getattr(self, name) for name in names}
         return Task(settings, **given, part=self.part_options.part, **more)

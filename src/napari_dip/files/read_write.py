@@ -171,7 +171,7 @@ def write(
     check_target(target, overwrite)
     stored = check_fits(target, image, dtype)
     given = {"compression": compression, "ome_zarr": ome_zarr}
-    options = {key: given[key] for key in record.options if given[key] is not None}
+    options = {key: given[key] for key in record.options if given[key]}
     with atomic_path(target, prod(image.shape) * stored.itemsize) as part:
         return write_pixels(part, image, stored, **options)
 
