@@ -42,6 +42,7 @@ def ome_file(path) -> None:
             "Channel": {key: [one[key] for one in CHANNELS] for key in CHANNELS[0]},
             "Plane": PLANES,
             "AcquisitionDate": "2024-05-01T12:00:00",
+            "Description": "fixed < cells",
             "PhysicalSizeX": 0.1,
             "PhysicalSizeY": 0.1,
         },
@@ -64,6 +65,7 @@ def imagej_file(path, **more) -> None:
             "LUTs": [ramp, fire],
             "Ranges": (1.0, 90.0, 5.0, 150.0),
             "Labels": [f"field {i}" for i in range(12)],
+            "Info": "Objective: 60x\nImmersion: oil",
             **more,
         },
     )
@@ -82,6 +84,7 @@ def test_ome_keeps_colours_wavelengths_times_positions_and_the_date(tmp_path):
     assert back.details.planes[1, 2, 1]["DeltaT"] == "5.5"
     assert back.details.planes[0, 0, 0]["PositionX"] == "12.5"
     assert back.details.date == "2024-05-01T12:00:00"
+    assert back.details.note == "fixed < cells"
     xml = tifffile.TiffFile(tmp_path / "b.ome.tif").ome_metadata
     assert 'Color="65535"' in xml and 'TheT="1"' in xml
 
@@ -96,6 +99,8 @@ def test_imagej_keeps_tables_ranges_and_labels(tmp_path):
     np.testing.assert_array_equal(after["LUTs"], before["LUTs"])
     assert after["Ranges"] == before["Ranges"] and after["Labels"] == before["Labels"]
     assert read(tmp_path / "b.tif").details.planes == image.details.planes
+    write(tmp_path / "c.tif", read(tmp_path / "b.tif"))
+    assert read(tmp_path / "c.tif").details.note == "Objective: 60x\nImmersion: oil"
 
 
 def test_the_range_of_one_channel_is_kept(tmp_path):

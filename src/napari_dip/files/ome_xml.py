@@ -17,6 +17,7 @@ from napari_dip.files.pixel_sizes import (
     clean_unit,
     positive,
 )
+from napari_dip.files.provenance import without_record
 from napari_dip.images.details import Details
 from napari_dip.images.image import printable_name
 
@@ -95,6 +96,7 @@ def ome_header(xml: str, number: int = 0) -> OmeHeader:
         date=printable_name(image.findtext("{*}AcquisitionDate") or ""),
         channels=tuple(_channel(node) for node in channels),
         planes=_planes(pixels),
+        note=without_record(image.findtext("{*}Description") or ""),
     )
     return OmeHeader(ome_calibration(pixels.attrib), names, details, comments)
 
@@ -123,6 +125,8 @@ def ome_details(image: Image) -> dict[str, Any]:
         found["Channel"] = channels
     if any(planes):
         found["Plane"] = planes
+    if image.details.note:
+        found["Description"] = image.details.note
     if image.details.date:
         found["AcquisitionDate"] = image.details.date
     return found

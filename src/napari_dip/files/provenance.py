@@ -18,6 +18,7 @@ from napari_dip.files.pixel_sizes import Calibration, agree, clean_unit, positiv
 from napari_dip.images.image import Image
 
 KEY = "napari-dip"
+LONGEST_NOTE = 1 << 20  # characters
 _PREFIX = f"{KEY} = "
 
 
@@ -71,6 +72,13 @@ def read_record(texts: Iterable[object]) -> Record | None:
                 ):
                     return None
     return None
+
+
+def without_record(text: str) -> str:
+    """Return what else than our record a text holds, without what XML and ImageJ do not know."""
+    lines = (line for line in text.splitlines() if not line.startswith(_PREFIX))
+    kept = ("".join(c for c in line if c.isprintable() or c == "\t") for line in lines)
+    return "\n".join(kept).strip()[:LONGEST_NOTE]
 
 
 def read_provenance(texts: Iterable[object]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import tifffile
@@ -18,6 +18,7 @@ from napari_dip.files.pixel_sizes import (
     imagej_calibration,
     positive,
 )
+from napari_dip.files.provenance import without_record
 from napari_dip.images.details import Details
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ def read_header(tif: tifffile.TiffFile, number: int = 0) -> Header:
         count = metadata.get("channels", 1)
         shown = read_display(metadata, count if isinstance(count, int) and 0 < count < 99 else 1)
         calibration = imagej_calibration({**metadata, **_resolution(tif)})
-        return Header(calibration, texts, labels=metadata.get("Labels"), details=shown)
+        note = without_record("\n".join(str(text) for text in texts))
+        details = replace(shown, note=note)
+        return Header(calibration, texts, labels=metadata.get("Labels"), details=details)
     if tif.is_lsm:
         return _lsm(tif.lsm_metadata or {})
     if tif.is_stk:

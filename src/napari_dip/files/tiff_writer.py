@@ -160,7 +160,9 @@ def _imagej_metadata(image: Image) -> tuple[dict[str, Any], dict[str, Any]]:
     metadata |= imagej_display(image)
     # Without a resolution ImageJ takes 1 pixel, and the reader finds the tag (1, 1).
     read_back = {"xresolution": 1, "yresolution": 1, **tags}
-    metadata["Info"] = write_record(image, imagej_calibration(read_back))
+    record = write_record(image, imagej_calibration(read_back))
+    # The record first: it is the line that this program looks for.
+    metadata["Info"] = f"{record}\n{image.details.note}" if image.details.note else record
     if "xresolution" not in tags:
         return metadata, {}
     return metadata, {"resolution": (tags["xresolution"], tags["yresolution"])}

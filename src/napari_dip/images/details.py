@@ -27,6 +27,8 @@ class Details:
     planes : mapping
         From (t, z, c) to attributes of OME's Plane, such as ``DeltaT`` and ``PositionX``, and
         ``Label``, the text that ImageJ shows above a plane.
+    note : str
+        Free text: ImageJ's Info, OME's Description.
     origin : mapping
         From an axis letter to where its first pixel lies, in the unit of that axis.
     """
@@ -35,6 +37,7 @@ class Details:
     channels: tuple[Attributes, ...] = ()
     planes: Mapping[tuple[int, int, int], Attributes] = field(default_factory=dict)
     origin: Mapping[str, float] = field(default_factory=dict)
+    note: str = ""
 
     def take(self, axis: str, places: Sequence[int]) -> Details:
         """Return the details of some places along an axis, in the order given."""
