@@ -14,11 +14,12 @@ from napari_dip.methods.registry import METHODS, TRAINED
 from napari_dip.models.apply import iter_apply
 from napari_dip.models.model import Model
 from napari_dip.settings import BlindSpot, Settings
-from napari_dip.snapshot import Snapshot, last_with_warnings
+from napari_dip.snapshot import Snapshot, last_with_warnings, with_progress_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_dip.engine.device import Device
     from napari_dip.planes.chunk import Chunk
 
 
@@ -28,23 +29,40 @@ Given = TypeVar("Given", Image, ArrayLike)
 
 @overload
 def denoise(
-    image: Image, how: How = ..., *, axes: str | None = ..., device: str = ...
+    image: Image,
+    how: How = ...,
+    *,
+    axes: str | None = ...,
+    device: Device = ...,
+    progress: bool = ...,
 ) -> Image: ...
 @overload
 def denoise(
-    image: ArrayLike, how: How = ..., *, axes: str | None = ..., device: str = ...
+    image: ArrayLike,
+    how: How = ...,
+    *,
+    axes: str | None = ...,
+    device: Device = ...,
+    progress: bool = ...,
 ) -> NDArray[np.float32]: ...
 @overload
 def denoise(
-    image: Given, how: How = ..., *, axes: str | None = ..., device: str = ..., return_std: bool
+    image: Given,
+    how: How = ...,
+    *,
+    axes: str | None = ...,
+    device: Device = ...,
+    return_std: bool,
+    progress: bool = ...,
 ) -> tuple[Given, Given]: ...
 def denoise(
     image: Image | ArrayLike,
     how: How = None,
     *,
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     return_std: bool = False,
+    progress: bool = False,
 ) -> Any:
     """Denoise an image without clean training data.
 
@@ -58,19 +76,22 @@ def denoise(
         see `load_model`.
     axes : str, optional
         A letter an axis for a bare array, such as ``"ZYX"``; guessed where not given.
-    device : str
+    device : str or torch.device
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, ``"mps"``.
     return_std : bool
         Whether to return a second image that says how far off each pixel may be, from the source
         that the settings name (``uncertainty``) or, where they name none, the one that suits the
         network. That of `BlindSpot`, ``"predicted"``, is the standard error of the pixel; the
         others are a spread of answers, which says where errors are larger and not how large.
+    progress : bool
+        Whether a bar shows the steps, in a terminal and in a notebook; needs the package tqdm.
 
     Returns
     -------
     Image or float32 array
         What was given, denoised: same shape, axes, intensity scale and units. With `return_std` a
-        pair: the answer and its standard deviation, in the same units.
+        pair: the answer and its standard deviation, in the same units. A dask array for a dask
+        array, of which a plane is read when it is computed.
 
     Raises
     ------
@@ -94,15 +115,19 @@ def denoise(
         )
     if return_std and (how is None or isinstance(how, Settings)):
         how = (how or BlindSpot()).with_uncertainty()
-    final = last_with_warnings(iter_denoise(image, how, axes=axes, device=device))
+    snapshots = iter_denoise(image, how, axes=axes, device=device)
+    final = last_with_warnings(with_progress_bar(snapshots) if progress else snapshots)
+    std = final.std if return_std else None
     if isinstance(image, Image):
-        return (final.image, final.std) if return_std and final.std else final.image
-    answer = np.asarray(final.image.pixels, dtype=np.float32)
-    return (
-        (answer, np.asarray(final.std.pixels, dtype=np.float32))
-        if return_std and final.std
-        else answer
-    )
+        return final.image if std is None else (final.image, std)
+    answer = _array(final.image)
+    return answer if std is None else (answer, _array(std))
+
+
+def _array(image: Image) -> Any:
+    """Return the pixels as numpy, or as dask where that was given."""
+    lazy = hasattr(image.pixels, "dask")
+    return image.pixels if lazy else np.asarray(image.pixels, dtype=np.float32)
 
 
 def iter_denoise(
@@ -110,7 +135,7 @@ def iter_denoise(
     how: How = None,
     *,
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> Iterator[Snapshot]:
     """Denoise step by step.
 
@@ -135,7 +160,7 @@ def iter_denoise(
 
 
 def iter_chunk(
-    source: Image, how: Settings | Model, device: str, chunk: Chunk | None = None
+    source: Image, how: Settings | Model, device: Device, chunk: Chunk | None = None
 ) -> Iterator[Snapshot]:
     """Denoise as `iter_denoise` does, or only a chunk of a stack, as it would be in the whole.
 

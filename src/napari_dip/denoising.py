@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_dip.engine.device import Device
     from napari_dip.engine.loop import Step
     from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.engine.plane import Plane
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def fit_image(
     source: Image,
     how: Settings,
-    device: str,
+    device: Device,
     *,
     stats: ImageStatistics | None = None,
     chunk: Chunk | None = None,
@@ -51,7 +52,7 @@ def fit_image(
         The noisy image.
     how : Settings
         Of a method that is fitted, or of a restoration.
-    device : str
+    device : str or torch.device
         As for `napari_dip.denoise`.
     stats : ImageStatistics, optional
         Of `source`, where they are known already.

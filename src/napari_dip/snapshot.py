@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from napari_dip.images.image import Image
+from napari_dip.images.pictures import facts_of, to_html
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
     """Where the work stands, and the answer if it stopped now.
 
@@ -63,6 +64,22 @@ class Snapshot:
     noisy: Image | None = None
     make_model: Callable[[], Any] | None = field(default=None, repr=False)
     make_std: Callable[[], Image] | None = field(repr=False, default=None)
+
+    def __repr__(self) -> str:
+        return f"Snapshot({', '.join(f'{name} {of}' for name, of in self._facts())})"
+
+    def _repr_html_(self) -> str:
+        """Show the answer so far, and where the work stands, in a notebook."""
+        return to_html([*self._facts(), *facts_of(self.image)], self.image)
+
+    def _facts(self) -> list[tuple[str, str]]:
+        facts = [("step", f"{self.step} of {self.total}"), ("loss", f"{self.loss:.4g}")]
+        if self.criterion is not None:
+            facts.append(("criterion", f"{self.criterion:.4g}"))
+        facts.append(("chosen", f"{self.chosen}"))
+        if self.planes > 1:
+            facts.append(("plane", f"{self.plane + 1} of {self.planes}"))
+        return [*facts, *([("note", self.note)] if self.note else [])]
 
     @cached_property
     def image(self) -> Image:
@@ -178,6 +195,25 @@ def last_with_warnings(snapshots: Iterable[Snapshot], stacklevel: int = 3) -> Sn
     for note in notes:
         warnings.warn(note, stacklevel=stacklevel)
     return final
+
+
+def with_progress_bar(snapshots: Iterable[Snapshot]) -> Iterator[Snapshot]:
+    """Hand a stream on and show its steps by tqdm, in a terminal and in a notebook.
+
+    Raises
+    ------
+    ValueError
+        If tqdm is not installed.
+    """
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise ValueError("A progress bar needs the package tqdm: pip install tqdm.") from None
+    with tqdm(unit="step") as bar:
+        for snapshot in snapshots:
+            bar.total = snapshot.total
+            bar.update(snapshot.step - bar.n)
+            yield snapshot
 
 
 def is_unchanged(provenance: Mapping[str, object]) -> bool:

@@ -19,6 +19,10 @@ PACKAGES = (
     "npe2",
     "PyQt6",
     "PySide6",
+    "zarr",
+    "dask",
+    "distributed",
+    "imagecodecs",
 )
 SIZE = 256  # pixels, the side of the image that the speed test is made on
 WARM, TIMED = 10, 20  # steps
@@ -34,6 +38,7 @@ def doctor(*, json: Json = False) -> int:
         "platform": platform.platform(),
         "versions": versions(),
         "threads": torch.get_num_threads(),
+        "memory": memory(),
         "devices": devices(),
         "cuda": why_no_cuda() or "used",
     }
@@ -42,6 +47,8 @@ def doctor(*, json: Json = False) -> int:
     output.print(f"Python {report['python']} on {report['platform']}")
     for name, version in report["versions"].items():
         output.print(f"  {name:13} {version or 'not installed'}")
+    total, free = (size and f"{size / 2**30:.1f} GiB" for size in report["memory"].values())
+    output.print(f"Memory: {total or 'unknown'}, {free} free")
     output.print(
         f"Devices, and a short speed test (the default fit of {SIZE} x {SIZE} pixels, "
         f"{BlindSpot().steps} steps at most):"
@@ -65,6 +72,21 @@ def versions() -> dict[str, str | None]:
         except PackageNotFoundError:
             found[name] = None
     return found
+
+
+def memory() -> dict[str, int | None]:
+    """Return the bytes of memory that there are, None where the system does not say, and free."""
+    import os
+
+    import torch
+
+    from napari_dip.engine.free_memory import free_memory
+
+    try:
+        total: int | None = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # Windows
+        total = None
+    return {"total": total, "free": free_memory(torch.device("cpu"))}
 
 
 def devices() -> list[dict[str, Any]]:

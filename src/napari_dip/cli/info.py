@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from napari_dip.cli.flags import FILES, Json, flag
 from napari_dip.cli.output import DONE, Output
 from napari_dip.files.series import Series, SeriesError
-from napari_dip.images.image import Image
+from napari_dip.images.pictures import sizes_text
 from napari_dip.methods.registry import renamed_method
 
 
@@ -39,7 +39,7 @@ def info(
     output.print(f"  axes   {image.axes}")
     output.print(f"  shape  {' x '.join(map(str, image.shape))}")
     output.print(f"  dtype  {image.dtype}")
-    output.print(f"  scale  {sizes(image)}")
+    output.print(f"  scale  {sizes_text(image)}")
     if image.channels:
         output.print(f"  channels  {', '.join(image.channels)}")
     if provenance:
@@ -87,17 +87,6 @@ def _print_model(path: Path, output: Output) -> int:
         output.print(line)
     output.print_json({"file": str(path), "weights": count, **record})
     return DONE
-
-
-def sizes(image: Image) -> str:
-    """Return the pixel size of each axis; 1 pixel stands where nothing is known."""
-    steps = zip(image.axes, image.scale, image.units, strict=True)
-    known = {
-        a: "not given" if (s, u) == (1, "pixel") else f"{s:g} {u}" for a, s, u in steps if a != "C"
-    }
-    if set(known.values()) == {"not given"}:
-        return "not given"
-    return ", ".join(f"{axis} {size}" for axis, size in known.items())
 
 
 def _lines(record: dict[str, Any], depth: int) -> list[str]:

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+Device = str | torch.device  # what says where to compute
 
-def pick_device(name: str = "auto") -> torch.device:
+
+def pick_device(name: Device = "auto") -> torch.device:
     """Return the device of that name; ``"auto"`` takes CUDA, then Apple's MPS, then the CPU.
 
     Raises

@@ -19,13 +19,14 @@ import numpy as np
 from napari_dip.files.channel_names import fitting_names, names_from_omero
 from napari_dip.files.format import Format, axes_remark
 from napari_dip.files.ome_zarr_writer import import_zarr, write_zarr
-from napari_dip.files.pixel_sizes import clean_unit, positive
+from napari_dip.files.pixel_sizes import positive
 from napari_dip.files.provenance import KEY, read_provenance
 from napari_dip.files.series import Series, choose_series
 from napari_dip.files.zarr_codecs import UnsafeZarr, check_array, read_json
 from napari_dip.files.zarr_pixels import ZarrPixels, plain_store
 from napari_dip.images.details import Details
 from napari_dip.images.image import LETTERS, Image, printable_name
+from napari_dip.images.units import clean_unit
 
 _BROKEN = (KeyError, IndexError, TypeError, AttributeError, ValueError, OSError, RuntimeError)
 

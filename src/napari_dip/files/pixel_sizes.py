@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from napari_dip.images.units import clean_unit
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -23,36 +25,6 @@ LENGTHS = {"pm": 1e-6, "nm": 1e-3, "um": 1.0, "mm": 1e3, "cm": 1e4, "m": 1e6, "i
 # in s
 TIMES = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 OME_SPELLING = {"um": "µm", "inch": "in", "us": "µs"}
-_SPELLINGS = {
-    "pm": "picometer",
-    "ns": "nanosecond",
-    "um": "µm μm micron microns micrometer micrometers micrometre",
-    "nm": "nanometer nanometers nanometre",
-    "mm": "millimeter millimeters millimetre",
-    "cm": "centimeter centimeters centimetre",
-    "m": "meter meters metre",
-    "inch": "in inches",
-    "s": "sec second seconds",
-    "ms": "msec millisecond milliseconds",
-    "us": "µs μs microsecond microseconds",
-    "min": "minute minutes",
-    "h": "hour hours hr",
-    "d": "day days",
-    "pixel": "pixels px voxel voxels",
-}
-_UNITS = {word: unit for unit, words in _SPELLINGS.items() for word in words.split()}
-_LONGEST_UNIT = 16
-
-
-def clean_unit(text: object) -> str:
-    """Return one spelling for a unit, ``"pixel"`` for what cannot be a unit.
-
-    Headers are not trusted: a unit that is long or holds unprintable characters is not passed on.
-    """
-    unit = str(text).strip().replace("\\u00B5", "µ").replace("\\u00b5", "µ")
-    if unit.lower() in _UNITS:
-        return _UNITS[unit.lower()]
-    return unit if unit and len(unit) <= _LONGEST_UNIT and unit.isprintable() else "pixel"
 
 
 def convert(size: float, unit: str, wanted: str) -> float | None:

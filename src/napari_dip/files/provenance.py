@@ -14,8 +14,9 @@ from pathlib import PurePath
 from typing import Any
 
 from napari_dip.files.channel_names import fitting_names
-from napari_dip.files.pixel_sizes import Calibration, agree, clean_unit, positive, scale_and_units
+from napari_dip.files.pixel_sizes import Calibration, agree, positive, scale_and_units
 from napari_dip.images.image import Image
+from napari_dip.images.units import clean_unit
 
 KEY = "napari-dip"
 LONGEST_NOTE = 1 << 20  # characters

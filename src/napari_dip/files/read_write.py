@@ -16,6 +16,7 @@ from napari_dip.files.registry import (
 )
 from napari_dip.files.series import Series, choose_series
 from napari_dip.files.target import check_room, check_target
+from napari_dip.images.as_image import as_image
 from napari_dip.images.image import printable_name
 from napari_dip.images.part import note_part
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
     from napari_dip.files.format import Format
-    from napari_dip.images.image import Image
+    from napari_dip.images.image import ArrayLike, Image
 
 
 def read(
@@ -119,8 +120,9 @@ def list_series(path: str | PathLike[str]) -> tuple[Series, ...]:
 
 def write(
     path: str | PathLike[str],
-    image: Image,
+    image: Image | ArrayLike,
     *,
+    axes: str | None = None,
     dtype: DTypeLike | None = None,
     overwrite: bool = False,
     compression: str | None = None,
@@ -134,8 +136,10 @@ def write(
         ``.tif`` and ``.tiff`` become ImageJ TIFF where that can hold the image, else OME-TIFF;
         ``.ome.tif`` always OME-TIFF; from 4 GB on BigTIFF. ``.png`` holds one plane of uint8 or
         uint16. ``.zarr`` becomes a folder, OME-Zarr with a pyramid.
-    image : Image
+    image : Image or array-like
         Read plane by plane, so it may be larger than the memory.
+    axes : str, optional
+        A letter an axis for a bare array, such as ``"ZYX"``; guessed where not given.
     dtype : dtype-like or "same", optional
         A type to round and clip to; ``"same"`` is the image's own. By default uint8, uint16 and
         float32 stay and everything else becomes float32.
@@ -163,8 +167,7 @@ def write(
         If the name's suffix, or the image in that format, is not supported.
     """
     target = Path(path)
-    if not hasattr(image, "axes"):
-        raise ValueError(f"The image is a {type(image).__name__}; give an Image: Image(pixels).")
+    image = as_image(image, axes)
     record = _writable_format(target)
     write_pixels = record.write
     assert write_pixels is not None

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from napari_dip.images.details import Details
+from napari_dip.images.part import Part, take_part
+from napari_dip.images.pictures import facts_of, to_html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,7 +34,7 @@ class ArrayLike(Protocol):
     def __getitem__(self, key: Any, /) -> Any: ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Image:
     """Pixels and what they mean.
 
@@ -136,6 +138,15 @@ class Image:
         """Return the pixels as numpy, so that numpy functions take an Image."""
         return np.asarray(self.pixels, dtype=dtype)
 
+    def __repr__(self) -> str:
+        hidden = ("axes", "shape", "remarks")
+        about = ", ".join(of for name, of in facts_of(self) if name not in hidden)
+        return f"Image({self.axes} {' x '.join(map(str, self.shape))}, {about})"
+
+    def _repr_html_(self) -> str:
+        """Show the plane in the middle, and what is known of the image, in a notebook."""
+        return to_html(facts_of(self), self)
+
     def with_pixels(self, pixels: ArrayLike, **changes: Any) -> Image:
         """Return the same image with other pixels (of the same shape unless axes change too)."""
         return replace(self, pixels=pixels, **changes)
@@ -167,8 +178,6 @@ class Image:
         ValueError
             For what it does not have.
         """
-        from napari_dip.images.part import Part, take_part
-
         return take_part(self, Part(channel=channel, time=time, plane=plane).given())
 
     def plane_indices(self) -> list[PlaneIndex]:

@@ -23,6 +23,7 @@ from napari_dip.snapshot import Snapshot
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from napari_dip.engine.device import Device
     from napari_dip.engine.loop import Step
     from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.models.precision import Bfloat16WherePrecise
@@ -34,7 +35,7 @@ FAR = 2.0  # times the contrast, and FAR^2 times the gain of the training data
 
 
 def iter_apply(
-    image: Image, model: Model, device: str = "auto", chunk: Chunk | None = None
+    image: Image, model: Model, device: Device = "auto", chunk: Chunk | None = None
 ) -> Iterator[Snapshot]:
     """Denoise with a trained model; one Snapshot for each orientation of each plane.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.images.image import Image, PlaneIndex, release_pages
+from napari_dip.images.image import ArrayLike, Image, PlaneIndex, release_pages
 from napari_dip.images.lazy_array import LazyArray, as_slice
 
 if TYPE_CHECKING:
@@ -94,6 +94,17 @@ class Picture(LazyArray):
         if number == self._done and self._current is not None:
             return self._current
         return np.asarray(self._canvas.start.pixels[index])
+
+
+def as_dask(picture: Picture, like: Image) -> ArrayLike:
+    """Return a picture as a dask array of a chunk a plane; nothing is read."""
+    import dask.array
+
+    key = like.plane_indices()[0]
+    chunks = [n if isinstance(k, slice) else 1 for n, k in zip(like.shape, key, strict=True)]
+    make: Any = dask.array.from_array
+    array: ArrayLike = make(picture, chunks=tuple(chunks), name=False)
+    return array
 
 
 def _on_disk(shape: tuple[int, ...], size: int) -> NDArray[np.float32]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dip.errors import DenoiseError, lack_of_memory
-from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.planes.canvas import Canvas
+from napari_dip.images.image import ArrayLike, Image, PlaneIndex
+from napari_dip.planes.canvas import Canvas, as_dask
 from napari_dip.planes.image_statistics import ImageStatistics, is_blank
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
@@ -109,6 +109,7 @@ def _snapshots(
 
     plan = task.plan or MemoryPlan(device)
     indices, canvas = source.plane_indices(), Canvas(task.canvas or source)
+    lazy = hasattr(source.pixels, "dask")
     stds = Canvas(_nan_like(canvas.start)) if how.std_from != "none" else None
     note = " ".join(text for text in (*source.remarks, stats.note, task.note) if text)
     whole = {name: of for name, of in source.provenance.items() if name == "part"}
@@ -134,7 +135,7 @@ def _snapshots(
                     "steps_planned": planned[: number + 1],
                     "steps_chosen": [*chosen, step.chosen],
                 }
-                stack = partial(_stack, number=number, provenance=provenance)
+                stack = partial(_stack, number=number, provenance=provenance, lazy=lazy)
                 yield Snapshot(
                     step=done + step.index,
                     total=sum(planned),
@@ -221,11 +222,19 @@ def _stack(
     plane: Callable[[], NDArray[np.floating[Any]] | None],
     number: int,
     provenance: dict[str, object],
+    lazy: bool,
 ) -> Image:
-    """Return the stack with `plane` as its plane `number`; a copy where it is held in memory."""
+    """Return the stack with `plane` as its plane `number`; a copy where it is held in memory.
+
+    Of a source that dask holds it is a dask array, which reads a plane when that is computed.
+    """
     picture = canvas.picture(number, plane())
-    pixels = picture if canvas.in_file else np.asarray(picture)
     start = canvas.start
+    pixels: ArrayLike = picture
+    if lazy:
+        pixels = as_dask(picture, start)
+    elif not canvas.in_file:
+        pixels = np.asarray(picture)
     return start.with_pixels(pixels, provenance={**start.provenance, **provenance})
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.settings import Settings
-from napari_dip.snapshot import Snapshot, last_with_warnings
+from napari_dip.snapshot import Snapshot, last_with_warnings, with_progress_bar
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,8 +47,9 @@ def check_settings(how: AnySettings | None, task: type[AnySettings]) -> AnySetti
 
 
 def run_to_end(
-    image: Image | ArrayLike, snapshots: Iterator[Snapshot]
+    image: Image | ArrayLike, snapshots: Iterator[Snapshot], progress: bool = False
 ) -> Image | NDArray[np.float32]:
     """Return the last answer of a stream as what was given, an Image or an array."""
+    snapshots = with_progress_bar(snapshots) if progress else snapshots
     answer = last_with_warnings(snapshots, stacklevel=4).image
     return answer if isinstance(image, Image) else np.asarray(answer.pixels, dtype=np.float32)

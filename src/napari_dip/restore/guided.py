@@ -31,6 +31,7 @@ from napari_dip.snapshot import Snapshot
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_dip.engine.device import Device
     from napari_dip.engine.loop import Step
     from napari_dip.engine.plane import Plane
 
@@ -49,7 +50,8 @@ def restore_guided(
     how: Guided | None = None,
     *,
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
+    progress: bool = False,
 ) -> Image | NDArray[np.float32]:
     """Denoise an image with the help of a better one of the same place, such as a bright channel.
 
@@ -62,7 +64,7 @@ def restore_guided(
         colour, colour may be left out. Any intensity range.
     how : Guided, optional
         Settings, ``Guided()`` by default.
-    axes, device
+    axes, device, progress
         As for `denoise`.
 
     Returns
@@ -88,7 +90,7 @@ def restore_guided(
     (32, 32)
     """
     snapshots = iter_restore_guided(image, guide, how, axes=axes, device=device)
-    return run_to_end(image, snapshots)
+    return run_to_end(image, snapshots, progress)
 
 
 def iter_restore_guided(
@@ -97,7 +99,7 @@ def iter_restore_guided(
     how: Guided | None = None,
     *,
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> Iterator[Snapshot]:
     """Denoise an image with the help of a better one, step by step.
 

@@ -26,6 +26,7 @@ from napari_dip.snapshot import Snapshot
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_dip.engine.device import Device
     from napari_dip.engine.loop import Step
     from napari_dip.engine.plane import Plane
 
@@ -45,7 +46,8 @@ def inpaint(
     *,
     keep_known: bool = True,
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
+    progress: bool = False,
 ) -> Image | NDArray[np.float32]:
     """Fill missing pixels, such as dead ones, dust or bubbles.
 
@@ -62,7 +64,7 @@ def inpaint(
         pixels.
     keep_known : bool
         Whether known pixels stay as they are, to the bit (as float32); else they are denoised too.
-    axes, device
+    axes, device, progress
         As for `denoise`.
 
     Returns
@@ -89,7 +91,7 @@ def inpaint(
     (True, True)
     """
     snapshots = iter_inpaint(image, mask, how, keep_known=keep_known, axes=axes, device=device)
-    return run_to_end(image, snapshots)
+    return run_to_end(image, snapshots, progress)
 
 
 def iter_inpaint(
@@ -99,7 +101,7 @@ def iter_inpaint(
     *,
     keep_known: bool = True,
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> Iterator[Snapshot]:
     """Fill missing pixels step by step.
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
+    from napari_dip.engine.device import Device
     from napari_dip.engine.loop import Step
     from napari_dip.engine.plane import Plane
 
@@ -45,7 +46,8 @@ def invert_features(
     how: Invert | None = None,
     *,
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
+    progress: bool = False,
 ) -> Image | NDArray[np.float32]:
     """Show what a layer of a network keeps of an image: find an image with the same features.
 
@@ -63,7 +65,7 @@ def invert_features(
         module.
     how : Invert, optional
         Settings, ``Invert()`` by default.
-    axes, device
+    axes, device, progress
         As for `denoise`.
 
     Returns
@@ -96,7 +98,7 @@ def invert_features(
     (32, 32)
     """
     snapshots = iter_invert_features(image, module, layer, how, axes=axes, device=device)
-    return run_to_end(image, snapshots)
+    return run_to_end(image, snapshots, progress)
 
 
 def iter_invert_features(
@@ -106,7 +108,7 @@ def iter_invert_features(
     how: Invert | None = None,
     *,
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> Iterator[Snapshot]:
     """Find an image with the same features step by step.
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_dip.engine.device import Device
     from napari_dip.engine.loop import Step
     from napari_dip.engine.plane import Plane
 
@@ -43,7 +44,8 @@ def upscale(
     *,
     down: Literal["lanczos", "binning"] = "lanczos",
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
+    progress: bool = False,
 ) -> Image | NDArray[np.float32]:
     """Enlarge an image: find one that is natural and, made coarse again, is the one given.
 
@@ -58,7 +60,7 @@ def upscale(
     down : {"lanczos", "binning"}
         How the image is thought to have become coarse: ``"lanczos"`` by an anti-aliased resize
         (Pillow's and most programs'), ``"binning"`` by the mean over a camera's pixel.
-    axes, device
+    axes, device, progress
         As for `denoise`.
 
     Returns
@@ -86,7 +88,7 @@ def upscale(
     (32, 40)
     """
     snapshots = iter_upscale(image, factor, how, down=down, axes=axes, device=device)
-    return run_to_end(image, snapshots)
+    return run_to_end(image, snapshots, progress)
 
 
 def iter_upscale(
@@ -96,7 +98,7 @@ def iter_upscale(
     *,
     down: Literal["lanczos", "binning"] = "lanczos",
     axes: str | None = None,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> Iterator[Snapshot]:
     """Enlarge an image step by step.
 

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.overrides import TorchFunctionMode
 
-from napari_dip.engine.device import pick_device
+from napari_dip.engine.device import Device, pick_device
 from napari_dip.errors import DenoiseError
 
 TIMEOUT = timedelta(minutes=10)  # for a process that does not answer
@@ -118,9 +118,9 @@ class ProcessGroup:
         if failures:
             raise ValueError(failures[0])
 
-    def pick_device(self, name: str) -> torch.device:
+    def pick_device(self, name: Device) -> torch.device:
         """Return the device of that name; of several processes each has a GPU of its own."""
-        return pick_device(name) if self.world_size == 1 else _own_device(name)
+        return pick_device(name) if self.world_size == 1 else _own_device(str(name))
 
 
 ALONE = ProcessGroup()

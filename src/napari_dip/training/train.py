@@ -13,16 +13,19 @@ from napari_dip.images.part import Part
 from napari_dip.methods.registry import TRAINED
 from napari_dip.planes.walk import translate_errors
 from napari_dip.settings import IDDP, Trained
-from napari_dip.snapshot import Snapshot, last_with_warnings
+from napari_dip.snapshot import Snapshot, last_with_warnings, with_progress_bar
 
 if TYPE_CHECKING:
     from napari_dip.data_sets.dataset import Dataset
+    from napari_dip.engine.device import Device
     from napari_dip.models.model import Model
 
 SAVE_EVERY = 60.0  # seconds between checkpoints
 
 
-def train(source: Any, how: Trained | None = None, **choices: Any) -> Model:
+def train(
+    source: Any, how: Trained | None = None, *, progress: bool = False, **choices: Any
+) -> Model:
     """Train a denoiser on noisy images, and return it.
 
     Parameters
@@ -31,6 +34,8 @@ def train(source: Any, how: Trained | None = None, **choices: Any) -> Model:
         Noisy images; see `iter_train`.
     how : IDDP, N2V, Nb2Nb, N2N or Supervised, optional
         Method and settings, ``IDDP()`` by default.
+    progress : bool
+        Whether a bar shows the steps; needs the package tqdm.
     choices
         The others of `iter_train`.
 
@@ -55,7 +60,9 @@ def train(source: Any, how: Trained | None = None, **choices: Any) -> Model:
     >>> denoise(noisy[0], model).shape
     (64, 64)
     """
-    model: Model = last_with_warnings(iter_train(source, how, **choices)).model
+    snapshots = iter_train(source, how, **choices)
+    final = last_with_warnings(with_progress_bar(snapshots) if progress else snapshots)
+    model: Model = final.model
     return model
 
 
@@ -65,7 +72,7 @@ def iter_train(
     *,
     targets: Any = None,
     preview: Any = None,
-    device: str = "auto",
+    device: Device = "auto",
     axes: str | None = None,
     samples: Sequence[str] | None = None,
     series: int | str | None = None,
@@ -94,7 +101,7 @@ def iter_train(
     preview : Image or array-like, optional
         What the Snapshots show denoised; by default the middle of the first plane. Of `axes` where
         they fit it, as a plane beside stacks they do not.
-    device : str
+    device : str or torch.device
         ``"auto"``, ``"cpu"``, ``"cuda:0"``, ``"mps"``.
     axes : str, optional
         A letter an axis, where data do not say.

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.files.pixel_sizes import TIMES, Calibration, clean_unit, convert, positive
+from napari_dip.files.pixel_sizes import TIMES, Calibration, convert, positive
 from napari_dip.files.vendor.scene import Place, Scene, Unsupported, vendor_format
 from napari_dip.images.details import Details
+from napari_dip.images.units import clean_unit
 
 if TYPE_CHECKING:
     from pathlib import Path

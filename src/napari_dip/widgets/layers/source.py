@@ -14,16 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_dip.images.axis_names import letter_of
 from napari_dip.images.image import Image, guess_axes
 from napari_dip.images.nearby import ALONG, places_near
 
-AXIS_NAMES = {
-    "T": {"t", "time", "frame", "frames"},
-    "Z": {"z", "depth", "plane", "slice"},
-    "C": {"c", "ch", "channel", "channels"},
-    "Y": {"y", "row", "rows", "height"},
-    "X": {"x", "column", "columns", "width"},
-}
 LARGE_PLANE = 2048 * 2048  # pixels; of larger ones a coarser level is chosen
 COLOURS = ("colormap", "contrast_limits", "gamma", "rgb", "blending", "opacity")
 Index = tuple[slice, ...]
@@ -178,17 +172,12 @@ def axes_from_labels(shape: Sequence[int], labels: Sequence[str]) -> str:
         If there are fewer than two or more than five axes.
     """
     guessed = guess_axes(tuple(shape), "float32")  # float: never taken for colour
-    known = [_letter(label) for label in labels]
+    known = [letter_of(label) for label in labels]
     known = [letter if known.count(letter) == 1 else "" for letter in known]
     # Taken from the end, the last axis first: a lone label in front leaves Y and X where they are.
     spare = [letter for letter in ("C", "T", "Z") if letter not in guessed] + list(guessed)
     spare = [letter for letter in spare if letter not in known]
     return "".join(reversed([letter or spare.pop() for letter in reversed(known)]))
-
-
-def _letter(label: str) -> str:
-    label = str(label).strip().lower()
-    return next((letter for letter, names in AXIS_NAMES.items() if label in names), "")
 
 
 def make_source(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
