@@ -14,12 +14,12 @@ from napari_dip.files.pixel_sizes import (
     TIMES,
     Calibration,
     Tags,
-    clean_unit,
     positive,
 )
 from napari_dip.files.provenance import without_record
 from napari_dip.images.details import Details
 from napari_dip.images.image import printable_name
+from napari_dip.images.units import clean_unit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,13 +13,13 @@ from napari_dip.files.ome_xml import ome_calibration, ome_header
 from napari_dip.files.pixel_sizes import (
     LENGTHS,
     Calibration,
-    clean_unit,
     convert,
     imagej_calibration,
     positive,
 )
 from napari_dip.files.provenance import without_record
 from napari_dip.images.details import Details
+from napari_dip.images.units import clean_unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
