@@ -14,6 +14,7 @@ import vendor_files
 from vendor_files import pixels
 
 from napari_dip import list_series, read
+from napari_dip.files.checksum import sha256_of_image
 from napari_dip.files.registry import images_under, readable_suffixes
 
 CASES = {  # suffix: package, axes of what is written, axes that are read
@@ -145,6 +146,9 @@ def test_planes_of_an_oif_are_no_images_of_their_own(tmp_path):
     write_one(".oif", tmp_path / "a.oif")
     assert images_under(tmp_path) == [tmp_path / "a.oif"]
     assert ".oif" in readable_suffixes()
+    before = sha256_of_image(tmp_path / "a.oif")
+    (tmp_path / "a.oif.files" / "s_C001Z001T001.tif").write_bytes(b"other")
+    assert sha256_of_image(tmp_path / "a.oif") != before
 
 
 def test_a_file_is_closed_when_its_pixels_are_gone(tmp_path):

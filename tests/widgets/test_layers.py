@@ -12,8 +12,10 @@ import zarr
 from napari.layers import Image as ImageLayer
 from napari.layers import Shapes
 
+from napari_dip.images.details import Details
 from napari_dip.images.image import Image
 from napari_dip.images.part import describe_part
+from napari_dip.widgets.layers.open_files import image_to_layer_data
 from napari_dip.widgets.layers.region import PLANE, RECTANGLE, VIEW, WHOLE, region
 from napari_dip.widgets.layers.source import default_level, layer_axes, make_source
 from napari_dip.widgets.napari_hooks.writer import image_from_layer
@@ -267,3 +269,9 @@ def test_a_layer_knows_what_part_of_its_file_it_is() -> None:
     for strange in ({"napari_dip": 3}, {"napari_dip": {"part": [1]}}, {}):
         assert make_source(stack(metadata=strange), "TYX", whole).image().provenance == {}
     assert describe_part({"colour": 1, "plane": "all"}) == ""
+
+
+def test_what_a_file_shows_dark_is_dark() -> None:
+    image = Image(np.ones((4, 5)), "YX", details=Details(channels=({"Inverted": True},)))
+    assert image_to_layer_data(image)[1]["colormap"] == "gray_r"
+    assert "colormap" not in image_to_layer_data(Image(np.ones((4, 5)), "YX"))[1]

@@ -166,6 +166,7 @@ def vendor_format(
         partial(_read_scene, opened, name),
         list_series=partial(_list_scenes, opened),
         companions=companions,
+        files_of=partial(_files_of, companions) if companions else None,
     )
 
 
@@ -177,8 +178,9 @@ def _scenes(
         scenes = open_scenes(path)
     except ImportError:
         raise ValueError(
-            f"{path.name}: {name} files are read with the package {package}: pip install "
-            '"napari-dip[vendor]"; or save it as OME-TIFF with Fiji (Bio-Formats Exporter).'
+            f"{path.name} is a file in the format {name}, read with the package {package}: "
+            'pip install "napari-dip[vendor]"; or save it as OME-TIFF with Fiji (Bio-Formats '
+            "Exporter)."
         ) from None
     except Unsupported as error:
         raise ValueError(f"{path.name} {error}") from None
@@ -187,6 +189,12 @@ def _scenes(
     if not scenes or any(0 in one.shape for one in scenes):
         raise ValueError(_damaged(name, path))
     return scenes
+
+
+def _files_of(companions: str, path: Path) -> list[Path]:
+    """Return a file and those in the folder that belongs to it."""
+    folder = path.with_name(path.name + companions)
+    return [path, *sorted(one for one in folder.rglob("*") if one.is_file())]
 
 
 def _damaged(name: str, path: Path) -> str:

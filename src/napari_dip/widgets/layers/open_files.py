@@ -67,6 +67,8 @@ def image_to_layer_data(
         "multiscale": False,
         "metadata": {"napari_dip": dict(image.provenance)} if image.provenance else {},
     }
+    if any(channel.get("Inverted") for channel in image.details.channels):
+        look["colormap"] = "gray_r"  # zero is white in the file
     return pixels, look if limits is None else {**look, "contrast_limits": limits}
 
 
