@@ -44,5 +44,5 @@ def save(
 
 def leftovers(folder: Path) -> list[str]:
     """Every file under a folder, hidden ones too, but for the table of a batch."""
-    files = (p for p in folder.rglob("*") if p.is_file() and p.name != "napari-dip-report.csv")
+    files = (p for p in folder.rglob("*") if p.is_file() and p.stem != "napari-dip-report")
     return sorted(p.relative_to(folder).as_posix() for p in files)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_dip.batch.check_options import check_axes, check_device, check_device_exists
 from napari_dip.batch.chunk_folder import delete_chunks
+from napari_dip.batch.contact_sheet import pictures_of
 from napari_dip.batch.jobs import HOLDS_STD, Job, plan_jobs, take_shard
 from napari_dip.batch.report import BEFORE, DONE, FAILED, INTERRUPTED, earlier_state
 from napari_dip.errors import DenoiseError, UsageError
@@ -38,12 +39,15 @@ class Outcome:
         The integer type that the answer was rounded and clipped to, where it was.
     notes : tuple of str
         Notes of the method.
+    pictures : mapping
+        Pieces of raw, answer and residual for the contact sheet, as HTML shows them.
     """
 
     record: dict[str, Any]
     summary: str = ""
     integers: str = ""
     notes: tuple[str, ...] = ()
+    pictures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def interrupted(self) -> bool:
@@ -190,7 +194,14 @@ def process_image(
         **said,
     }
     integers = str(image.dtype) if task.dtype == "same" and image.dtype.kind in "ui" else ""
-    return Outcome(record, _summary(final, interrupted), integers, notes)
+    return Outcome(record, _summary(final, interrupted), integers, notes, _pictures(image, answer))
+
+
+def _pictures(image: Image, answer: Image) -> dict[str, str]:
+    try:
+        return pictures_of(image, answer)
+    except Exception:  # noqa: BLE001 - the answer is written: no picture may cost it
+        return {}
 
 
 def _summary(final: Snapshot, interrupted: bool) -> str:

@@ -9,11 +9,12 @@ from io import StringIO
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from napari_dip.batch.contact_sheet import SHEET, ContactSheet
 from napari_dip.batch.jobs import BEGUN_BEFORE, DONE_BEFORE
 from napari_dip.files.atomic import write_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from napari_dip.batch.jobs import Job
@@ -104,6 +105,21 @@ class ReportWriter:
     def __init__(self, folder: Path, shard: str | None = None) -> None:
         self._folder, self._shard = folder, shard
         self._due = 0.0
+        self._sheet = ContactSheet(folder / _name(SHEET, shard))
+
+    def show(self, record: dict[str, Any], pictures: Mapping[str, str]) -> str:
+        """Add a file to the contact sheet; return a sentence for the user where that fails.
+
+        One that was done before keeps what an earlier run has put there.
+        """
+        if record["status"] == BEFORE:
+            return ""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._sheet.add("|".join(_key(record)), record, pictures)
+        except OSError as error:
+            return f"The contact sheet could not be written: {error}"
+        return ""
 
     def update(self, records: Sequence[dict[str, Any]], *, now: bool = False) -> str:
         """Write it if it is due, or at once; return a sentence for the user where that fails.
@@ -114,6 +130,8 @@ class ReportWriter:
             return ""
         try:
             write_report(self._folder, records, self._shard)
+            if now:
+                self._sheet.close()
         except OSError as error:
             return f"The table of the files could not be written: {error}"
         finally:
@@ -124,7 +142,7 @@ class ReportWriter:
 def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = None) -> Path:
     """Write what became of each file as a table; earlier runs' rows of other files stay."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / (f"napari-dip-report-{shard.replace('/', '-of-')}.csv" if shard else REPORT)
+    path = folder / _name(REPORT, shard)
     rows = {_key(row): row for row in _earlier_rows(path)}
     for record in records:
         key = _key(record)
@@ -146,6 +164,12 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
     table.writerows(rows.values())
     write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))
     return path
+
+
+def _name(name: str, shard: str | None) -> str:
+    """Return the name of a report, of one share of the files where there are several."""
+    stem, dot, suffix = name.partition(".")
+    return f"{stem}-{shard.replace('/', '-of-')}{dot}{suffix}" if shard else name
 
 
 def _key(row: dict[str, Any]) -> tuple[str, str]:

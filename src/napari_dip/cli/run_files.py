@@ -44,6 +44,8 @@ def run(
     for number, outcome in _outcomes(jobs, task, workers, output):
         records[number] = outcome.record
         _print_outcome(jobs[number], outcome, output)
+        if report and (trouble := report.show(outcome.record, outcome.pictures)):
+            output.note(trouble)
         write_report(now=len(records) == len(jobs) or outcome.interrupted)
         if outcome.interrupted:
             break

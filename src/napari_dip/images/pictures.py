@@ -40,7 +40,8 @@ def picture(
 
     low, high = limits
     # Values may be as large as floats are: halved, no difference overflows.
-    shown = (plane / 2 - low / 2) / (high / 2 - low / 2)
+    with np.errstate(all="ignore"):  # of pixels that are infinite
+        shown = (plane / 2 - low / 2) / (high / 2 - low / 2)
     values = np.nan_to_num(255 * np.clip(shown, 0, 1)).astype(np.uint8)
     pixels = np.moveaxis(values[:3], 0, -1) if len(values) > 2 else values[0]
     stream = BytesIO()

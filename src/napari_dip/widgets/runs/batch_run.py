@@ -110,7 +110,9 @@ class BatchRun(Run):
             records.append(outcome.record)
             self.file_ended.emit(number, outcome.record)
             over = outcome.interrupted or self.stopping.is_set() or number + 1 == len(jobs)
-            trouble = (table.update(records, now=over) if table else "") or trouble
+            if table:
+                shown = table.show(outcome.record, outcome.pictures)
+                trouble = table.update(records, now=over) or shown or trouble
         counts = Counter(record["status"] for record in records)
         done, before, failed = counts[DONE], counts[BEFORE], counts[FAILED]
         parts = [f"{done} of {len(jobs)} files done"]
