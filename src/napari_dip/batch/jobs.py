@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from napari_dip.batch.check_options import check_writable
@@ -21,8 +21,6 @@ from napari_dip.files.registry import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
-
 
 DONE_BEFORE, BEGUN_BEFORE = "done", "begun"  # what can be known of a job
 HOLDS_STD = "the standard deviation of every pixel"  # in the provenance of such a file
@@ -225,10 +223,21 @@ def _folder_jobs(
                 f"{', '.join(readable_suffixes())} are read."
             )
         jobs += [
-            Job(file, out / file.relative_to(path).parent / output_name(file, dtype))
+            Job(file, out / _place(file.relative_to(path)) / output_name(file, dtype))
             for file in images
         ]
     return jobs
+
+
+def _place(file: Path) -> Path:
+    """Return where in the tree a result goes; in that of a plate no folder is named as an image."""
+    kinds = (format_of_name(Path(part)) for part in file.parent.parts)
+    return Path(
+        *(
+            Path(part).stem if kind is not None and kind.folder_signs else part
+            for part, kind in zip(file.parent.parts, kinds, strict=True)
+        )
+    )
 
 
 def _is_std(file: Path) -> bool:

@@ -13,6 +13,7 @@ from napari_dip.widgets.parts.layouts import Rows, check_box, combo_box, line_ed
 from napari_dip.widgets.parts.path_row import PathRow
 
 VALUES = {"float32": "float32", "same": "as in the file (rounded, clipped)"}
+COMPRESSIONS = {"": "as usual", "none": "none", "deflate": "deflate", "zstd": "zstd", "lzw": "lzw"}
 
 
 class FilesBox(QWidget):
@@ -39,8 +40,11 @@ class FilesBox(QWidget):
         self.recursive = check_box("Folders in the folder too", checked=True)
         self.out = PathRow("folder", "Folder for the results", hint="choose a folder")
         self.values = combo_box((text, key, "") for key, text in VALUES.items())
+        tip = "How TIFFs are compressed, without loss. Fiji opens zstd with Bio-Formats."
+        self.compression = combo_box((text, key, tip) for key, text in COMPRESSIONS.items())
         tip = "Without it what an earlier run has done with the same settings is left as done."
         self.replace = check_box("Replace files that exist", tip)
+        self.ome_zarr: str | None = None  # of a file of settings; 0.4 by default
         self.rows = Rows(self)
         self.rows.add("Images", self.images)
         self.rows.add("Pattern", self.pattern)
@@ -52,6 +56,7 @@ class FilesBox(QWidget):
         for what, line in self.parts.items():
             self.rows.add(names[what], line)
         self.rows.add("Values", self.values)
+        self.rows.add("Compression", self.compression)
 
     def inputs(self) -> list[Path]:
         """Return the files and folders named; a ValueError asks for them."""
@@ -69,7 +74,9 @@ class FilesBox(QWidget):
 
     def options(self) -> dict[str, Any]:
         """Return what else is chosen, as a file of settings names it."""
+        stored = {"compression": self.compression.currentData(), "ome_zarr": self.ome_zarr}
         return {
+            **{key: value for key, value in stored.items() if value},
             "axes": self.axes.text().strip().upper() or None,
             "dtype": self.values.currentData(),
             "pattern": self.pattern.text().strip() or "*",
@@ -91,6 +98,9 @@ class FilesBox(QWidget):
         """Show the options of a file of settings."""
         self.axes.setText(values.get("axes", ""))
         self.values.setCurrentIndex(self.values.findData(values.get("dtype", "float32")))
+        found = self.compression.findData(values.get("compression", ""))
+        self.compression.setCurrentIndex(max(found, 0))
+        self.ome_zarr = values.get("ome_zarr") or None
         self.pattern.setText(values.get("pattern", ""))
         self.recursive.setChecked(values.get("recursive", True))
         for what, line in self.parts.items():
