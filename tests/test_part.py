@@ -167,7 +167,10 @@ def test_each_position_is_a_file(
 ) -> None:
     out = tmp_path / "out"
     every = ["denoise", positions, "-o", out, "--series", "all", *QUICK]
+    code, said, _ = run(capsys, *every[:5], "0:2", *QUICK)
+    assert code == 0 and [file["status"] for file in said["files"]] == ["done"] * 2
     code, said, _ = run(capsys, *every)
+    assert [file["status"] for file in said["files"]] == ["done before"] * 2 + ["done"]
     names = [f"positions_series{number}.ome.tif" for number in range(3)]
     assert code == 0 and sorted(file.name for file in out.glob("*.tif")) == names
     assert [file["series"] for file in said["files"]] == [0, 1, 2]
@@ -267,3 +270,13 @@ def test_every_position_is_trained_on(positions: Path) -> None:
         dip.train(positions, how, device="cpu")
     model = dip.train(positions, how, series="all", device="cpu")
     assert model.training["data"]["planes"] == 3
+
+
+def test_a_part_is_scored(film: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = tmp_path / "answer.tif"
+    dip.write(answer, dip.read(film, channel=1, time=2))
+    for restored in (answer, film):  # the part itself, or another whole
+        code, said, _ = run(
+            capsys, "score", film, restored, "--channel", "GFP", "--time", "2", "--json"
+        )
+        assert code == 0 and said["ssim"] == pytest.approx(1)

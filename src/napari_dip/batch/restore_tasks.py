@@ -125,4 +125,4 @@ def _part_for(image: Image, whole: Image, part: Part) -> Image:
     """Return the part of a mask or a guide that belongs to `image`, a part of a file itself."""
     if whole.shape == image.shape:
         return whole
-    return take_part(whole, replace(part.along(whole.axes), series=None).given())
+    return take_part(whole, part.along(whole.axes).of_image())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.errors import UsageError
+from napari_dip.files.inputs import names_several
 from napari_dip.images.part import WHOLE, Part
 
 if TYPE_CHECKING:
@@ -85,8 +86,10 @@ class Task:
 
     def recorded_options(self) -> dict[str, object]:
         """Return what the provenance of an output holds beside the settings."""
-        part = self.part.given() or None
-        return {"values": self.dtype, "axes_given": self.axes, "part_given": part}
+        # Which of several images an output holds is in its name: others may be asked for later.
+        part = replace(self.part, series=None) if names_several(self.part.series) else self.part
+        given = part.given() or None
+        return {"values": self.dtype, "axes_given": self.axes, "part_given": given}
 
     def expected_provenance(self) -> dict[str, object]:
         """Return by what provenance an output is recognised; empty where it cannot be."""

@@ -1,10 +1,11 @@
 """The verb ``score``: PSNR and SSIM against a clean image, and the range they refer to."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from napari_dip.cli.flags import FILES, Json, flag
 from napari_dip.cli.output import DONE, Output
+from napari_dip.cli.part_options import NO_PART, PartOptions
 from napari_dip.errors import UsageError
 
 
@@ -23,6 +24,7 @@ def score(
     affine: Annotated[
         bool, flag("First match gain and offset to the clean image by least squares.")
     ] = False,
+    part_options: PartOptions = NO_PART,
     json: Json = False,
 ) -> int:
     """Print PSNR and SSIM of an image against a clean one, and the range that they refer to."""
@@ -34,7 +36,10 @@ def score(
             f"--data-range is {data_range}; it must be positive, 1e-30 to 1e30, such as 255 for "
             "8-bit images."
         )
-    truth, image = read(clean), read(restored)
+    part: dict[str, Any] = dict(part_options.part.given())
+    truth, image = read(clean, **part), read(restored)
+    if part and image.shape != truth.shape:
+        image = image.take(**part_options.part.along(image.axes).of_image())
     if data_range is None and truth.dtype.kind == "f":
         raise UsageError(
             f"The clean image {clean} is {truth.dtype}, which has no range of its own: "

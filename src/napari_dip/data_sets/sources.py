@@ -32,7 +32,7 @@ class Source:
 
     def __init__(self, image: Image | Path, axes: str | None = None, part: Part = WHOLE) -> None:
         if isinstance(image, Image):
-            image = take_part(image, replace(part, series=None).given())
+            image = take_part(image, part.of_image())
         self.image, self.axes, self.part = image, axes, part
         self.keep_hot_pixels = False
         # By channel and `stabilise`; measured when first wanted.

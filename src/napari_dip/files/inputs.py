@@ -62,15 +62,21 @@ def one_of_each_image(paths: Iterable[Path]) -> list[tuple[Path, Path]]:
     return kept
 
 
+def names_several(wanted: int | str | None) -> bool:
+    """Return whether more than one image of a file may be meant."""
+    text = str(wanted)
+    return text == ALL or "," in text or ":" in text
+
+
 def series_numbers(path: Path, wanted: int | str | None) -> list[int] | None:
     """Return which images of a file are wanted where several may be; None where one is named.
 
     None also for a file that cannot be looked into, or lacks one of them: it says so when it is
     read.
     """
-    text = str(wanted)
-    if wanted is None or not (text == ALL or "," in text or ":" in text):
+    if not names_several(wanted):
         return None
+    text = str(wanted)
     try:
         names = [one.name for one in list_series(path)]
         places = find_places(":" if text == ALL else text, len(names), "series", names, path.name)

@@ -44,6 +44,10 @@ class Part:
         """Return what is asked for, as `napari_dip.read` takes it."""
         return {name: value for name, value in asdict(self).items() if value not in (None, "")}
 
+    def of_image(self) -> dict[str, int | str]:
+        """Return the same without the series, as `napari_dip.Image.take` takes it."""
+        return replace(self, series=None).given()
+
     def along(self, axes: str) -> Part:
         """Return what of it asks for places along these axes, and the series."""
         return replace(self, **{what: None for what, axis in AXES.items() if axis not in axes})
