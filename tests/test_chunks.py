@@ -158,7 +158,7 @@ def test_a_later_run_does_only_what_is_missing(
     for number in (1, 2):
         one(division, number, job, task)
     monkeypatch.setattr(
-        chunks, "measure_image", lambda *_, **__: pytest.fail("the survey is kept with the chunks")
+        chunks, "measure_whole", lambda *_, **__: pytest.fail("the survey is kept with the chunks")
     )
     later = division_of(job, task, workers=16)
     assert later == division, "divided as by the first run"

@@ -15,7 +15,7 @@ import pytest
 from cli_help import FEW, Fit, leftovers, quick, save
 
 from napari_dip.cli import main
-from napari_dip.cli.consume_with_progress import consume_with_progress
+from napari_dip.cli.consume_with_progress import ENDINGS, consume_with_progress
 from napari_dip.cli.output import Output
 from napari_dip.errors import DenoiseError
 from napari_dip.files.checksum import sha256
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
 
 
 @pytest.fixture
@@ -228,7 +229,7 @@ def test_ctrl_c_before_the_first_step_writes_nothing(
     assert leftovers(tmp_path) == ["in/cells.tif"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, *ENDINGS])
 def test_the_first_signal_lets_the_step_at_hand_end(
     number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

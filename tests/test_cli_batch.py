@@ -33,6 +33,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return quick(image, how, device=device)
 
     monkeypatch.setattr("napari_dip.api.iter_denoise", remembered)
+    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
     return names
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
 
 
 def test_score_says_the_range_and_where_it_comes_from(

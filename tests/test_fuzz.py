@@ -26,6 +26,7 @@ PARTS = 3  # tests that share them
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
     monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
 
 

@@ -90,7 +90,8 @@ def fit_image(
             keep_hot_pixels=how.keeps_hot_pixels,
         )
     plan, function = MemoryPlan(chosen), fit or method.function()
-    weights: Weights = defaultdict(dict)
+    carried_on = chunk is not None and chunk.carried is not None
+    weights: Weights = chunk.carried if chunk and carried_on else defaultdict(dict)
     neighbours = Neighbours(whole, stats, getattr(how, "neighbours", 0), chunk=chunk)
 
     def steps(y: Tensor, unit: UnitRange | ColourRanges, index: PlaneIndex) -> Iterator[Step]:
@@ -105,7 +106,7 @@ def fit_image(
         carried = (channel_of(source, index), weights) if method.warm_steps(how) else None
         return _fit_plane(method, function, plane, how, plan, carried, factor)
 
-    planned = _planned_steps(source, how, method)
+    planned = _planned_steps(source, how, method, begun=chunk is not None and not chunk.is_first)
     if method.needs_noise:
         parts = (stats.noise_note(method.knows_correlation), task.get("note", ""))
         task["note"] = " ".join(part for part in parts if part)
@@ -172,11 +173,16 @@ def _fit_plane(
     return run_restarts(how, getattr(how, "restarts", 1), fit)
 
 
-def _planned_steps(source: Image, how: Settings, method: Method) -> int | list[int]:
-    """Return the steps of each plane at most; all but the first of a channel may start warm."""
+def _planned_steps(source: Image, how: Settings, method: Method, *, begun: bool) -> int | list[int]:
+    """Return the steps of each plane at most; all but the first of a channel may start warm.
+
+    `begun` says that the source goes on with a stack, whose first planes are none of it.
+    """
     warm = method.warm_steps(how)
     if not warm:
         return how.steps
+    if begun:
+        return [warm] * len(source.plane_indices())
     channels = [channel_of(source, index) for index in source.plane_indices()]
     first = {channel: channels.index(channel) for channel in set(channels)}
     return [how.steps if first[c] == number else warm for number, c in enumerate(channels)]

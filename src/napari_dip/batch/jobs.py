@@ -71,8 +71,8 @@ def plan_jobs(
     std : bool
         Whether a standard deviation goes beside each output.
     earlier_state : callable, optional
-        Is called with each job, where there are several: one that it returns `DONE_BEFORE` for is
-        left as it is, and one that it returns `BEGUN_BEFORE` for is done anew.
+        Is called with each job: one that it returns `BEGUN_BEFORE` for is gone on with, and one of
+        several that it returns `DONE_BEFORE` for is left as it is.
     pattern : str
         Which images of a folder, such as ``*_raw.tif``, or ``day1/*.tif`` for folders of that name.
     recursive : bool
@@ -101,10 +101,10 @@ def plan_jobs(
         raise UsageError(problem, "give it a name without an ending", option="out")
     if std:
         jobs = [replace(job, std=std_beside(job.target)) for job in jobs]
-    if earlier_state is not None and not single and not overwrite:
+    if earlier_state is not None and not overwrite:
         states = [earlier_state(job) for job in jobs]
         jobs = [
-            replace(job, done=state == DONE_BEFORE, begun=state == BEGUN_BEFORE)
+            replace(job, done=state == DONE_BEFORE and not single, begun=state == BEGUN_BEFORE)
             for job, state in zip(jobs, states, strict=True)
         ]
     _check_outside_zarr(out if single else out / "image")

@@ -154,12 +154,19 @@ def process_image(
     job: Job, task: Task, consume: Consume, image: Image, source: dict[str, str]
 ) -> Outcome:
     """Work on an image that was read, write the answer, and return the record."""
+    from napari_dip.batch.kept_planes import can_be_kept, keep_planes
     from napari_dip.files.read_write import write
     from napari_dip.noise.residual import residual_check
     from napari_dip.planes.judge_image import judge_image
 
     started = time.monotonic()
-    final, notes, interrupted = consume(task.snapshots(image))
+    kept = can_be_kept(job, task, image)
+    stream = keep_planes(job, task, image, source) if kept else task.snapshots(image)
+    try:
+        final, notes, interrupted = consume(stream)
+    except ValueError:  # of the image: it would fail again
+        delete_chunks(job.target)
+        raise
     seconds = time.monotonic() - started
     answer = with_source(final, source, interrupted)
     denoised = task.restoration is None and not interrupted
@@ -175,8 +182,6 @@ def process_image(
         made = {**made, "holds": HOLDS_STD}
         write(job.std, replace(final.std, provenance=made), overwrite=overwrite, **how)
     clipped = write(job.target, answer, dtype=dtype, overwrite=overwrite, **how)
-    if not interrupted:
-        delete_chunks(job.target)  # of a run on workers that was killed
     record = {
         **_names(job),
         "output": str(job.target),
@@ -193,6 +198,8 @@ def process_image(
         "residual": residual_check(image, answer) if answer.shape == image.shape else None,
         **said,
     }
+    if not interrupted:
+        delete_chunks(job.target)  # what was kept of it, also by a run that was killed
     integers = str(image.dtype) if task.dtype == "same" and image.dtype.kind in "ui" else ""
     return Outcome(record, _summary(final, interrupted), integers, notes, _pictures(image, answer))
 

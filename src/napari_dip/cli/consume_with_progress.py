@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from napari_dip.cli.output import Output
     from napari_dip.snapshot import Snapshot
 
+ENDINGS = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+
 
 def consume_with_progress(
     snapshots: Iterator[Snapshot],
@@ -59,7 +61,8 @@ def consume_with_progress(
 def ctrl_c_as_event() -> Iterator[threading.Event]:
     """Let the first Ctrl-C set an event, so that the step at hand ends well; a second interrupts.
 
-    SIGTERM, with which a cluster's queue ends a job, is taken as Ctrl-C.
+    So are `ENDINGS`: SIGTERM, with which a cluster's queue ends a job, and SIGHUP, of a terminal
+    that is closed, unless the program was started to outlive it (nohup).
     """
     event = threading.Event()
 
@@ -67,7 +70,7 @@ def ctrl_c_as_event() -> Iterator[threading.Event]:
         event.set()
         signal.signal(number, signal.default_int_handler)
 
-    with handle_signals(handle, signal.SIGINT, signal.SIGTERM):
+    with handle_signals(handle, signal.SIGINT, *ENDINGS):
         yield event
 
 
@@ -77,7 +80,8 @@ def handle_signals(handler: Callable[[int, Any], object], *numbers: int) -> Iter
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, handler) for number in numbers}
+    wanted = [one for one in numbers if signal.getsignal(one) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in wanted}
     try:
         yield
     finally:

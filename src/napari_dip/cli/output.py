@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -88,16 +88,18 @@ def warnings_as_notes(output: Output) -> Iterator[None]:
         yield
 
 
-def print_line(text: str, stream: TextIO) -> None:
+def print_line(text: str, stream: TextIO | None) -> None:
     """Print a line, what a terminal would obey escaped: names and headers may hold anything.
 
     So are letters that the stream can't hold, as a log file on Windows.
     """
-    code, text = stream.encoding or "utf-8", printable(text)
+    if stream is None:  # closed by whoever started the program
+        return
+    code, text = getattr(stream, "encoding", None) or "utf-8", printable(text)
     try:
         print(text.encode(code, "backslashreplace").decode(code), file=stream, flush=True)
-    except BrokenPipeError:  # the work goes on
-        discard(stream)
+    except (OSError, ValueError):  # a reader that went away, a full disk, a closed stream
+        discard(stream)  # the work goes on
 
 
 def printable(text: str) -> str:
@@ -107,9 +109,10 @@ def printable(text: str) -> str:
 
 def discard(stream: TextIO) -> None:
     """Send a stream nowhere from now on: its reader has seen enough, such as `head`."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, stream.fileno())
-    os.close(nowhere)
+    with suppress(OSError, ValueError):  # such as one that is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def _plain(value: Any) -> Any:

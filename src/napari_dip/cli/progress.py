@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import Any, Self
 
-from napari_dip.cli.output import format_duration, print_line
+from napari_dip.cli.output import format_duration, print_line, printable
 
 LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
 
@@ -36,31 +37,34 @@ class Progress:
         self.bar: Any = None
 
     def __enter__(self) -> Self:
-        if self.shown and sys.stderr.isatty():
+        if self.shown and _is_terminal():
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
             from rich.progress import Progress as RichProgress
 
             columns = (
-                TextColumn("{task.description}"),
+                TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rate]}"),
             )
             self.bar = RichProgress(*columns, console=Console(stderr=True), transient=True)
-            self.bar.add_task(self.label, total=None, rate="starting")
+            self.bar.add_task(printable(self.label), total=None, rate="starting")
             self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self.bar is not None:
-            self.bar.stop()
+            with suppress(OSError):  # of a terminal that was closed
+                self.bar.stop()
 
     def update(self, done: float, total: float) -> None:
         """Move the bar, or print a line when the last one is ten seconds old."""
         rate = self._rate(done, total)
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], completed=round(done, 1), total=total, rate=rate)
+            with suppress(OSError):
+                task = self.bar.task_ids[0]
+                self.bar.update(task, completed=round(done, 1), total=total, rate=rate)
         elif self.shown and time.monotonic() >= self.next:
             self.next = time.monotonic() + LINE_EVERY
             count = done if isinstance(done, int) else f"{done:.1f}"
@@ -78,3 +82,10 @@ class Progress:
         left = format_duration((total - done) / rate)
         rate *= 60 if self.per == "min" else 1
         return f"{rate:.3g} {self.unit}/{self.per}, at most {left} left"
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except ValueError:  # closed
+        return False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_dip.batch.dask.cluster import connect, process_jobs
 from napari_dip.batch.process_file import Outcome, done_before
-from napari_dip.cli.consume_with_progress import handle_signals
+from napari_dip.cli.consume_with_progress import ENDINGS, handle_signals
 from napari_dip.cli.progress import Progress
 from napari_dip.errors import UsageError
 
@@ -56,7 +56,7 @@ def run_on_workers(
     if not todo:
         return
     with (
-        handle_signals(signal.default_int_handler, signal.SIGTERM),  # a queue ends a job by it
+        handle_signals(signal.default_int_handler, *ENDINGS),
         connect(workers.count, workers.scheduler) as client,
     ):
         count = len(client.scheduler_info(n_workers=-1)["workers"])

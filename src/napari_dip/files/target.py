@@ -36,12 +36,22 @@ def check_target(target: Path, overwrite: bool) -> None:
 
 def check_room(target: Path, needed: int, why: str = "") -> None:
     """Refuse what the disk has no room for; `why` is said after the number of bytes."""
-    folder = target.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
+    folder, free = _free(target)
     if needed + ROOM > free:
         raise OSError(
             f"{target.name} needs {needed:,} bytes{why}, and the disk of {folder} has {free:,} "
             "left; make room or choose another disk."
         )
+
+
+def has_room(target: Path, needed: int) -> bool:
+    """Return whether the disk has room for so many bytes more."""
+    return needed + ROOM <= _free(target)[1]
+
+
+def _free(target: Path) -> tuple[Path, int]:
+    """Return the folder of a file, or the nearest one above that is there, and its free bytes."""
+    folder = target.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    return folder, shutil.disk_usage(folder).free

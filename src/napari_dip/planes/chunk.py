@@ -26,7 +26,8 @@ class Chunk:
 
     All chunks share its intensity map and noise model, so that they fit together again. A plane to
     be looked at by itself may do without them: where `stats` is None its own are measured. `more`
-    has ranges along further axes.
+    has ranges along further axes. `carried` are the weights that fits of the planes before have
+    ended with, where those of this range go on from them; they are left there for the next range.
     """
 
     axis: int
@@ -34,6 +35,12 @@ class Chunk:
     stop: int
     stats: ImageStatistics | None
     more: Mapping[int, range] = field(default_factory=dict)
+    carried: Any = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it begins where the stack does."""
+        return self.start == 0 and all(places[0] == 0 for places in self.more.values())
 
     def view(self, image: Image) -> Image:
         """Return this range of the whole stack `image`."""

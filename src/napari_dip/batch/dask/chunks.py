@@ -8,14 +8,12 @@ finds there which are done.
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +22,8 @@ from napari_dip.api import iter_chunk
 from napari_dip.batch.chunk_folder import chunk_folder, delete_chunks
 from napari_dip.batch.dask.chunk_plan import ChunkPlan, file_stamp
 from napari_dip.batch.jobs import DONE_BEFORE
+from napari_dip.batch.join import join_notes, join_provenance, join_steps, record_of_part
+from napari_dip.batch.kept_planes import key_of, measure_whole
 from napari_dip.batch.process_file import done_before, process_image
 from napari_dip.batch.report import earlier_state
 from napari_dip.batch.task import Task
@@ -33,8 +33,6 @@ from napari_dip.files.registry import format_of_name
 from napari_dip.files.target import check_room, check_target
 from napari_dip.methods.registry import METHODS
 from napari_dip.planes.chunk import ChunkedStack
-from napari_dip.planes.image_statistics import measure_image
-from napari_dip.planes.neighbours import NEARBY, neighbours_note
 from napari_dip.snapshot import Consumed, Snapshot
 
 if TYPE_CHECKING:
@@ -63,13 +61,7 @@ def plan_chunks(
     stacked = [i for i, letter in enumerate(image.axes) if letter in "TZ" and image.shape[i] > 1]
     if not _is_divisible(task) or not stacked or prod(image.shape) * 4 < large:
         return None
-    made = {
-        **task.expected_provenance(),
-        "source": source,
-        "std": task.std,
-        "version": version("napari-dip"),
-    }
-    folder = chunk_folder(job.target, json.dumps(made, sort_keys=True, default=str))
+    folder = chunk_folder(job.target, key_of(task, source))
     delete_chunks(job.target, keep=folder)
     _check_room(job, task, image, folder)
     stamp = file_stamp(job.source)
@@ -81,12 +73,7 @@ def plan_chunks(
         length = image.shape[axis]
         count = min(length, wanted)
         bounds = tuple(length * number // count for number in range(count + 1))
-        stats = measure_image(
-            image,
-            stabilise=bool(getattr(task.settings, "stabilise", False)),
-            straighten=True,
-            keep_hot_pixels=task.settings.keeps_hot_pixels,
-        )
+        stats = measure_whole(image, task)
         plan = ChunkPlan(folder, axis, bounds, stats, source, stamp=stamp)
         plan.save()
     return plan
@@ -129,8 +116,7 @@ def process_chunk(plan: ChunkPlan, number: int, job: Job, task: Task, consume: C
         begin = partial(task.begin or iter_chunk, chunk=plan.chunk(number))
         final, notes, _ = consume(replace(task, begin=begin).snapshots(image))
         _check_unchanged(plan, job)
-        names = ("provenance", "step", "chosen", "loss")
-        made = {name: getattr(final, name) for name in names} | {"notes": notes}
+        made = record_of_part(final, notes)
         if job.std is not None and final.std is not None:  # first: where the answer is, all is
             write(std, replace(final.std, provenance=made), overwrite=True)
         write(answer, replace(final.image, provenance=made), overwrite=True)
@@ -214,21 +200,11 @@ def _outcome_of_other_run(job: Job, task: Task, error: Exception | None = None) 
 def _joined(plan: ChunkPlan, image: Image, std: bool) -> Consumed:
     """Return what the stream would have ended with, had the stack been worked on as a whole."""
     records: list[Any] = [read_provenance(plan.files(number)[0]) for number in range(plan.count)]
-    provenance: dict[str, object] = {}
-    for record in records:
-        provenance |= record["provenance"]
-    planned = [sum(record["provenance"]["steps_planned"]) for record in records]
     indices = image.plane_indices()
     places = [place for index in indices if isinstance(place := index[plan.axis], int)]
-    for name in ("steps_planned", "steps_chosen", "neighbours_used"):
-        if name not in provenance:
-            continue
-        counts = [iter(record["provenance"][name]) for record in records]
-        provenance[name] = [next(counts[bisect_right(plan.bounds, place) - 1]) for place in places]
-
-    if "neighbours_of_same_noise" in provenance:
-        same = (record["provenance"]["neighbours_of_same_noise"] for record in records)
-        provenance["neighbours_of_same_noise"] = sum(same)
+    provenance = join_provenance(
+        records, (bisect_right(plan.bounds, place) - 1 for place in places)
+    )
 
     def whole(kind: int) -> Image:
         def open_chunk(number: int) -> ArrayLike:
@@ -238,21 +214,13 @@ def _joined(plan: ChunkPlan, image: Image, std: bool) -> Consumed:
         return image.with_pixels(pixels, provenance={**image.provenance, **provenance})
 
     final = Snapshot(
-        step=sum(planned[:-1]) + records[-1]["step"],
-        total=sum(planned),
-        loss=records[-1]["loss"],
         criterion=None,
-        chosen=sum(planned[:-1]) + records[-1]["chosen"],
         plane=len(indices) - 1,
         planes=len(indices),
         note="",
         provenance=provenance,
         make_image=partial(whole, 0),
         make_std=partial(whole, 1) if std else None,
+        **join_steps(records),
     )
-    said = [note for record in records for note in record["notes"]]
-    # Each chunk has counted its own planes, at the end of a note.
-    notes = dict.fromkeys(note.partition(NEARBY)[0].strip() for note in said)
-    if any(NEARBY in note for note in said):
-        notes[neighbours_note(provenance)] = None
-    return Consumed(final, tuple(note for note in notes if note), stopped=False)
+    return Consumed(final, join_notes(records, provenance), stopped=False)

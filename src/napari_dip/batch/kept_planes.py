@@ -1,0 +1,338 @@
+"""The planes of a stack that are done are kept beside the output until that is whole.
+
+So a run that was killed goes on where it was cut off: the next one with the same content and
+settings takes the planes from there. They lie in the folder of `napari_dip.batch.chunk_folder`, in
+files of as many planes as take a few seconds. Where a plane starts from the weights of the one
+before, those lie beside the last file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import partial
+from importlib.metadata import version
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_dip.batch.chunk_folder import chunk_folder, delete_chunks
+from napari_dip.batch.join import join_notes, join_provenance, join_steps, own_note, record_of_part
+from napari_dip.files.read_write import read, read_provenance, write
+from napari_dip.files.target import has_room
+from napari_dip.images.image import Image, PlaneIndex
+from napari_dip.images.lazy_array import LazyArray, as_slice
+from napari_dip.methods.registry import METHODS
+from napari_dip.planes.chunk import Chunk
+from napari_dip.planes.image_statistics import ImageStatistics, measure_image
+from napari_dip.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_dip.batch.jobs import Job
+    from napari_dip.batch.task import Task
+
+SHORT, LONG = 2.0, 8.0  # seconds; files of planes that took less get more planes, and fewer above
+WEIGHTS = "napari-dip-weights"
+
+
+def key_of(task: Task, source: dict[str, str]) -> str:
+    """Return what the planes of an output are made from and how, as a text."""
+    import json
+
+    made = {
+        **task.expected_provenance(),
+        "source": source,
+        "std": task.std,
+        "version": version("napari-dip"),
+    }
+    return json.dumps(made, sort_keys=True, default=str)
+
+
+def measure_whole(image: Image, task: Task) -> ImageStatistics:
+    """Measure the stack that parts are worked on of, as its method asks for."""
+    return measure_image(
+        image,
+        stabilise=bool(getattr(task.settings, "stabilise", False)),
+        straighten=True,
+        keep_hot_pixels=task.settings.keeps_hot_pixels,
+    )
+
+
+def can_be_kept(job: Job, task: Task, image: Image) -> bool:
+    """Return whether planes are worked on one by one, and the disk has room for them twice."""
+    stacked = prod(n for a, n in zip(image.axes, image.shape, strict=True) if a in "TZ")
+    by_plane = task.model is not None or (
+        task.begin is None and METHODS.get(task.settings.method) is not None
+    )
+    size = prod(image.shape) * 4 * len(job.outputs)
+    return by_plane and stacked > 1 and has_room(job.target, 2 * size)
+
+
+def keep_planes(job: Job, task: Task, image: Image, source: dict[str, str]) -> Iterator[Snapshot]:
+    """Yield the snapshots of the work on a stack, and keep each plane that is done.
+
+    The answer is that of the stack as a whole: all parts get its statistics.
+    """
+    folder = chunk_folder(job.target, key_of(task, source))
+    delete_chunks(job.target, keep=folder)
+    walk = _Walk(folder, task, image, measure_whole(image, task))
+    yield from walk.snapshots()
+
+
+@dataclass
+class _Part:
+    """Some planes that are done: places along T and Z, counted in the order of storage."""
+
+    start: int
+    stop: int
+    record: dict[str, Any]
+    images: tuple[Image | Path, ...]  # the answer, and its deviation; on disk where there is room
+
+    def pixels(self, kind: int) -> Any:
+        image = self.images[kind]
+        return image.pixels if isinstance(image, Image) else read(image).pixels
+
+
+@dataclass
+class _Walk:
+    """A stack, and which of its planes are done."""
+
+    folder: Path
+    task: Task
+    image: Image
+    stats: ImageStatistics
+    parts: list[_Part] = field(default_factory=list)
+    weights: Any = field(default_factory=lambda: defaultdict(dict))
+
+    def __post_init__(self) -> None:
+        axes = [i for i, a in enumerate(self.image.axes) if a in "TZ"]
+        self.axes, self.lengths = axes, [self.image.shape[i] for i in axes]
+        self.count = prod(self.lengths)
+        record = METHODS.get(self.task.settings.method)
+        self.is_warm = bool(
+            self.task.model is None and record and record.warm_steps(self.task.settings)
+        )
+
+    def snapshots(self) -> Iterator[Snapshot]:
+        """Yield what the stream of the whole would, at whatever plane it begins."""
+        self._find_parts()
+        for record in [part.record for part in self.parts]:
+            for note in filter(None, map(own_note, record["notes"])):
+                yield replace(self._last(), note=note)
+        at, size = self.parts[-1].stop if self.parts else 0, 1
+        while at < self.count:
+            stop = min(at + size, at - at % self.lengths[-1] + self.lengths[-1])
+            begun, last = time.monotonic(), None
+            notes: dict[str, None] = {}
+            for last in self._begin(at, stop):
+                notes[last.note] = None
+                yield self._in_whole(last, at, stop)
+            assert last is not None
+            self.parts.append(self._keep(last, at, stop, list(filter(None, notes))))
+            seconds = time.monotonic() - begun
+            size = size * 2 if seconds < SHORT else max(1, size // 2) if seconds > LONG else size
+            at = stop
+        yield self._last()
+
+    def _begin(self, start: int, stop: int) -> Iterator[Snapshot]:
+        from napari_dip.api import iter_chunk
+
+        inner, *outer = reversed(list(zip(self.axes, self._place(start), strict=True)))
+        chunk = Chunk(
+            inner[0],
+            inner[1],
+            inner[1] + stop - start,
+            self.stats,
+            {axis: range(place, place + 1) for axis, place in outer},
+            carried=self.weights if self.is_warm else None,
+        )
+        begin = partial(self.task.begin or iter_chunk, chunk=chunk)
+        return replace(self.task, begin=begin).snapshots(self.image)
+
+    def _place(self, number: int) -> tuple[int, ...]:
+        return tuple(int(i) for i in np.unravel_index(number, self.lengths))
+
+    def _number_of(self, index: PlaneIndex) -> int:
+        place = [i for axis, i in enumerate(index) if axis in self.axes and isinstance(i, int)]
+        return int(np.ravel_multi_index(place, self.lengths))
+
+    def _files(self, start: int, stop: int) -> tuple[Path, Path, Path]:
+        name = f"{start}-{stop}"
+        return tuple(self.folder / f"{name}{end}" for end in (".tif", "_std.tif", ".safetensors"))  # type: ignore[return-value]
+
+    def _keep(self, final: Snapshot, start: int, stop: int, notes: list[str]) -> _Part:
+        """Write a part, or hold it in memory where that fails: the work goes on all the same."""
+        record = record_of_part(final, notes)
+        images = [final.image] if final.std is None else [final.image, final.std]
+        *files, weights = self._files(start, stop)
+        made: tuple[Image | Path, ...] = tuple(files[: len(images)])
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if self.is_warm:
+                _write_weights(weights, self.weights)
+            # The answer last: where it stands, all of it does.
+            for file, image in reversed(list(zip(files, images, strict=False))):
+                write(file, replace(image, provenance=record), overwrite=True)
+        except OSError:
+            made = tuple(images)
+        if self.parts:
+            before = self.parts[-1]
+            self._files(before.start, before.stop)[2].unlink(missing_ok=True)
+        return _Part(start, stop, record, made)
+
+    def _find_parts(self) -> None:
+        """Take what an earlier run has kept, as far as it goes without a gap."""
+        starts = {}
+        for file in self.folder.glob("*-*.tif"):
+            start, _, stop = file.stem.partition("-")
+            if start.isdecimal() and stop.isdecimal():
+                starts[int(start)] = int(stop)
+        at, found = 0, []
+        while at in starts:
+            files = self._files(at, starts[at])
+            images = files[:2] if files[1].exists() else files[:1]
+            try:
+                record = read_provenance(files[0])
+                if {*record} != {"provenance", "step", "chosen", "loss", "notes"}:
+                    break
+                for image in images:
+                    read(image)
+            except (OSError, ValueError):  # a file system that broke down may have left half of it
+                break
+            found.append(_Part(at, starts[at], record, tuple(images)))
+            at = starts[at]
+        if found and self.is_warm and not self._read_weights(found[-1]):
+            return
+        self.parts = found
+
+    def _read_weights(self, part: _Part) -> bool:
+        from napari_dip.models.safetensors_file import read_tensors
+
+        try:
+            tensors = read_tensors(self._files(part.start, part.stop)[2])
+        except (OSError, ValueError):
+            return False
+        for name, tensor in tensors.items():
+            channel, seed, visible, weight = name.split("/", 3)
+            of_fit = self.weights[int(channel), int(seed)]
+            of_fit.setdefault(int(visible), {})[weight] = tensor
+        return True
+
+    def _numbers(self, stop: int) -> Iterator[int]:
+        """Yield the number of the part of each plane before a place, in the order of planes."""
+        starts = np.array([part.start for part in self.parts] + [self.count])
+        for index in self.image.plane_indices():
+            place = self._number_of(index)
+            if place < stop:
+                yield min(int(np.searchsorted(starts, place, side="right")) - 1, len(self.parts))
+
+    def _in_whole(self, part: Snapshot, start: int, stop: int) -> Snapshot:
+        """Return a snapshot of some planes as one of the stack."""
+        records = [one.record for one in self.parts]
+        before = join_steps(records)["total"] if records else 0
+        a_place = part.planes // (stop - start)
+        left = (self.count - stop) * a_place * part.total // part.planes
+        make = partial(self._image, start, stop, part)
+        return replace(
+            part,
+            step=before + part.step,
+            total=before + part.total + left,
+            chosen=before + part.chosen,
+            plane=start * a_place + part.plane,
+            planes=self.count * a_place,
+            note=own_note(part.note),
+            make_image=partial(make, 0),
+            make_std=partial(make, 1) if part.make_std else None,
+        )
+
+    def _last(self) -> Snapshot:
+        """Return the snapshot of what is done so far, as if the stack had been done as a whole."""
+        records = [part.record for part in self.parts]
+        stop = self.parts[-1].stop
+        provenance = join_provenance(records, self._numbers(stop))
+        planes = len(self.image.plane_indices())
+        notes = join_notes(records, provenance) if stop == self.count else ("",)
+        make = partial(self._image, stop, stop, None)
+        has_std = len(self.parts[0].images) > 1
+        return Snapshot(
+            criterion=None,
+            plane=planes * stop // self.count - 1,
+            planes=planes,
+            note=notes[-1] if notes else "",
+            provenance=provenance,
+            make_image=partial(make, 0),
+            make_std=partial(make, 1) if has_std else None,
+            **join_steps(records),
+        )
+
+    def _image(self, start: int, stop: int, current: Snapshot | None, kind: int) -> Image:
+        """Return the stack with what is done, and the planes that are worked on now."""
+        parts, records = self.parts[:], [part.record for part in self.parts]
+        numbers = self._numbers(start)
+        provenance = join_provenance(records, numbers) if records else {}
+        if current is not None:
+            now = current.image if kind == 0 else current.std
+            assert now is not None
+            record = record_of_part(current, ())
+            parts.append(_Part(start, stop, record, (now,) * 2))
+            provenance = {**provenance, **dict(now.provenance)}
+        pixels = _Stack(self.image, self.axes, parts, kind)
+        return self.image.with_pixels(pixels, provenance={**self.image.provenance, **provenance})
+
+
+class _Stack(LazyArray):
+    """Parts of a stack, float32; elsewhere the input, and NaN for its deviation."""
+
+    def __init__(self, image: Image, axes: Sequence[int], parts: list[_Part], kind: int) -> None:
+        self.shape, self.dtype = image.shape, np.dtype(np.float32)
+        self._image, self._axes, self._parts, self._kind = image, axes, parts, kind
+        self._starts = np.array([part.start for part in parts], dtype=int)
+        self._number = -1
+        self.base: Any = None  # the pixels of the part that is open
+
+    def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
+        out = np.empty([len(places) for places in ranges], self.dtype)
+        keys: list[Any] = [as_slice(places) for places in ranges]
+        for to in np.ndindex(*(len(ranges[i]) for i in self._axes)):
+            place = [ranges[i][n] for i, n in zip(self._axes, to, strict=True)]
+            inside: list[Any] = [slice(None)] * len(ranges)
+            for axis, n, p in zip(self._axes, to, place, strict=True):
+                inside[axis], keys[axis] = n, p
+            out[tuple(inside)] = self._planes(place, keys)
+        return out
+
+    def _planes(self, place: list[int], keys: list[Any]) -> NDArray[Any]:
+        lengths = [self.shape[i] for i in self._axes]
+        at = int(np.ravel_multi_index(place, lengths))
+        number = int(np.searchsorted(self._starts, at, side="right")) - 1
+        if number < 0 or at >= self._parts[number].stop:
+            if self._kind:
+                return np.full((), np.nan, np.float32)
+            return np.asarray(self._image.pixels[tuple(keys)])
+        if number != self._number:
+            self.base, self._number = self._parts[number].pixels(self._kind), number
+        inside = list(keys)
+        for axis in self._axes:
+            inside[axis] = 0
+        inside[self._axes[-1]] = at - self._parts[number].start
+        return np.asarray(self.base[tuple(inside)])
+
+
+def _write_weights(file: Path, weights: Any) -> None:
+    from napari_dip.models.safetensors_file import write_tensors
+
+    tensors = {
+        f"{channel}/{seed}/{visible}/{name}": tensor
+        for (channel, seed), of_fit in weights.items()
+        for visible, state in of_fit.items()
+        for name, tensor in state.items()
+    }
+    write_tensors(file, tensors, WEIGHTS, {})
