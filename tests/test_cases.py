@@ -92,7 +92,7 @@ def test_a_fine_grating_keeps_its_amplitude() -> None:
         answer, _ = fit(noisy, 250)
         kept.append(((answer - clean) * wave)[place].mean() / (10 * wave**2)[place].mean() + 1)
         assert rms(answer - clean) < 0.75 * rms(best_blur(noisy, clean) - clean)
-    assert min(kept) > 0.5  # the blur keeps next to nothing
+    assert min(kept) > 0.7  # the blur keeps next to nothing
 
 
 def test_nothing_is_invented_in_noise() -> None:

@@ -7,7 +7,8 @@ y is a pixel of the noisy image, whose noise has been made even: standard deviat
 is the prediction from its neighbours and v the variance of the prediction's error. Noise that is
 independent from pixel to pixel cannot be predicted, and the pixel's own is hidden from the network,
 so it cannot be copied. The answer weighs the prediction against the measured pixel by how much each
-is to be trusted. The fit starts at a calibrated blur; the error on pixels that are held out of the
+is to be trusted. The fit starts at a calibrated blur, or at the best linear prediction where fine
+texture asks for one (`napari_dip.nets.fine_texture`); the error on pixels that are held out of the
 loss chooses the step.
 
 The fit draws random crops with flips and quarter turns, so that a step costs the same however large
@@ -65,6 +66,7 @@ from napari_dip.engine.threads import threads
 from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, ring_means, shrink
 from napari_dip.nets.blind_spot_error import UNLEARNT, AnswerError, limit_to_variation
 from napari_dip.nets.covariance_penalty import BlurMixtures
+from napari_dip.nets.fine_texture import fine_texture_filter, predict_texture
 from napari_dip.nets.gaussian import mirror
 from napari_dip.nets.neighbours import mix_with
 from napari_dip.nets.similar_places import SHARE, SHARE_BESIDE_OTHERS, mix_similar, std_of_mixture
@@ -108,7 +110,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
     relative = torch.ones_like(y) if plane.variance is None else plane.variance
     variance = relative * NOISE_VARIANCE
-    padded = _start_at_blur(net, x, variance, hidden, others)
+    padded, texture = _start_at_blur(net, x, variance, hidden, others)
     blurs = None if plane.correlation is None else BlurMixtures(x, plane.correlation, variance)
     wanted = s.std_from == "predicted"
     error = AnswerError(variance, PREDICTION_WEIGHT, s.seed, visible) if wanted else None
@@ -138,7 +140,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
             answer = answer + _mean_left(x - answer, variance)
             images: tuple[Tensor, ...] = (blind * unit + centre, answer * unit + centre)
             if error is not None:
-                predict = partial(_predict_other, mean_net.net, variance, orientation)
+                predict = partial(_predict_other, mean_net.net, variance, texture, orientation)
                 seen = x if others is None else torch.cat([x, others])
                 images = (*images, error.update(seen, blind, v, predict) * unit)
         return loss, images
@@ -190,23 +192,31 @@ def _crops(s: BlindSpot | BlindSpotOrZ, hole: tuple[int, int]) -> tuple[int, int
 
 def _start_at_blur(
     net: BlindSpotNet, x: Tensor, noise: Tensor, hidden: Tensor, others: Tensor | None
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
     """Return what a new network sees of an image, and set its variance to the error of its start.
 
-    Beside `_views`, last, which pixels are not hidden.
+    Beside `_views`, last, which pixels are not hidden. The second is the filter of `fine_texture`,
+    where there is such texture.
     """
-    views = _views(net, x, noise, others)
+    views, texture = _views(net, x, noise, others, None), None
+    if others is None and not max(net.hole):
+        texture = fine_texture_filter(x[None], views[1])
+    if texture is not None:
+        views = _views(net, x, noise, None, texture)
     error = (views[0] - views[1]).square().mean()  # of the blur and of the noise
     in_noise = (error / NOISE_VARIANCE - 1).clamp(UNLEARNT, 100).item()
     net.offset.data[:, net.colours :] = math.log(math.expm1(in_noise / SPREAD_UNITS))
-    return _pad(net, [*views, (~hidden).float()[None]])
+    return _pad(net, [*views, (~hidden).float()[None]]), texture
 
 
-def _views(net: BlindSpotNet, x: Tensor, noise: Tensor, others: Tensor | None) -> list[Tensor]:
+def _views(
+    net: BlindSpotNet, x: Tensor, noise: Tensor, others: Tensor | None, texture: Tensor | None
+) -> list[Tensor]:
     """Return the image, the mixture, the rings, the other images, the noise's variance."""
     rings = ring_means(x[None], net.hole)
     if others is None:
-        return [x[None], best_mixture(x[None], rings), rings, noise[None]]
+        texture = None if texture is None else predict_texture(x[None], texture)
+        return [x[None], best_mixture(x[None], rings, texture), rings, noise[None]]
     mixture = mix_with(x[None], rings, others[None], net.hole)
     return [x[None], mixture, rings, others[None], noise[None]]
 
@@ -216,13 +226,15 @@ def _pad(net: BlindSpotNet, views: list[Tensor]) -> Tensor:
     return torch.cat([mirror(view, net.reach) for view in views], dim=1)
 
 
-def _predict_other(net: BlindSpotNet, noise: Tensor, orientation: int, seen: Tensor) -> Tensor:
+def _predict_other(
+    net: BlindSpotNet, noise: Tensor, texture: Tensor | None, orientation: int, seen: Tensor
+) -> Tensor:
     """Return the blind prediction (C, Y, X) of another image than the one that is fitted.
 
     `seen` is that image and then the others beside it.
     """
     x, others = seen[: len(noise)], seen[len(noise) :] if net.visible else None
-    return predict_image(net, _pad(net, _views(net, x, noise, others)), orientation)[0]
+    return predict_image(net, _pad(net, _views(net, x, noise, others, texture)), orientation)[0]
 
 
 @torch.no_grad()
