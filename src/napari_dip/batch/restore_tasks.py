@@ -80,7 +80,7 @@ def prepare_upscale(part: Part, factor: int, down: Any) -> dict[str, Any]:
 def prepare_guided(
     part: Part, guide: str | Path, guide_channel: int | str | None = None
 ) -> dict[str, Any]:
-    from napari_dip.restore.guided import iter_restore_guided, match_guide
+    from napari_dip.restore.guided import check_differs, iter_restore_guided, match_guide
 
     chosen = replace(part, channel=part.channel if guide_channel is None else guide_channel)
     whole = _read(guide, chosen, "guide")
@@ -90,7 +90,7 @@ def prepare_guided(
 
     return {
         "begin": lambda image, **more: iter_restore_guided(image, fitting(image), **more),
-        "check": lambda image: match_guide(image, fitting(image)),
+        "check": lambda image: check_differs(image, match_guide(image, fitting(image))),
         "made": {"guide_sha256": sha256(guide), "guide_channel": guide_channel},
     }
 

@@ -121,6 +121,7 @@ def iter_restore_guided(
     how = check_settings(how, Guided)
     source = as_image(image, axes)
     aid = match_guide(source, guide)
+    check_differs(source, aid)
     try:
         stats = measure_image(aid, stabilise=how.stabilise)
         if stats.blank_planes:
@@ -147,7 +148,6 @@ def match_guide(image: Image, guide: Image | ArrayLike) -> Image:
         return aid.shape[: len(axes)] == tuple(sizes[axis] for axis in axes)
 
     if aid.axes in (image.axes, without_colour) and has_sizes_of(aid.axes):
-        _check_differs(image, aid)
         return aid
     if aid.axes.removesuffix("C") == plane and has_sizes_of(plane) and len(aid.axes) < 4:
         return aid
@@ -157,8 +157,11 @@ def match_guide(image: Image, guide: Image | ArrayLike) -> Image:
     )
 
 
-def _check_differs(image: Image, guide: Image) -> None:
-    """Refuse an image that is its own guide: its noise would be taken for structure."""
+def check_differs(image: Image, guide: Image) -> None:
+    """Refuse an image that is its own guide: its noise would be taken for structure.
+
+    Of others one plane is read.
+    """
     if guide.axes != image.axes:
         return
     differ = False
