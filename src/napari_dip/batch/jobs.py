@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
@@ -96,6 +97,7 @@ def plan_jobs(
     else:
         jobs = _folder_jobs(inputs, out, dtype, pattern, recursive)
     jobs = [one for job in _each_image(jobs, dtype) for one in _each_series(job, series)]
+    jobs = _with_own_names(jobs)
     if single and len(jobs) > 1:
         problem = f"is a folder for several images, as the {len(jobs)} of {inputs[0]} are"
         raise UsageError(problem, "give it a name without an ending", option="out")
@@ -130,6 +132,17 @@ def output_name(source: Path, dtype: str) -> str:
     kind = format_of_name(source)
     fits = kind is not None and kind.stores(dtype)
     return source.name if fits else source.with_suffix(".tif").name
+
+
+def _with_own_names(jobs: list[Job]) -> list[Job]:
+    """Give the TIFF of a picture, such as a preview, its whole name where a TIFF has its stem."""
+    count = Counter(job.target for job in jobs)
+    return [
+        replace(job, target=job.target.with_name(f"{job.source.name}.tif"))
+        if count[job.target] > 1 and job.source.suffix != job.target.suffix
+        else job
+        for job in jobs
+    ]
 
 
 def take_shard(jobs: Sequence[Job], shard: str | None) -> list[Job]:

@@ -164,8 +164,10 @@ def process_image(
     stream = keep_planes(job, task, image, source) if kept else task.snapshots(image)
     try:
         final, notes, interrupted = consume(stream)
-    except ValueError:  # of the image: it would fail again
-        delete_chunks(job.target)
+        _check_unchanged(job, source)
+    except (ValueError, DenoiseError) as error:  # but for lack of memory it would fail again
+        if not isinstance(error.__cause__, MemoryError | RuntimeError):
+            delete_chunks(job.target)
         raise
     seconds = time.monotonic() - started
     answer = with_source(final, source, interrupted)
@@ -209,6 +211,18 @@ def _pictures(image: Image, answer: Image) -> dict[str, str]:
         return pictures_of(image, answer)
     except Exception:  # noqa: BLE001 - the answer is written: no picture may cost it
         return {}
+
+
+def _check_unchanged(job: Job, source: dict[str, str]) -> None:
+    """Refuse an answer to a file that is another by now: parts of it may have been read before."""
+    from napari_dip.files.checksum import sha256_of_image
+
+    try:
+        now = sha256_of_image(job.source)
+    except OSError:  # its disk may go away during a long fit
+        return
+    if now != source["sha256"]:
+        raise DenoiseError(f"{job.source} changed while it was worked on; run it again.")
 
 
 def _summary(final: Snapshot, interrupted: bool) -> str:

@@ -27,6 +27,7 @@ HINTS = {
     "correlation_y": "autocorrelation_y",
 }
 COLUMNS = ("input", "series", "output", "status", "seconds", *HINTS, "verdict", "note", "error")
+FORMULAS = tuple("=+-@\t\r")  # what a cell that is computed begins with
 NO_FAULT = "no fault found"
 REPORT_EVERY = 5.0  # seconds between two reports
 # States of a file.
@@ -161,7 +162,9 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
     text = StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS)
     table.writeheader()
-    table.writerows(rows.values())
+    table.writerows(
+        {name: _no_formula(cell) for name, cell in row.items()} for row in rows.values()
+    )
     write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))
     return path
 
@@ -182,6 +185,25 @@ def _earlier_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             found = [row for row in csv.DictReader(file) if "input" in row]
-            return [{name: row.get(name) or "" for name in COLUMNS} for row in found]
+            rows = [{name: _as_it_was(row.get(name) or "") for name in COLUMNS} for row in found]
+            return [{name: _as_it_was(cell) for name, cell in row.items()} for row in rows]
     except (OSError, ValueError, csv.Error):
         return []
+
+
+def _no_formula(cell: object) -> str:
+    """Return a cell that a spreadsheet takes for text: names and headers may hold anything."""
+    text = str(cell)
+    return f"'{text}" if text[:1] in FORMULAS and not _is_number(text) else text
+
+
+def _as_it_was(cell: str) -> str:
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in FORMULAS else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

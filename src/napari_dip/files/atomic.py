@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import secrets
@@ -18,8 +19,8 @@ NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
 
 
 @contextmanager
-def atomic_path(target: Path, size: int) -> Iterator[Path]:
-    """Give a hidden temporary path beside `target`, which replaces it at the end of the block.
+def atomic_path(target: Path, size: int, *, overwrite: bool = True) -> Iterator[Path]:
+    """Give a hidden temporary path beside `target`, which takes its place at the end of the block.
 
     Parameters
     ----------
@@ -28,6 +29,13 @@ def atomic_path(target: Path, size: int) -> Iterator[Path]:
         replaced.
     size : int
         Bytes that are about to be written, for the message of a full disk.
+    overwrite : bool
+        Whether a file that stands there by then may be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        If one stands there that may not.
     """
     # A suffix that no reader takes for an image, and short: the target's name may be as long as
     # names get.
@@ -37,17 +45,61 @@ def atomic_path(target: Path, size: int) -> Iterator[Path]:
         if not part.is_dir():
             with part.open("rb+") as file:
                 os.fsync(file.fileno())
-        if target.is_dir() and part.is_dir():
-            target.rename(old := part.with_suffix(".old"))
-            part.rename(target)
-            shutil.rmtree(old)
+        if not overwrite:
+            _place(part, target)
+        elif target.is_dir() and part.is_dir():
+            _exchange(part, target)
         else:
             part.replace(target)
+    except FileExistsError:
+        raise FileExistsError(
+            f"{target} has appeared meanwhile and was not replaced; choose another name, or allow "
+            "overwriting."
+        ) from None
     except OSError as error:
         raise OSError(_why_not_written(error, target, size)) from error
     finally:
         with suppress(OSError):  # what went wrong above is what is to be said
             shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+
+
+def _place(part: Path, target: Path) -> None:
+    """Give a new file or folder its name, unless something has that name by now."""
+    if part.is_file():
+        try:
+            os.link(part, target)  # which replaces nothing
+            return  # the temporary name is taken away in the end
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without links
+            pass
+    if target.exists():
+        raise FileExistsError
+    part.rename(target)
+
+
+def _exchange(part: Path, target: Path) -> None:
+    """Put a folder in the place of another, which is whole under its name until then and after."""
+    try:
+        _swap(part, target)
+        return  # the old one is taken away under the temporary name
+    except (OSError, AttributeError):  # only Linux has that, and not for all file systems
+        target.rename(old := part.with_suffix(".old"))
+    try:
+        part.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old)
+
+
+def _swap(one: Path, other: Path) -> None:
+    """Exchange the names of two files or folders at once, as Linux can."""
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    call = ctypes.CDLL(None, use_errno=True).renameat2
+    if call(here, os.fsencode(one), here, os.fsencode(other), exchange):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def write_bytes(target: Path, content: bytes) -> None:

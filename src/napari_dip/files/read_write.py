@@ -176,7 +176,8 @@ def write(
     stored = check_fits(target, image, dtype)
     given = {"compression": compression, "ome_zarr": ome_zarr}
     options = {key: given[key] for key in record.options if given[key]}
-    with atomic_path(target, prod(image.shape) * stored.itemsize) as part:
+    size = prod(image.shape) * stored.itemsize
+    with atomic_path(target, size, overwrite=overwrite) as part:
         return write_pixels(part, image, stored, **options)
 
 

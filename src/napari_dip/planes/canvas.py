@@ -7,6 +7,7 @@ were at the start.
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from itertools import product
@@ -108,17 +109,25 @@ def as_dask(picture: Picture, like: Image) -> ArrayLike:
 
 
 def _on_disk(shape: tuple[int, ...], size: int) -> NDArray[np.float32]:
-    free = shutil.disk_usage(tempfile.gettempdir()).free
-    if size > free:
-        raise OSError(
-            f"The answer takes {size:,} bytes on the disk of temporary files while it is made, and "
-            f"{free:,} are free in {tempfile.gettempdir()}: make room, or set TMPDIR to a folder "
-            "on "
-            "another disk."
-        )
+    if size > shutil.disk_usage(tempfile.gettempdir()).free:
+        raise OSError(_no_room(size))
     with tempfile.TemporaryFile() as file:  # the mapping keeps it
+        if hasattr(os, "posix_fallocate"):  # else a disk that fills up would end the process
+            try:
+                os.posix_fallocate(file.fileno(), 0, size)
+            except OSError as error:
+                raise OSError(_no_room(size)) from error
         file.truncate(size)
         return np.memmap(file, np.float32, "r+", shape=shape)
+
+
+def _no_room(size: int) -> str:
+    folder = tempfile.gettempdir()
+    return (
+        f"The answer takes {size:,} bytes on the disk of temporary files while it is made, and "
+        f"{shutil.disk_usage(folder).free:,} are free in {folder}: make room, or set TMPDIR to a "
+        "folder on another disk."
+    )
 
 
 def _hashable(index: PlaneIndex) -> tuple[int, ...]:

@@ -1,0 +1,127 @@
+"""Nothing is lost and nothing is wrong in silence: files that change, appear, or share a name."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_help import FEW, leftovers, quick, save
+
+from napari_dip import Image, write
+from napari_dip.batch.report import COLUMNS, REPORT, write_report
+from napari_dip.cli import main
+from napari_dip.files import atomic
+from napari_dip.planes.canvas import Canvas
+
+
+def test_an_input_that_is_rewritten_during_the_work_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rewriting(image: Image, how: object, *, device: str = "auto") -> object:
+        for snapshot in quick(image, how, device=device):  # type: ignore[arg-type]
+            if image.name == "a" and snapshot.step == 2:
+                save(tmp_path / "in" / "new.tif", shape=(9, 8)).replace(tmp_path / "in" / "a.tif")
+            yield snapshot
+
+    monkeypatch.setattr("napari_dip.api.iter_denoise", rewriting)
+    for name in ("a", "b"):
+        save(tmp_path / "in" / f"{name}.tif")
+    assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FEW]) == 1
+    with (tmp_path / "out" / REPORT).open(newline="") as file:
+        rows = {Path(row["input"]).name: row for row in csv.DictReader(file)}
+    assert "changed while it was worked on" in rows["a.tif"]["error"]
+    assert rows["b.tif"]["status"] == "done" and leftovers(tmp_path / "out") == ["b.tif"]
+
+
+def test_a_picture_beside_a_tiff_of_its_name_stops_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    save(tmp_path / "in" / "x.tif")
+    save(tmp_path / "in" / "x.png", dtype="uint8")
+    assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FEW]) == 0
+    assert leftovers(tmp_path / "out") == ["x.png.tif", "x.tif"]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.zarr"])
+def test_a_file_that_appears_during_the_write_is_not_replaced(name: str, tmp_path: Path) -> None:
+    if name.endswith(".zarr"):
+        pytest.importorskip("zarr", reason="Zarr folders need the package zarr")
+    target = tmp_path / name
+
+    class Slow:
+        shape, dtype = (2, 8, 9), np.dtype("uint8")
+
+        def __getitem__(self, key: object) -> np.ndarray:
+            if not target.exists():
+                target.write_text("somebody else's")
+            return np.zeros((8, 9), "uint8")
+
+    with pytest.raises(FileExistsError, match="appeared meanwhile"):
+        write(target, Image(Slow(), "ZYX"))
+    assert target.read_text() == "somebody else's" and leftovers(tmp_path) == [name]
+
+
+@pytest.mark.parametrize("can_swap", [True, False])
+def test_the_old_folder_keeps_its_name_until_the_new_one_has_it(
+    can_swap: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a.zarr"
+    target.mkdir()
+    (target / "old").touch()
+    if not can_swap:
+        monkeypatch.delattr(atomic, "_swap")
+        monkeypatch.setattr(
+            atomic,
+            "_swap",
+            lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSYS, "no")),
+            raising=False,
+        )
+        rename = Path.rename
+
+        def refuse(self: Path, to: Path) -> Path:
+            if self.suffix == ".part":
+                raise OSError(errno.EACCES, "No")
+            return rename(self, to)
+
+        monkeypatch.setattr(Path, "rename", refuse)
+        with pytest.raises(OSError, match="not written"), atomic.atomic_path(target, 1) as part:
+            part.mkdir()
+        assert leftovers(tmp_path) == ["a.zarr/old"]
+        monkeypatch.setattr(Path, "rename", rename)
+    with atomic.atomic_path(target, 1) as part:
+        part.mkdir()
+        (part / "new").touch()
+    assert leftovers(tmp_path) == ["a.zarr/new"] and [p.name for p in tmp_path.iterdir()] == [
+        "a.zarr"
+    ]
+
+
+def test_a_full_temporary_folder_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    if not hasattr(os, "posix_fallocate"):
+        pytest.skip("Room on a disk is taken by a call of Unix.")
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    image = Image(np.zeros((2, 4, 4)), "ZYX")
+    with pytest.raises(OSError, match="TMPDIR"):
+        Canvas(image, in_file_from=0)
+
+
+def test_cells_of_the_table_are_no_formulas(tmp_path: Path) -> None:
+    names = ["=1+1.tif", "+a.tif", "-a.tif", "@a.tif", "a.tif"]
+    records = [{"input": name, "output": None, "status": "done", "error": ""} for name in names]
+    records[-1]["residual"] = {"mean": -0.25}
+    for _ in range(2):  # rows of an earlier run are kept as they are
+        path = write_report(tmp_path, records)
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["input"] for row in rows] == [f"'{name}" for name in names[:4]] + ["a.tif"]
+        assert rows[-1]["residual_mean"] == "-0.25" and set(rows[0]) == set(COLUMNS)
+        records = records[1:]
