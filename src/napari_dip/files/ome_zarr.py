@@ -37,7 +37,7 @@ def read_zarr(path: Path, axes: str | None = None, series: int | str | None = No
     chosen = choose_series(found, series, path.name)
     name = path.name.split(".")[0] or path.stem
     if _is_array(path):
-        return Image(_open_array(path), axes or "", name=name)
+        return Image(_open_array(path, path), axes or "", name=name)
     if len(found) > 1:
         name = f"{name} {printable_name(found[chosen].name) or chosen}"
     folder, number = path, chosen
@@ -46,7 +46,7 @@ def read_zarr(path: Path, axes: str | None = None, series: int | str | None = No
     attributes = _attributes(folder)
     ome = attributes.get("ome", attributes)
     scales = ome["multiscales"][number]
-    array = _open_array(_level(folder, scales))
+    array = _open_array(_level(folder, scales), path)
     letters = found[chosen].axes
     if axes is None and (set(letters) - set(LETTERS) or len(array.shape) != len(letters)):
         raise ValueError(
@@ -74,7 +74,7 @@ def read_zarr(path: Path, axes: str | None = None, series: int | str | None = No
 def list_zarr_series(path: Path) -> list[Series]:
     """Return what images a Zarr folder holds: its own, or those of a plate or collection."""
     if _is_array(path):
-        return [Series("", "", tuple(_open_array(path).shape))]
+        return [Series("", "", tuple(_open_array(path, path).shape))]
     inner = _inner_folders(path)
     names = [folder.relative_to(path).as_posix() for folder in inner]
     found = []
@@ -84,7 +84,7 @@ def list_zarr_series(path: Path) -> list[Series]:
             scales = attributes.get("ome", attributes)["multiscales"]
             for one in scales[:1] if inner else scales:
                 letters = "".join(str(axis["name"]).upper() for axis in one["axes"])
-                shape = tuple(_open_array(_level(folder, one)).shape)
+                shape = tuple(_open_array(_level(folder, one), path).shape)
                 name = names[number] if inner else str(one.get("name", ""))
                 found.append(Series(name, letters, shape))
     except UnsafeZarr:
@@ -179,16 +179,16 @@ def _level(folder: Path, scales: Any) -> Path:
     return _inside(folder, scales["datasets"][0]["path"])
 
 
-def _open_array(path: Path) -> Any:
-    """Open an array whose codecs are known; see `napari_dip.files.zarr_codecs`."""
+def _open_array(path: Path, owner: Path) -> Any:
+    """Open an array of a folder whose codecs are known; see `napari_dip.files.zarr_codecs`."""
     zarr = import_zarr()
     try:
         check_array(path)
-        return ZarrPixels(zarr.open_array(plain_store(path), mode="r"), path)
+        return ZarrPixels(zarr.open_array(plain_store(path), mode="r"), owner)
     except UnsafeZarr as error:
-        raise UnsafeZarr(f"{path.name} {error}; convert it with another program.") from None
+        raise UnsafeZarr(f"{owner.name} {error}; convert it with another program.") from None
     except _BROKEN:
-        raise ValueError(_damaged(path)) from None
+        raise ValueError(_damaged(owner)) from None
 
 
 def _damaged(path: Path) -> str:
