@@ -14,7 +14,8 @@ from cli_help import FEW, leftovers, quick, save
 from napari_dip import Image, write
 from napari_dip.batch.report import COLUMNS, REPORT, write_report
 from napari_dip.cli import main
-from napari_dip.files import atomic
+from napari_dip.files import atomic, tiff_reader
+from napari_dip.files.raw_pixels import RawPixels
 from napari_dip.planes.canvas import Canvas
 
 
@@ -125,3 +126,34 @@ def test_cells_of_the_table_are_no_formulas(tmp_path: Path) -> None:
         assert [row["input"] for row in rows] == [f"'{name}" for name in names[:4]] + ["a.tif"]
         assert rows[-1]["residual_mean"] == "-0.25" and set(rows[0]) == set(COLUMNS)
         records = records[1:]
+
+
+def test_a_large_input_that_gets_shorter_is_a_failed_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A memory map ended the process by SIGBUS."""
+    monkeypatch.setattr(tiff_reader, "MAP_FROM", 1)
+    source, seen = save(tmp_path / "in" / "a.tif", shape=(6, 64, 65)), []
+
+    def shortening(image: Image, how: object, *, device: str = "auto") -> object:
+        for snapshot in quick(image, how, device=device):  # type: ignore[arg-type]
+            if image.name == "a" and not seen:
+                seen.append(image)
+                os.truncate(source, 9000)
+            yield snapshot
+
+    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
+    monkeypatch.setattr("napari_dip.api.iter_denoise", shortening)
+    save(tmp_path / "in" / "b.tif")
+    assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FEW]) == 1
+    assert leftovers(tmp_path / "out") == ["b.tif"] and seen
+    with pytest.raises(ValueError, match="cut short"):
+        np.asarray(seen[0].pixels[5])
+
+
+@pytest.mark.parametrize("key", [(), 1, (slice(None), 3), (..., 2), (slice(None, None, -2),), [0]])
+def test_pixels_in_a_file_read_as_numpy_does(key: object, tmp_path: Path) -> None:
+    pixels = np.arange(4 * 5 * 6, dtype=">u2").reshape(4, 5, 6)
+    (tmp_path / "a").write_bytes(b"head" + pixels.tobytes())
+    raw = RawPixels(tmp_path / "a", pixels.dtype, 4, (20, 6), "damaged").reshape((4, 5, 6))
+    np.testing.assert_array_equal(raw[key], pixels[key])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from napari_dip.images.image import PlaneIndex
 
 BUDGET = 256 << 20  # bytes of files that are kept open or mapped
-AROUND = 1 << 16  # bytes that the system maps around each line of a crop, if they are in its cache
 MIDDLE = 512  # side of the square that an image's noise is measured on
 
 
@@ -75,24 +73,13 @@ class FileCache:
         image, used = self.open.pop(id(source), (None, 0))
         if image is None:
             image = source.open()
-            if isinstance(image.pixels, np.ndarray) and not isinstance(image.pixels, np.memmap):
+            if isinstance(image.pixels, np.ndarray):
                 used = image.pixels.nbytes
         crop = np.asarray(image.pixels[index], dtype=np.float64)
-        if isinstance(image.pixels, np.memmap):  # what was touched stays until the map is closed
-            used += _mapped_bytes(crop.shape, index, image)
         self.open[id(source)] = image, used
         while self.open and sum(size for _, size in self.open.values()) > self.budget:
             self.open.popitem(last=False)
         return crop
-
-
-def _mapped_bytes(shape: tuple[int, ...], index: PlaneIndex, image: Image) -> int:
-    """Return how many bytes of a map reading a part keeps in memory, at most."""
-    colours = image.is_rgb and isinstance(index[-1], slice)
-    line = prod(shape[-2:] if colours else shape[-1:]) * image.dtype.itemsize
-    lines = prod(shape) * image.dtype.itemsize // max(line, 1)
-    apart = abs(int(image.pixels.strides[image.axes.index("Y")]))  # type: ignore[attr-defined]
-    return lines * min(apart, AROUND + line) + AROUND
 
 
 @dataclass(frozen=True)

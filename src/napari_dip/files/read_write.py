@@ -47,9 +47,9 @@ def read(
         A TIFF (plain, ImageJ, OME, LSM, STK), PNG or JPEG file, or a folder in the Zarr format
         (OME-Zarr 0.4 and 0.5; a plain array); with the extra ``vendor`` CZI, ND2, LIF, OIB, OIF,
         DV and IMS. Of a palette PNG the pixels are the indices. Pixels of Zarr and of the extra's
-        formats stay on disk. Uncompressed TIFFs from 32 MiB on are memory-mapped, read-only; of
-        grey TIFF stacks from 256 MiB on that can't be mapped, compressed ones, parts are decoded
-        when they are wanted; others are read whole.
+        formats stay on disk, and so do uncompressed TIFFs from 32 MiB on, which are read when they
+        are wanted; of grey TIFF stacks from 256 MiB on that are compressed, parts are decoded then;
+        others are read whole.
     axes : str, optional
         A letter an axis out of ``TZCYX``, where the file does not say or says it wrongly. A stack
         that names nothing is taken as ZYX. Singleton axes of a file need not be named.

@@ -25,6 +25,7 @@ from napari_dip.files.lazy_tiff import LazyPages
 from napari_dip.files.ome_files import described_by, is_tiff, names_of_files
 from napari_dip.files.pixel_sizes import scale_and_units
 from napari_dip.files.provenance import apply_record, read_provenance, read_record
+from napari_dip.files.raw_pixels import RawPixels
 from napari_dip.files.series import Series, SeriesError, choose_series
 from napari_dip.files.tiff_axes import name_axes, squeeze, take_axes, without_false_colours
 from napari_dip.files.tiff_checks import check_planes, check_segments
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAP_FROM = 1 << 25
-"""Bytes from which pixels stay on disk; smaller files are copied: they may change."""
+"""Bytes from which pixels stay on disk; smaller files are read at once: they may change."""
 
 LAZY_FROM = 1 << 28
-"""Bytes from which pixels that can't be mapped are decoded when they are wanted."""
+"""Bytes from which other pixels are decoded when they are wanted."""
 
 _BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
@@ -175,7 +176,7 @@ def read_tiff_provenance(path: Path) -> dict[str, Any]:
 def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path) -> tuple[Any, str]:
     """Return the pixels with all axes that the file names, and their letters.
 
-    Pixels that lie in one piece are mapped, other large stacks decoded lazily, the rest read.
+    Large pixels that lie in one piece, and other large stacks, are read when wanted, the rest now.
     """
     letters, shape = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
     letters = without_false_colours(tif, series.keyframe, letters)
@@ -189,7 +190,7 @@ def _pixels(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, path: Path)
         if offset + series.nbytes > path.stat().st_size:
             raise ValueError("pixels are missing")
         dtype = series.dtype.newbyteorder(tif.byteorder)
-        return np.memmap(path, dtype, "r", offset, series.shape).reshape(shape), letters
+        return RawPixels(path, np.dtype(dtype), offset, shape, _damaged(path)), letters
     if series.nbytes >= LAZY_FROM:
         pages = LazyPages.of(path, series, _damaged(path))
         if pages is not None:
