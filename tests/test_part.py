@@ -182,6 +182,17 @@ def test_each_position_is_a_file(
         assert [row["series"] for row in csv.DictReader(table)] == ["0", "1", "2"]
 
 
+def test_another_position_is_not_taken_for_it(
+    positions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["denoise", positions, "-o", tmp_path / "out", *QUICK]
+    assert run(capsys, *out, "--series", "0:1")[0] == 0
+    code, said, _ = run(capsys, *out, "--series", "0:1")
+    assert [file["status"] for file in said["files"]] == ["done before"]
+    code, said, _ = run(capsys, *out, "--series", "1:2")
+    assert code == 2 and "exists" in said["error"]
+
+
 def test_one_position_is_chosen(
     positions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

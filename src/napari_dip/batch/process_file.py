@@ -147,7 +147,8 @@ def read_input(job: Job, task: Task) -> tuple[Image, dict[str, str]]:
     # Before the fit, not after it.
     check_fits(job.target, task.outline(image) if task.outline else image, task.dtype)
     # The hash of what was read: the file may change, or its disk go away, during a long fit.
-    return image, {"name": job.source.name, "sha256": sha256_of_image(job.source)}
+    source = {"name": job.source.name, "sha256": sha256_of_image(job.source)}
+    return image, source if job.series is None else {**source, "series": str(job.series)}
 
 
 def process_image(

@@ -60,8 +60,13 @@ def earlier_state(expected: dict[str, object]) -> Callable[[Job], str]:
             ):
                 return ""
             sources = [record.get("source") for record in records]
-            hashes = {source["sha256"] if isinstance(source, dict) else "" for source in sources}
-            if hashes != {sha256_of_image(job.source)}:
+            made_from = {
+                (str(source["sha256"]), str(source.get("series", 0)))
+                if isinstance(source, dict)
+                else ""
+                for source in sources
+            }
+            if made_from != {(sha256_of_image(job.source), str(job.series or 0))}:
                 return ""
         except (OSError, ValueError, KeyError):
             return ""
