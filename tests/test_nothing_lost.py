@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +158,47 @@ def test_pixels_in_a_file_read_as_numpy_does(key: object, tmp_path: Path) -> Non
     (tmp_path / "a").write_bytes(b"head" + pixels.tobytes())
     raw = RawPixels(tmp_path / "a", pixels.dtype, 4, (20, 6), "damaged").reshape((4, 5, 6))
     np.testing.assert_array_equal(raw[key], pixels[key])
+
+
+def test_a_folder_that_cannot_be_looked_into_is_a_failed_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    save(tmp_path / "in" / "a.tif")
+    save(tmp_path / "in" / "shut" / "b.tif").parent.chmod(0)
+    access = os.access  # root may look into every folder
+
+    def denied(path: Path, mode: int) -> bool:
+        return Path(path).name != "shut" and access(path, mode)
+
+    monkeypatch.setattr(os, "access", denied)
+    if access(tmp_path / "in" / "shut", os.R_OK):
+        (tmp_path / "in" / "shut" / "b.tif").unlink()
+    try:
+        assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FEW]) == 1
+    finally:
+        (tmp_path / "in" / "shut").chmod(0o700)
+    with (tmp_path / "out" / REPORT).open(newline="") as file:
+        rows = {Path(row["input"]).name: row for row in csv.DictReader(file)}
+    assert rows["a.tif"]["status"] == "done"
+    assert "does not let this user in" in rows["shut"]["error"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are asked for as on Unix")
+def test_what_a_killed_write_has_left_is_gone_after_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    out = tmp_path / "out"
+    out.mkdir()
+    if not (child := os.fork()):
+        with atomic.atomic_path(out / "a.tif", 1) as part:
+            part.write_text("half")
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(child, 0)
+    assert len(leftovers(out)) == 1
+    save(tmp_path / "in" / "a.tif")
+    with atomic.atomic_path(out / "b.tif", 1) as part:  # one that is still at work
+        part.write_text("b")
+        assert main(["denoise", str(tmp_path / "in"), "-o", str(out), *FEW]) == 0
+    assert leftovers(out) == ["a.tif", "b.tif"]

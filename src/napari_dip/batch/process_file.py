@@ -15,6 +15,7 @@ from napari_dip.batch.contact_sheet import pictures_of
 from napari_dip.batch.jobs import HOLDS_STD, Job, plan_jobs, take_shard
 from napari_dip.batch.report import BEFORE, DONE, FAILED, INTERRUPTED, earlier_state
 from napari_dip.errors import DenoiseError, UsageError
+from napari_dip.files.atomic import remove_leftovers
 from napari_dip.snapshot import Consumed, Snapshot, is_unchanged
 
 if TYPE_CHECKING:
@@ -78,6 +79,9 @@ def check_and_plan(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[
         series=task.part.series,
     )
     jobs = take_shard(planned, task.shard)
+    if not task.dry_run:
+        for folder in {job.target.parent for job in jobs}:
+            remove_leftovers(folder)
     check_device_exists(task.device)
     if not task.dry_run and len(jobs) == 1 and task.check is not None:
         _check_only_image(jobs[0], task, task.check)

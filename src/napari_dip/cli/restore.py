@@ -105,6 +105,10 @@ def invert(
     how: Settings | None = None,
 ) -> int:
     """Show what a layer of a network keeps: find a natural image with the same features."""
+    from napari_dip.models.model import SUFFIX
+
+    if module.suffix.lower() != SUFFIX and module.is_file():
+        options.output.note(f"{module} is a program, whose code is run: take only what you trust.")
     return _run("invert", inputs, options, preset, how, module=module, layer=layer)
 
 

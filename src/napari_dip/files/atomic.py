@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import hashlib
 import os
+import platform
 import secrets
 import shutil
 from contextlib import contextmanager, suppress
@@ -39,7 +41,7 @@ def atomic_path(target: Path, size: int, *, overwrite: bool = True) -> Iterator[
     """
     # A suffix that no reader takes for an image, and short: the target's name may be as long as
     # names get.
-    part = target.with_name(f".{secrets.token_hex(8)}.part")
+    part = target.with_name(f".{secrets.token_hex(4)}-{_this_machine()}-{os.getpid()}.part")
     try:
         yield part
         if not part.is_dir():
@@ -61,6 +63,30 @@ def atomic_path(target: Path, size: int, *, overwrite: bool = True) -> Iterator[
     finally:
         with suppress(OSError):  # what went wrong above is what is to be said
             shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what writes of processes of this machine that were killed have left in a folder."""
+    if os.name != "posix":  # elsewhere a process cannot be asked for without harm
+        return
+    for part in folder.glob(f".*-{_this_machine()}-*.part"):
+        number = part.stem.rpartition("-")[2]
+        if number.isdecimal() and not _is_alive(int(number)):
+            shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(True)
+
+
+def _this_machine() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)  # asks only
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's
+        return True
+    return True
 
 
 def _place(part: Path, target: Path) -> None:

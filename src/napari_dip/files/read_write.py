@@ -11,6 +11,7 @@ from napari_dip.files.dtypes import target_dtype
 from napari_dip.files.registry import (
     folder_format,
     format_of_name,
+    is_closed,
     readable_suffixes,
     writable_suffixes,
 )
@@ -216,6 +217,8 @@ def _writable_format(target: Path) -> Format:
 def _format_of_file(file: Path) -> Format:
     """Return the format of a file or folder that may be an image, or refuse it with the reason."""
     suffixes = ", ".join(readable_suffixes())
+    if is_closed(file):
+        raise PermissionError(f"The folder {file} cannot be read: it does not let this user in.")
     folder = folder_format(file)
     if folder is not None:
         return folder

@@ -6,6 +6,7 @@ other packages do.
 
 from __future__ import annotations
 
+import os
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
@@ -123,7 +124,8 @@ def images_under(
 ) -> list[Path]:
     """List the images in a folder, sorted; hidden files and folders and `leave_out` are skipped.
 
-    The folder may itself be a collection of images.
+    The folder may itself be a collection of images. A folder in it that cannot be looked into is
+    listed, too: reading it says why.
     """
     if is_image_folder(folder):
         return images_in(folder)
@@ -132,11 +134,17 @@ def images_under(
     for path in sorted(folder.rglob("*") if recursive else folder.glob("*")):
         record = format_of_name(path)
         is_file = record is not None and not record.folder_signs and path.is_file()
-        is_image = is_file or (record is not None and is_image_folder(path))
+        closed = recursive and is_closed(path)
+        is_image = is_file or closed or (record is not None and is_image_folder(path))
         hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
         if not is_image or hidden or last in path.parents or _belongs_to_another(path):
             continue  # of Zarr folders what is inside is looked at by `images_in`
         last = path
         if leave_out is None or leave_out.resolve() not in path.resolve().parents:
-            found += images_in(path)
+            found += [path] if closed else images_in(path)
     return found
+
+
+def is_closed(path: Path) -> bool:
+    """Return whether a path is a folder that this user may not look into."""
+    return path.is_dir() and not os.access(path, os.R_OK | os.X_OK)
