@@ -249,15 +249,14 @@ def calibration() -> str:
     head = ["image", "error / std", "share inside", "RMS error / RMS std", "rank"]
     command = f"python benchmarks/restarts.py --part calibration --size {result['size']} --name calibration"
     return (
-        f"\n### Is the predicted deviation as large as the error?\n\nCentres of {result['size']} x {result['size']}, BlindSpot, seed 0; "
-        "photographs and empty images, with W2S from before means of similar places were mixed into the answer: seeds 0, 1 and 2 (W2S: 0). *error / std*: root mean square over the pixels, 1 is calibrated; *share inside*: pixels whose error is below the "
+        f"\n### Is the predicted deviation as large as the error?\n\nCentres of {result['size']} x {result['size']}, BlindSpot, "
+        "seeds 0, 1 and 2. *error / std*: root mean square over the pixels, 1 is calibrated; *share inside*: pixels whose error is below the "
         "map, 0.68 for Gaussian errors; *RMS error / RMS std* weighs the pixels where both are large, the bright ones; *rank*: Spearman correlation "
         "of map and error. The clean image is a mean of 50 captures (W2S: 400), whose own noise is added to the map; W2S is matched by a straight line. "
         "Chosen on BPAE_G, mice, TwoPhoton_BPAE_R_1 and BPAE_B; the first four and the rest are tests.\n\n"
         + table(head, rows)
-        + "\nThe brightest structure errs by more than the map says (up to 1.4 times), dim areas by less. W2S's captures and their averages differ by more than "
-        "noise and a straight line. Two photographs that were looked at while choosing had 0.84 with 0.80 inside (set12/05, sigma 25: too large a map) and 1.00 with 0.71 "
-        "(set12/08, Poisson). What was tried is in [all results](index.md).\n\n"
+        + "\nThe brightest structure errs by more than the map says (up to 1.7 times), dim areas by less. W2S's captures and their averages differ by more than "
+        "noise and a straight line. In an empty image the error is that of few numbers, above all of the mean, and scatters from seed to seed. What was tried is in [all results](index.md).\n\n"
         + made_by(result, command)
     )
 

@@ -35,7 +35,7 @@ SEGMENTS = 8  # disjoint parts of a line, which must agree
 BANDS = 4  # disjoint groups of lines, which must show it each
 # Gaussian weights of the lines that a line is compared with: the first width that leaves no order,
 # and a narrow one that leaves least of the object, to correct and to test
-WIDTHS, NARROW = (32.0, 16.0, 8.0, 4.0, 2.0), 1.0
+WIDTHS, NARROW = (12.0, 8.0, 4.0, 2.0), 1.0
 REACH = 16.0  # lines, over which the object is taken to be as strong
 FAR = 4.5  # standard deviations: edges and lines of the object, not offsets
 MARGIN = 3  # lines left alone beside those
