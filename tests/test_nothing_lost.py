@@ -202,3 +202,24 @@ def test_what_a_killed_write_has_left_is_gone_after_the_next_run(
         part.write_text("b")
         assert main(["denoise", str(tmp_path / "in"), "-o", str(out), *FEW]) == 0
     assert leftovers(out) == ["a.tif", "b.tif"]
+
+
+def test_two_runs_into_one_folder_do_each_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FEW]
+    begun: list[str] = []
+
+    def with_another(image: Image, how: object, *, device: str = "auto") -> object:
+        begun.append(image.name)
+        if len(begun) == 1:
+            assert main(words) == 0  # does all while the first run is at its first file
+        return quick(image, how, device=device)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("napari_dip.api.iter_denoise", with_another)
+    for name in ("a", "b"):
+        save(tmp_path / "in" / f"{name}.tif")
+    assert main(words) == 0 and begun == ["a", "a", "b"]
+    with (tmp_path / "out" / REPORT).open(newline="") as file:
+        assert [row["status"] for row in csv.DictReader(file)] == ["done", "done"]
+    assert leftovers(tmp_path / "out") == ["a.tif", "b.tif"]

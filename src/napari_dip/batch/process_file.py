@@ -7,12 +7,12 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from napari_dip.batch.check_options import check_axes, check_device, check_device_exists
 from napari_dip.batch.chunk_folder import delete_chunks
 from napari_dip.batch.contact_sheet import pictures_of
-from napari_dip.batch.jobs import HOLDS_STD, Job, plan_jobs, take_shard
+from napari_dip.batch.jobs import DONE_BEFORE, HOLDS_STD, Job, plan_jobs, take_shard
 from napari_dip.batch.report import BEFORE, DONE, FAILED, INTERRUPTED, earlier_state
 from napari_dip.errors import DenoiseError, UsageError
 from napari_dip.files.atomic import remove_leftovers
@@ -117,7 +117,30 @@ def process_file(job: Job, task: Task, consume: Consume) -> Outcome:
     consume : callable
         Reads the stream of snapshots, such as `napari_dip.snapshot.consume`.
     """
-    return record_failure(job, lambda: process_image(job, task, consume, *read_input(job, task)))
+
+    def work() -> Outcome:
+        if not (task.overwrite or job.begun) and job.target.exists():  # since the run was planned
+            return _done_by_another(job, task) or _refuse(job)
+        try:
+            return process_image(job, task, consume, *read_input(job, task))
+        except OSError:
+            if (outcome := _done_by_another(job, task)) is None:
+                raise
+            return outcome
+
+    return record_failure(job, work)
+
+
+def _done_by_another(job: Job, task: Task) -> Outcome | None:
+    """Return the outcome of a file that another run has done meanwhile, None where none has."""
+    expected = task.expected_provenance()
+    if task.overwrite or not expected or earlier_state(expected)(job) != DONE_BEFORE:
+        return None
+    return replace(done_before(job), notes=("Another run has done it.",))
+
+
+def _refuse(job: Job) -> NoReturn:
+    raise FileExistsError(f"{job.target} has appeared meanwhile and was not replaced.")
 
 
 def record_failure(job: Job, work: Callable[[], Result]) -> Result | Outcome:
