@@ -14,7 +14,9 @@ import tifffile
 
 import napari_dip as dip
 from napari_dip.cli import main
+from napari_dip.files import tiff_reader
 from napari_dip.files.read_write import read_provenance
+from napari_dip.images.lazy_array import LazyArray
 from napari_dip.images.part import PartOf, find_places, format_places
 
 QUICK = ["--steps", "2", "--channels", "4", "--device", "cpu", "-q", "--json"]
@@ -291,3 +293,18 @@ def test_a_part_is_scored(film: Path, tmp_path: Path, capsys: pytest.CaptureFixt
             capsys, "score", film, restored, "--channel", "GFP", "--time", "2", "--json"
         )
         assert code == 0 and said["ssim"] == pytest.approx(1)
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+def test_axes_in_another_order_are_read_by_the_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str | None
+) -> None:
+    for name in ("MAP_FROM", "LAZY_FROM"):
+        monkeypatch.setattr(tiff_reader, name, 1)
+    dip.write(tmp_path / "a.ome.tif", dip.Image(PIXELS, "TCZYX"), compression=compression)
+    whole = dip.read(tmp_path / "a.ome.tif")  # stored as TZCYX
+    assert isinstance(whole.pixels, LazyArray) and whole.axes == "TCZYX"
+    np.testing.assert_array_equal(whole, PIXELS)
+    np.testing.assert_array_equal(whole.pixels[1:, 2, ::2, 3], PIXELS[1:, 2, ::2, 3])
+    part = dip.read(tmp_path / "a.ome.tif", channel=1, plane="0, 3")
+    np.testing.assert_array_equal(part, PIXELS[:, 1][:, [0, 3]])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
-from napari_dip.images.lazy_array import LazyArray
+from napari_dip.images.lazy_array import LazyArray, Reordered
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,8 +83,8 @@ class LazyPages(LazyArray):
         return np.asarray(self).reshape(wanted)
 
     def transpose(self, order: Any) -> Any:
-        """Reorder the axes, which decodes everything unless they stay as they are."""
-        return self if list(order) == list(range(self.ndim)) else np.asarray(self).transpose(order)
+        """Reorder the axes; nothing is decoded."""
+        return self if list(order) == list(range(self.ndim)) else Reordered(self, order)
 
     def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
         *stack, rows, columns = ranges

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.images.lazy_array import LazyArray, as_slice
+from napari_dip.images.lazy_array import LazyArray, Reordered, as_slice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +56,8 @@ class RawPixels(LazyArray):
         return RawPixels(self.path, self.dtype, self.offset, wanted, self.damaged)
 
     def transpose(self, order: Any) -> Any:
-        """Reorder the axes, which reads everything unless they stay as they are."""
-        return self if list(order) == list(range(self.ndim)) else np.asarray(self).transpose(order)
+        """Reorder the axes; nothing is read."""
+        return self if list(order) == list(range(self.ndim)) else Reordered(self, order)
 
     def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
         out = np.empty([len(places) for places in ranges], self.dtype)

@@ -59,6 +59,27 @@ class LazyArray:
         raise NotImplementedError
 
 
+class Reordered(LazyArray):
+    """Another array-like with its axes in another order; what is asked for is read from it."""
+
+    def __init__(self, pixels: LazyArray, order: Sequence[int]) -> None:
+        self.base, self.order = pixels, [int(axis) for axis in order]
+        self.shape, self.dtype = tuple(pixels.shape[axis] for axis in self.order), pixels.dtype
+
+    def transpose(self, order: Sequence[int]) -> Reordered:
+        """Reorder the axes again; nothing is read."""
+        return Reordered(self.base, [self.order[axis] for axis in order])
+
+    def reshape(self, shape: Sequence[int]) -> Any:
+        """Return itself where the shape stays; another one reads everything."""
+        return self if tuple(shape) == self.shape else np.asarray(self).reshape(shape)
+
+    def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
+        keys = {axis: as_slice(places) for axis, places in zip(self.order, ranges, strict=True)}
+        pixels = self.base[tuple(keys[axis] for axis in range(self.ndim))]
+        return pixels.transpose(self.order)
+
+
 def as_slice(places: range) -> slice:
     """Return the slice that names these places of an axis."""
     if not places:
