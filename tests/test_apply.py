@@ -11,40 +11,45 @@ from napari_dip.models.tiled_apply import LEAST_MARGINS, _margin, apply, apply_i
 from napari_dip.nets.filter_unet import BlurredUNet
 
 RANDOM = np.random.default_rng(3)
-NETS = [(0, "zero"), (1, "blur"), (2, "learned"), (3, "zero")]
+# Depth, start, unshuffle.
+NETS = [(0, "zero", 1), (1, "blur", 1), (2, "learned", 1), (3, "zero", 1), (2, "learned", 2)]
 SIZES = [(97, 240), (240, 97), (201, 203), *RANDOM.integers(60, 230, (4, 2)).tolist()]
 
 
-def network(depth: int, start: str) -> BlurredUNet:
+def network(depth: int, start: str, unshuffle: int) -> BlurredUNet:
     with torch.random.fork_rng():
         torch.manual_seed(depth)
-        net = BlurredUNet(1, 3, depth, start, 1.0, 3, 4).eval()
+        net = BlurredUNet(1, 3, depth, start, 1.0, 3, 4, unshuffle=unshuffle).eval()
         nn.init.normal_(net.unet.last.weight)
     return net
 
 
-@pytest.mark.parametrize(("depth", "start"), NETS)
+@pytest.mark.parametrize(("depth", "start", "unshuffle"), NETS)
 @pytest.mark.parametrize("size", SIZES, ids=str)
-def test_tiles_give_the_answer_of_the_whole(depth: int, start: str, size: tuple[int, int]) -> None:
-    net, tile = network(depth, start), int(RANDOM.integers(16, 60))
+def test_tiles_give_the_answer_of_the_whole(
+    depth: int, start: str, unshuffle: int, size: tuple[int, int]
+) -> None:
+    net, tile = network(depth, start, unshuffle), int(RANDOM.integers(16, 60))
     y = torch.from_numpy(RANDOM.normal(0, 1, (1, 1, *size)).astype(np.float32))
     with torch.no_grad():
         whole, parts = net(y), apply_in_tiles(net, y, tile)
     assert (whole - parts).abs().max() < 1e-5 * (whole.max() - whole.min())
 
 
-@pytest.mark.parametrize(("depth", "start"), NETS[1:])
-def test_a_flat_region_shows_no_seam(depth: int, start: str) -> None:
-    net = network(depth, start)
+@pytest.mark.parametrize(("depth", "start", "unshuffle"), NETS[1:4])
+def test_a_flat_region_shows_no_seam(depth: int, start: str, unshuffle: int) -> None:
+    net = network(depth, start, unshuffle)
     with torch.no_grad():
         answer = apply_in_tiles(net, torch.full((1, 1, 200, 170), 0.7), 32)[0, 0]
     inner = answer[60:-60, 60:-60] if depth == 3 else answer
     assert inner.max() - inner.min() < 1e-5 * inner.abs().max()
 
 
-@pytest.mark.parametrize(("depth", "start"), NETS)
-def test_the_reach_is_what_the_network_sees_and_no_more(depth: int, start: str) -> None:
-    net = network(depth, start).double()
+@pytest.mark.parametrize(("depth", "start", "unshuffle"), NETS)
+def test_the_reach_is_what_the_network_sees_and_no_more(
+    depth: int, start: str, unshuffle: int
+) -> None:
+    net = network(depth, start, unshuffle).double()
     for weight in net.parameters():
         nn.init.uniform_(weight, 0.01, 0.2)  # nothing cancels
     side = 2 * net.reach + 48

@@ -15,14 +15,19 @@ NOISE_REACHES = 3.0  # standard deviations: what is further off may be a structu
 
 def is_flat(x: Tensor, side: int = FLAT) -> Tensor:
     """Return for each pixel of (B, C, Y, X) whether the square around it has one single value."""
-    return functional.max_pool2d(x, side, 1, side // 2) == -functional.max_pool2d(
-        -x, side, 1, side // 2
-    )
+    return _largest(x, side) == -_largest(-x, side)
 
 
 def is_noisy(x: Tensor, side: int = FLAT) -> Tensor:
     """Return where (B, C, Y, X) is outside of squares of one value: padding, saturation, masks."""
-    return functional.max_pool2d(is_flat(x, side).to(x.dtype), side, 1, side // 2) == 0
+    return _largest(is_flat(x, side).to(x.dtype), side) == 0
+
+
+def _largest(x: Tensor, side: int) -> Tensor:
+    """Return the maximum of (B, C, Y, X) in the square around each pixel."""
+    half = side // 2
+    rows = functional.max_pool2d(x, [1, side], 1, [0, half])
+    return functional.max_pool2d(rows, [side, 1], 1, [half, 0])
 
 
 def remove_offset(

@@ -81,7 +81,11 @@ def _level(inputs: int, outputs: int, norm: bool) -> nn.Sequential:
 
 def _convolution(inputs: int, outputs: int, norm: bool) -> list[nn.Module]:
     convolution = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="replicate", bias=not norm)
-    return [convolution, *([nn.BatchNorm2d(outputs)] if norm else []), nn.LeakyReLU(0.1)]
+    return [
+        convolution,
+        *([nn.BatchNorm2d(outputs)] if norm else []),
+        nn.LeakyReLU(0.1, inplace=True),
+    ]
 
 
 def build(s: NetSettings, inputs: int, outputs: int) -> UNet:

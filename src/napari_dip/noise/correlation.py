@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Pixels = NDArray[np.float64]
@@ -180,26 +182,43 @@ def inside(hole: tuple[int, int]) -> list[tuple[int, int]]:
     return half + [(y, x) for y in range(1, hole[0] + 1) for x in range(-hole[1], hole[1] + 1)]
 
 
-def measure_lags(residuals: list[Pixels], masks: list[Pixels]) -> Lags:
-    """Return the autocorrelation of residuals where the masks are 1."""
-    products, pairs = [], []
-    for residual, mask in zip(residuals, masks, strict=True):
-        for top in range(0, mask.shape[0], TILE):
-            for left in range(0, mask.shape[1], TILE):
-                tile = (slice(top, top + TILE), slice(left, left + TILE))
-                if mask[tile].any():
-                    products.append(_own_products(residual[tile] * mask[tile]))
-                    pairs.append(_own_products(mask[tile]))
-    p, q = np.array(products), np.array(pairs)
-    total = np.maximum(q.sum(0), 1)
-    mean = p.sum(0) / total
-    return Lags(mean, (p - mean * q) / total, total)
+def measure_lags(residuals: Sequence[Sequence[Pixels]], masks: Sequence[Pixels]) -> list[Lags]:
+    """Return the autocorrelation of each of several residuals where the masks are 1.
+
+    Parameters
+    ----------
+    residuals : sequence of sequences of (Y, X) arrays
+        Of each residual its windows.
+    masks : sequence of (Y, X) arrays
+        Of the windows, 1 where it counts, else 0.
+    """
+    tiles = np.concatenate([_tiles(mask) for mask in masks])
+    seen = tiles.any(axis=(1, 2))
+    pairs = _own_products(tiles[seen])
+    total = np.maximum(pairs.sum(0), 1)
+    found = []
+    for residual in residuals:
+        cut = [_tiles(r * mask) for r, mask in zip(residual, masks, strict=True)]
+        products = _own_products(np.concatenate(cut)[seen])
+        mean = products.sum(0) / total
+        found.append(Lags(mean, (products - mean * pairs) / total, total))
+    return found
 
 
-def _own_products(tile: Pixels) -> Pixels:
-    shape = [n + 2 * REACH for n in tile.shape]
-    products = np.fft.irfft2(np.abs(np.fft.rfft2(tile, shape)) ** 2, shape)
-    return np.roll(products, (REACH, REACH), (0, 1))[:SIDE, :SIDE].ravel()[:HALF]
+def _tiles(window: Pixels) -> Pixels:
+    """Cut (Y, X) into squares (tiles, TILE, TILE); zeros fill up those at the end."""
+    window = np.pad(window, [(0, -n % TILE) for n in window.shape])
+    rows, columns = (n // TILE for n in window.shape)
+    return window.reshape(rows, TILE, columns, TILE).swapaxes(1, 2).reshape(-1, TILE, TILE)
+
+
+def _own_products(tiles: Pixels) -> Pixels:
+    """Return (tiles, HALF): of each tile the sums of products at each lag, the middle one last."""
+    from scipy import fft
+
+    shape = (TILE + 2 * REACH, TILE + 2 * REACH)
+    products = np.asarray(fft.irfft2(np.abs(fft.rfft2(tiles, shape)) ** 2, shape))
+    return np.roll(products, (REACH, REACH), (1, 2))[:, :SIDE, :SIDE].reshape(-1, SIDE**2)[:, :HALF]
 
 
 def tell_noise(wide: Lags, fine: Lags) -> Correlation:
@@ -319,10 +338,11 @@ def explain(
         both = np.concatenate([noise, -noise[:, signed], structure[:, seen]], axis=1)
         both /= errors[:, None]
         norms = np.linalg.norm(both, axis=0)
-        ridge = np.diag(np.full(norms.size, RIDGE))
-        q, r = np.linalg.qr(np.concatenate([both / norms, ridge]))
+        both /= norms
+        # The triangle of a QR decomposition, without its many calls that threads wait for.
+        r = np.linalg.cholesky(both.T @ both + RIDGE**2 * np.eye(norms.size)).T
         cost = np.where(np.arange(norms.size) < size, 0.0, least)
-        target = (measured / errors) @ q[: measured.size] - np.linalg.solve(r.T, cost)
+        target = np.linalg.solve(r.T, both.T @ (measured / errors) - cost)
         found = nnls(r, target, maxiter=100 * norms.size)[0] / norms
         amounts[seen] = found[size:]
         seen = amounts > 0

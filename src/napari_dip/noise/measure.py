@@ -25,7 +25,6 @@ from napari_dip.noise.correlation import (
     NEAR_SIGMA,
     RADIUS,
     REACH,
-    SIDE,
     WIDE_SIGMA,
     Correlation,
     energy,
@@ -55,12 +54,13 @@ MOST_SATURATED = 0.25  # share of the pixels; more have this value by themselves
 FEW = 64  # pixels along the shorter side, for all that is done here
 QUIET_SIDE = 13  # pixels
 FEWEST = 5  # pixels along an axis that a measurement needs
-MOST_PIXELS = 2**20  # that are looked at, in windows evenly spread
+MOST_PIXELS = 640**2  # that are looked at, in windows evenly spread
 WINDOW = 128
 TURNS = 3
 MOST_UNEVEN = 6.0  # times the variance that is expected; more is structure
 ROUNDING = 1e-13  # of the largest square: sums along a window leave so much where it is 0
 PHOTONS = 20.0  # that the level around a pixel should be the mean of
+INDEPENDENT = Correlation(1.0, np.pad([[1.0]], REACH), 1.0, (0, 0))
 
 
 @dataclass(frozen=True)
@@ -112,13 +112,12 @@ def measure_noise(
     )
     usable = [w for w in windows if w.usable.any()]
     field = np.ones((CELLS, CELLS)) if local is None else np.square(local)
+    independent = INDEPENDENT if is_independent else None
     for turn in range(TURNS):
         evened = usable if field.std() == 0 else [_evened(w, field) for w in usable]
         known = evened is not usable
-        curve, found, uneven = (
-            _measure(evened, known, is_independent) if usable else (None, None, None)
-        )
-        is_independent = found is not None and found.hole == (0, 0)
+        curve, found, uneven = _measure(evened, known, independent) if usable else (None,) * 3
+        independent = found if found is not None and found.hole == (0, 0) else None
         if uneven is None or turn == TURNS - 1:
             break
         field = field * uneven
@@ -255,9 +254,12 @@ def _box_mean(y: Pixels, sigma: float) -> Pixels:
 
 
 def _measure(
-    windows: list[Window], known: bool, is_independent: bool
+    windows: list[Window], known: bool, independent: Correlation | None
 ) -> tuple[Curve, Correlation, Pixels | None] | tuple[None, None, None]:
-    """Measure curve and correlation in turns: each needs the other to tell what is flat."""
+    """Measure curve and correlation in turns: each needs the other to tell what is flat.
+
+    `independent` is the correlation where it is known that pixels share nothing.
+    """
     inside = [w.usable for w in windows]
     squares, apart, texture = (
         np.concatenate([getattr(w, name)[m] for w, m in zip(windows, inside, strict=True)])
@@ -278,8 +280,7 @@ def _measure(
         for name in ("fine", "apart")
     )
     bins = split_levels(level)
-    white = np.zeros((SIDE, SIDE))
-    white[REACH, REACH] = 1
+    white = INDEPENDENT.table
     rho, scale, limit, ratio, share = white, 1.0, 0.0, texture, 0.2
     turn = 0
     while turn < TURNS:
@@ -295,10 +296,8 @@ def _measure(
         limit = _flatness_limit(ratio, squares / expected)
         share = 0.1
         flat = ratio < max(3.0, float(np.quantile(ratio, 0.1)))
-        found = _correlation(windows, levels, flat, curve)
+        found = independent or _correlation(windows, levels, flat, curve)
         rho, scale = white, 1.0
-        if is_independent and found.hole != (0, 0):
-            found = replace(found, table=white, error=1.0, hole=(0, 0))
         if found.hole != (0, 0):
             y, x = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
             rho = np.where((y > found.hole[0]) | (x > found.hole[1]), 0, found.table)
@@ -307,7 +306,7 @@ def _measure(
             stds = [np.sqrt(scale * curve.at(at)) for at in levels]
             wide = [w.wide / std for w, std in zip(windows, stds, strict=True)]
             if not is_everywhere(wide, inside, rho, evened=known):  # but texture: measured again
-                is_independent, turn = True, 0
+                independent, turn = INDEPENDENT, 0
                 rho, scale, limit, ratio, share = white, 1.0, 0.0, texture, 0.2
     # Little texture for the noise there, and not by far too much for that of its level.
     even = texture <= max(3.0, limit) * in_band * np.minimum(near, MOST_UNEVEN * expected)
@@ -354,7 +353,7 @@ def _correlation(
         masks.append(mask)
         wide.append(window.wide / std)
         fine.append(window.fine / std)
-    return tell_noise(measure_lags(wide, masks), measure_lags(fine, masks))
+    return tell_noise(*measure_lags([wide, fine], masks))
 
 
 def estimate_noise(planes: Iterable[Pixels]) -> PoissonGaussian:

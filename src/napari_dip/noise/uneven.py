@@ -59,14 +59,13 @@ def measure_field(
     known : bool
         Whether the noise is known to be uneven, and this is what is left of it.
     """
-    from scipy import ndimage
-
     if not cell.size:
         return None
     every = np.arange(CELLS**2)
     count = np.bincount(cell, minlength=CELLS**2)
     # Bright spots are in less than half of a cell.
-    middle = np.asarray(ndimage.median(variance / expected, cell, every))
+    order = np.argsort(cell.astype(np.int16), kind="stable")
+    middle, level = _medians([variance / expected, expected], order, count)
     seen = (count >= FEWEST) & (middle > 0)
     if seen.sum() < CELLS**2 / 2:
         return None
@@ -74,7 +73,7 @@ def measure_field(
     # Squares of second differences hang together over about 4 pixels.
     error = np.hypot(np.sqrt(4 * (max(kurtosis, 3) - 1) / np.maximum(count, 1)), BY_STRUCTURE)
     logarithm = np.log(middle) - np.log(middle[seen]).mean()
-    level = np.log(np.where(seen, ndimage.median(expected, cell, every), 1))
+    level = np.log(np.where(seen, level, 1))
     of_level = BY_LEVEL**2 * np.exp(-np.square(level[:, None] - level) / 2)
     places = np.stack(np.divmod(every, CELLS), axis=1) / CELLS
     apart = np.square(places[:, None] - places).sum(-1)
@@ -92,6 +91,15 @@ def measure_field(
         return None
     variance = np.exp(field)
     return np.asarray((variance / variance.mean()).reshape(CELLS, CELLS))
+
+
+def _medians(values: list[Pixels], order: NDArray[np.intp], count: NDArray[np.intp]) -> Pixels:
+    """Return the median of each of several values in each cell, of which `order` sorts the pixels.
+
+    0 where a cell has none.
+    """
+    cells = np.split(order, np.cumsum(count)[:-1])
+    return np.array([[np.median(v[at]) if at.size else 0.0 for at in cells] for v in values])
 
 
 def _evidence(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -69,6 +69,8 @@ class ImageStatistics:
         share; None where they are too few to say.
     hot_places : tuple of (int, int)
         Where the first hot pixels are, in y and x.
+    repaired : (C, Y, X) array, optional
+        Of an image of one plane, what `repair` returns: it takes as long as the rest.
     """
 
     unit_ranges: tuple[UnitRange | ColourRanges, ...]
@@ -81,9 +83,12 @@ class ImageStatistics:
     keep_hot_pixels: bool = False
     shared_hot_pixels: tuple[tuple[int, ...] | None, ...] = ()
     hot_places: tuple[tuple[int, int], ...] = ()
+    repaired: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
 
     def repair(self, image: Image, index: PlaneIndex) -> NDArray[np.float64]:
         """Return a plane (C, Y, X) as it was measured here, without hot pixels or offsets."""
+        if self.repaired is not None:
+            return self.repaired
         plane, positions = image.plane(index), self.shared_hot_pixels[channel_of(image, index)]
         hot = None
         if positions is not None:
@@ -195,7 +200,7 @@ def measure_image(
         )
         for indices, known in zip(measured, shared, strict=True)
     ]
-    unit_ranges, noises, hot, uneven, blank, places = zip(*results, strict=True)
+    unit_ranges, noises, hot, uneven, blank, places, first = zip(*results, strict=True)
     planes = sum(len(indices) for indices in measured)
     return ImageStatistics(
         unit_ranges,
@@ -208,6 +213,7 @@ def measure_image(
         keep_hot_pixels,
         tuple(None if one is None else tuple(np.flatnonzero(one).tolist()) for one in shared),
         tuple(dict.fromkeys(place for one in places for place in one))[:MOST_PLACES],
+        first[0] if len(image.plane_indices()) == 1 else None,
     )
 
 
@@ -250,14 +256,25 @@ def _shared_hot_pixels(image: Image, indices: list[PlaneIndex]) -> NDArray[np.bo
     return find_hot_pixels_of_stack(planes)
 
 
+class _Channel(NamedTuple):
+    """What was measured of the planes of a channel."""
+
+    unit_range: UnitRange | ColourRanges
+    noises: tuple[MeasuredNoise, ...]
+    hot: int
+    uneven: int  # planes whose lines have offsets
+    blank: int  # planes
+    places: list[Place]
+    first: NDArray[np.float64]  # of the planes, repaired
+
+
 def _measure_channel(
     image: Image,
     indices: list[PlaneIndex],
     stabilise: bool,
     keep_hot_pixels: bool,
     mend: Callable[..., Repaired],
-) -> tuple[UnitRange | ColourRanges, tuple[MeasuredNoise, ...], int, int, int, list[Place]]:
-    """Return unit range, noise, hot pixels, planes with offsets, blank planes, hot places."""
+) -> _Channel:
     ends: list[NDArray[np.float64]] = []  # (3, C) of each plane: least, greatest, mean
     samples: list[NDArray[np.float64]] = []  # the planes whose noise is measured
     stride = -(-len(indices) // NOISE_PLANES)
@@ -291,7 +308,8 @@ def _measure_channel(
         one = UnitRange.of(least, most, middle, noise.line, stabilise=stabilise)
         ranges.append(one.measure([sample[colour] for sample in samples], noise))
     unit_range = ranges[0] if len(ranges) == 1 else ColourRanges(tuple(ranges))
-    return unit_range, noises, hot, uneven, len(indices) - len(ends), places
+    blank = len(indices) - len(ends)
+    return _Channel(unit_range, noises, hot, uneven, blank, places, samples[0])
 
 
 def _check_finite(plane: NDArray[np.float64], image: Image, index: PlaneIndex) -> None:
