@@ -52,11 +52,14 @@ class FakeDevice(TorchDispatchMode):
     ----------
     waits : Counter
         How often a number was read from the device, and how often a tensor was copied to it.
+    operations : Counter
+        Computations on the device by name; views of tensors are none, a step of Adam is one.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.waits: Counter[str] = Counter()
+        self.operations: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -77,6 +80,8 @@ class FakeDevice(TorchDispatchMode):
             lambda leaf: leaf.inner if isinstance(leaf, OnDevice) else leaf, (args, kwargs)
         )
         out = func(*plain[0], **plain[1])
+        if there and not func.is_view and name not in ("detach", "_unsafe_view"):
+            self.operations[name] += 1
         before = {id(tensor.inner): tensor for tensor in wrapped}
 
         def wrap(leaf: Any) -> Any:
@@ -99,6 +104,14 @@ def fake_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
     """Compute everything on the fake device inside; random generators stay on the CPU."""
     with monkeypatch.context() as patch, FakeDevice() as mode:
         patch.setattr(torch, "Generator", OnCpu)
+        step = torch.optim.Adam.step
+
+        def fused(adam: torch.optim.Adam) -> None:  # as it is on a GPU
+            before = mode.operations.copy()
+            step(adam)
+            mode.operations = before + Counter(adam=1)
+
+        patch.setattr(torch.optim.Adam, "step", fused)
         for module in (device, processes):
             patch.setattr(module, "pick_device", lambda name="auto": DEVICE)
         yield mode

@@ -49,9 +49,11 @@ class Flags(CommonFlags):
     method: str = ""
     preset: str = ""
     model: str = ""
+    orientations: Literal[1, 2, 4, 8] = 1
 
 
 COMMON, FLAGS = set(CommonFlags.model_fields), set(Flags.model_fields)
+OF_MODEL = {"model", "orientations"}
 
 
 def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str,
         reason = str(error).rstrip(".")
         raise UsageError(f"{path} is no file of settings in TOML: {reason}.") from error
     given = given or {}
-    of_fit = set(values) - COMMON - {"model"}
+    of_fit = set(values) - COMMON - OF_MODEL
     if "model" in values and of_fit:
         raise UsageError(
             f"{path}: model brings its own settings: leave out {', '.join(sorted(of_fit))}, or "
@@ -101,7 +103,7 @@ def read_config(path: Path, given: Mapping[str, Any] | None = None) -> dict[str,
     if "model" in given:
         drop |= of_fit
     elif drop - COMMON:
-        drop |= {"model"}
+        drop |= OF_MODEL
     return {key: value for key, value in values.items() if key not in drop}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_dip.errors import UsageError
 from napari_dip.files.inputs import names_several
@@ -37,6 +37,8 @@ class Task:
         where `begin` is given.
     model : Path, optional
         The trained model that is applied.
+    orientations : {1, 2, 4, 8}, optional
+        Flips and quarter turns that the model averages, where not as many as it names.
     restoration : dict, optional
         What else than denoising is done: the verb and its options, see
         `napari_dip.batch.restore_tasks`.
@@ -64,6 +66,7 @@ class Task:
     outline: Callable[[Image], Image] | None = None
     made: dict[str, object] | None = None
     model: Path | None = None
+    orientations: Literal[1, 2, 4, 8] | None = None
     restoration: dict[str, Any] | None = None
     std: bool = False
     pattern: str = "*"
@@ -109,6 +112,8 @@ def with_model(task: Task, path: Path) -> Task:
 
     try:
         model = load_model(path)
+        if task.orientations is not None:
+            model = model.with_orientations(task.orientations)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
 

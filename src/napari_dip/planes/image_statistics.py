@@ -280,6 +280,7 @@ def _measure_channel(
     stride = -(-len(indices) // NOISE_PLANES)
     hot = uneven = 0
     places: list[Place] = []
+    first = None
     for number, index in enumerate(indices):
         plane = image.plane(index)
         if is_blank(plane):
@@ -287,13 +288,14 @@ def _measure_channel(
         _check_finite(plane, image, index)
         _check_magnitude(float(np.abs(plane).max()))
         plane, count, has_offsets, found = mend(plane)
+        first = plane if first is None else first
         if len(places) < MOST_PLACES:  # those of later planes are mostly the same
             places += found
         hot, uneven = hot + count, uneven + has_offsets
         ends.append(np.array([plane.min((1, 2)), plane.max((1, 2)), plane.mean((1, 2))]))
         if number >= len(samples) * stride:  # a blank one is made up for by the next
             samples.append(replace_hot_pixels(plane)[0] if keep_hot_pixels else plane)
-    if not ends:
+    if first is None:
         raise ValueError(
             "All pixels of the image, or of one of its channels, are non-finite (NaN or "
             "infinite): there is nothing to go by."
@@ -309,7 +311,7 @@ def _measure_channel(
         ranges.append(one.measure([sample[colour] for sample in samples], noise))
     unit_range = ranges[0] if len(ranges) == 1 else ColourRanges(tuple(ranges))
     blank = len(indices) - len(ends)
-    return _Channel(unit_range, noises, hot, uneven, blank, places, samples[0])
+    return _Channel(unit_range, noises, hot, uneven, blank, places, first)
 
 
 def _check_finite(plane: NDArray[np.float64], image: Image, index: PlaneIndex) -> None:

@@ -12,7 +12,16 @@ from napari_dip.images.part import Part
 from napari_dip.methods.registry import METHODS, RESTORATIONS
 from napari_dip.settings import BlindSpot
 
-OPTIONS = ("device", "axes", "dtype", "overwrite", "std", "compression", "ome_zarr")
+OPTIONS = (
+    "device",
+    "axes",
+    "dtype",
+    "overwrite",
+    "std",
+    "orientations",
+    "compression",
+    "ome_zarr",
+)
 
 
 def task_to_json(task: Task) -> dict[str, Any]:

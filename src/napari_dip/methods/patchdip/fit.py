@@ -27,11 +27,10 @@ memory does not grow with the image.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
-from torch.optim.swa_utils import update_bn
+from torch import Tensor, nn
 
 from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
@@ -94,7 +93,7 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
             return loss, None
         batches = [draw() for _ in range(NORM_BATCHES)]
         with torch.no_grad():  # then each patch is treated alike, whichever others are beside it
-            update_bn((patches.inputs(mean_net.net, numbers) for numbers in batches), mean_net.net)
+            take_statistics(mean_net.net, (patches.inputs(mean_net.net, some) for some in batches))
         image = assemble_image(mean_net.net.eval(), patches, batch)
         if filtered and bool(hidden.any()):
             return loss, (image, weigh_in_measured(image, y, hidden, noise))
@@ -113,6 +112,22 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
     yield from choose_step(
         steps, s, y, hidden, averaging=PREDICTION_WEIGHT, spreading=SPREAD_WEIGHT
     )
+
+
+def take_statistics(net: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Give batch norms the mean statistics of some inputs; the network is left in training mode.
+
+    `torch.optim.swa_utils.update_bn` reads a counter from the device for every one.
+    """
+    norms = [part for part in net.modules() if isinstance(part, nn.BatchNorm2d)]
+    momenta = [norm.momentum for norm in norms]
+    net.train()
+    for count, batch in enumerate(batches, 1):
+        for norm in norms:
+            norm.momentum = 1 / count
+        net(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def shuffled(count: int, generator: torch.Generator) -> Iterator[int]:

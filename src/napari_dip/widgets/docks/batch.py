@@ -72,6 +72,7 @@ class BatchWidget(Dock):
             dry_run=dry_run,
             std=fits and how.std_from != "none",
             model=self.model.path,
+            orientations=self.model.orientations.currentData(),
             **self.files.task_options(),
         )
         return BatchRun(self.files.inputs(), self.files.folder(), task)
@@ -104,6 +105,7 @@ class BatchWidget(Dock):
 
     def values(self) -> dict[str, Any]:
         """Return what is chosen as a file of settings holds it; a ValueError says what is wrong."""
+        of_model = {"orientations": self.model.orientations.currentData()}
         return config_values(
             self.method_box.form.settings(),
             self.method_box.preset.currentText(),
@@ -111,6 +113,7 @@ class BatchWidget(Dock):
             device=self.method_box.device.device,
             std=self.model.path is None and self.method_box.uncertainty.isChecked(),
             **self.files.options(),
+            **(of_model if self.model.path is not None else {}),
         )
 
     def save(self, path: Path) -> None:
@@ -132,6 +135,8 @@ class BatchWidget(Dock):
             return
         self.files.show_options(values)
         self.model.row.line.setText(values.get("model", ""))
+        index = self.model.orientations.findData(values.get("orientations"))
+        self.model.orientations.setCurrentIndex(max(index, 0))
         self.method_box.show_values(values)
         self.message.say(f"These are the settings of {path.name}.")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
@@ -14,7 +14,7 @@ from napari_dip.images.image import Image
 from napari_dip.models.model import SUFFIX, load_model, peek
 from napari_dip.settings import Trained
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.parts.layouts import Rows
+from napari_dip.widgets.parts.layouts import Rows, combo_box
 from napari_dip.widgets.parts.path_row import PathRow
 
 if TYPE_CHECKING:
@@ -32,10 +32,20 @@ class ModelBox(QWidget):
         self.about = QLabel()
         self.about.setWordWrap(True)
         self.about.hide()
+        self.orientations = combo_box(
+            (text, count, "Flips and quarter turns that are averaged; each takes as long.")
+            for text, count in (("as the model names", None), *((str(n), n) for n in (1, 2, 4, 8)))
+        )
         self.rows = Rows(self)
         self.rows.add("Model", self.row)
+        self.rows.add("Orientations", self.orientations)
         self.rows.addRow(self.about)
-        self.row.changed.connect(self.changed)
+        self.rows.set_visible(self.orientations, False)
+        self.row.changed.connect(self._on_path)
+
+    def _on_path(self) -> None:
+        self.rows.set_visible(self.orientations, self.path is not None)
+        self.changed.emit()
 
     @property
     def path(self) -> Path | None:
@@ -63,13 +73,21 @@ class ModelBox(QWidget):
     def begin(self) -> Any:
         """Return a function that applies the model, called as `iter_denoise`, or with a chunk."""
         assert self.path is not None
-        return partial(_apply, self.path)
+        return partial(_apply, self.path, self.orientations.currentData())
 
 
 def _apply(
-    path: Path, image: Image, how: Any, *, device: str, chunk: Chunk | None = None
+    path: Path,
+    orientations: Literal[1, 2, 4, 8] | None,
+    image: Image,
+    how: Any,
+    *,
+    device: str,
+    chunk: Chunk | None = None,
 ) -> Iterator[Snapshot]:
     """Load the model and apply it; in the worker, since this loads torch."""
     from napari_dip.api import iter_chunk
 
-    return iter_chunk(image, load_model(path), device, chunk)
+    model = load_model(path)
+    model = model if orientations is None else model.with_orientations(orientations)
+    return iter_chunk(image, model, device, chunk)
