@@ -25,6 +25,8 @@ SUFFIX = ".safetensors"
 LARGEST_HOLE = 64  # pixels
 MOST_WEIGHTS = 1 << 30  # of a network that a file may ask for
 WHAT = "model of napari-dip"
+# What a file means that was written before there was such a setting, where not its default.
+OLDER = {"unshuffle": 1}
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +192,7 @@ def _check_record(record: dict[str, Any], path: Path) -> dict[str, Any]:
 
 def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
     """Rebuild the settings of a record and check them against the network that it names."""
-    values = dict(record["settings"])
+    values = OLDER | record["settings"]
     method = values.pop("method", None)
     if not isinstance(method, str) or method not in TRAINED:
         raise ValueError(
@@ -203,6 +205,7 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
         raise ValueError(f"{path.name} has settings that can't be: {str(error)[:200]}") from None
     weights = (
         100 * settings.channels**2 * 4**settings.depth
+        + 100 * settings.channels * settings.unshuffle**2
         + 9 * settings.filter_channels**2 * settings.filter_layers
     )
     if weights > MOST_WEIGHTS:
@@ -255,6 +258,7 @@ def network(settings: Trained, channels: int, holes: tuple[int, ...] = (0,)) -> 
         **{name: getattr(settings, name) for name in names},
         **({} if holes == (0,) else {"holes": list(holes)}),
         **({"neighbours": settings.neighbours} if settings.neighbours else {}),
+        **({"unshuffle": settings.unshuffle} if settings.unshuffle > 1 else {}),
     }
 
 

@@ -92,11 +92,18 @@ class BlurredUNet(nn.Module):
         self.reach = (
             max(reach, radius_of(blur) + 1) if self.filter is None else reach + self.filter.reach
         )
-        width = channels if self.filter is None else max(channels, filter_channels)
+        # A strip of the filter is at most a quarter of any tile that is large enough to matter.
+        width = channels / unshuffle**2 + (filter_channels / 4 if self.filter else 0)
         self.bytes_a_pixel = MAPS_ALIVE * 4.0 * width
         # Last, so that a seed gives the weights before it as it does without it.
         self.correlated = (
-            RecorruptedUNet(colours, max(channels // 2, 1), depth, MAPS_ALIVE, planes)
+            RecorruptedUNet(
+                colours,
+                max(channels // 2, 1),
+                depth + (unshuffle - 1).bit_length(),  # it sees as far, of all pixels
+                MAPS_ALIVE,
+                planes,
+            )
             if holes[-1]
             else None
         )

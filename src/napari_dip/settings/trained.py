@@ -29,7 +29,17 @@ class Trained(Settings):
         1.0, "The longest gradient that is believed; longer ones are shortened to it.", gt=0
     )
     channels: int = shared.CHANNELS(32, help_text="Width of the U-Net at full size.", basic=True)
-    depth: int = knob(3, "How many times the U-Net halves the image.", ge=0, le=6)
+    depth: int = knob(
+        2, "How many times the U-Net halves the image, after `unshuffle`.", ge=0, le=6
+    )
+    unshuffle: int = knob(
+        2,
+        "Side of the squares of pixels that the U-Net takes as channels of one pixel; with 2 it "
+        "takes a quarter of the time, and fine structure comes from what it corrects.",
+        unit="pixels",
+        ge=1,
+        le=8,
+    )
     neighbours: int = knob(
         0,
         "Planes before, and as many after, that the network sees beside each, along T or else Z; "
@@ -51,7 +61,7 @@ class Trained(Settings):
         0.9, "Share of the steps in which the averaging filter is learned.", gt=0, lt=1
     )
     filter_learning_rate: float = knob(0.003, "Learning rate of the averaging filter.", gt=0, le=1)
-    filter_channels: int = shared.CHANNELS(48, help_text="Width of the averaging filter's network.")
+    filter_channels: int = shared.CHANNELS(32, help_text="Width of the averaging filter's network.")
     filter_layers: int = knob(
         4, "Dilated layers of the averaging filter: it sees 17 pixels far or more.", ge=0, le=64
     )
@@ -67,7 +77,7 @@ class Trained(Settings):
         "apart", "The colours of RGB one by one, for a model that fits any image, or together."
     )
     orientations: Literal[1, 2, 4, 8] = knob(
-        8, "Flips and quarter turns averaged when the model is applied."
+        1, "Flips and quarter turns averaged when the model is applied."
     )
 
     @field_validator("orientations", mode="before")
@@ -111,8 +121,8 @@ class IDDP(Trained):
             "start": "zero",
             "stabilise": False,
             "averaging": 0.0,
-            "orientations": 1,
             "depth": 4,
+            "unshuffle": 1,
         },
     }
 

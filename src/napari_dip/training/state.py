@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from napari_dip.engine.average_weights import blend_weights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import adam_for
-from napari_dip.models.model import FORMAT, build, check_format, check_known
+from napari_dip.models.model import FORMAT, OLDER, build, check_format, check_known
 from napari_dip.models.safetensors_file import (
     check_tensors,
     read_record,
@@ -168,7 +168,7 @@ class State:
             defaults = {
                 name: field.default for name, field in type(self.settings).model_fields.items()
             }
-            theirs = {**defaults, **theirs}  # of a version without some of the settings
+            theirs = {**defaults, **OLDER, **theirs}  # of a version without some of the settings
         differ = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
         if differ:
             raise ValueError(
