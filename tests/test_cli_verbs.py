@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from cli_help import FEW, leftovers, quick, save
 
+from napari_dip.batch.estimate import estimate_seconds
 from napari_dip.cli import main
 from napari_dip.cli.demo_picture import axis_labels, draw, figure_of
 from napari_dip.cli.output import format_duration
@@ -17,6 +19,7 @@ from napari_dip.cli.progress import Progress
 from napari_dip.errors import DenoiseError
 from napari_dip.files.read_write import read, write
 from napari_dip.images.image import Image
+from napari_dip.methods.registry import METHODS
 from napari_dip.settings import DIP, BlindSpot
 
 if TYPE_CHECKING:
@@ -166,13 +169,14 @@ def test_doctor_says_why_cuda_is_not_used(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.undo()  # the speed test is a real fit
-    for name, value in (("SIZE", 32), ("WARM", 1), ("TIMED", 2)):
+    for name, value in (("SIZE", 32), ("PROBE", 0.01)):
         monkeypatch.setattr(f"napari_dip.cli.doctor.{name}", value)
     assert main(["doctor", "--json"]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["versions"]["torch"] and record["threads"] >= 1
     cpu = next(device for device in record["devices"] if device["name"] == "cpu")
-    assert 0 < cpu["seconds_per_step"] < 60
+    assert set(cpu["seconds"]) == set(METHODS)
+    assert 0 < cpu["seconds"]["blind-spot"] < cpu["seconds"]["dip"]
     has_cuda = any(device["name"].startswith("cuda") for device in record["devices"])
     assert has_cuda == (record["cuda"] == "used")
 
@@ -186,6 +190,13 @@ def test_doctor_names_a_broken_device_and_goes_on(
     monkeypatch.setattr("napari_dip.api.iter_denoise", broken)
     assert main(["doctor"]) == 0
     assert "The GPU is not well." in capsys.readouterr().out
+
+
+def test_the_time_of_work_is_told_from_its_first_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 5.0, 6.0, 7.0, 8.0])  # the first step takes 5 s, each other one 1 s
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    steps = (SimpleNamespace(step=n, total=100) for n in range(1, 101))
+    assert estimate_seconds(steps, probe=3.0) == 5 + 99
 
 
 @pytest.mark.parametrize("preset", DIP.presets)

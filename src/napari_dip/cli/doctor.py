@@ -1,12 +1,11 @@
 """The verb ``doctor``: versions, devices, why CUDA is not used, and a short speed test."""
 
 import platform
-import time
 from typing import Any
 
 from napari_dip.cli.flags import Json
 from napari_dip.cli.output import DONE, Output, format_duration
-from napari_dip.settings import BlindSpot
+from napari_dip.methods.registry import METHODS
 
 PACKAGES = (
     "napari-dip",
@@ -25,7 +24,7 @@ PACKAGES = (
     "imagecodecs",
 )
 SIZE = 256  # pixels, the side of the image that the speed test is made on
-WARM, TIMED = 10, 20  # steps
+PROBE = 1.5  # seconds that each method is timed
 
 
 def doctor(*, json: Json = False) -> int:
@@ -50,8 +49,8 @@ def doctor(*, json: Json = False) -> int:
     total, free = (size and f"{size / 2**30:.1f} GiB" for size in report["memory"].values())
     output.print(f"Memory: {total or 'unknown'}, {free} free")
     output.print(
-        f"Devices, and a short speed test (the default fit of {SIZE} x {SIZE} pixels, "
-        f"{BlindSpot().steps} steps at most):"
+        f"Devices, and how long {SIZE} x {SIZE} pixels take there at most, in minutes and seconds "
+        "(a trained model is quicker):"
     )
     for device in report["devices"]:
         output.print(f"  {device['name']:8} {device['is']}: {_speed_text(device)}")
@@ -130,33 +129,28 @@ def why_no_cuda() -> str:
 
 
 def speed(device: str) -> dict[str, Any]:
-    """Time steps of the default fit on a small synthetic image, after a few that warm up.
+    """Return by method how many seconds a small synthetic image takes at most, as ``seconds``.
 
-    Returns ``seconds_per_step``, or None there and the reason as ``error``.
+    A method that cannot be timed has None there, and the reason is ``error``.
     """
     import numpy as np
 
     from napari_dip.api import iter_denoise
+    from napari_dip.batch.estimate import estimate_seconds
     from napari_dip.errors import DenoiseError
 
     noisy = np.random.default_rng(0).poisson(20, (SIZE, SIZE)).astype(np.float32)
-    started, first = 0.0, 0
-    try:
-        for snapshot in iter_denoise(noisy, BlindSpot(), device=device):
-            if not first and snapshot.step >= WARM:
-                started, first = time.perf_counter(), snapshot.step
-            elif first and snapshot.step >= first + TIMED:
-                return {
-                    "seconds_per_step": (time.perf_counter() - started) / (snapshot.step - first)
-                }
-    except (DenoiseError, ValueError) as error:
-        return {"seconds_per_step": None, "error": str(error)}
-    return {"seconds_per_step": None, "error": "The fit ended before it could be timed."}
+    found: dict[str, Any] = {"seconds": {}}
+    for name, record in METHODS.items():
+        try:
+            work = iter_denoise(noisy, record.settings(), device=device)
+            found["seconds"][name] = round(estimate_seconds(work, PROBE), 1)
+        except (DenoiseError, ValueError) as error:
+            found["seconds"][name], found["error"] = None, str(error)
+    return found
 
 
 def _speed_text(device: dict[str, Any]) -> str:
-    seconds = device["seconds_per_step"]
-    if seconds is None:
-        return str(device["error"])
-    whole = format_duration(seconds * BlindSpot().steps)
-    return f"{seconds * 1000:.3g} ms a step, about {whole} an image"
+    timed = {name: s for name, s in device["seconds"].items() if s is not None}
+    words = [f"{name} {format_duration(seconds)}" for name, seconds in timed.items()]
+    return ", ".join([*words, *filter(None, [device.get("error")])])

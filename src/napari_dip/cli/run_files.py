@@ -114,6 +114,28 @@ def _print_end(
     return codes.DONE if done + before == len(jobs) else codes.FAILED
 
 
+def _estimate(
+    jobs: Sequence[Job], rows: Sequence[dict[str, Any]], task: Task, output: Output
+) -> float | None:
+    """Say how long the work takes, from the first seconds of it on the first file."""
+    from napari_dip.batch.estimate import estimate_seconds
+    from napari_dip.errors import DenoiseError
+
+    to_do = [(job, row) for job, row in zip(jobs, rows, strict=True) if row["status"] == TO_DO]
+    first, about = to_do[0]
+    try:
+        seconds = estimate_seconds(task.snapshots(task.read(first)))
+    except (ValueError, OSError, DenoiseError) as error:
+        output.print(f"How long it takes can't be told from {first.source.name}: {error}")
+        return None
+    seconds *= float(sum(row["bytes"] for _, row in to_do) / about["bytes"])
+    output.print(
+        f"About {format_duration(seconds)} in one process on this machine, from the first seconds "
+        f"of {first.source.name}; fits often end earlier."
+    )
+    return round(seconds, 1)
+
+
 def _dry_run(jobs: Sequence[Job], task: Task, output: Output) -> int:
     """Print what would be done, and how large it gets."""
     rows = []
@@ -129,5 +151,8 @@ def _dry_run(jobs: Sequence[Job], task: Task, output: Output) -> int:
         f"{counts[TO_DO]} to do ({total:,} bytes), {counts[BEFORE]} done before, "
         f"{counts[FAILED]} can't be read."
     )
-    output.print_json({"dry_run": True, "files": rows, "bytes": total})
+    report: dict[str, Any] = {"dry_run": True, "files": rows, "bytes": total}
+    if counts[TO_DO]:
+        report["seconds"] = _estimate(jobs, rows, task, output)
+    output.print_json(report)
     return codes.FAILED if counts[FAILED] else codes.DONE
