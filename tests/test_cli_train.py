@@ -15,6 +15,7 @@ import pytest
 
 from napari_dip import Image, load_model, read, write
 from napari_dip.cli import main, progress
+from napari_dip.files.read_write import read_provenance
 
 QUICK = [
     "--channels",
@@ -214,3 +215,8 @@ def test_a_choice_of_numbers_is_taken_from_the_command_line(tmp_path: Path) -> N
     )
     assert load_model(tmp_path / "m.safetensors").settings.orientations == 4
     assert main([*words, "--orientations", "3", "--overwrite"]) == 2
+    apply = ["denoise", str(tmp_path / "a.tif"), "-o", str(tmp_path / "out.tif"), "--quiet"]
+    assert main([*apply, "--orientations", "2"]) == 2  # of a fit
+    assert main([*apply, "--model", str(tmp_path / "m.safetensors"), "--orientations", "2"]) == 0
+    made = read_provenance(tmp_path / "out.tif")
+    assert made["settings"]["orientations"] == 2

@@ -214,6 +214,33 @@ def test_a_model_of_a_version_with_fewer_settings_has_their_defaults(tmp_path: P
     assert load_model(path).settings == settings
 
 
+def test_a_model_from_before_the_half_size_network_is_what_it_was(tmp_path: Path) -> None:
+    settings = IDDP(depth=1, channels=2, filter_channels=2, unshuffle=1)
+    net = build(settings, 1).eval()
+    path = Model(net, settings, 1).save(tmp_path / "model.safetensors")
+
+    def forget(record: dict) -> None:
+        assert "unshuffle" not in record["network"]
+        del record["settings"]["unshuffle"]
+
+    rewrite_record(path, "napari-dip", forget)
+    found = load_model(path)
+    assert found.settings == settings
+    x = torch.randn((1, 1, 40, 40), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        assert torch.equal(found.net(x), net(x))
+
+
+def test_a_model_averages_as_many_orientations_as_are_asked_for(model: Model) -> None:
+    y = np.random.default_rng(0).poisson(20, (40, 40)).astype(np.float32)
+    many = model.with_orientations(4)
+    assert (model.settings.orientations, many.settings.orientations) == (1, 4)
+    assert [snap.step for snap in iter_denoise(y, many)] == [1, 2, 3, 4]
+    assert len(list(iter_denoise(y, model))) == 1
+    with pytest.raises(ValueError, match="orientations"):
+        model.with_orientations(3)  # type: ignore[arg-type]
+
+
 def test_a_model_of_a_version_with_more_settings_asks_for_an_update(
     model: Model, tmp_path: Path
 ) -> None:

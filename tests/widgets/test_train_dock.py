@@ -327,8 +327,10 @@ def test_a_model_is_applied_by_the_dock_denoise(
     dock.extra.row.path = model
     assert "Implicit Deep Denoiser Prior" in dock.extra.about.text()
     assert not dock.method_box.form.isVisibleTo(dock)
+    assert dock.extra.orientations.isVisibleTo(dock)
+    dock.extra.orientations.setCurrentText("4")
     assert finish(dock.start()).failure == ""
-    assert "3 planes, each the mean of 8 orientations" in dock.panel.message.text()
+    assert "3 planes, each the mean of 4 orientations" in dock.panel.message.text()
     assert not dock.panel.loss_plot.isVisibleTo(dock), "nothing is fitted, so there is no loss"
     answer = viewer.layers[-1]
     assert answer.data.shape == (3, 33, 35) and answer.data.std() < noisy(3, 33, 35).std()

@@ -270,7 +270,7 @@ def _summary(final: Snapshot, interrupted: bool) -> str:
     if interrupted:
         return f"interrupted, the answer so far is {step}{filled}"
     if "model" in final.provenance:
-        return f"done, mean of {final.step} orientations"
+        return f"done, mean of {final.step} orientations" if final.step > 1 else "done"
     return f"done, {step} taken{filled}"
 
 

@@ -131,7 +131,7 @@ def _estimate(
     seconds *= float(sum(row["bytes"] for _, row in to_do) / about["bytes"])
     output.print(
         f"About {format_duration(seconds)} in one process on this machine, from the first seconds "
-        f"of {first.source.name}; fits often end earlier."
+        f"of {first.source.name}{'' if task.model else '; fits often end earlier'}."
     )
     return round(seconds, 1)
 

@@ -164,9 +164,9 @@ class FitRun(Run):
         elif is_unchanged(self.answer.provenance):
             what = "nothing was changed."
         elif not self.request.fits:
-            mean = f"{last.planes} planes, each the" if last.planes > 1 else "the"
+            each = f"{last.planes} planes, each " if last.planes > 1 else ""
             count = last.total // last.planes if last.planes > 1 else last.step
-            what = f"{mean} mean of {count} orientations."
+            what = f"{each}the mean of {count} orientations." if count > 1 else f"{each}denoised."
         elif last.planes > 1:
             what = f"{last.planes} planes, each the answer of its best step."
         else:
