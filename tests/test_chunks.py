@@ -78,7 +78,8 @@ def in_chunks(job: Job, task: Task, workers: int = 1) -> Outcome:
 
 def model(path: Path, colours: int = 1, neighbours: int = 0) -> Path:
     """A network of random weights, whose training data had another contrast: a note says so."""
-    how = IDDP(channels=4, depth=1, filter_channels=3, filter_layers=1, neighbours=neighbours)
+    sizes = {"channels": 4, "depth": 1, "filter_channels": 3, "filter_layers": 1}
+    how = IDDP(**sizes, neighbours=neighbours, orientations=8)
     net = build(how, colours)
     with torch.no_grad():
         net.unet.last.weight.normal_(generator=torch.Generator().manual_seed(0))

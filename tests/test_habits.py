@@ -184,7 +184,7 @@ def test_targets_follow_one_flag(tmp_path: Path) -> None:
 def test_doctor_lists_what_reads_files_and_the_memory(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("napari_dip.cli.doctor.speed", lambda device: {"seconds_per_step": 0.01})
+    monkeypatch.setattr("napari_dip.cli.doctor.speed", lambda device: {"seconds": {"dip": 2.0}})
     assert main(["doctor", "--json"]) == 0
     said = capsys.readouterr()
     report = json.loads(said.out.splitlines()[-1])

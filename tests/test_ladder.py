@@ -98,7 +98,7 @@ def test_other_errors_and_the_last_rung_come_through() -> None:
 
 @pytest.fixture
 def model() -> Model:
-    settings = IDDP(channels=4, depth=1, start="blur", orientations=2)
+    settings = IDDP(channels=4, depth=1, start="blur", orientations=2, unshuffle=1)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         net = build(settings, 1)

@@ -127,9 +127,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], str]] = {
     "huge width": (lambda p: _wide(p), "too large"),
     "settings out of bounds": (with_record(alpha=-1), "can't be"),
     "a weight renamed": (renamed, "lacks the weights"),
-    "a weight of another shape": (with_entry("unet.last.weight", shape=[4, 1, 1, 1]), "of shape"),
+    "a weight of another shape": (with_entry("unet.last.weight", shape=[2, 8, 1, 1]), "of shape"),
     "a weight of another type": (
-        with_entry("unet.last.weight", dtype="I64", shape=[1, 2, 1, 1]),
+        with_entry("unet.last.weight", dtype="I64", shape=[4, 2, 1, 1]),
         "of shape",
     ),
     "a weight with a negative size": (

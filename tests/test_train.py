@@ -439,7 +439,7 @@ def test_an_alarm_among_figures_read_together_goes_back() -> None:
 
 
 def test_a_model_warns_of_images_that_it_does_not_know() -> None:
-    model = train(repeats(), IDDP(steps=2, **SMALL))
+    model = train(repeats(), IDDP(steps=2, **SMALL)).with_orientations(8)
     from napari_dip import iter_denoise
 
     alike = list(iter_denoise(repeats(1), model))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -69,8 +69,6 @@ class ImageStatistics:
         share; None where they are too few to say.
     hot_places : tuple of (int, int)
         Where the first hot pixels are, in y and x.
-    repaired : (C, Y, X) array, optional
-        Of an image of one plane, what `repair` returns: it takes as long as the rest.
     """
 
     unit_ranges: tuple[UnitRange | ColourRanges, ...]
@@ -83,13 +81,15 @@ class ImageStatistics:
     keep_hot_pixels: bool = False
     shared_hot_pixels: tuple[tuple[int, ...] | None, ...] = ()
     hot_places: tuple[tuple[int, int], ...] = ()
-    repaired: NDArray[np.float64] | None = field(default=None, repr=False, compare=False)
+    # Of an image of one plane, that plane and what `repair` returns, which takes as long as the
+    # rest; no field, so that it is neither compared nor written to files.
+    _repaired: ClassVar[tuple[NDArray[np.float64], NDArray[np.float64]] | None] = None
 
     def repair(self, image: Image, index: PlaneIndex) -> NDArray[np.float64]:
         """Return a plane (C, Y, X) as it was measured here, without hot pixels or offsets."""
-        if self.repaired is not None:
-            return self.repaired
         plane, positions = image.plane(index), self.shared_hot_pixels[channel_of(image, index)]
+        if self._repaired is not None and np.array_equal(plane, self._repaired[0]):
+            return self._repaired[1]
         hot = None
         if positions is not None:
             hot = np.zeros(plane.shape, dtype=bool)
@@ -202,7 +202,7 @@ def measure_image(
     ]
     unit_ranges, noises, hot, uneven, blank, places, first = zip(*results, strict=True)
     planes = sum(len(indices) for indices in measured)
-    return ImageStatistics(
+    statistics = ImageStatistics(
         unit_ranges,
         noises,
         sum(hot),
@@ -213,8 +213,11 @@ def measure_image(
         keep_hot_pixels,
         tuple(None if one is None else tuple(np.flatnonzero(one).tolist()) for one in shared),
         tuple(dict.fromkeys(place for one in places for place in one))[:MOST_PLACES],
-        first[0] if len(image.plane_indices()) == 1 else None,
     )
+    if len(image.plane_indices()) == 1:
+        plane = image.plane(image.plane_indices()[0])
+        object.__setattr__(statistics, "_repaired", (plane, first[0]))
+    return statistics
 
 
 def check_dtype(image: Image) -> None:
