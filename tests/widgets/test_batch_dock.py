@@ -45,7 +45,11 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def dock(viewer: Any, folder: Path, engine: FakeEngine, qtbot: Any) -> Iterator[BatchWidget]:
+def dock(
+    viewer: Any, folder: Path, engine: FakeEngine, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[BatchWidget]:
+    # Planes that are kept are worked on by a function that the engine does not stand in for.
+    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
     made = BatchWidget(viewer)
     qtbot.addWidget(made)
     made.files.images.path, made.files.out.path = folder, folder.parent / "out"
