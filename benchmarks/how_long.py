@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import DATA, machine, save
+from common import DATA, RESULTS, machine, save
 from report import table
 
 import napari_dip
@@ -66,7 +66,8 @@ def main() -> None:
         method, side = args.one.split(":")
         print(json.dumps(run(method, int(side))))
         return
-    rows = {}
+    record = RESULTS / "how_long.json"  # the cases that are not run now stay
+    rows = json.loads(record.read_text())["rows"] if record.exists() else {}
     for case in args.cases.split(","):
         command = [sys.executable, __file__, "--one", case, "--threads", str(args.threads)]
         rows[case] = json.loads(subprocess.run(command, check=True, stdout=-1).stdout)
