@@ -101,9 +101,12 @@ def test_a_full_disk_is_said_before_any_work(monkeypatch):
         Canvas(image, in_file_from=0)
 
 
-def test_forgetting_pages_loses_nothing(tmp_path):
-    mapped = np.memmap(tmp_path / "a", np.uint8, "w+", shape=(100, 4096))
-    mapped[:] = 7
+@pytest.mark.parametrize("mode", ["r+", "c"])
+def test_forgetting_pages_loses_nothing(mode, tmp_path):
+    np.zeros((100, 4096), np.uint8).tofile(tmp_path / "a")
+    mapped = np.memmap(tmp_path / "a", np.uint8, mode, shape=(100, 4096))
+    mapped[:] = 7  # of mode "c" in memory alone
     release_pages(mapped[3:])
+    release_pages(np.asarray(mapped)[3:])
     release_pages(np.zeros(3))
     assert (mapped == 7).all()

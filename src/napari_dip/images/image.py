@@ -297,9 +297,11 @@ def printable_name(name: str) -> str:
 def release_pages(pixels: Any) -> None:
     """Release the pages of a memory-mapped array that were read or written: they stay in the file.
 
-    So memory does not grow with the file.
+    So memory does not grow with the file. Changes to a private map (mode "c") are in no file.
     """
     while pixels is not None and not isinstance(pixels, mmap.mmap):
+        if isinstance(pixels, np.memmap) and pixels.mode == "c":
+            return
         if isinstance(pixels, memoryview):
             pixels = pixels.obj
         else:
