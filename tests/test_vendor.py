@@ -185,6 +185,19 @@ def test_planes_of_czi_that_are_not_there_are_not_black(tmp_path):
         read(tmp_path / "a.czi")
 
 
+def test_a_scene_of_czi_has_as_many_planes_as_were_taken_of_it(tmp_path):
+    czi = pytest.importorskip("pylibCZIrw.czi")
+    scenes = [pixels(3) + 1, pixels(2) + 5001]
+    with czi.create_czi(str(tmp_path / "a.czi")) as file:
+        for number, scene in enumerate(scenes):
+            for t, plane in enumerate(scene):
+                place = {"T": t + number, "Z": 0, "C": 0}
+                file.write(plane[..., None], plane=place, scene=number, location=(1000 * number, 0))
+    for number, scene in enumerate(scenes):
+        image = read(tmp_path / "a.czi", series=number)
+        np.testing.assert_array_equal(np.asarray(image.pixels), scene)
+
+
 def test_axes_that_an_image_has_not_are_named(tmp_path, monkeypatch):
     czi = pytest.importorskip("pylibCZIrw.czi")
     write_one(".czi", tmp_path / "a.czi")

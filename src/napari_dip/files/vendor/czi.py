@@ -42,45 +42,53 @@ def open_czi(path: Path) -> list[Scene]:
     from pylibCZIrw import czi
 
     reader = czi.CziReader(str(path))
-    box = reader.total_bounding_box
-    _check_planes(reader, box)
-    stack = {a: high - low for a, (low, high) in box.items() if a in "TZC"}
+    boxes = _boxes(reader)
     kinds = {reader.pixel_types[i] for i in reader.pixel_types}
     dtype = np.result_type(*(_TYPES[kind] for kind in kinds))
     colour = {"S": 3} if any(kind.startswith("Bgr") for kind in kinds) else {}
     header = parse_xml(reader.raw_metadata)
-    calibration, (names, details) = _calibration(header), _channels(header, stack.get("C", 1))
+    calibration = _calibration(header)
     regions = dict(reader.scenes_bounding_rectangle) or {None: reader.total_bounding_rectangle}
     scenes = []
     for number, region in regions.items():
+        box = boxes[number]
         read = partial(_plane, reader, box, number, tuple(region), bool(colour))
-        sizes = {a: stack[a] for a in "TZC" if a in stack}
+        sizes = {a: high - low for a, (low, high) in box.items()}
+        names, details = _channels(header, slice(*box.get("C", (0, 1))))
         sizes |= {"Y": region.h, "X": region.w, **colour}
         name = _scene_name(header, number) if len(regions) > 1 else ""
         scenes.append(Scene(name, sizes, dtype, read, calibration, names, details, reader.close))
     return scenes
 
 
-def _check_planes(reader: Any, box: dict[str, tuple[int, int]]) -> None:
-    """Refuse more axes, and planes without any pixels, which the library would return black."""
-    stack = [a for a in "TZC" if a in box]
-    found: set[tuple[int, ...]] = set()
+def _boxes(reader: Any) -> dict[int | None, dict[str, tuple[int, int]]]:
+    """Return from where to where T, Z and C go in each scene.
+
+    Refuses more axes, and planes without any pixels, which the library would return black.
+    """
+    stack = [a for a in "TZC" if a in reader.total_bounding_box]
+    found: dict[int | None, set[tuple[int, ...]]] = {}
     others: dict[str, set[int]] = {}
 
     def look(number: int, block: Any) -> bool:
         place = block.coordinate.to_dict()
-        found.add(tuple(place.get(a, 0) for a in stack))
-        for axis, number in place.items():
-            others.setdefault(axis, set()).add(number)
+        found.setdefault(place.get("S"), set()).add(tuple(place.get(a, 0) for a in stack))
+        for axis, at in place.items():
+            others.setdefault(axis, set()).add(at)
         return True
 
     reader.enumerate_subblocks(look)
     lengths = {axis: len(numbers) for axis, numbers in others.items() if len(numbers) > 1}
     if set(lengths) - set("TZCS"):  # phases, rotations, views
         raise Unsupported.axes(lengths, "TZCS")
-    count = prod(box[a][1] - box[a][0] for a in stack)
-    if len(found) < count:
-        raise Unsupported.missing(count - len(found), count)
+    boxes: dict[int | None, dict[str, tuple[int, int]]] = {}
+    for scene, places in found.items():
+        along = zip(stack, zip(*places, strict=True), strict=True)
+        boxes[scene] = {axis: (min(at), max(at) + 1) for axis, at in along}
+    count = sum(prod(high - low for low, high in box.values()) for box in boxes.values())
+    if missing := count - sum(map(len, found.values())):
+        raise Unsupported.missing(missing, count)
+    return boxes
 
 
 def _plane(
@@ -92,7 +100,7 @@ def _plane(
     place: Place,
 ) -> NDArray[Any]:
     """Read a plane; the library stores blue first."""
-    plane = {a: box[a][0] + place.get(a, 0) for a in "TZC" if a in box}
+    plane = {a: low + place.get(a, 0) for a, (low, _) in box.items()}
     pixels = reader.read(plane=plane, scene=scene, roi=region)
     return np.asarray(pixels[:, :, ::-1] if colour else pixels[:, :, 0])
 
@@ -112,10 +120,10 @@ def _calibration(header: Element) -> Calibration:
     return found | ({"T": (step, "s")} if step else {})
 
 
-def _channels(header: Element, count: int) -> tuple[tuple[str, ...], Details]:
-    """Return the names of the channels, and what else is said of them."""
+def _channels(header: Element, taken: slice) -> tuple[tuple[str, ...], Details]:
+    """Return the names of some channels, and what else is said of them."""
     names, about = [], []
-    for channel in header.findall(".//Information/Image/Dimensions/Channels/Channel")[:count]:
+    for channel in header.findall(".//Information/Image/Dimensions/Channels/Channel")[taken]:
         names.append(channel.get("Name", ""))
         shown = header.find(f".//DisplaySetting/Channels/Channel[@Id='{channel.get('Id')}']")
         colour = channel.findtext("Color") or (shown.findtext("Color") if shown is not None else "")
