@@ -106,6 +106,20 @@ def test_positions_of_the_stage_times_and_colours_of_nd2(tmp_path):
     assert details.planes[0, 0, 0]["PositionX"] - 100.0 == pytest.approx(first["PositionX"] - 100.0)
 
 
+def test_times_are_read_of_the_position_that_is_wanted_alone(tmp_path, monkeypatch):
+    write_one(".nd2", tmp_path / "a.nd2")
+    nd2 = pytest.importorskip("nd2")
+    asked: list[int] = []
+    about = nd2.ND2File.frame_metadata
+    monkeypatch.setattr(
+        nd2.ND2File, "frame_metadata", lambda file, n: asked.append(n) or about(file, n)
+    )
+    list_series(tmp_path / "a.nd2")
+    assert asked == []
+    read(tmp_path / "a.nd2", series=1)
+    assert asked == [1, 3, 5]  # of its three times
+
+
 def test_colours_and_ranges_of_ims_are_kept(tmp_path):
     write_one(".ims", tmp_path / "a.ims")
     details = read(tmp_path / "a.ims").details

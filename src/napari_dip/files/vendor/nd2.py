@@ -49,8 +49,9 @@ def open_nd2(path: Path) -> list[Scene]:
                 partial(_plane, file, at, "C" in sizes),
                 _calibration(file),
                 channels,
-                _details(file, at, sizes),
+                _details(file),
                 file.close,
+                partial(_planes_details, file, at, sizes),
             )
         )
     return scenes
@@ -99,8 +100,8 @@ def _mean_period(loop: Any) -> float:
     return float(getattr(measured, "avg", 0) or 0)
 
 
-def _details(file: Any, at: Any, sizes: dict[str, int]) -> Details:
-    """Return colours, wavelengths, times and positions of the stage."""
+def _details(file: Any) -> Details:
+    """Return colours, wavelengths and the date."""
     about = []
     for one in file.metadata.channels or ():
         channel = one.channel
@@ -111,17 +112,25 @@ def _details(file: Any, at: Any, sizes: dict[str, int]) -> Details:
             if wave and wave > 0:
                 found[key] = wave
         about.append(found)
+    return Details(date=_date(file), channels=tuple(about))
+
+
+def _planes_details(
+    file: Any, at: Any, sizes: dict[str, int]
+) -> dict[tuple[int, int, int], dict[str, Any]]:
+    """Return times and positions of the stage."""
     planes: dict[tuple[int, int, int], dict[str, Any]] = {}
-    stack = [sizes.get(a, 1) for a in "TZC"]
-    if int(np.prod(stack[:2])) <= PLANES_DESCRIBED:
-        for t, z in np.ndindex(*stack[:2]):
-            try:
-                frame = file.frame_metadata(at({"T": t, "Z": z}))
-            except IndexError:  # no times
-                break
-            for c, one in enumerate(frame.channels[: stack[2]]):
-                planes[t, z, c] = _plane_details(one)
-    return Details(date=_date(file), channels=tuple(about), planes=planes)
+    count, depth, channels = (sizes.get(a, 1) for a in "TZC")
+    if count * depth > PLANES_DESCRIBED:
+        return planes
+    for t, z in np.ndindex(count, depth):
+        try:
+            frame = file.frame_metadata(at({"T": t, "Z": z}))
+        except IndexError:  # no times
+            break
+        for c, one in enumerate(frame.channels[:channels]):
+            planes[t, z, c] = _plane_details(one)
+    return planes
 
 
 def _plane_details(frame: Any) -> dict[str, Any]:

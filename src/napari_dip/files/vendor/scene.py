@@ -5,7 +5,7 @@ A library is asked for one plane at a time, and only when its pixels are wanted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from napari_dip.files.channel_names import fitting_names
 from napari_dip.files.format import Format
 from napari_dip.files.pixel_sizes import Calibration, scale_and_units
 from napari_dip.files.series import Series, choose_series
-from napari_dip.images.details import Details
+from napari_dip.images.details import Attributes, Details
 from napari_dip.images.image import Image, printable_name
 from napari_dip.images.lazy_array import LazyArray, as_slice
 
@@ -76,6 +76,9 @@ class Scene:
         What else the file says.
     close : callable
         Closes the file.
+    planes_details : callable
+        Returns the `planes` of the details; asked for of the image that is read alone, as a library
+        may read them one by one.
     """
 
     name: str
@@ -86,6 +89,7 @@ class Scene:
     channels: tuple[str, ...] = ()
     details: Details = field(default_factory=Details)
     close: Callable[[], object] = _nothing
+    planes_details: Callable[[], Mapping[tuple[int, int, int], Attributes]] = dict
 
     @property
     def axes(self) -> str:
@@ -228,14 +232,19 @@ def _read_scene(
     name = path.name.split(".")[0] or path.stem
     if len(scenes) > 1:
         name = f"{name} {printable_name(scene.name) or number}"
+    damaged = _damaged(kind, path)
+    try:
+        details = replace(scene.details, planes=scene.planes_details())
+    except Exception as error:  # as for pixels
+        raise ValueError(damaged) from error
     letters = (axes or scene.axes).upper()
     return Image(
-        ScenePixels(scene, _damaged(kind, path)),
+        ScenePixels(scene, damaged),
         letters,
         **scale_and_units(scene.calibration, letters),
         name=name,
         channels=fitting_names(scene.channels, letters, scene.shape),
-        details=scene.details,
+        details=details,
     )
 
 
