@@ -6,6 +6,7 @@ import csv
 import errno
 import os
 import signal
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -152,12 +153,27 @@ def test_a_large_input_that_gets_shorter_is_a_failed_row(
         np.asarray(seen[0].pixels[5])
 
 
-@pytest.mark.parametrize("key", [(), 1, (slice(None), 3), (..., 2), (slice(None, None, -2),), [0]])
+KEYS = [np.s_[()], np.s_[1], np.s_[:, 3], np.s_[..., 2], np.s_[::-2], np.s_[::2, 1:4, ::3], [0]]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
 def test_pixels_in_a_file_read_as_numpy_does(key: object, tmp_path: Path) -> None:
     pixels = np.arange(4 * 5 * 6, dtype=">u2").reshape(4, 5, 6)
     (tmp_path / "a").write_bytes(b"head" + pixels.tobytes())
     raw = RawPixels(tmp_path / "a", pixels.dtype, 4, (20, 6), "damaged").reshape((4, 5, 6))
     np.testing.assert_array_equal(raw[key], pixels[key])
+
+
+@pytest.mark.parametrize("key", [np.s_[:], np.s_[::10], np.s_[7], np.s_[::-1]], ids=str)
+def test_pixels_in_a_file_are_in_memory_once(key: object, tmp_path: Path) -> None:
+    shape = (40, 100, 100)
+    np.zeros(shape, np.uint8).tofile(tmp_path / "a")
+    raw = RawPixels(tmp_path / "a", np.dtype(np.uint8), 0, shape, "damaged")
+    tracemalloc.start()
+    part = raw[key]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < part.nbytes + 20_000
 
 
 def test_a_folder_that_cannot_be_looked_into_is_a_failed_row(

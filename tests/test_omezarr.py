@@ -11,7 +11,7 @@ import pytest
 from some_images import PROVENANCE, make, names
 
 from napari_dip import read, write
-from napari_dip.files import ome_zarr_writer
+from napari_dip.files import ome_zarr_writer, zarr_pixels
 from napari_dip.files.checksum import sha256
 from napari_dip.files.read_write import read_provenance
 from napari_dip.images.image import Image
@@ -102,6 +102,25 @@ def test_a_plain_array_is_read_lazily(tmp_path):
     assert image.axes == "ZYX" and not isinstance(image.pixels, np.ndarray)
     assert image.plane((1, slice(None), slice(None))).mean() == 3
     assert read(tmp_path / "c.zarr", axes="TYX").axes == "TYX"
+
+
+KEYS = [np.s_[1], np.s_[::3, 1:5], np.s_[::-3, ..., ::-2], np.s_[2:2], np.s_[-1:1:-2], np.s_[:, 3]]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=str)
+@pytest.mark.parametrize("version", [2, 3])
+def test_chunks_that_are_wanted_alone_are_read(version, key, tmp_path, monkeypatch):
+    array = np.arange(8 * 6 * 7, dtype="uint16").reshape(8, 6, 7)
+    folder, read_files = str(tmp_path / "c.zarr"), set()
+    zarr.create_array(folder, data=array, chunks=(1, 6, 7), zarr_format=version)
+    check = zarr_pixels._check_plain
+    monkeypatch.setattr(
+        zarr_pixels, "_check_plain", lambda f, **how: read_files.add(f) or check(f, **how)
+    )
+    pixels = read(tmp_path / "c.zarr").pixels
+    read_files.clear()
+    np.testing.assert_array_equal(pixels[key], array[key])
+    assert len(read_files) == len(np.unique(array[key] // 42))
 
 
 def test_values_are_clipped_and_counted(tmp_path):

@@ -67,6 +67,8 @@ class RawPixels(LazyArray):
         split = self.ndim - 1
         while split and ranges[split] == range(self.shape[split]):
             split -= 1
+        if ranges[split].step != 1 and split < self.ndim - 1:
+            split += 1  # one by one: what lies between them may be much
         low, high = min(ranges[split]), max(ranges[split]) + 1
         inside = range(ranges[split].start - low, ranges[split].stop - low, ranges[split].step)
         block = (high - low, *self.shape[split + 1 :])
@@ -74,10 +76,12 @@ class RawPixels(LazyArray):
             for to in np.ndindex(out.shape[:split]):
                 place = [places[i] for places, i in zip(ranges, to, strict=False)]
                 first = int(np.ravel_multi_index((*place, low), self.shape[: split + 1]))
-                pixels = np.empty(block, self.dtype)
                 file.seek(self.offset + first * prod(block[1:]) * self.dtype.itemsize)
-                self._fill(file, pixels)
-                out[to] = pixels[as_slice(inside)]
+                if inside.step == 1:
+                    self._fill(file, out[to])
+                else:
+                    self._fill(file, pixels := np.empty(block, self.dtype))
+                    out[to] = pixels[as_slice(inside)]
         return out
 
     def _fill(self, file: Any, pixels: NDArray[Any]) -> None:

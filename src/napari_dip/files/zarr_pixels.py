@@ -30,12 +30,9 @@ class ZarrPixels(LazyArray):
         self.shape, self.dtype = tuple(array.shape), np.dtype(array.dtype)
 
     def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
-        lows = [min(places, default=0) for places in ranges]
-        box = [
-            slice(a, max(places, default=-1) + 1) for a, places in zip(lows, ranges, strict=True)
-        ]
+        forward = [places if places.step > 0 else places[::-1] for places in ranges]
         try:
-            pixels = np.asarray(self._array[tuple(box)])
+            pixels = np.asarray(self._array[tuple(map(as_slice, forward))])
         except NoPlainFile as error:
             raise ValueError(f"{self._path.name} is a damaged Zarr folder: {error}.") from None
         except (OSError, MemoryError):
@@ -45,8 +42,7 @@ class ZarrPixels(LazyArray):
                 f"{self._path.name} is a damaged Zarr folder: a chunk cannot be decoded; copy it "
                 "again from its source."
             ) from error
-        inside = (range(r.start - a, r.stop - a, r.step) for a, r in zip(lows, ranges, strict=True))
-        return pixels[tuple(map(as_slice, inside))]
+        return pixels[tuple(slice(None, None, 1 if r.step > 0 else -1) for r in ranges)]
 
 
 def plain_store(path: Path) -> Any:
