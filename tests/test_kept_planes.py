@@ -19,6 +19,7 @@ from napari_dip.batch.process_file import Outcome, process_file
 from napari_dip.batch.report import DONE
 from napari_dip.batch.task import Task, with_model
 from napari_dip.cli import main
+from napari_dip.files import target
 from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.images.image import Image
 from napari_dip.settings import DIP, BlindSpot
@@ -111,6 +112,52 @@ def test_planes_that_are_kept_are_not_done_again(
     with pytest.raises(Cut):
         process_file(job, task, cut_after(3 * 4 + 1))
     assert sum(name.endswith(".safetensors") for name in leftovers(tmp_path / "out")) == 1
+    process_file(job, task, cut_after(1000, begun))
+    assert begun == set(range(3, 7))
+
+
+def test_the_contact_sheet_shows_planes_that_were_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of the planes were gone before the middle one was read."""
+    monkeypatch.setattr(kept_planes, "SHORT", 0.0)
+    outcome = done(Job(stack(tmp_path), tmp_path / "out" / "x.tif"), Task(WARM))
+    assert list(outcome.pictures) == ["raw", "answer", "residual"]
+
+
+def test_a_disk_that_holds_kept_planes_has_room_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was kept counted twice, so that a run on a nearly full disk began anew."""
+    monkeypatch.setattr(kept_planes, "SHORT", 0.0)
+    source, task, begun = stack(tmp_path), Task(WARM), set[int]()
+    job = Job(source, tmp_path / "out" / "x.tif")
+    with pytest.raises(Cut):
+        process_file(job, task, cut_after(3 * 4 + 1))
+    kept = sum(file.stat().st_size for file in (tmp_path / "out").rglob("*.tif"))
+    answer = 4 * np.asarray(read(source).pixels).size
+    free = 2 * answer + target.ROOM - kept // 2
+    monkeypatch.setattr(target, "_free", lambda _: (tmp_path, free))
+    process_file(job, task, cut_after(1000, begun))
+    assert begun == set(range(3, 7))
+
+
+def test_planes_are_of_use_to_the_next_run_though_the_disk_was_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weights that the planes on the disk end with were deleted with the failed write."""
+    monkeypatch.setattr(kept_planes, "SHORT", 0.0)
+    source, task, begun = stack(tmp_path), Task(WARM), set[int]()
+    job = Job(source, tmp_path / "out" / "x.tif")
+
+    def full(path: Path, image: Image, **how: Any) -> int:
+        if path.name.startswith("3-"):
+            raise OSError("The disk is full.")
+        return write(path, image, **how)
+
+    with monkeypatch.context() as patch, pytest.raises(Cut):
+        patch.setattr(kept_planes, "write", full)
+        process_file(job, task, cut_after(5 * 4 + 1))
     process_file(job, task, cut_after(1000, begun))
     assert begun == set(range(3, 7))
 

@@ -66,25 +66,46 @@ def measure_whole(image: Image, task: Task) -> ImageStatistics:
     )
 
 
-def can_be_kept(job: Job, task: Task, image: Image) -> bool:
+def can_be_kept(job: Job, task: Task, image: Image, folder: Path) -> bool:
     """Return whether planes are worked on one by one, and the disk has room for them twice."""
     stacked = prod(n for a, n in zip(image.axes, image.shape, strict=True) if a in "TZ")
     by_plane = task.model is not None or (
         task.begin is None and METHODS.get(task.settings.method) is not None
     )
     size = prod(image.shape) * 4 * len(job.outputs)
-    return by_plane and stacked > 1 and has_room(job.target, 2 * size)
+    return by_plane and stacked > 1 and has_room(job.target, 2 * size - _size_of_parts(folder))
 
 
 def keep_planes(job: Job, task: Task, image: Image, source: dict[str, str]) -> Iterator[Snapshot]:
-    """Yield the snapshots of the work on a stack, and keep each plane that is done.
+    """Yield the snapshots of the work on an image, and keep each plane of a stack that is done.
 
     The answer is that of the stack as a whole: all parts get its statistics.
     """
     folder = chunk_folder(job.target, key_of(task, source))
+    if not can_be_kept(job, task, image, folder):
+        yield from task.snapshots(image)
+        return
     delete_chunks(job.target, keep=folder)
     walk = _Walk(folder, task, image, measure_whole(image, task))
     yield from walk.snapshots()
+
+
+def _bounds_of_parts(folder: Path) -> dict[int, int]:
+    """Return the first plane of each part that lies in a folder, and the one after its last."""
+    named = (file.stem.partition("-") for file in folder.glob("*-*.tif"))
+    return {
+        int(start): int(stop)
+        for start, _, stop in named
+        if start.isdecimal() and stop.isdecimal()  # others are chunks
+    }
+
+
+def _size_of_parts(folder: Path) -> int:
+    return sum(
+        file.stat().st_size
+        for start, stop in _bounds_of_parts(folder).items()
+        for file in folder.glob(f"{start}-{stop}*.tif")
+    )
 
 
 @dataclass
@@ -181,20 +202,15 @@ class _Walk:
             # The answer last: where it stands, all of it does.
             for file, image in reversed(list(zip(files, images, strict=False))):
                 write(file, replace(image, provenance=record), overwrite=True)
+            for before in self.parts[-1:]:
+                self._files(before.start, before.stop)[2].unlink(missing_ok=True)
         except OSError:
             made = tuple(images)
-        if self.parts:
-            before = self.parts[-1]
-            self._files(before.start, before.stop)[2].unlink(missing_ok=True)
         return _Part(start, stop, record, made)
 
     def _find_parts(self) -> None:
         """Take what an earlier run has kept, as far as it goes without a gap."""
-        starts = {}
-        for file in self.folder.glob("*-*.tif"):
-            start, _, stop = file.stem.partition("-")
-            if start.isdecimal() and stop.isdecimal():
-                starts[int(start)] = int(stop)
+        starts = _bounds_of_parts(self.folder)
         at, found = 0, []
         while at in starts:
             files = self._files(at, starts[at])

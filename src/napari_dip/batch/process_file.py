@@ -182,16 +182,14 @@ def process_image(
     job: Job, task: Task, consume: Consume, image: Image, source: dict[str, str]
 ) -> Outcome:
     """Work on an image that was read, write the answer, and return the record."""
-    from napari_dip.batch.kept_planes import can_be_kept, keep_planes
+    from napari_dip.batch.kept_planes import keep_planes
     from napari_dip.files.read_write import write
     from napari_dip.noise.residual import residual_check
     from napari_dip.planes.judge_image import judge_image
 
     started = time.monotonic()
-    kept = can_be_kept(job, task, image)
-    stream = keep_planes(job, task, image, source) if kept else task.snapshots(image)
     try:
-        final, notes, interrupted = consume(stream)
+        final, notes, interrupted = consume(keep_planes(job, task, image, source))
         _check_unchanged(job, source)
     except (ValueError, DenoiseError) as error:  # but for lack of memory it would fail again
         if not isinstance(error.__cause__, MemoryError | RuntimeError):
@@ -228,10 +226,12 @@ def process_image(
         "residual": residual_check(image, answer) if answer.shape == image.shape else None,
         **said,
     }
+    pictures = _pictures(image, answer)
     if not interrupted:
-        delete_chunks(job.target)  # what was kept of it, also by a run that was killed
+        # What was kept of it, also by a run that was killed; the answer has been read from there.
+        delete_chunks(job.target)
     integers = str(image.dtype) if task.dtype == "same" and image.dtype.kind in "ui" else ""
-    return Outcome(record, _summary(final, interrupted), integers, notes, _pictures(image, answer))
+    return Outcome(record, _summary(final, interrupted), integers, notes, pictures)
 
 
 def _pictures(image: Image, answer: Image) -> dict[str, str]:
