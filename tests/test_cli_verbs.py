@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from cli_help import FEW, leftovers, quick, save
 
-from napari_dip.batch.estimate import estimate_seconds
+from napari_dip.batch.estimate import estimate_seconds, format_duration
 from napari_dip.cli import main
 from napari_dip.cli.demo_picture import axis_labels, draw, figure_of
-from napari_dip.cli.output import format_duration
 from napari_dip.cli.progress import Progress
 from napari_dip.errors import DenoiseError
 from napari_dip.files.read_write import read, write

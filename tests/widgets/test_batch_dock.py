@@ -133,7 +133,8 @@ def test_what_would_be_done_writes_nothing(
     assert list(column(dock, STATE).values()) == ["to do", "to do", "failed", "to do"]
     assert "YX (20, 21), 1,680 bytes" in column(dock, REMARK)["a.tif"]
     assert "To do: 3 files" in dock.message.text()
-    assert not (folder.parent / "out").exists() and not engine.images
+    assert "About 0:00 in one process on this machine" in dock.message.text()
+    assert not (folder.parent / "out").exists() and [one.name for one in engine.images] == ["a"]
 
 
 def test_stop_keeps_what_is_done_and_run_goes_on(

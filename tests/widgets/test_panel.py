@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from napari_dip.widgets.parts.run_panel import RunPanel, duration
+from napari_dip.widgets.parts.run_panel import RunPanel
 from napari_dip.widgets.runs.progress import Progress
 
 
@@ -38,10 +38,3 @@ def test_a_new_run_knows_nothing_of_the_rule_before(panel: RunPanel) -> None:
     assert panel.message.text() == "Preparing ..."
     panel.show_progress(Progress(4, 8, 4))
     assert "best" not in panel.message.text()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (-3, "0:00"), (65, "1:05"), (3725, "1:02:05")]
-)
-def test_durations_are_written_as_on_a_clock(seconds: int, text: str) -> None:
-    assert duration(seconds) == text

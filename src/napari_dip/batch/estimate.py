@@ -3,17 +3,59 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from napari_dip.batch.report import TO_DO
+from napari_dip.errors import DenoiseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from napari_dip.batch.jobs import Job
+    from napari_dip.batch.task import Task
     from napari_dip.snapshot import Snapshot
 
 PROBE = 3.0  # seconds of steps that are timed, after the first one
 
 
-def estimate_seconds(snapshots: Iterator[Snapshot], probe: float = PROBE) -> float:
+def estimate_run(
+    jobs: Sequence[Job],
+    rows: Sequence[Mapping[str, Any]],
+    task: Task,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[float | None, str]:
+    """Return how many seconds a run takes, from its first file, and a sentence that says so.
+
+    Parameters
+    ----------
+    jobs, rows
+        The files, and what `napari_dip.batch.report.dry_run` says of each.
+    task : Task
+        What is done to them.
+    stop : callable
+        Is asked after each step whether to give up; then nothing is said.
+    """
+    to_do = [(job, row) for job, row in zip(jobs, rows, strict=True) if row["status"] == TO_DO]
+    if not to_do:
+        return None, ""
+    first, about = to_do[0]
+    try:
+        seconds = estimate_seconds(task.snapshots(task.read(first)), stop=stop)
+    except (ValueError, OSError, DenoiseError) as error:
+        return None, f"How long it takes can't be told from {first.source.name}: {error}"
+    if stop():
+        return None, ""
+    seconds *= float(sum(row["bytes"] for _, row in to_do) / about["bytes"])
+    earlier = "" if task.model else "; fits often end earlier"
+    return seconds, (
+        f"About {format_duration(seconds)} in one process on this machine, from the first seconds "
+        f"of {first.source.name}{earlier}."
+    )
+
+
+def estimate_seconds(
+    snapshots: Iterator[Snapshot], probe: float = PROBE, stop: Callable[[], bool] = lambda: False
+) -> float:
     """Return how many seconds work takes at most, from the time of its first steps.
 
     It is begun and given up. A fit may end before its last step, and the planes of a stack that go
@@ -25,6 +67,8 @@ def estimate_seconds(snapshots: Iterator[Snapshot], probe: float = PROBE) -> flo
         The work, not begun yet.
     probe : float
         Seconds of steps that are timed.
+    stop : callable
+        Is asked after each step whether to give up.
 
     Raises
     ------
@@ -38,8 +82,15 @@ def estimate_seconds(snapshots: Iterator[Snapshot], probe: float = PROBE) -> flo
         if first is None:
             first = now, snapshot.step
         left = snapshot.total - snapshot.step
-        if left <= 0:
+        if left <= 0 or stop():
             break
         if now - first[0] >= probe and snapshot.step > first[1]:
             return now - started + left * (now - first[0]) / (snapshot.step - first[1])
     return now - started
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration as m:ss, or h:mm:ss from an hour on."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"

@@ -3,8 +3,9 @@
 import platform
 from typing import Any
 
+from napari_dip.batch.estimate import format_duration
 from napari_dip.cli.flags import Json
-from napari_dip.cli.output import DONE, Output, format_duration
+from napari_dip.cli.output import DONE, Output
 from napari_dip.methods.registry import METHODS
 
 PACKAGES = (

@@ -7,7 +7,8 @@ import time
 from contextlib import suppress
 from typing import Any, Self
 
-from napari_dip.cli.output import format_duration, print_line, printable
+from napari_dip.batch.estimate import format_duration
+from napari_dip.cli.output import print_line, printable
 
 LINE_EVERY = 10.0  # seconds between two lines where there is no terminal
 

@@ -6,11 +6,12 @@ from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari_dip.batch.estimate import estimate_run, format_duration
 from napari_dip.batch.process_file import Outcome, check_and_plan, done_before, process_file
 from napari_dip.batch.report import BEFORE, DONE, FAILED, TO_DO, ReportWriter, dry_run
 from napari_dip.cli import output as codes
 from napari_dip.cli.consume_with_progress import consume_with_progress
-from napari_dip.cli.output import Output, format_duration
+from napari_dip.cli.output import Output
 from napari_dip.cli.run_on_workers import Workers, run_on_workers
 
 if TYPE_CHECKING:
@@ -114,28 +115,6 @@ def _print_end(
     return codes.DONE if done + before == len(jobs) else codes.FAILED
 
 
-def _estimate(
-    jobs: Sequence[Job], rows: Sequence[dict[str, Any]], task: Task, output: Output
-) -> float | None:
-    """Say how long the work takes, from the first seconds of it on the first file."""
-    from napari_dip.batch.estimate import estimate_seconds
-    from napari_dip.errors import DenoiseError
-
-    to_do = [(job, row) for job, row in zip(jobs, rows, strict=True) if row["status"] == TO_DO]
-    first, about = to_do[0]
-    try:
-        seconds = estimate_seconds(task.snapshots(task.read(first)))
-    except (ValueError, OSError, DenoiseError) as error:
-        output.print(f"How long it takes can't be told from {first.source.name}: {error}")
-        return None
-    seconds *= float(sum(row["bytes"] for _, row in to_do) / about["bytes"])
-    output.print(
-        f"About {format_duration(seconds)} in one process on this machine, from the first seconds "
-        f"of {first.source.name}{'' if task.model else '; fits often end earlier'}."
-    )
-    return round(seconds, 1)
-
-
 def _dry_run(jobs: Sequence[Job], task: Task, output: Output) -> int:
     """Print what would be done, and how large it gets."""
     rows = []
@@ -152,7 +131,9 @@ def _dry_run(jobs: Sequence[Job], task: Task, output: Output) -> int:
         f"{counts[FAILED]} can't be read."
     )
     report: dict[str, Any] = {"dry_run": True, "files": rows, "bytes": total}
-    if counts[TO_DO]:
-        report["seconds"] = _estimate(jobs, rows, task, output)
+    seconds, sentence = estimate_run(jobs, rows, task)
+    if sentence:
+        output.print(sentence)
+        report["seconds"] = seconds and round(seconds, 1)
     output.print_json(report)
     return codes.FAILED if counts[FAILED] else codes.DONE

@@ -12,8 +12,9 @@ from napari_dip.batch.check_options import (
     check_device_exists,
     check_writable,
 )
+from napari_dip.batch.estimate import format_duration
 from napari_dip.cli.consume_with_progress import consume_with_progress
-from napari_dip.cli.output import DONE, FAILED, MISUSED, Output, format_duration
+from napari_dip.cli.output import DONE, FAILED, MISUSED, Output
 from napari_dip.errors import DenoiseError, UsageError
 
 if TYPE_CHECKING:

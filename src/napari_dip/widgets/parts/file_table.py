@@ -10,9 +10,9 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from napari_dip.batch.estimate import format_duration
 from napari_dip.batch.jobs import Job
 from napari_dip.batch.report import BEFORE, FAILED, INTERRUPTED, TO_DO
-from napari_dip.widgets.parts.run_panel import duration
 
 COLUMNS = {
     "File": "The image, without the folder that holds them all; double-click opens it and its "
@@ -105,7 +105,7 @@ class FileTable(QTableWidget):
             if residual.get(key) is not None:
                 self._put(number, column, f"{residual[key]:{form}}", f"{residual[key]:.6g}")
         if "seconds" in record:
-            self._put(number, TIME, duration(round(record["seconds"])))
+            self._put(number, TIME, format_duration(record["seconds"]))
         size = ""
         if "axes" in record:
             size = f"{record['axes']} {tuple(record['shape'])}, {record['bytes']:,} bytes"

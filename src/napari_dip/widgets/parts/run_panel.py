@@ -7,6 +7,7 @@ import time
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QProgressBar, QPushButton, QWidget
 
+from napari_dip.batch.estimate import format_duration
 from napari_dip.widgets.parts.layouts import Message, button, column, row
 from napari_dip.widgets.parts.plots import LossPlot, TrainingPlot
 from napari_dip.widgets.runs.progress import Progress
@@ -119,8 +120,8 @@ class RunPanel(QWidget):
         if t1 - t0 < 0.3 or s1 <= s0:
             return ""
         rate = (s1 - s0) / (t1 - t0)
-        left = round((progress.total - progress.step) / rate)
-        return f"   {rate:.3g} steps/s   {duration(left)} left"
+        left = format_duration((progress.total - progress.step) / rate)
+        return f"   {rate:.3g} steps/s   {left} left"
 
 
 def position(progress: Progress, judged: bool) -> str:
@@ -133,10 +134,3 @@ def position(progress: Progress, judged: bool) -> str:
     what = "best so far" if judged else "in view"
     chosen = f", {what} {p.chosen:,}" if p.chosen else ""
     return f"{plane} {p.step:,} of {p.total:,}{chosen}."
-
-
-def duration(seconds: int) -> str:
-    """Return a duration as m:ss or h:mm:ss."""
-    minutes, seconds = divmod(max(seconds, 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from qtpy.QtCore import Signal
 
+from napari_dip.batch.estimate import estimate_run
 from napari_dip.batch.jobs import Job, output_name
 from napari_dip.batch.process_file import check_and_plan, done_before, process_file
 from napari_dip.batch.report import BEFORE, DONE, FAILED, TO_DO, ReportWriter, dry_run
@@ -79,19 +80,19 @@ class BatchRun(Run):
             return str(error) or type(error).__name__, True
 
     def _dry_run(self, jobs: Sequence[Job], task: Task) -> tuple[str, bool]:
-        counts: Counter[str] = Counter()
-        size = 0
+        rows: list[dict[str, Any]] = []
         for number, record in enumerate(dry_run(jobs, task)):
-            counts[record["status"]] += 1
-            size += record.get("bytes", 0)
+            rows.append(record)
             self.file_ended.emit(number, record)
             if self.stopping.is_set():
                 break
-        return (
+        counts, size = Counter(row["status"] for row in rows), sum(r.get("bytes", 0) for r in rows)
+        _, time = estimate_run(jobs[: len(rows)], rows, task, self.stopping.is_set)
+        sentence = (
             f"To do: {counts[TO_DO]} files, {size / 1e6:,.1f} MB of results. "
-            f"Done before: {counts[BEFORE]}. Can't be read: {counts[FAILED]}.",
-            counts[FAILED] > 0,
+            f"Done before: {counts[BEFORE]}. Can't be read: {counts[FAILED]}. {time}"
         )
+        return sentence.strip(), counts[FAILED] > 0
 
     def _work_on(self, jobs: Sequence[Job], task: Task) -> tuple[str, bool]:
         table = ReportWriter(self.out) if len(jobs) > 1 else None
