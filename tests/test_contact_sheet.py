@@ -117,7 +117,21 @@ def test_an_entry_holds_no_code_of_a_file(tmp_path: Path) -> None:
     sheet.add("other", {"input": "x", "status": "failed"}, {})
     assert len(re.findall("<section", (tmp_path / "a.html").read_text())) == 3
     sheet.close()
-    ContactSheet(tmp_path / "a.html").add("other", {"input": "y", "status": "done"}, {})
+    sheet = ContactSheet(tmp_path / "a.html")
+    sheet.add("other", {"input": "y", "status": "done"}, {})
+    sheet.close()
     text = (tmp_path / "a.html").read_text()
     assert len(re.findall("<section", text)) == 2
     assert "<script" not in text and "\x1b" not in text and ">x<" not in text
+
+
+def test_what_another_run_adds_meanwhile_stays(tmp_path: Path) -> None:
+    """Two machines may share a folder without shares of its files."""
+    page = tmp_path / "a.html"
+    one, other = ContactSheet(page), ContactSheet(page)
+    for sheet, name in ((one, "a"), (other, "b"), (one, "c"), (other, "d")):
+        sheet.add(name, {"input": f"{name}.tif", "status": "done"}, {})
+    with page.open("a") as half:
+        half.write('<section data-file="e">killed here')
+    one.close()
+    assert re.findall("<h3>(.)", page.read_text()) == list("abcd")

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import numpy as np
 
-from napari_dip.files.atomic import write_bytes
+from napari_dip.files.atomic import atomic_path
 from napari_dip.images.pictures import contrast, picture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 SHEET = "napari-dip-report.html"
 SIDE = 192  # pixels of a piece, shown one by one: the noise is seen as it is
-ENTRY = '<section data-file="'
+ENTRY, END = '<section data-file="', "</section>\n"
+START, STOP = ENTRY.encode(), END.encode()
 HEAD = (
     "<!doctype html>\n"
     '<meta charset="utf-8"><title>napari-dip</title>\n'
@@ -83,7 +84,7 @@ class ContactSheet:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lines: dict[str, str] | None = None
+        self._begun = False
 
     def add(self, key: str, record: Mapping[str, Any], pictures: Mapping[str, str]) -> None:
         """Add what became of a file; `key` is what it is known by.
@@ -93,32 +94,38 @@ class ContactSheet:
         OSError
             If the page cannot be written.
         """
-        key = _text(key)
-        line = f'{ENTRY}{key}">{_entry(self.path.parent, record, pictures)}</section>'
-        if self._lines is None:
-            self._lines = {**_earlier_lines(self.path), key: line}
+        if not self._begun:  # of a run that was killed half an entry may be left
+            self._begun = True
             self.close()
-            return
-        self._lines[key] = line
-        with self.path.open("a", encoding="utf-8", errors="backslashreplace") as page:
-            page.write(line + "\n")
+        line = f'{ENTRY}{_text(key)}">{_entry(self.path.parent, record, pictures)}{END}'
+        with self.path.open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as page:
+            page.write(line)
 
     def close(self) -> None:
-        """Leave one entry a file, of those that were done twice the later."""
-        if self._lines is not None:
-            text = HEAD + "".join(line + "\n" for line in self._lines.values())
-            write_bytes(self.path, text.encode("utf-8", "backslashreplace"))
+        """Leave one entry a file, of those that were done twice the later.
+
+        The page may be larger than memory, and other runs may have added to it: it is read anew.
+        """
+        if not self._begun:
+            return
+        last = {_key(line): number for number, line in enumerate(_entries(self.path))}
+        size = self.path.stat().st_size if last else len(HEAD)
+        with atomic_path(self.path, size) as part, part.open("wb") as page:
+            page.write(HEAD.encode())
+            for number, line in enumerate(_entries(self.path)):
+                if last.get(_key(line)) == number:
+                    page.write(line)
 
 
-def _earlier_lines(path: Path) -> dict[str, str]:
-    """Return the entries of a page by what their files are known by."""
-    try:
-        with path.open(encoding="utf-8", errors="replace") as page:
-            lines = [line.rstrip("\n") for line in page if line.startswith(ENTRY)]
-    except OSError:
-        return {}
-    whole = [line for line in lines if line.endswith("</section>")]
-    return {line.removeprefix(ENTRY).partition('"')[0]: line for line in whole}
+def _entries(path: Path) -> Iterator[bytes]:
+    """Yield the entries of a page, but for one that is not whole; none where there is no page."""
+    if path.exists():
+        with path.open("rb") as page:
+            yield from (line for line in page if line.startswith(START) and line.endswith(STOP))
+
+
+def _key(entry: bytes) -> bytes:
+    return entry.removeprefix(START).partition(b'"')[0]
 
 
 def _entry(folder: Path, record: Mapping[str, Any], pictures: Mapping[str, str]) -> str:

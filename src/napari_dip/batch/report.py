@@ -190,8 +190,7 @@ def _earlier_rows(path: Path) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             found = [row for row in csv.DictReader(file) if "input" in row]
-            rows = [{name: _as_it_was(row.get(name) or "") for name in COLUMNS} for row in found]
-            return [{name: _as_it_was(cell) for name, cell in row.items()} for row in rows]
+            return [{name: _as_it_was(row.get(name) or "") for name in COLUMNS} for row in found]
     except (OSError, ValueError, csv.Error):
         return []
 
