@@ -92,6 +92,14 @@ def test_what_a_lost_worker_began_is_replaced(tmp_path: Path) -> None:
     assert whole_run(job, task)["status"] == "done" and target.exists()
 
 
+def test_what_a_lost_worker_has_done_is_the_row_of_that_image(tmp_path: Path) -> None:
+    """Of a file that holds several, each has a row of its own."""
+    job = Job(save(tmp_path / "in.tif"), tmp_path / "out_series0.tif", series=0)
+    first, again = (whole_run(job, TASK) for _ in range(2))
+    assert again["status"] == first["status"] == "done"
+    assert again["series"] == first["series"] == 0
+
+
 def rewritten(path: Path, shape: tuple[int, ...] = (7, 24, 25)) -> None:
     save(path.with_name("other.tif"), shape).replace(path)
 

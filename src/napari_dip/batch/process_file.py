@@ -98,10 +98,10 @@ def _check_only_image(job: Job, task: Task, check: Callable[[Image], object]) ->
 
 def done_before(job: Job) -> Outcome:
     """Return the outcome of a file that an earlier run has done."""
-    return Outcome({**_names(job), "output": str(job.target), "status": BEFORE})
+    return Outcome({**names_of(job), "output": str(job.target), "status": BEFORE})
 
 
-def _names(job: Job) -> dict[str, Any]:
+def names_of(job: Job) -> dict[str, Any]:
     """Return what a job is known by in the report and the JSON object."""
     series = {} if job.series is None else {"series": job.series}
     return {"input": str(job.source), **series}
@@ -145,7 +145,7 @@ def _refuse(job: Job) -> NoReturn:
 
 def record_failure(job: Job, work: Callable[[], Result]) -> Result | Outcome:
     """Return the result of the work on one file, or its failure as a record."""
-    record: dict[str, Any] = {**_names(job), "output": None, "status": FAILED}
+    record: dict[str, Any] = {**names_of(job), "output": None, "status": FAILED}
     try:
         return work()
     except KeyboardInterrupt:
@@ -211,7 +211,7 @@ def process_image(
         write(job.std, replace(final.std, provenance=made), overwrite=overwrite, **how)
     clipped = write(job.target, answer, dtype=dtype, overwrite=overwrite, **how)
     record = {
-        **_names(job),
+        **names_of(job),
         "output": str(job.target),
         **({} if job.std is None else {"std": str(job.std)}),
         "status": INTERRUPTED if interrupted else DONE,

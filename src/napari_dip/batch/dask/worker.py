@@ -15,6 +15,7 @@ from napari_dip.batch.jobs import BEGUN_BEFORE, DONE_BEFORE, Job
 from napari_dip.batch.process_file import (
     Outcome,
     Result,
+    names_of,
     process_image,
     read_input,
     record_failure,
@@ -131,8 +132,8 @@ def _outcome_of_lost_worker(job: Job, task: Task) -> Outcome:
 
     image, answer = task.read(job), read(job.target)
     residual = residual_check(image, answer) if answer.shape == image.shape else None
-    names = {"input": str(job.source), "output": str(job.target)}
     said = {k: made for k, made in answer.provenance.items() if k == "verdict"}
+    names = {**names_of(job), "output": str(job.target)}
     return Outcome({**names, "status": DONE, "residual": residual, **said})
 
 
