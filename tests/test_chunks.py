@@ -168,7 +168,7 @@ def test_a_later_run_does_only_what_is_missing(
         begun.append(chunk.start)
         return iter_chunk(image, how, device, chunk)
 
-    monkeypatch.setattr(chunks, "iter_chunk", counted)
+    monkeypatch.setattr("napari_dip.api.iter_chunk", counted)
     for number in range(4):
         assert one(later, number, job, task)
     assert begun == [0, 5]

@@ -164,8 +164,6 @@ class _Walk:
         yield self._last()
 
     def _begin(self, start: int, stop: int) -> Iterator[Snapshot]:
-        from napari_dip.api import iter_chunk
-
         inner, *outer = reversed(list(zip(self.axes, self._place(start), strict=True)))
         chunk = Chunk(
             inner[0],
@@ -175,8 +173,7 @@ class _Walk:
             {axis: range(place, place + 1) for axis, place in outer},
             carried=self.weights if self.is_warm else None,
         )
-        begin = partial(self.task.begin or iter_chunk, chunk=chunk)
-        return replace(self.task, begin=begin).snapshots(self.image)
+        return self.task.snapshots(self.image, chunk)
 
     def _place(self, number: int) -> tuple[int, ...]:
         return tuple(int(i) for i in np.unravel_index(number, self.lengths))

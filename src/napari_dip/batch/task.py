@@ -27,7 +27,8 @@ class Task:
     Attributes
     ----------
     begin : callable, optional
-        Starts the work on an image, called as `iter_denoise`, which it is by default.
+        Starts the work on an image, called as `iter_denoise`, which it is by default; where planes
+        are worked on one by one also as `napari_dip.api.iter_chunk`.
     check : callable, optional
         Raises a ValueError for an image that the work cannot be done on.
     outline : callable, optional
@@ -80,12 +81,19 @@ class Task:
         part = self.part if job.series is None else replace(self.part, series=job.series)
         return read(job.source, axes=self.axes, **part.given())
 
-    def snapshots(self, image: Image) -> Iterator[Snapshot]:
-        """Yield the snapshots of the work on an image; bad input is refused before the first."""
+    def snapshots(self, image: Image, chunk: Chunk | None = None) -> Iterator[Snapshot]:
+        """Yield the snapshots of the work on an image, or on a chunk of it.
+
+        Bad input is refused before the first. A restoration knows no chunks.
+        """
         from napari_dip import api
 
-        begin = self.begin or api.iter_denoise
-        yield from begin(image, how=self.settings, device=self.device)
+        if chunk is None:
+            begin = self.begin or api.iter_denoise
+            yield from begin(image, how=self.settings, device=self.device)
+        else:
+            begin = self.begin or api.iter_chunk
+            yield from begin(image, how=self.settings, device=self.device, chunk=chunk)
 
     def recorded_options(self) -> dict[str, object]:
         """Return what the provenance of an output holds beside the settings."""

@@ -18,7 +18,6 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.api import iter_chunk
 from napari_dip.batch.chunk_folder import chunk_folder, delete_chunks
 from napari_dip.batch.dask.chunk_plan import ChunkPlan, file_stamp
 from napari_dip.batch.jobs import DONE_BEFORE
@@ -113,8 +112,7 @@ def process_chunk(plan: ChunkPlan, number: int, job: Job, task: Task, consume: C
     try:
         image = task.read(job)
         _check_unchanged(plan, job)
-        begin = partial(task.begin or iter_chunk, chunk=plan.chunk(number))
-        final, notes, _ = consume(replace(task, begin=begin).snapshots(image))
+        final, notes, _ = consume(task.snapshots(image, plan.chunk(number)))
         _check_unchanged(plan, job)
         made = record_of_part(final, notes)
         if job.std is not None and final.std is not None:  # first: where the answer is, all is
