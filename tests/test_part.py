@@ -308,3 +308,18 @@ def test_axes_in_another_order_are_read_by_the_slice(
     np.testing.assert_array_equal(whole.pixels[1:, 2, ::2, 3], PIXELS[1:, 2, ::2, 3])
     part = dip.read(tmp_path / "a.ome.tif", channel=1, plane="0, 3")
     np.testing.assert_array_equal(part, PIXELS[:, 1][:, [0, 3]])
+
+
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("alone", ["T", "C", "TZ"])
+def test_axes_of_one_place_in_another_order_are_read_by_the_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str | None, alone: str
+) -> None:
+    for name in ("MAP_FROM", "LAZY_FROM"):
+        monkeypatch.setattr(tiff_reader, name, 1)
+    pixels = PIXELS[tuple(slice(1) if a in alone else slice(None) for a in "TCZYX")]
+    dip.write(tmp_path / "a.ome.tif", dip.Image(pixels, "TCZYX"), compression=compression)
+    whole = dip.read(tmp_path / "a.ome.tif")
+    assert isinstance(whole.pixels, LazyArray) and whole.shape == pixels.shape
+    for key in (np.s_[()], np.s_[0, :, 0, ::2, 3], np.s_[:, -1:, ..., ::-1], np.s_[0:0]):
+        np.testing.assert_array_equal(whole.pixels[key], pixels[key])

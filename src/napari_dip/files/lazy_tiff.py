@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
-from napari_dip.images.lazy_array import LazyArray, Reordered
+from napari_dip.images.lazy_array import LazyArray
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,11 +80,7 @@ class LazyPages(LazyArray):
         wanted = tuple(int(n) for n in shape)
         if wanted[-2:] == self.shape[-2:] and prod(wanted) == self.size:
             return replace(self, shape=wanted)
-        return np.asarray(self).reshape(wanted)
-
-    def transpose(self, order: Any) -> Any:
-        """Reorder the axes; nothing is decoded."""
-        return self if list(order) == list(range(self.ndim)) else Reordered(self, order)
+        return super().reshape(wanted)
 
     def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
         *stack, rows, columns = ranges
@@ -132,4 +128,4 @@ class LazyPages(LazyArray):
 
 def _bounds(places: range) -> tuple[int, int]:
     """Return the least place and one past the greatest."""
-    return (min(places), max(places) + 1) if len(places) else (0, 0)
+    return min(places), max(places) + 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.images.lazy_array import LazyArray, Reordered, as_slice
+from napari_dip.images.lazy_array import LazyArray, as_slice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,14 +55,8 @@ class RawPixels(LazyArray):
             raise ValueError(f"{self.size} pixels have no shape {wanted}")
         return RawPixels(self.path, self.dtype, self.offset, wanted, self.damaged)
 
-    def transpose(self, order: Any) -> Any:
-        """Reorder the axes; nothing is read."""
-        return self if list(order) == list(range(self.ndim)) else Reordered(self, order)
-
     def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
         out = np.empty([len(places) for places in ranges], self.dtype)
-        if not out.size:
-            return out
         # What is read at once: a piece of one axis, and all axes after it, which are wanted whole.
         split = self.ndim - 1
         while split and ranges[split] == range(self.shape[split]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby, pairwise
-from math import prod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -276,17 +275,13 @@ class PartOf(LazyArray):
     def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
         wanted = dict(zip(self._kept, ranges, strict=True))
         taken = [
-            [all_[i] for i in wanted[axis]]
-            if axis in wanted and not isinstance(all_, range)
-            else all_[as_slice(wanted.get(axis, range(1)))]
-            for axis, all_ in enumerate(self._places)
+            places[as_slice(wanted.get(axis, range(1)))] for axis, places in enumerate(self._places)
         ]
-        pixels = self._gather(taken)
-        return pixels.reshape([len(places) for places in ranges])
+        return self._gather(taken).reshape([len(places) for places in ranges])
 
     def _gather(self, taken: Sequence[Sequence[int]]) -> NDArray[Any]:
         """Read places that are evenly spaced at once, and others one by one."""
-        evenly = [as_range(places) if len(places) else range(0) for places in taken]
+        evenly = [as_range(places) for places in taken]
         for axis, places in enumerate(evenly):
             if places is None:
                 parts = [
@@ -295,7 +290,4 @@ class PartOf(LazyArray):
                 ]
                 return np.concatenate(parts, axis)
         key = tuple(as_slice(places) for places in evenly if places is not None)
-        shape = [len(places) for places in taken]
-        if not prod(shape):
-            return np.empty(shape, self.dtype)
         return np.asarray(self.base[key])
