@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import tifffile
+from vendor_files import pixels, write_dv
 
 import napari_dip as dip
 from napari_dip.cli import main
@@ -211,14 +213,41 @@ def test_one_position_is_chosen(
     assert code == 0 and "image 2 (Pos2) of 3" in said["note"]
 
 
-@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.zarr"])
-def test_axes_that_contradict_the_file_are_said(tmp_path: Path, name: str) -> None:
-    if name == "a.zarr":
+def save_stack(path: Path, axes: str, *lengths: int) -> np.ndarray:
+    """Write planes of 12 x 16 pixels by what follows the path's last dot."""
+    planes = pixels(*lengths)
+    if path.suffix == ".zarr":
         pytest.importorskip("zarr")
-    dip.write(tmp_path / name, dip.Image(np.zeros((3, 8, 9), "uint8"), "ZYX"))
+    if path.suffix == ".dv":
+        pytest.importorskip("mrc")
+        write_dv(path, planes.reshape(1, 1, -1, 12, 16))
+    else:
+        dip.write(path, dip.Image(planes, axes))
+    return planes
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.zarr", "a.dv"])
+def test_axes_that_contradict_the_file_are_said(tmp_path: Path, name: str) -> None:
+    save_stack(tmp_path / name, "ZYX", 3)
     assert dip.read(tmp_path / name, axes="ZYX").remarks == ()
     (said,) = dip.read(tmp_path / name, axes="TYX").remarks
     assert said == f"{name} says that its axes are ZYX; they are taken as TYX, as asked for."
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "zyx", "TZYX", "TZCYX"])
+@pytest.mark.parametrize("name", ["a.tif", "a.ome.tif", "a.zarr", "a.dv"])
+def test_axes_of_one_place_need_not_be_named(tmp_path: Path, name: str, axes: str) -> None:
+    planes = save_stack(tmp_path / name, "TZCYX", 1, 3, 1)
+    image = dip.read(tmp_path / name, axes=axes)
+    assert image.axes == axes.upper() and image.remarks == ()
+    np.testing.assert_array_equal(np.squeeze(image), np.squeeze(planes))
+
+
+def test_a_picture_says_its_axes_too(tmp_path: Path) -> None:
+    PIL.Image.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / "a.png")
+    assert dip.read(tmp_path / "a.png", axes="ZYX").shape == (1, 8, 9)
+    (said,) = dip.read(tmp_path / "a.png", axes="XY").remarks
+    assert "its axes are YX; they are taken as XY" in said
 
 
 def test_axes_that_a_file_does_not_name_are_no_contradiction(tmp_path: Path) -> None:

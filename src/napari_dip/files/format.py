@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from napari_dip.images.image import LETTERS
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
@@ -19,17 +17,6 @@ if TYPE_CHECKING:
 
 def _no_provenance(path: Path) -> dict[str, Any]:
     return {}
-
-
-def axes_remark(file: str, said: str, asked: str | None) -> tuple[str, ...]:
-    """Return a sentence where axes are asked for that are not those the file says; mostly none.
-
-    `said` has letters of ``TZCYX`` where the file says what an axis is, others where it does not.
-    """
-    pairs = list(zip(said, asked or "", strict=False))
-    if len(said) != len(asked or "") or all(a == b or a not in LETTERS for a, b in pairs):
-        return ()
-    return (f"{file} says that its axes are {said}; they are taken as {asked}, as asked for.",)
 
 
 @dataclass(frozen=True)

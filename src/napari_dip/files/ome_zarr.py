@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from napari_dip.files.asked_axes import take_axes
 from napari_dip.files.channel_names import fitting_names, names_from_omero
-from napari_dip.files.format import Format, axes_remark
+from napari_dip.files.format import Format
 from napari_dip.files.ome_zarr_writer import import_zarr, write_zarr
-from napari_dip.files.pixel_sizes import positive
+from napari_dip.files.pixel_sizes import positive, scale_and_units
 from napari_dip.files.provenance import KEY, read_provenance
 from napari_dip.files.series import Series, choose_series
 from napari_dip.files.zarr_codecs import UnsafeZarr, check_array, read_json
@@ -47,27 +48,26 @@ def read_zarr(path: Path, axes: str | None = None, series: int | str | None = No
     ome = attributes.get("ome", attributes)
     scales = ome["multiscales"][number]
     array = _open_array(_level(folder, scales), path)
-    letters = found[chosen].axes
-    if axes is None and (set(letters) - set(LETTERS) or len(array.shape) != len(letters)):
+    said = found[chosen].axes
+    if axes is None and (set(said) - set(LETTERS) or len(array.shape) != len(said)):
         raise ValueError(
-            f"{path.name} has axes {letters}; T, Z, C, Y and X are known: name them with `axes`."
+            f"{path.name} has axes {said}; T, Z, C, Y and X are known: name them with `axes`."
         )
-    units = tuple(clean_unit(axis.get("unit") or "") for axis in scales["axes"])
-    sizes, shifts = _scale(scales, len(units))
-    said, letters = letters, axes.upper() if axes else letters
-    known = len(units) == len(letters)
-    channels = fitting_names(names_from_omero(ome), letters, array.shape)
-    origin = {a: shift for a, shift in zip(letters, shifts, strict=False) if known and shift}
+    pixels, letters, remarks = take_axes(array, said, axes, path.name)
+    names = [str(axis["name"]).upper() for axis in scales["axes"]]
+    units = [clean_unit(axis.get("unit") or "") for axis in scales["axes"]]
+    sizes, shifts = _scale(scales, len(names))
+    calibration = dict(zip(names, zip(sizes, units, strict=True), strict=True))
+    origin = {a: shift for a, shift in zip(names, shifts, strict=True) if shift and a in letters}
     return Image(
-        array,
+        pixels,
         letters,
-        scale=sizes if known else (),
-        units=units if known else (),
+        **scale_and_units(calibration, letters),
         name=name,
         provenance=read_provenance([attributes.get(KEY, "")]),
-        channels=channels,
+        channels=fitting_names(names_from_omero(ome), letters, pixels.shape),
         details=Details(channels=_omero_channels(ome), origin=origin),
-        remarks=axes_remark(path.name, said, axes and letters),
+        remarks=remarks,
     )
 
 

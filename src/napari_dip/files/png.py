@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_dip.files.asked_axes import take_axes
 from napari_dip.files.dtypes import cast_pixels
 from napari_dip.files.format import Format
-from napari_dip.files.png_rows import is_whole
+from napari_dip.files.png_rows import SIGNATURE, is_whole
 from napari_dip.files.provenance import (
     KEY,
     apply_record,
@@ -46,7 +47,8 @@ def read_picture(path: Path, axes: str | None = None) -> Image:
         if image is not None:
             return image
     provenance = record.provenance if record else {}
-    return Image(pixels, axes or letters, name=path.stem, provenance=provenance)
+    pixels, letters, remarks = take_axes(pixels, letters, axes, path.name)
+    return Image(pixels, letters, name=path.stem, provenance=provenance, remarks=remarks)
 
 
 def read_picture_provenance(path: Path) -> dict[str, Any]:
@@ -119,7 +121,7 @@ def _is_deep_colour(path: Path) -> bool:
     """Return whether a PNG's header says 16 bits and more than one channel."""
     with path.open("rb") as file:
         start = file.read(26)
-    is_png = start[:8] == b"\x89PNG\r\n\x1a\n" and len(start) == 26
+    is_png = start[:8] == SIGNATURE and len(start) == 26
     return is_png and start[24] == 16 and start[25] in (2, 4, 6)
 
 

@@ -1,4 +1,4 @@
-"""Name the axes of a TIFF: by what it says, then Z, T and C, then as the caller wants."""
+"""Name the axes of a TIFF: by what it says, then Z, T and C."""
 
 from __future__ import annotations
 
@@ -57,19 +57,3 @@ def name_axes(pixels: Any, letters: str, path: Path) -> tuple[Any, str]:
         )
     names = iter(a for a in "TZC" if a in free)
     return pixels, "".join(a if a in LETTERS else next(names) for a in letters)
-
-
-def take_axes(pixels: Any, letters: str, axes: str) -> tuple[Any, str]:
-    """Lay the axes out as the caller wants; return pixels, and how the file calls these axes.
-
-    Singleton axes count only where they are named.
-    """
-    lengths = [(a, n) for a, n in zip(letters, pixels.shape, strict=True) if n > 1 or a in "YX"]
-    by_letter = dict(lengths)
-    if len(axes) != len(lengths):
-        if [a for a in axes if a in by_letter] == list(by_letter):
-            return pixels.reshape([by_letter.get(a, 1) for a in axes]), axes
-        if len(axes) == pixels.ndim:
-            return pixels, letters
-    said = "".join(a for a, _ in lengths)
-    return pixels.reshape([n for _, n in lengths]), said  # Image refuses what does not fit

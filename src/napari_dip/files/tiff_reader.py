@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 
+from napari_dip.files.asked_axes import take_axes
 from napari_dip.files.channel_names import fitting_names, names_from_labels
-from napari_dip.files.format import axes_remark
 from napari_dip.files.imagej_display import with_labels
 from napari_dip.files.lazy_tiff import LazyPages
 from napari_dip.files.ome_files import described_by, is_tiff, names_of_files
@@ -27,7 +27,7 @@ from napari_dip.files.pixel_sizes import scale_and_units
 from napari_dip.files.provenance import apply_record, read_provenance, read_record
 from napari_dip.files.raw_pixels import RawPixels
 from napari_dip.files.series import Series, SeriesError, choose_series
-from napari_dip.files.tiff_axes import name_axes, squeeze, take_axes, without_false_colours
+from napari_dip.files.tiff_axes import name_axes, squeeze, without_false_colours
 from napari_dip.files.tiff_checks import check_planes, check_segments
 from napari_dip.files.tiff_header import Header, is_inverted, read_header
 from napari_dip.images.image import Image, printable_name
@@ -74,17 +74,17 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
     name = path.name.split(".")[0] or path.stem
     if len(images) > 1:
         name = f"{name} {printable_name(found[chosen].name) or chosen}"
-    if record is not None and axes in (None, record.axes):
+    if record is not None and (axes or record.axes).upper() == record.axes:
         short, short_letters = squeeze(pixels, letters)
         image = apply_record(record, short, short_letters, header.calibration, name, channels)
         if image is not None:
-            return _with_details(image, header, inverted)
+            return _with_details(replace(image, remarks=remarks), header, inverted)
     if axes is None:
         pixels, letters = name_axes(*squeeze(pixels, letters), path)
     else:
-        pixels, said = take_axes(pixels, letters.replace("S", "C"), axes.upper())
-        letters = axes.upper()
-        remarks += axes_remark(path.name, said, letters)
+        said = letters.replace("S", "C")
+        pixels, letters, more = take_axes(pixels, said, axes, path.name)
+        remarks += more
     image = Image(
         pixels,
         letters,

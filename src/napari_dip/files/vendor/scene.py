@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from napari_dip.files.asked_axes import take_axes
 from napari_dip.files.channel_names import fitting_names
 from napari_dip.files.format import Format
 from napari_dip.files.pixel_sizes import Calibration, scale_and_units
@@ -237,14 +238,15 @@ def _read_scene(
         details = replace(scene.details, planes=scene.planes_details())
     except Exception as error:  # as for pixels
         raise ValueError(damaged) from error
-    letters = (axes or scene.axes).upper()
+    pixels, letters, remarks = take_axes(ScenePixels(scene, damaged), scene.axes, axes, path.name)
     return Image(
-        ScenePixels(scene, damaged),
+        pixels,
         letters,
         **scale_and_units(scene.calibration, letters),
         name=name,
-        channels=fitting_names(scene.channels, letters, scene.shape),
+        channels=fitting_names(scene.channels, letters, pixels.shape),
         details=details,
+        remarks=remarks,
     )
 
 
