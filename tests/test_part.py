@@ -109,6 +109,25 @@ def test_a_part_of_a_file(film: Path, tmp_path: Path, suffix: str) -> None:
     assert "channel 1 (GFP) of 3, time point 3 of 4, planes 0, 3:5 of 5" in said
 
 
+@pytest.mark.parametrize(
+    ("places", "step", "first"),
+    [
+        ("::2", 4.0, 0.0),
+        ("1::3", 6.0, 2.0),
+        ("1, 3", 4.0, 2.0),
+        ("2:4", 2.0, 4.0),
+        ("0,1,4", 2.0, 0),
+    ],
+)
+def test_how_far_apart_places_are_and_where_they_begin(
+    places: str, step: float, first: float
+) -> None:
+    about = ((9.0, 1, 2.0, 0.1, 0.1), ("pixel", "pixel", "um", "um", "um"))
+    part = dip.Image(PIXELS, "TCZYX", *about).take(plane=places, time="::2")
+    assert part.scale == (9.0, 1, step, 0.1, 0.1)  # of time nothing was known
+    assert part.details.origin.get("Z", 0.0) == first
+
+
 def test_nothing_is_said_where_nothing_is_left_out() -> None:
     image = dip.Image(PIXELS[:, :, 0], "TCYX").take(time=":", channel="0:3", plane=0)
     assert image.remarks == () and "part" not in image.provenance and image.shape[:2] == (4, 3)

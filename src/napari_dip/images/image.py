@@ -165,13 +165,14 @@ class Image:
         channel : int or str, optional
             A number from 0 on or a name, or several: ``"DAPI, GFP"``.
         time, plane : int or str, optional
-            Places along T and Z: ``3``, ``"2:10"`` (without 10), ``"0, 3, 2:10"``.
+            Places along T and Z: ``3``, ``"2:10"`` (without 10), ``"0, 3, 2:10"``, ``"::2"``.
 
         Returns
         -------
         Image
-            Without the axis where one place was named by itself. What was left out is among its
-            `remarks`, and stands in its provenance as ``part``.
+            Without the axis where one place was named by itself. Of every n-th place the scale is n
+            times that of the whole. What was left out is among its `remarks`, and stands in its
+            provenance as ``part``.
 
         Raises
         ------

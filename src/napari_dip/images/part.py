@@ -14,6 +14,8 @@ from napari_dip.images.lazy_array import LazyArray, as_slice
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_dip.images.details import Details
+
 Places = int | str | None
 AnyImage = TypeVar("AnyImage", bound=Any)  # an Image, whose class imports this file
 AXES = {"channel": "C", "time": "T", "plane": "Z"}
@@ -102,17 +104,28 @@ def take_part(image: AnyImage, wanted: Mapping[str, int | str]) -> AnyImage:
                 taken[what]["names"] = list(names)
     if not keys:
         return image
-    return note_part(_with_keys(image, keys, channels=names, details=details), taken)
+    return note_part(_with_keys(image, keys, details, channels=names), taken)
 
 
-def _with_keys(image: AnyImage, keys: Mapping[int, int | Sequence[int]], **more: Any) -> AnyImage:
+def _with_keys(
+    image: AnyImage, keys: Mapping[int, int | Sequence[int]], details: Details, **more: Any
+) -> AnyImage:
     """Return the image with places along its axes; one place takes the axis away."""
     kept = [i for i in range(len(image.axes)) if not isinstance(keys.get(i), int)]
+    scale, origin = list(image.scale), dict(details.origin)
+    for i, places in keys.items():
+        letter = image.axes[i]
+        if isinstance(places, int) or letter == "C":
+            continue
+        origin[letter] = origin.get(letter, 0.0) + places[0] * scale[i]
+        if (even := as_range(places)) and image.units[i] != "pixel":
+            scale[i] *= even.step
     part: AnyImage = image.with_pixels(
         _pixels(image.pixels, keys),
         axes="".join(image.axes[i] for i in kept),
-        scale=tuple(image.scale[i] for i in kept),
+        scale=tuple(scale[i] for i in kept),
         units=tuple(image.units[i] for i in kept),
+        details=replace(details, origin={a: at for a, at in origin.items() if at}),
         **more,
     )
     return part
