@@ -98,3 +98,20 @@ def test_no_format_loads_its_library_before_it_reads():
     code += "print(*{'tifffile', 'zarr', 'PIL', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_no_image_is_walked_into(tmp_path, monkeypatch):
+    """An OME-Zarr may hold a million files."""
+    for name in ("b.png", "a/c.png", "a/.hidden/d.png", "a b/e.png", "p.zarr/0/f.png", ".g.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "p.zarr" / ".zgroup").write_text("{}")
+    (tmp_path / "a" / "link").symlink_to(tmp_path / "a b")
+    looked_at = []
+    name_of = registry.format_of_name
+    monkeypatch.setattr(registry, "format_of_name", lambda p: looked_at.append(p) or name_of(p))
+    found = [path.relative_to(tmp_path).as_posix() for path in registry.images_under(tmp_path)]
+    assert found == ["a/c.png", "a b/e.png", "b.png", "p.zarr"]
+    assert not any("p.zarr" in path.parent.parts for path in looked_at)
+    flat = registry.images_under(tmp_path, recursive=False)
+    assert [path.name for path in flat] == ["b.png", "p.zarr"]

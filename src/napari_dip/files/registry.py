@@ -21,6 +21,7 @@ from napari_dip.files.vendor.nd2 import ND2
 from napari_dip.files.vendor.oif import OIF
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_dip.files.format import Format
@@ -130,19 +131,34 @@ def images_under(
     if is_image_folder(folder):
         return images_in(folder)
     found: list[Path] = []
-    last: Path | None = None
-    for path in sorted(folder.rglob("*") if recursive else folder.glob("*")):
-        record = format_of_name(path)
-        is_file = record is not None and not record.folder_signs and path.is_file()
-        closed = recursive and is_closed(path)
-        is_image = is_file or closed or (record is not None and is_image_folder(path))
-        hidden = any(name.startswith(".") for name in path.relative_to(folder).parts)
-        if not is_image or hidden or last in path.parents or _belongs_to_another(path):
-            continue  # of Zarr folders what is inside is looked at by `images_in`
-        last = path
-        if leave_out is None or leave_out.resolve() not in path.resolve().parents:
-            found += [path] if closed else images_in(path)
+    nested = None if leave_out is None else leave_out.resolve()
+    for path in _walk(folder, recursive):
+        if nested not in path.resolve().parents:
+            found += [path] if is_closed(path) else images_in(path)
     return found
+
+
+def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
+    """Walk images and closed folders in order, but for hidden ones; into no image: it may be large.
+
+    Of collections of images what is inside is looked at by `images_in`.
+    """
+    for path in sorted(folder.iterdir()):
+        record = format_of_name(path)
+        if path.name.startswith("."):
+            continue
+        if is_closed(path):
+            if recursive or record is not None:
+                yield path
+        elif path.is_dir():
+            if record is not None and is_image_folder(path):
+                yield path
+            elif recursive and not path.is_symlink():
+                yield from _walk(path, recursive)
+        elif record is None or record.folder_signs or not path.is_file():
+            continue
+        elif not _belongs_to_another(path):
+            yield path
 
 
 def is_closed(path: Path) -> bool:
