@@ -14,7 +14,8 @@ from napari_dip import IDDP, iter_train
 from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.data_sets.dataset import Dataset
 from napari_dip.data_sets.fmd import PAPERS, list_captures, looks_like_fmd
-from napari_dip.data_sets.sources import FileCache
+from napari_dip.data_sets.sources import OPEN, FileCache
+from napari_dip.files import tiff_reader
 from napari_dip.files.read_write import write
 from napari_dip.images.image import Image
 from napari_dip.noise.anscombe import PoissonGaussian
@@ -279,6 +280,18 @@ def test_crops_of_a_big_file_do_not_load_it(tmp_path: Path) -> None:
         peak = max(peak, psutil.Process().memory_info().rss)
         assert sum(used for _, used in cache.open.values()) <= cache.budget
     assert peak - before < 100 << 20
+
+
+def test_few_files_that_are_read_by_the_slice_are_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiff_reader, "MAP_FROM", 1)
+    for number in range(5):
+        write(tmp_path / f"{number}.tif", Image(noisy((40, 40), seed=number)))
+    data = Dataset(build_dataset(tmp_path).scenes, 1, FileCache(budget=2 * OPEN))
+    for plane in data.planes * 2:
+        plane.read(data.cache, 0, 0, 8, 8)
+        assert len(data.cache.open) <= 2
 
 
 def test_another_file_or_another_content_is_another_mark(tmp_path: Path) -> None:

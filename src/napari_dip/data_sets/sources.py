@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from napari_dip.images.image import PlaneIndex
 
 BUDGET = 256 << 20  # bytes of files that are kept open or mapped
+OPEN = 2 << 20  # bytes that a file counts for which is read by the slice: 128 of them are open
 MIDDLE = 512  # side of the square that an image's noise is measured on
 
 
@@ -73,8 +74,7 @@ class FileCache:
         image, used = self.open.pop(id(source), (None, 0))
         if image is None:
             image = source.open()
-            if isinstance(image.pixels, np.ndarray):
-                used = image.pixels.nbytes
+            used = image.pixels.nbytes if isinstance(image.pixels, np.ndarray) else OPEN
         crop = np.asarray(image.pixels[index], dtype=np.float64)
         self.open[id(source)] = image, used
         while self.open and sum(size for _, size in self.open.values()) > self.budget:
