@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -292,6 +293,19 @@ def test_few_files_that_are_read_by_the_slice_are_open(
     for plane in data.planes * 2:
         plane.read(data.cache, 0, 0, 8, 8)
         assert len(data.cache.open) <= 2
+
+
+def test_arrays_are_taken_as_a_fit_takes_them() -> None:
+    stack = noisy((3, 32, 40)).astype(np.float32)
+    (tensor,) = build_dataset(torch.from_numpy(stack)).sources
+    assert (tensor.letters, tensor.shape) == ("ZYX", (3, 32, 40))
+    named = SimpleNamespace(
+        dims=("channel", "y", "x"), shape=stack.shape, dtype=stack.dtype, data=stack, name="a"
+    )
+    (xarray,) = build_dataset(named).sources
+    assert (xarray.letters, xarray.name) == ("CYX", "a")
+    (colour,) = build_dataset(stack.transpose(1, 2, 0)).sources
+    assert colour.is_rgb
 
 
 def test_another_file_or_another_content_is_another_mark(tmp_path: Path) -> None:

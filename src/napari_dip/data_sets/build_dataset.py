@@ -15,6 +15,7 @@ from napari_dip.data_sets.fmd import PAPERS, Capture, left_out_note, list_captur
 from napari_dip.data_sets.sources import Plane, Source
 from napari_dip.files.inputs import one_of_each_image, resolve_pattern, series_numbers
 from napari_dip.files.registry import images_under, is_image_folder, is_one_image, readable_suffixes
+from napari_dip.images.as_image import as_image
 from napari_dip.images.image import Image
 from napari_dip.images.part import WHOLE, Part
 
@@ -106,7 +107,7 @@ def _list_items(
     if isinstance(data, str | PathLike):
         return _list_paths(Path(data), samples)
     if hasattr(data, "shape") and hasattr(data, "dtype"):
-        return [Image(data, axes or "")]
+        return [as_image(data, axes)]
     if isinstance(data, Sequence) and len(data):
         return [item for one in data for item in _list_items(one, axes, samples)]
     raise ValueError(
