@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
 
 import numpy as np
 import pytest
@@ -120,3 +122,10 @@ def test_a_file_never_replaces_a_folder(tmp_path):
     with pytest.raises(OSError, match="was not written"):
         atomic.write_bytes(tmp_path / "table.csv", b"1,2")
     assert names(tmp_path) == ["table.csv"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are text")
+def test_a_folder_with_a_name_that_is_no_text_has_a_sum(tmp_path):
+    before = sha256(tmp_path)
+    (tmp_path / os.fsdecode(b"caf\xe9")).touch()
+    assert sha256(tmp_path) != before

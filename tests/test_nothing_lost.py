@@ -200,6 +200,22 @@ def test_a_folder_that_cannot_be_looked_into_is_a_failed_row(
     assert "does not let this user in" in rows["shut"]["error"]
 
 
+@pytest.mark.skipif(os.name != "posix", reason="processes are asked for as on Unix")
+def test_what_another_user_has_left_stops_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / f".a-{atomic._this_machine()}-{2**40}.part"
+    left.touch()
+
+    def denied(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EPERM, "denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", denied)
+    monkeypatch.setattr(atomic, "_is_alive", lambda _: False)
+    atomic.remove_leftovers(tmp_path)
+    assert left.exists()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are asked for as on Unix")
 def test_what_a_killed_write_has_left_is_gone_after_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -125,6 +125,9 @@ def test_colours_and_ranges_of_ims_are_kept(tmp_path):
     details = read(tmp_path / "a.ims").details
     assert details.date.startswith("2024-05-01T12:00:00")
     assert details.channels[1] == {"Color": "00FF00", "Range": (5.0, 900.0)}
+    with pytest.importorskip("h5py").File(tmp_path / "a.ims", "a") as file:
+        del file["DataSetInfo/Channel 1"].attrs["Color"]  # as where a table is shown
+    assert read(tmp_path / "a.ims").details.channels[1] == {"Range": (5.0, 900.0)}
 
 
 def test_colour_of_czi_is_red_green_blue(tmp_path):

@@ -72,7 +72,8 @@ def remove_leftovers(folder: Path) -> None:
     for part in folder.glob(f".*-{_this_machine()}-*.part"):
         number = part.stem.rpartition("-")[2]
         if number.isdecimal() and not _is_alive(int(number)):
-            shutil.rmtree(part, ignore_errors=True) if part.is_dir() else part.unlink(True)
+            with suppress(OSError):  # another user's may stay
+                shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 def _this_machine() -> str:

@@ -86,19 +86,25 @@ def _dates(file: Any, count: int) -> list[str]:
 
 def _channel(attributes: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    try:
-        parts = [float(part) for part in _text(attributes["Color"]).split()]
+    parts = _numbers(attributes, "Color")
+    if len(parts) >= 3:
         found["Color"] = "".join(f"{round(255 * min(1.0, max(0.0, p))):02X}" for p in parts[:3])
-        low, high = (float(part) for part in _text(attributes["ColorRange"]).split()[:2])
-        found["Range"] = (low, high)
-    except (KeyError, ValueError):
-        pass
+    ends = _numbers(attributes, "ColorRange")[:2]
+    if len(ends) == 2 and np.isfinite(ends).all():
+        found["Range"] = ends
     waves = {"LSMEmissionWavelength": "EmissionWavelength"}
     waves["LSMExcitationWavelength"] = "ExcitationWavelength"
     for theirs, ours in waves.items():
         if number := positive(_text(attributes.get(theirs, ""))):
             found[ours] = number
     return found
+
+
+def _numbers(attributes: Any, name: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in _text(attributes[name]).split())
+    except (KeyError, ValueError):
+        return ()
 
 
 IMS = vendor_format("IMS", (".ims",), "h5py", open_ims)
