@@ -150,4 +150,6 @@ if __name__ == "__main__":
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (4 * MOST, hard))
     chosen = [case for case in all_cases() if given.only in case.name][:: given.every]
+    if not chosen:
+        parser.error(f"no input has {given.only!r} in its name")
     sys.exit(1 if run(chosen, listed=given.list) else 0)

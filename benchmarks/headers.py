@@ -75,33 +75,26 @@ def without_record(info: object) -> str:
     return "\n".join(line for line in lines if not line.startswith(RECORD)).strip()
 
 
-def short(value: Any) -> str:
-    if isinstance(value, list) and value and isinstance(value[0], list):
-        return f"{len(value)} of them"
-    text = " ".join(str(value).split())
-    return text if len(text) <= 40 else f"{len(text)} characters"
-
-
 def rows(folder: Path) -> list[str]:
-    """Return a line for each fact of each kind of header; files of one kind are told once."""
-    found = ["| file | what the header says | before | after |", "|---|---|---|---|"]
-    kinds: dict[str, int] = {}
+    """Return a line for each kind of header; files of one kind are told once."""
+    found = ["| file | the same after the run | lost or changed |", "|---|---|---|"]
+    kinds: set[str] = set()
     with tempfile.TemporaryDirectory() as scratch:
         for path in sorted(folder.rglob("*.tif*")):
             before = facts(path)
             kind = f"{path.parent}{sorted(before)}{before['axes']}"
-            kinds[kind] = kinds.get(kind, 0) + 1
-            if kinds[kind] > 1:
+            if kind in kinds:
                 continue
+            kinds.add(kind)
             target = Path(scratch) / path.name
             if napari_dip(["denoise", str(path), "-o", str(target), "--dtype", "same", *QUICK]):
-                found.append(f"| {path.relative_to(folder)} | not read | | |")
+                found.append(f"| `{path.relative_to(folder)}` | | not read |")
                 continue
             after = facts(target)
-            for key, value in before.items():
-                same = after.get(key) == value
-                ending = "the same" if same else short(after[key]) if key in after else "lost"
-                found.append(f"| {path.relative_to(folder)} | {key} | {short(value)} | {ending} |")
+            same = [key for key, value in before.items() if after.get(key) == value]
+            told = [f"axes {before['axes']}" if key == "axes" else key for key in same]
+            lost = ", ".join(key for key in before if key not in same)
+            found.append(f"| `{path.relative_to(folder)}` | {', '.join(told)} | {lost} |")
     return found
 
 
