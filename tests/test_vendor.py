@@ -9,13 +9,16 @@ import warnings
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 import vendor_files
 from vendor_files import pixels
 
 from napari_dip import list_series, read
+from napari_dip.data_sets.sources import FileCache, Source
 from napari_dip.files.checksum import sha256_of_image
 from napari_dip.files.registry import images_under, readable_suffixes
+from napari_dip.images.part import Part
 
 CASES = {  # suffix: package, axes of what is written, axes that are read
     ".czi": ("pylibCZIrw", "TZCYX", "TZCYX"),
@@ -79,6 +82,24 @@ def test_a_plane_is_read_by_itself(suffix, tmp_path):
     assert page[0, 0] in array[..., 0, 0]
     np.testing.assert_array_equal(np.asarray(image.pixels[place][2:5, 7]), page[2:5, 7])
     np.testing.assert_array_equal(np.asarray(image.pixels[(*place, slice(2, 5), 7)]), page[2:5, 7])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are handed back there")
+@pytest.mark.parametrize("suffix", [".nd2", ".dv"])
+def test_what_was_read_of_a_mapped_file_is_handed_back(suffix, tmp_path):
+    write_one(suffix, tmp_path / f"a{suffix}", 1000, 1000)
+    image = read(tmp_path / f"a{suffix}", series=0)
+    before = psutil.Process().memory_info().shared
+    for index in image.plane_indices()[:12]:
+        image.plane(index)
+        assert psutil.Process().memory_info().shared - before < 8_000_000
+    source, cache = Source(tmp_path / f"a{suffix}", part=Part(series=0)), FileCache()
+    for index in image.plane_indices()[:12]:
+        cache.read(source, index)
+        assert psutil.Process().memory_info().shared - before < 8_000_000
+    for _, page in image.pages(image.axes[:-2], "YX"):
+        page.sum()
+        assert psutil.Process().memory_info().shared - before < 8_000_000
 
 
 def test_scenes_and_positions_are_chosen_and_never_left_out_in_silence(tmp_path):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_dip.files.read_write import read
-from napari_dip.images.image import Image
+from napari_dip.images.image import Image, release_pages
 from napari_dip.images.nearby import offsets
 from napari_dip.images.part import WHOLE, Part, take_part
 from napari_dip.noise.even_noise import Normalisation
@@ -70,16 +70,23 @@ class FileCache:
     def read(self, source: Source, index: PlaneIndex) -> NDArray[np.float64]:
         """Read a part of an image."""
         if isinstance(source.image, Image):
-            return np.asarray(source.image.pixels[index], dtype=np.float64)
+            return _read(source.image, index)
         image, used = self.open.pop(id(source), (None, 0))
         if image is None:
             image = source.open()
             used = image.pixels.nbytes if isinstance(image.pixels, np.ndarray) else OPEN
-        crop = np.asarray(image.pixels[index], dtype=np.float64)
+        crop = _read(image, index)
         self.open[id(source)] = image, used
         while self.open and sum(size for _, size in self.open.values()) > self.budget:
             self.open.popitem(last=False)
         return crop
+
+
+def _read(image: Image, index: PlaneIndex) -> NDArray[np.float64]:
+    part = image.pixels[index]
+    crop = np.asarray(part, dtype=np.float64)
+    release_pages(part)
+    return crop
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ class Image:
 
     def _part(self, key: PlaneIndex) -> NDArray[Any]:
         part = np.asarray(self.pixels[key])
-        release_pages(self.pixels)
+        release_pages(part)
         return part
 
     def plane(self, index: PlaneIndex) -> NDArray[np.float64]:
@@ -214,8 +214,9 @@ class Image:
         (C, Y, X) array
             C is 1, or the number of colours of an RGB image.
         """
-        plane = np.array(self.pixels[index], dtype=np.float64)
-        release_pages(self.pixels)
+        part = self.pixels[index]
+        plane = np.array(part, dtype=np.float64)
+        release_pages(part)  # whose map a library may have
         axes = self._plane_axes
         if "C" not in axes:
             plane, axes = plane[None], "C" + axes

@@ -279,7 +279,7 @@ class PartOf(LazyArray):
         places: Mapping[int, Sequence[int]],
         dropped: Sequence[int] = (),
     ) -> None:
-        self.base = pixels  # by this name `release_pages` finds a memory map
+        self.base = pixels
         lengths = [len(places.get(i, range(n))) for i, n in enumerate(pixels.shape)]
         self._kept = [i for i in range(len(lengths)) if i not in dropped]
         self.shape, self.dtype = tuple(lengths[i] for i in self._kept), np.dtype(pixels.dtype)
