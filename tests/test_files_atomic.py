@@ -129,3 +129,13 @@ def test_a_folder_with_a_name_that_is_no_text_has_a_sum(tmp_path):
     before = sha256(tmp_path)
     (tmp_path / os.fsdecode(b"caf\xe9")).touch()
     assert sha256(tmp_path) != before
+
+
+def test_what_cannot_be_read_is_not_blamed_on_what_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(tiff_reader, "MAP_FROM", 1)
+    write(tmp_path / "a.tif", make("ZYX", "uint16"))
+    image = read(tmp_path / "a.tif")
+    (tmp_path / "a.tif").unlink()
+    with pytest.raises(FileNotFoundError, match=r"a\.tif"):
+        write(tmp_path / "b.tif", image)
+    assert names(tmp_path) == []

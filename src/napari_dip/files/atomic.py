@@ -59,6 +59,8 @@ def atomic_path(target: Path, size: int, *, overwrite: bool = True) -> Iterator[
             "overwriting."
         ) from None
     except OSError as error:
+        if _is_of_another_file(error, part, target):  # such as one that is read meanwhile
+            raise
         raise OSError(_why_not_written(error, target, size)) from error
     finally:
         with suppress(OSError):  # what went wrong above is what is to be said
@@ -133,6 +135,11 @@ def write_bytes(target: Path, content: bytes) -> None:
     """Write a file whole or not at all; see `atomic_path`."""
     with atomic_path(target, len(content)) as part:
         part.write_bytes(content)
+
+
+def _is_of_another_file(error: OSError, part: Path, target: Path) -> bool:
+    name = error.filename
+    return isinstance(name, str) and not name.startswith((str(part), str(target)))
 
 
 def _why_not_written(error: OSError, target: Path, size: int) -> str:
