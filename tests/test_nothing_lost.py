@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import shutil
 import signal
 import tracemalloc
 from pathlib import Path
@@ -234,6 +235,43 @@ def test_what_a_killed_write_has_left_is_gone_after_the_next_run(
         part.write_text("b")
         assert main(["denoise", str(tmp_path / "in"), "-o", str(out), *FEW]) == 0
     assert leftovers(out) == ["a.tif", "b.tif"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes are asked for as on Unix")
+@pytest.mark.parametrize("moment", ["half replaced", "half deleted"])
+def test_a_folder_that_a_killed_write_was_replacing_is_there_again(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where folders can't change their names at once."""
+    (tmp_path / "a.zarr").mkdir()
+    (tmp_path / "a.zarr" / "old").touch()
+
+    def no_swap(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr(atomic, "_swap", no_swap)
+    rename = Path.rename
+
+    def killed(*names: Path) -> None:
+        if names[1:]:
+            rename(*names)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if not (child := os.fork()):
+        try:
+            with atomic.atomic_path(tmp_path / "a.zarr", 1) as part:
+                part.mkdir()
+                (part / "new").touch()
+                if moment == "half replaced":
+                    monkeypatch.setattr(Path, "rename", killed)
+                else:
+                    monkeypatch.setattr(shutil, "rmtree", lambda _: killed())
+        finally:
+            os._exit(0)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    atomic.remove_leftovers(tmp_path)
+    assert leftovers(tmp_path) == ["a.zarr/old" if moment == "half replaced" else "a.zarr/new"]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]
 
 
 def test_two_runs_into_one_folder_do_each_file_once(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # numpy reports a short write without a number
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, None)
+PART, OLD = ".part", ".old"  # what is being written, and the folder that it replaces
 
 
 @contextmanager
@@ -41,7 +42,7 @@ def atomic_path(target: Path, size: int, *, overwrite: bool = True) -> Iterator[
     """
     # A suffix that no reader takes for an image, and short: the target's name may be as long as
     # names get.
-    part = target.with_name(f".{secrets.token_hex(4)}-{_this_machine()}-{os.getpid()}.part")
+    part = target.with_name(f".{secrets.token_hex(4)}-{_this_machine()}-{os.getpid()}{PART}")
     try:
         yield part
         if not part.is_dir():
@@ -68,14 +69,21 @@ def atomic_path(target: Path, size: int, *, overwrite: bool = True) -> Iterator[
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Delete what writes of processes of this machine that were killed have left in a folder."""
+    """Delete what writes of processes of this machine that were killed have left in a folder.
+
+    A folder that was about to be replaced is put back.
+    """
     if os.name != "posix":  # elsewhere a process cannot be asked for without harm
         return
-    for part in folder.glob(f".*-{_this_machine()}-*.part"):
-        number = part.stem.rpartition("-")[2]
-        if number.isdecimal() and not _is_alive(int(number)):
-            with suppress(OSError):  # another user's may stay
-                shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+    for left in folder.glob(f".*-{_this_machine()}-*.*"):
+        number = left.stem.rpartition("-")[2]
+        if left.suffix not in (PART, OLD) or not number.isdecimal() or _is_alive(int(number)):
+            continue
+        with suppress(OSError):  # another user's may stay
+            for kept in left.iterdir() if left.suffix == OLD else ():
+                if not (folder / kept.name).exists():
+                    kept.rename(folder / kept.name)
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
 
 
 def _this_machine() -> str:
@@ -113,11 +121,17 @@ def _exchange(part: Path, target: Path) -> None:
         _swap(part, target)
         return  # the old one is taken away under the temporary name
     except (OSError, AttributeError):  # only Linux has that, and not for all file systems
-        target.rename(old := part.with_suffix(".old"))
+        pass
+    old = part.with_suffix(OLD)
+    old.mkdir()
+    kept = old / target.name  # so that it can be put back after a kill
     try:
+        target.rename(kept)
         part.rename(target)
     except OSError:
-        old.rename(target)
+        if kept.exists():
+            kept.rename(target)
+        old.rmdir()
         raise
     shutil.rmtree(old)
 
