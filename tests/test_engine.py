@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dip import DIP, BlindSpot, DenoiseError, iter_denoise, last
+from napari_dip import DIP, BlindSpot, DenoiseError, Image, iter_denoise, last
+from napari_dip.denoising import fit_image
 from napari_dip.engine.device import pick_device, seeded
 from napari_dip.engine.filters import (
     averaged,
@@ -24,6 +25,8 @@ from napari_dip.engine.filters import (
     thinned,
 )
 from napari_dip.engine.loop import Step, adam_for, optimize
+from napari_dip.engine.plane import Plane
+from napari_dip.settings import Settings
 
 
 def steps(values: list[float | None]) -> Iterator[Step]:
@@ -143,6 +146,18 @@ def test_a_fit_that_breaks_before_an_answer_is_an_error() -> None:
     broken = [replace(s, loss=torch.tensor(math.nan)) for s in steps([1.0])]
     with pytest.raises(DenoiseError, match="at step 1 its loss is no number any more"):
         list(ended_at_nan(broken))
+
+
+def test_an_answer_with_pixels_that_are_no_numbers_is_an_error_though_the_loss_is_one() -> None:
+    image = Image(np.random.default_rng(0).poisson(30, (32, 32)).astype(np.float32))
+
+    def fit(plane: Plane, how: Settings) -> Iterator[Step]:
+        answer = plane.y.clone()
+        answer[0, 3, 4] = math.inf
+        yield Step(1, torch.tensor(0.5), plane.y, answer, 1)
+
+    with pytest.raises(DenoiseError, match="pixels that are no numbers"):
+        last(fit_image(image, BlindSpot(steps=1), "cpu", fit=fit))
 
 
 def test_thinned_keeps_every_nth_those_with_a_note_and_the_last() -> None:

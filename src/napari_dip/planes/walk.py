@@ -37,6 +37,10 @@ OUT_OF_MEMORY = {
     "GPU": "The GPU ran out of memory; crop the image, take fewer channels, or take device cpu.",
 }
 NO_NOISE = "A plane that has no noise that could be measured is left as it is."
+NO_ANSWER = (
+    "The work broke: its answer has pixels that are no numbers. Take a smaller learning rate, "
+    "another model, or the CPU as device."
+)
 READ_EVERY = 10  # steps between Snapshots on a GPU, where reading a loss waits for the device
 
 
@@ -184,6 +188,8 @@ def _prepare_plane(
         if not step.chosen:  # the input, which stands there exactly
             return None
         pixels = unit_range.from_unit(_to_numpy(step.answer))
+        if not np.isfinite(pixels).all():  # the loss may be a number all the same
+            raise DenoiseError(NO_ANSWER)
         pixels = pixels if padding is None else np.where(padding, noisy, pixels)
         return canvas.start.plane_like(task.finish(pixels, index) if task.finish else pixels)
 
