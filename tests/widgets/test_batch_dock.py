@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from napari_dip.widgets.parts.file_table import FILE, MEAN, REMARK, STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -135,6 +135,21 @@ def test_what_would_be_done_writes_nothing(
     assert "To do: 3 files" in dock.message.text()
     assert "About 0:00 in one process on this machine" in dock.message.text()
     assert not (folder.parent / "out").exists() and [one.name for one in engine.images] == ["a"]
+
+
+@pytest.mark.parametrize("images", ["a.tif", "a*.tif", "a.zarr"])
+def test_a_new_folder_may_have_a_name_with_an_ending(
+    images: str, dock: BatchWidget, ended: Any, folder: Path
+) -> None:
+    """Of one file only; a pattern and a Zarr image were refused."""
+    if images == "a.zarr":
+        pytest.importorskip("zarr")
+        write(folder / images, read(folder / "a.tif"))
+    dock.files.images.path, dock.files.out.path = folder / images, folder.parent / "results.v2"
+    dock.start()
+    ended(dock)
+    assert "1 of 1 files done" in dock.message.text()
+    assert (folder.parent / "results.v2" / f"a{Path(images).suffix}").exists()
 
 
 def test_stop_keeps_what_is_done_and_run_goes_on(

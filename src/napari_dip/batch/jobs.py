@@ -55,6 +55,7 @@ def plan_jobs(
     pattern: str = "*",
     recursive: bool = True,
     series: int | str | None = None,
+    into_folder: bool = False,
 ) -> list[Job]:
     """Pair every input image with its output.
 
@@ -81,6 +82,8 @@ def plan_jobs(
     series : int or str, optional
         Which images of files that hold several; those of ``"all"`` or a range are jobs of their
         own, and OUT is a folder then.
+    into_folder : bool
+        Whether OUT is a folder whatever its name.
 
     Raises
     ------
@@ -91,7 +94,8 @@ def plan_jobs(
         inputs = [path for given in inputs for path in resolve_pattern(given)]
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
-    single = len(inputs) == 1 and is_one_image(inputs[0]) and not _is_folder_name(out)
+    single = len(inputs) == 1 and is_one_image(inputs[0])
+    single = single and not into_folder and not _is_folder_name(out)
     if single:
         jobs = [_single_job(inputs[0], out, dtype)]
     else:

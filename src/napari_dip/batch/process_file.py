@@ -56,8 +56,10 @@ class Outcome:
         return bool(self.record["status"] == INTERRUPTED)
 
 
-def check_and_plan(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[Job], list[Job]]:
-    """Check a call and return the jobs of all machines, and those of this one.
+def check_and_plan(
+    inputs: Sequence[Path], out: Path, task: Task, *, into_folder: bool = False
+) -> tuple[list[Job], list[Job]]:
+    """Check a call and return the jobs of all machines, and those of this one; see `plan_jobs`.
 
     Raises
     ------
@@ -77,6 +79,7 @@ def check_and_plan(inputs: Sequence[Path], out: Path, task: Task) -> tuple[list[
         pattern=task.pattern,
         recursive=task.recursive,
         series=task.part.series,
+        into_folder=into_folder,
     )
     jobs = take_shard(planned, task.shard)
     if not task.dry_run:

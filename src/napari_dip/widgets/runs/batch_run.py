@@ -12,7 +12,7 @@ from typing import Any
 from qtpy.QtCore import Signal
 
 from napari_dip.batch.estimate import estimate_run
-from napari_dip.batch.jobs import Job, output_name
+from napari_dip.batch.jobs import Job
 from napari_dip.batch.process_file import check_and_plan, done_before, process_file
 from napari_dip.batch.report import BEFORE, DONE, FAILED, TO_DO, ReportWriter, dry_run
 from napari_dip.batch.task import Task, with_model
@@ -47,10 +47,7 @@ class BatchRun(Run):
 
     def __init__(self, inputs: Sequence[Path], folder: Path, task: Task) -> None:
         super().__init__()
-        # A new folder whose name has an ending would be taken for a file.
-        single = len(inputs) == 1 and inputs[0].is_file() and folder.suffix and not folder.exists()
-        self.inputs, self.task = inputs, task
-        self.out = folder / output_name(inputs[0], task.dtype) if single else folder
+        self.inputs, self.out, self.task = inputs, folder, task
         self.stopping = threading.Event()
 
     def start(self) -> None:
@@ -71,7 +68,7 @@ class BatchRun(Run):
         try:
             if task.model is not None:
                 task = with_model(task, task.model)
-            jobs = check_and_plan(self.inputs, self.out, task)[1]
+            jobs = check_and_plan(self.inputs, self.out, task, into_folder=True)[1]
             self.planned.emit(jobs)
             return self._dry_run(jobs, task) if task.dry_run else self._work_on(jobs, task)
         except UsageError as error:
