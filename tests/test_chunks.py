@@ -275,7 +275,7 @@ def test_views_and_joins_read_as_numpy_does() -> None:
         opened_now.append(number)
         return whole[:, bounds[number] : bounds[number + 1]]
 
-    joined, view = ChunkedStack(whole.shape, 1, bounds, chunk), PartOf(whole, {1: range(2, 6)})
+    joined, view = ChunkedStack(whole.shape, [1], bounds, chunk), PartOf(whole, {1: range(2, 6)})
     for key in [
         (),
         0,

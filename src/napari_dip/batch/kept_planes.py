@@ -25,17 +25,12 @@ from napari_dip.batch.join import join_notes, join_provenance, join_steps, own_n
 from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.files.target import has_room
 from napari_dip.images.image import Image, PlaneIndex
-from napari_dip.images.lazy_array import LazyArray, as_slice
 from napari_dip.methods.registry import METHODS
-from napari_dip.planes.chunk import Chunk
+from napari_dip.planes.chunk import Chunk, ChunkedStack
 from napari_dip.planes.image_statistics import ImageStatistics, measure_image
 from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
     from napari_dip.batch.jobs import Job
     from napari_dip.batch.task import Task
 
@@ -297,46 +292,16 @@ class _Walk:
             record = record_of_part(current, ())
             parts.append(_Part(start, stop, record, (now,) * 2))
             provenance = {**provenance, **dict(now.provenance)}
-        pixels = _Stack(self.image, self.axes, parts, kind)
+        source = self.image.pixels
+
+        def elsewhere(index: tuple[Any, ...]) -> Any:
+            return np.float32(np.nan) if kind else source[index]
+
+        bounds = [0, *(part.stop for part in parts)]
+        pixels = ChunkedStack(
+            self.image.shape, self.axes, bounds, lambda n: parts[n].pixels(kind), elsewhere
+        )
         return self.image.with_pixels(pixels, provenance={**self.image.provenance, **provenance})
-
-
-class _Stack(LazyArray):
-    """Parts of a stack, float32; elsewhere the input, and NaN for its deviation."""
-
-    def __init__(self, image: Image, axes: Sequence[int], parts: list[_Part], kind: int) -> None:
-        self.shape, self.dtype = image.shape, np.dtype(np.float32)
-        self._image, self._axes, self._parts, self._kind = image, axes, parts, kind
-        self._starts = np.array([part.start for part in parts], dtype=int)
-        self._number = -1
-        self.base: Any = None  # the pixels of the part that is open
-
-    def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
-        out = np.empty([len(places) for places in ranges], self.dtype)
-        keys: list[Any] = [as_slice(places) for places in ranges]
-        for to in np.ndindex(*(len(ranges[i]) for i in self._axes)):
-            place = [ranges[i][n] for i, n in zip(self._axes, to, strict=True)]
-            inside: list[Any] = [slice(None)] * len(ranges)
-            for axis, n, p in zip(self._axes, to, place, strict=True):
-                inside[axis], keys[axis] = n, p
-            out[tuple(inside)] = self._planes(place, keys)
-        return out
-
-    def _planes(self, place: list[int], keys: list[Any]) -> NDArray[Any]:
-        lengths = [self.shape[i] for i in self._axes]
-        at = int(np.ravel_multi_index(place, lengths))
-        number = int(np.searchsorted(self._starts, at, side="right")) - 1
-        if number < 0 or at >= self._parts[number].stop:
-            if self._kind:
-                return np.full((), np.nan, np.float32)
-            return np.asarray(self._image.pixels[tuple(keys)])
-        if number != self._number:
-            self.base, self._number = self._parts[number].pixels(self._kind), number
-        inside = list(keys)
-        for axis in self._axes:
-            inside[axis] = 0
-        inside[self._axes[-1]] = at - self._parts[number].start
-        return np.asarray(self.base[tuple(inside)])
 
 
 def _write_weights(file: Path, weights: Any) -> None:

@@ -61,40 +61,58 @@ class Chunk:
 
 
 class ChunkedStack(LazyArray):
-    """Chunks along an axis as one float32 array-like; only the one read last is kept open.
+    """Chunks of a stack as one float32 array-like; only the one read last is kept open.
 
     Parameters
     ----------
     shape : tuple of int
         Of the whole.
-    axis : int
-        Along which the chunks lie.
+    axes : sequence of int
+        Those that are divided. Their places are counted in the order of storage; a chunk is a range
+        of them along the last, at one place of the others.
     bounds : sequence of int
-        Where each begins, and the end of the last.
+        Where each chunk begins, and the end of the last.
     open_chunk : callable
         Is given the number of a chunk and returns its pixels.
+    elsewhere : callable, optional
+        Is given an index of a place after the last chunk and returns the pixels there.
     """
 
     def __init__(
         self,
         shape: tuple[int, ...],
-        axis: int,
+        axes: Sequence[int],
         bounds: Sequence[int],
         open_chunk: Callable[[int], ArrayLike],
+        elsewhere: Callable[[tuple[Any, ...]], Any] | None = None,
     ) -> None:
         self.shape, self.dtype = shape, np.dtype(np.float32)
-        self._axis, self._bounds, self._open_chunk = axis, bounds, open_chunk
+        self._axes, self._bounds = axes, bounds
+        self._open_chunk, self._elsewhere = open_chunk, elsewhere
         self._number = -1
         self.base: ArrayLike | None = None  # the chunk that is open
 
     def _read(self, ranges: Sequence[range]) -> NDArray[Any]:
         out = np.empty([len(places) for places in ranges], self.dtype)
-        keys = [as_slice(places) for places in ranges]
-        for plane, place in zip(np.moveaxis(out, self._axis, 0), ranges[self._axis], strict=True):
-            number = bisect_right(self._bounds, place) - 1
-            if number != self._number:
-                self.base, self._number = self._open_chunk(number), number
-            assert self.base is not None
-            inside = (*keys[: self._axis], place - self._bounds[number], *keys[self._axis + 1 :])
-            plane[...] = self.base[inside]
+        to: list[Any] = [slice(None)] * len(ranges)
+        index: list[Any] = [as_slice(places) for places in ranges]
+        for numbers in np.ndindex(*(len(ranges[axis]) for axis in self._axes)):
+            for axis, number in zip(self._axes, numbers, strict=True):
+                to[axis], index[axis] = number, ranges[axis][number]
+            out[tuple(to)] = self._place(index)
         return out
+
+    def _place(self, index: list[Any]) -> Any:
+        lengths = [self.shape[axis] for axis in self._axes]
+        place = int(np.ravel_multi_index([index[axis] for axis in self._axes], lengths))
+        if place >= self._bounds[-1] and self._elsewhere is not None:
+            return self._elsewhere(tuple(index))
+        number = bisect_right(self._bounds, place) - 1
+        if number != self._number:
+            self.base, self._number = self._open_chunk(number), number
+        assert self.base is not None
+        inside = list(index)
+        for axis in self._axes:
+            inside[axis] = 0
+        inside[self._axes[-1]] = place - self._bounds[number]
+        return self.base[tuple(inside)]

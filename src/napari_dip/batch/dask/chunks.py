@@ -208,7 +208,7 @@ def _joined(plan: ChunkPlan, image: Image, std: bool) -> Consumed:
         def open_chunk(number: int) -> ArrayLike:
             return read(plan.files(number)[kind]).pixels
 
-        pixels = ChunkedStack(image.shape, plan.axis, plan.bounds, open_chunk)
+        pixels = ChunkedStack(image.shape, [plan.axis], plan.bounds, open_chunk)
         return image.with_pixels(pixels, provenance={**image.provenance, **provenance})
 
     final = Snapshot(
