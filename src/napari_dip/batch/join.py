@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.planes.neighbours import NEARBY, neighbours_note
+from napari_dip.snapshot import Snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from napari_dip.snapshot import Snapshot
+    from napari_dip.images.image import Image
 
 OF_A_PLANE = ("steps_planned", "steps_chosen", "neighbours_used")  # lists of one entry a plane
 ENDS = ("provenance", "step", "chosen", "loss")  # of a snapshot, that a part records
@@ -18,6 +21,46 @@ ENDS = ("provenance", "step", "chosen", "loss")  # of a snapshot, that a part re
 def record_of_part(final: Snapshot, notes: Sequence[str]) -> dict[str, Any]:
     """Return what is kept of the work on a part, ready for JSON."""
     return {name: getattr(final, name) for name in ENDS} | {"notes": list(notes)}
+
+
+def join_parts(
+    records: Sequence[Mapping[str, Any]],
+    parts_of_planes: Iterable[int],
+    planes: int,
+    make: Callable[[int], Image],
+    *,
+    std: bool,
+) -> Snapshot:
+    """Return the snapshot of a stack as far as its parts go, as if it were worked on as a whole.
+
+    Parameters
+    ----------
+    records, parts_of_planes
+        See `join_provenance`.
+    planes : int
+        How many the stack has.
+    make : callable
+        Returns the answer of the stack for 0, and its deviation for 1.
+    std : bool
+        Whether there is a deviation.
+    """
+    numbers = list(parts_of_planes)
+    provenance = join_provenance(records, numbers)
+
+    def whole(kind: int) -> Image:
+        image = make(kind)
+        return replace(image, provenance={**image.provenance, **provenance})
+
+    return Snapshot(
+        criterion=None,
+        plane=len(numbers) - 1,
+        planes=planes,
+        note="",
+        provenance=provenance,
+        make_image=partial(whole, 0),
+        make_std=partial(whole, 1) if std else None,
+        **join_steps(records),
+    )
 
 
 def join_provenance(

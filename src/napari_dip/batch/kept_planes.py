@@ -21,7 +21,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_dip.batch.chunk_folder import chunk_folder, delete_chunks
-from napari_dip.batch.join import join_notes, join_provenance, join_steps, own_note, record_of_part
+from napari_dip.batch.join import (
+    join_notes,
+    join_parts,
+    join_provenance,
+    join_steps,
+    own_note,
+    record_of_part,
+)
 from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.files.target import has_room
 from napari_dip.images.image import Image, PlaneIndex
@@ -263,45 +270,36 @@ class _Walk:
 
     def _last(self) -> Snapshot:
         """Return the snapshot of what is done so far, as if the stack had been done as a whole."""
-        records = [part.record for part in self.parts]
-        stop = self.parts[-1].stop
-        provenance = join_provenance(records, self._numbers(stop))
+        records, stop = [part.record for part in self.parts], self.parts[-1].stop
+        whole, std = partial(self._stack, self.parts[:]), len(self.parts[0].images) > 1
         planes = len(self.image.plane_indices())
-        notes = join_notes(records, provenance) if stop == self.count else ("",)
-        make = partial(self._image, stop, stop, None)
-        has_std = len(self.parts[0].images) > 1
-        return Snapshot(
-            criterion=None,
-            plane=planes * stop // self.count - 1,
-            planes=planes,
-            note=notes[-1] if notes else "",
-            provenance=provenance,
-            make_image=partial(make, 0),
-            make_std=partial(make, 1) if has_std else None,
-            **join_steps(records),
-        )
+        final = join_parts(records, self._numbers(stop), planes, whole, std=std)
+        notes = join_notes(records, final.provenance) if stop == self.count else ()
+        return replace(final, note=notes[-1]) if notes else final
 
-    def _image(self, start: int, stop: int, current: Snapshot | None, kind: int) -> Image:
+    def _image(self, start: int, stop: int, current: Snapshot, kind: int) -> Image:
         """Return the stack with what is done, and the planes that are worked on now."""
         parts, records = self.parts[:], [part.record for part in self.parts]
-        numbers = self._numbers(start)
-        provenance = join_provenance(records, numbers) if records else {}
-        if current is not None:
-            now = current.image if kind == 0 else current.std
-            assert now is not None
-            record = record_of_part(current, ())
-            parts.append(_Part(start, stop, record, (now,) * 2))
-            provenance = {**provenance, **dict(now.provenance)}
-        source = self.image.pixels
+        now = current.image if kind == 0 else current.std
+        assert now is not None
+        parts.append(_Part(start, stop, record_of_part(current, ()), (now,) * 2))
+        provenance = join_provenance(records, self._numbers(start)) | dict(now.provenance)
+        image = self._stack(parts, kind)
+        return replace(image, provenance={**image.provenance, **provenance})
+
+    def _stack(self, parts: list[_Part], kind: int) -> Image:
+        """Return the stack with what parts hold; elsewhere the input, and NaN for its deviation."""
+        source, bounds = self.image, [0, *(part.stop for part in parts)]
 
         def elsewhere(index: tuple[Any, ...]) -> Any:
-            return np.float32(np.nan) if kind else source[index]
+            return np.float32(np.nan) if kind else source.pixels[index]
 
-        bounds = [0, *(part.stop for part in parts)]
-        pixels = ChunkedStack(
-            self.image.shape, self.axes, bounds, lambda n: parts[n].pixels(kind), elsewhere
+        def open_part(number: int) -> Any:
+            return parts[number].pixels(kind)
+
+        return source.with_pixels(
+            ChunkedStack(source.shape, self.axes, bounds, open_part, elsewhere)
         )
-        return self.image.with_pixels(pixels, provenance={**self.image.provenance, **provenance})
 
 
 def _write_weights(file: Path, weights: Any) -> None:

@@ -13,7 +13,6 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from napari_dip.batch.chunk_folder import chunk_folder, delete_chunks
 from napari_dip.batch.dask.chunk_plan import ChunkPlan, file_stamp
 from napari_dip.batch.jobs import DONE_BEFORE
-from napari_dip.batch.join import join_notes, join_provenance, join_steps, record_of_part
+from napari_dip.batch.join import join_notes, join_parts, record_of_part
 from napari_dip.batch.kept_planes import key_of, measure_whole
 from napari_dip.batch.process_file import done_before, process_image
 from napari_dip.batch.report import earlier_state
@@ -200,25 +199,13 @@ def _joined(plan: ChunkPlan, image: Image, std: bool) -> Consumed:
     records: list[Any] = [read_provenance(plan.files(number)[0]) for number in range(plan.count)]
     indices = image.plane_indices()
     places = [place for index in indices if isinstance(place := index[plan.axis], int)]
-    provenance = join_provenance(
-        records, (bisect_right(plan.bounds, place) - 1 for place in places)
-    )
 
     def whole(kind: int) -> Image:
         def open_chunk(number: int) -> ArrayLike:
             return read(plan.files(number)[kind]).pixels
 
-        pixels = ChunkedStack(image.shape, [plan.axis], plan.bounds, open_chunk)
-        return image.with_pixels(pixels, provenance={**image.provenance, **provenance})
+        return image.with_pixels(ChunkedStack(image.shape, [plan.axis], plan.bounds, open_chunk))
 
-    final = Snapshot(
-        criterion=None,
-        plane=len(indices) - 1,
-        planes=len(indices),
-        note="",
-        provenance=provenance,
-        make_image=partial(whole, 0),
-        make_std=partial(whole, 1) if std else None,
-        **join_steps(records),
-    )
-    return Consumed(final, join_notes(records, provenance), stopped=False)
+    parts = (bisect_right(plan.bounds, place) - 1 for place in places)
+    final = join_parts(records, parts, len(indices), whole, std=std)
+    return Consumed(final, join_notes(records, final.provenance), stopped=False)
