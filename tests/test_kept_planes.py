@@ -183,8 +183,11 @@ def test_the_deviation_and_integers_are_kept_too(
     assert files["whole"] == files["cut"]
 
 
-def test_an_interrupted_answer_has_the_planes_that_are_done(tmp_path: Path) -> None:
-    source, job = stack(tmp_path), Job(stack(tmp_path), tmp_path / "x.tif")
+def test_an_interrupted_answer_has_the_planes_that_are_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = stack(tmp_path)
+    job, alone = (Job(source, tmp_path / name / "x.tif") for name in ("kept", "alone"))
 
     def stopped(snapshots: Iterator[Snapshot]) -> Consumed:
         seen: list[Snapshot] = []
@@ -195,6 +198,9 @@ def test_an_interrupted_answer_has_the_planes_that_are_done(tmp_path: Path) -> N
     before, answer = (np.asarray(read(file).pixels) for file in (source, job.target))
     assert [bool((a == b).all()) for a, b in zip(before, answer, strict=True)][:4] == [False] * 4
     np.testing.assert_array_equal(before[5:], answer[5:])
+    monkeypatch.setattr(kept_planes, "can_be_kept", lambda *_: False)
+    process_file(alone, Task(WARM), stopped)
+    assert read_provenance(job.target) == read_provenance(alone.target)
 
 
 @pytest.mark.parametrize("change", ["content", "settings", "damage", "gap"])

@@ -82,7 +82,8 @@ def join_provenance(
     for name in OF_A_PLANE:
         if name in provenance:
             counts = [iter(record["provenance"][name]) for record in records]
-            provenance[name] = [next(counts[number]) for number in numbers]
+            found = [next(counts[number], None) for number in numbers]
+            provenance[name] = [one for one in found if one is not None]  # of planes not done, none
     if "neighbours_of_same_noise" in provenance:
         same = (record["provenance"]["neighbours_of_same_noise"] for record in records)
         provenance["neighbours_of_same_noise"] = sum(same)

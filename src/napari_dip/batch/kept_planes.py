@@ -9,8 +9,9 @@ before, those lie beside the last file.
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -22,6 +23,7 @@ import numpy as np
 
 from napari_dip.batch.chunk_folder import chunk_folder, delete_chunks
 from napari_dip.batch.join import (
+    ENDS,
     join_notes,
     join_parts,
     join_provenance,
@@ -155,9 +157,10 @@ class _Walk:
             stop = min(at + size, at - at % self.lengths[-1] + self.lengths[-1])
             begun, last = time.monotonic(), None
             notes: dict[str, None] = {}
+            in_whole = self._in_whole(at, stop)
             for last in self._begin(at, stop):
                 notes[last.note] = None
-                yield self._in_whole(last, at, stop)
+                yield in_whole(last)
             assert last is not None
             self.parts.append(self._keep(last, at, stop, list(filter(None, notes))))
             seconds = time.monotonic() - begun
@@ -216,7 +219,7 @@ class _Walk:
             images = files[:2] if files[1].exists() else files[:1]
             try:
                 record = read_provenance(files[0])
-                if {*record} != {"provenance", "step", "chosen", "loss", "notes"}:
+                if {*record} != {*ENDS, "notes"}:
                     break
                 for image in images:
                     read(image)
@@ -241,32 +244,49 @@ class _Walk:
             of_fit.setdefault(int(visible), {})[weight] = tensor
         return True
 
+    def _places(self, stop: int) -> list[int]:
+        """Return the place of each plane before one, in the order of planes."""
+        places = map(self._number_of, self.image.plane_indices())
+        return [place for place in places if place < stop]
+
     def _numbers(self, stop: int) -> Iterator[int]:
         """Yield the number of the part of each plane before a place, in the order of planes."""
-        starts = np.array([part.start for part in self.parts] + [self.count])
-        for index in self.image.plane_indices():
-            place = self._number_of(index)
-            if place < stop:
-                yield min(int(np.searchsorted(starts, place, side="right")) - 1, len(self.parts))
+        starts = [part.start for part in self.parts]
+        yield from (bisect_right(starts, place) - 1 for place in self._places(stop))
 
-    def _in_whole(self, part: Snapshot, start: int, stop: int) -> Snapshot:
-        """Return a snapshot of some planes as one of the stack."""
-        records = [one.record for one in self.parts]
+    def _in_whole(self, start: int, stop: int) -> Callable[[Snapshot], Snapshot]:
+        """Return what turns snapshots of some planes into those of the stack."""
+        parts, records = self.parts[:], [part.record for part in self.parts]
         before = join_steps(records)["total"] if records else 0
-        a_place = part.planes // (stop - start)
-        left = (self.count - stop) * a_place * part.total // part.planes
-        make = partial(self._image, start, stop, part)
-        return replace(
-            part,
-            step=before + part.step,
-            total=before + part.total + left,
-            chosen=before + part.chosen,
-            plane=start * a_place + part.plane,
-            planes=self.count * a_place,
-            note=own_note(part.note),
-            make_image=partial(make, 0),
-            make_std=partial(make, 1) if part.make_std else None,
-        )
+        # Once for all steps, of which there are many.
+        done = [{"provenance": join_provenance(records, self._numbers(start))}] if records else []
+        numbers = [len(done) if place >= start else 0 for place in self._places(stop)]
+
+        def in_whole(part: Snapshot) -> Snapshot:
+            a_place = part.planes // (stop - start)
+            left = (self.count - stop) * a_place * part.total // part.planes
+            provenance = join_provenance([*done, record_of_part(part, ())], numbers)
+
+            def make(kind: int) -> Image:
+                now = part.std if kind else part.image
+                assert now is not None
+                image = self._stack([*parts, _Part(start, stop, {}, (now, now))], kind)
+                return replace(image, provenance={**image.provenance, **provenance})
+
+            return replace(
+                part,
+                step=before + part.step,
+                total=before + part.total + left,
+                chosen=before + part.chosen,
+                plane=start * a_place + part.plane,
+                planes=self.count * a_place,
+                note=own_note(part.note),
+                provenance=provenance,
+                make_image=partial(make, 0),
+                make_std=partial(make, 1) if part.make_std else None,
+            )
+
+        return in_whole
 
     def _last(self) -> Snapshot:
         """Return the snapshot of what is done so far, as if the stack had been done as a whole."""
@@ -276,16 +296,6 @@ class _Walk:
         final = join_parts(records, self._numbers(stop), planes, whole, std=std)
         notes = join_notes(records, final.provenance) if stop == self.count else ()
         return replace(final, note=notes[-1]) if notes else final
-
-    def _image(self, start: int, stop: int, current: Snapshot, kind: int) -> Image:
-        """Return the stack with what is done, and the planes that are worked on now."""
-        parts, records = self.parts[:], [part.record for part in self.parts]
-        now = current.image if kind == 0 else current.std
-        assert now is not None
-        parts.append(_Part(start, stop, record_of_part(current, ()), (now,) * 2))
-        provenance = join_provenance(records, self._numbers(start)) | dict(now.provenance)
-        image = self._stack(parts, kind)
-        return replace(image, provenance={**image.provenance, **provenance})
 
     def _stack(self, parts: list[_Part], kind: int) -> Image:
         """Return the stack with what parts hold; elsewhere the input, and NaN for its deviation."""
