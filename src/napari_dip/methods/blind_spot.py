@@ -82,7 +82,7 @@ FAR = 5.0  # standard deviations of the noise, which it seldom reaches
 NOISE_VARIANCE = UNIT**-2  # of what the network sees
 # Variance of the error at the knee of the softplus, in units of the noise's variance.
 SPREAD_UNITS = 4.0
-STRIP_PIXELS = 1 << 20  # the whole image goes through the network in strips of about so many pixels
+STRIP_PIXELS = 1 << 18  # the whole image goes through the network in strips of about so many pixels
 
 
 def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
@@ -202,7 +202,7 @@ def _start_at_blur(
     if others is None and not max(net.hole):
         texture = fine_texture_filter(x[None], views[1])
     if texture is not None:
-        views = _views(net, x, noise, None, texture)
+        views[1] = best_mixture(x[None], views[2], predict_texture(x[None], texture))
     error = (views[0] - views[1]).square().mean()  # of the blur and of the noise
     in_noise = (error / NOISE_VARIANCE - 1).clamp(UNLEARNT, 100).item()
     net.offset.data[:, net.colours :] = math.log(math.expm1(in_noise / SPREAD_UNITS))
