@@ -196,8 +196,9 @@ def test_switches_and_numbers_are_not_mixed_up(line: str, tmp_path: Path) -> Non
 
 
 def test_patterns_and_recursion_choose_the_files(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("napari_dip.batch.estimate.estimate_seconds", lambda *_, **__: 1.0)
     for name in ("a_raw.tif", "a_ref.tif", "day1/b_raw.tif", "day2/c_raw.tif"):
         save(tmp_path / "in" / name)
 

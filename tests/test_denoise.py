@@ -271,7 +271,7 @@ def test_the_default_gains_seven_decibels_and_beats_a_blur(seed: int) -> None:
 def test_the_other_networks_denoise(net: str) -> None:
     noisy, clean = noisy_scene(0, 64)
     how = DIP(
-        net=net, steps=200, channels=16, scales=3, learning_rate=0.01, averaging=0.97, patience=1000
+        net=net, steps=120, channels=8, scales=3, learning_rate=0.01, averaging=0.97, patience=1000
     )
     answer = denoise(noisy, how, device="cpu")
     assert psnr(clean, answer, data_range=200) - psnr(clean, noisy, data_range=200) > 3
