@@ -14,7 +14,7 @@ from napari_dip import IDDP, Model, denoise, export_model
 from napari_dip.cli import main
 from napari_dip.models.bioimageio import zoo_test
 from napari_dip.models.model import build
-from napari_dip.models.torchscript import fit_noise_line
+from napari_dip.models.torchscript import measure_line
 from napari_dip.noise.measure import estimate_noise
 
 RNG = np.random.default_rng(0)
@@ -46,9 +46,9 @@ def unpacked(path):
     [PHOTONS, FLAT, PHOTONS[:33, :47], FLAT * 0 + 3],
     ids=["photons", "flat", "odd", "blank"],
 )
-def test_its_noise_is_near_that_of_numpy(image):
+def test_its_noise_is_near_what_is_measured_here(image):
     mean = float(image.mean())
-    gain, variance = fit_noise_line(torch.from_numpy(image)[None].double())
+    gain, variance = measure_line(torch.from_numpy(image)[None].double())
     found = estimate_noise([image[None].astype(np.float64)]).std(mean)
     assert max(gain * mean + variance, 0.0) ** 0.5 == pytest.approx(found, rel=0.1, abs=1e-9)
 

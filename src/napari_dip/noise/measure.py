@@ -34,7 +34,6 @@ from napari_dip.noise.correlation import (
     tell_noise,
 )
 from napari_dip.noise.curve import Curve, fit_line, measure_curve, smooth, split_levels
-from napari_dip.noise.few_pixels import fit_few_pixels
 from napari_dip.noise.measured_noise import SHARED, MeasuredNoise
 from napari_dip.noise.uneven import CELLS, cell_of, enlarge, measure_field
 
@@ -147,7 +146,15 @@ def measure_noise(
 
 def _of_few_pixels(images: list[Pixels]) -> MeasuredNoise:
     """Return a line, known to a third or so, or less; too little is seen to tell more."""
-    line = fit_few_pixels(images)
+    import torch
+    from scipy import ndimage
+
+    from napari_dip.noise.few_pixels import LEVEL_SIGMA, fit_few_pixels
+
+    blurred = [ndimage.gaussian_filter(y, LEVEL_SIGMA) for y in images]
+    flat = [is_flat(y) for y in images]
+    made = ([torch.tensor(a) for a in part] for part in (images, blurred, flat))
+    line = PoissonGaussian(*fit_few_pixels(*made))
     # Squares of second differences hang together over about 4 pixels.
     count = sum((y.shape[0] - 2) * (y.shape[1] - 2) for y in images)
     error = max(0.3, float(np.sqrt(2 * 4 / count)))
