@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from napari_dip import (
     DIP,
+    ZSN2N,
     BlindSpot,
     DenoiseError,
     Image,
@@ -38,6 +39,7 @@ HOWS += [PatchDIP(start="random", steps=3, channels=4, patch=16, stride=9, batch
 HOWS += [
     DIP(net=net, scales=3, **BRIEF) for net in ("skip", "resnet", "resunet", "decoder", "unet")
 ]
+HOWS += [ZSN2N(crop=16, **BRIEF), ZSN2N.preset("paper", **BRIEF)]
 NOISE = np.random.default_rng(0).poisson(30, (24, 24))
 every_method = pytest.mark.parametrize(
     "how", HOWS, ids=lambda how: f"{how.method}-{getattr(how, 'net', '')}"

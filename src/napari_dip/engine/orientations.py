@@ -32,6 +32,11 @@ def random_crops(
     return torch.cat(crops)
 
 
+def crops_or_all(image: Tensor, size: int, count: int, generator: torch.Generator) -> Tensor:
+    """Cut `count` random squares out of (1, C, Y, X); the whole image, as it is, for size 0."""
+    return random_crops(image, size, count, generator) if size else image
+
+
 def turn(image: Tensor, orientation: int) -> Tensor:
     """Bring (..., Y, X) into one of its eight orientations."""
     image = torch.rot90(image, orientation % 4, (-2, -1))

@@ -130,6 +130,7 @@ register(
         lambda s, channels: PATCHDIP_BYTES * channels,
     ),
 )
+register(METHODS, "napari_dip.methods.zs_n2n:METHOD")
 
 register(TRAINED, TrainedMethod(IDDP, "napari_dip.training.losses.iddp:loss"))
 register(TRAINED, TrainedMethod(N2V, "napari_dip.training.losses.n2v:loss"))
