@@ -39,9 +39,7 @@ _NUMBERS = ("EmissionWavelength", "ExcitationWavelength", "PinholeSize")
 
 def open_czi(path: Path) -> list[Scene]:
     """Describe the scenes of a CZI file; tiles of a scene are put together by the library."""
-    from pylibCZIrw import czi
-
-    reader = czi.CziReader(str(path))
+    reader = _open(path)
     boxes = _boxes(reader)
     kinds = {reader.pixel_types[i] for i in reader.pixel_types}
     dtype = np.result_type(*(_TYPES[kind] for kind in kinds))
@@ -59,6 +57,18 @@ def open_czi(path: Path) -> list[Scene]:
         name = _scene_name(header, number) if len(regions) > 1 else ""
         scenes.append(Scene(name, sizes, dtype, read, calibration, names, details, reader.close))
     return scenes
+
+
+def _open(path: Path) -> Any:
+    """Open a file with the library, but without its copy of each plane to look at the shape."""
+    from pylibCZIrw import czi
+
+    class Reader(czi.CziReader):  # type: ignore[misc]
+        @classmethod
+        def _get_array_from_bitmap(cls, pixel_data: Any) -> NDArray[Any]:
+            return np.asarray(pixel_data)
+
+    return Reader(str(path))
 
 
 def _boxes(reader: Any) -> dict[int | None, dict[str, tuple[int, int]]]:

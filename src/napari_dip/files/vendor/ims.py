@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+LEVEL = "DataSet/ResolutionLevel 0"
+MOST_KEPT = 64 << 20  # bytes of chunks, so that each is decompressed once and not for each plane
+
 
 def open_ims(path: Path) -> list[Scene]:
     """Describe the image of an IMS file: its finest level."""
     import h5py
 
-    file = h5py.File(path, "r")
-    level = file["DataSet/ResolutionLevel 0"]
+    file = h5py.File(path, "r", rdcc_nbytes=0)
+    if layer := _layer(file[f"{LEVEL}/TimePoint 0/Channel 0/Data"]):
+        file.close()
+        file = h5py.File(path, "r", rdcc_nbytes=layer)
+    level = file[LEVEL]
     times = len(level)
     channels = len(level["TimePoint 0"])
     info = file["DataSetInfo/Image"].attrs
@@ -39,15 +46,26 @@ def open_ims(path: Path) -> list[Scene]:
         about.append(_channel(one))
     taken = _dates(file, times)
     details = Details(date=taken[0] if taken else "", channels=tuple(about))
-    read = partial(_plane, level, lengths["Y"], lengths["X"])
+    # The chunks that are kept go with the array: it stays open for the next plane.
+    array = lru_cache(maxsize=1)(lambda t, c: level[f"TimePoint {t}/Channel {c}/Data"])
+    read = partial(_plane, array, lengths["Y"], lengths["X"])
     calibration = _calibration(info, lengths, taken)
     return [Scene("", sizes, dtype, read, calibration, tuple(names), details, file.close)]
 
 
-def _plane(level: Any, height: int, width: int, place: Place) -> NDArray[Any]:
+def _layer(array: Any) -> int:
+    """Return how many bytes of chunks to keep: a layer where it holds several planes, or none."""
+    if array.chunks is None or array.chunks[0] == 1:
+        return 0
+    depth, *sides = array.chunks
+    padded = prod(-(-n // side) * side for n, side in zip(array.shape[1:], sides, strict=True))
+    layer = int(depth * padded * array.dtype.itemsize)
+    return layer if layer <= MOST_KEPT else 0
+
+
+def _plane(array: Any, height: int, width: int, place: Place) -> NDArray[Any]:
     t, c, z = (place.get(a, 0) for a in "TCZ")
-    pixels = level[f"TimePoint {t}/Channel {c}/Data"]
-    return np.asarray(pixels[z, :height, :width])
+    return np.asarray(array(t, c)[z, :height, :width])
 
 
 def _text(value: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from io import BufferedReader, FileIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,11 +29,26 @@ _COLOURS = {
 }
 
 
+class InPlace(BufferedReader):
+    """A file whose next long read goes into memory that is there, without a copy."""
+
+    place: memoryview | None = None
+
+    def read(self, size: int | None = -1, /) -> Any:
+        """Read so many bytes, into `place` where that has as many."""
+        if self.place is None or self.place.nbytes != size:
+            return super().read(size)
+        done = 0
+        while done < size and (count := self.readinto(self.place[done:])):
+            done += count
+        return self.place[:done]
+
+
 def open_lif(path: Path) -> list[Scene]:
     """Describe the images of a LIF file; tiles of a mosaic are images of their own."""
     import liffile
 
-    file = liffile.LifFile(path)
+    file = liffile.LifFile(InPlace(FileIO(path)))
     return [scene for image in file.images if not image.is_flim for scene in _scenes(image)]
 
 
@@ -60,7 +76,7 @@ def _scenes(image: Any) -> list[Scene]:
         read = partial(_plane, image, {new: old for old, new in names.items()}, fixed)
         tile = "".join(f" {a}{n}" for a, n in fixed.items())
         dtype = np.dtype(image.dtype)
-        name, close = image.name + tile, image.parent.close
+        name, close = image.name + tile, image.parent.filehandle.close
         scenes.append(Scene(name, sizes, dtype, read, calibration, tuple(channels), details, close))
     return scenes
 
@@ -84,7 +100,13 @@ def _rename(stack: list[str], frame: list[str]) -> dict[str, str]:
 
 def _plane(image: Any, old: dict[str, str], fixed: Place, place: Place) -> NDArray[Any]:
     there = {old[a]: n for a, n in place.items() if a in old and a not in "YX"}
-    return np.asarray(image.frame(**there, **fixed))
+    frames, file = image.frames, image.parent.filehandle
+    out = np.empty(frames.frame_shape, image.dtype)
+    file.place = out.reshape(-1).view(np.uint8).data
+    try:
+        return np.asarray(image.frame(**there, **fixed, out=out))
+    finally:
+        file.place = None
 
 
 def _calibration(image: Any, names: dict[str, str]) -> Calibration:
