@@ -16,6 +16,7 @@ from napari_dip import (
     DenoiseError,
     Image,
     Inpaint,
+    Noise2Fast,
     denoise,
     iter_denoise,
     last,
@@ -39,6 +40,7 @@ HOWS += [PatchDIP(start="random", steps=3, channels=4, patch=16, stride=9, batch
 HOWS += [
     DIP(net=net, scales=3, **BRIEF) for net in ("skip", "resnet", "resunet", "decoder", "unet")
 ]
+HOWS += [Noise2Fast(crop=16, **BRIEF), Noise2Fast.preset("paper", **BRIEF)]
 HOWS += [ZSN2N(crop=16, **BRIEF), ZSN2N.preset("paper", **BRIEF)]
 NOISE = np.random.default_rng(0).poisson(30, (24, 24))
 every_method = pytest.mark.parametrize(

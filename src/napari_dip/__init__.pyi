@@ -7,6 +7,7 @@ from .files.read_write import write as write
 from .images.image import Image as Image
 from .images.metrics import psnr as psnr
 from .images.metrics import ssim as ssim
+from .methods.noise2fast import Noise2Fast as Noise2Fast
 from .methods.zs_n2n import ZSN2N as ZSN2N
 from .models.bioimageio import export_model as export_model
 from .models.model import Model as Model

@@ -131,6 +131,7 @@ register(
     ),
 )
 register(METHODS, "napari_dip.methods.zs_n2n:METHOD")
+register(METHODS, "napari_dip.methods.noise2fast:METHOD")
 
 register(TRAINED, TrainedMethod(IDDP, "napari_dip.training.losses.iddp:loss"))
 register(TRAINED, TrainedMethod(N2V, "napari_dip.training.losses.n2v:loss"))
