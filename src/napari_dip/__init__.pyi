@@ -15,6 +15,7 @@ from .models.model import load_model as load_model
 from .noise.add import add_gaussian as add_gaussian
 from .noise.add import add_poisson as add_poisson
 from .noise.add import add_speckle as add_speckle
+from .planes.judge_image import judge_image as judge_image
 from .planes.noise_report import noise_report as noise_report
 from .restore.guided import iter_restore_guided as iter_restore_guided
 from .restore.guided import restore_guided as restore_guided
