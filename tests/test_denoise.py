@@ -17,6 +17,7 @@ from napari_dip import (
     Image,
     Inpaint,
     Noise2Fast,
+    Self2Self,
     denoise,
     iter_denoise,
     last,
@@ -41,6 +42,7 @@ HOWS += [
     DIP(net=net, scales=3, **BRIEF) for net in ("skip", "resnet", "resunet", "decoder", "unet")
 ]
 HOWS += [Noise2Fast(crop=16, **BRIEF), Noise2Fast.preset("paper", **BRIEF)]
+HOWS += [Self2Self(crop=16, **BRIEF), Self2Self.preset("paper", predictions=2, **BRIEF)]
 HOWS += [ZSN2N(crop=16, **BRIEF), ZSN2N.preset("paper", **BRIEF)]
 NOISE = np.random.default_rng(0).poisson(30, (24, 24))
 every_method = pytest.mark.parametrize(

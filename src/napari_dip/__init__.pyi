@@ -8,6 +8,7 @@ from .images.image import Image as Image
 from .images.metrics import psnr as psnr
 from .images.metrics import ssim as ssim
 from .methods.noise2fast import Noise2Fast as Noise2Fast
+from .methods.self2self import Self2Self as Self2Self
 from .methods.zs_n2n import ZSN2N as ZSN2N
 from .models.bioimageio import export_model as export_model
 from .models.model import Model as Model

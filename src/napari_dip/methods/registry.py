@@ -130,6 +130,7 @@ register(
         lambda s, channels: PATCHDIP_BYTES * channels,
     ),
 )
+register(METHODS, "napari_dip.methods.self2self:METHOD")
 register(METHODS, "napari_dip.methods.zs_n2n:METHOD")
 register(METHODS, "napari_dip.methods.noise2fast:METHOD")
 
