@@ -6,6 +6,7 @@ holds a plain tensor, and every operation is done on that one.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,12 +55,19 @@ class FakeDevice(TorchDispatchMode):
         How often a number was read from the device, and how often a tensor was copied to it.
     operations : Counter
         Computations on the device by name; views of tensors are none, a step of Adam is one.
+    largest : int
+        Elements of the largest tensor that was computed there.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.waits: Counter[str] = Counter()
         self.operations: Counter[str] = Counter()
+        self.largest, self.limits = 0, dict[int, int]()
+
+    def fill(self, limits: dict[int, int]) -> None:
+        """Leave memory for tensors of so many elements, each number after so many operations."""
+        self.limits = limits
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -79,9 +87,12 @@ class FakeDevice(TorchDispatchMode):
         plain = tree_map(
             lambda leaf: leaf.inner if isinstance(leaf, OnDevice) else leaf, (args, kwargs)
         )
+        if name == "_conj":  # a view, whose sign the kernels called from here do not see
+            func = torch.ops.aten.conj_physical.default
         out = func(*plain[0], **plain[1])
         if there and not func.is_view and name not in ("detach", "_unsafe_view"):
             self.operations[name] += 1
+            self._allocate(out)
         before = {id(tensor.inner): tensor for tensor in wrapped}
 
         def wrap(leaf: Any) -> Any:
@@ -90,6 +101,14 @@ class FakeDevice(TorchDispatchMode):
             return OnDevice(leaf) if there and isinstance(leaf, torch.Tensor) else leaf
 
         return tree_map(wrap, out)
+
+    def _allocate(self, out: Any) -> None:
+        sizes = [leaf.numel() for leaf in tree_leaves(out) if isinstance(leaf, torch.Tensor)]
+        self.largest = max(self.largest, *sizes, 0)
+        done = self.operations.total()
+        most = min((n for n, after in self.limits.items() if done > after), default=sys.maxsize)
+        if max(sizes, default=0) > most:
+            raise torch.OutOfMemoryError("The device is out of memory.")
 
 
 class OnCpu(torch.Generator):

@@ -65,12 +65,10 @@ def test_some_memory_is_free() -> None:
 def test_the_ladder_has_every_rung_once_and_an_end() -> None:
     plan = MemoryPlan(GPU, may_reduce=True)
     said = []
-    while True:
+    plan.used = plan.pixels(512 * 512)
+    while plan.fall_back(ERRORS[0]):
+        said.append(plan.news())
         plan.used = 0 if plan.device == CPU else plan.pixels(512 * 512)
-        change = plan.fall_back("GPU")
-        if not change:
-            break
-        said.append(change)
     assert [text.split("goes on ")[1].split()[0] for text in said] == ["in"] * 5 + ["on"]
     assert "half precision" in said[-2]
     assert "CPU" in said[-1]
@@ -83,7 +81,9 @@ def test_the_ladder_has_every_rung_once_and_an_end() -> None:
 def test_nothing_fitted_is_reduced() -> None:
     plan = MemoryPlan(GPU)
     plan.pixels(ladder.LEAST)
-    assert "CPU" in plan.fall_back("GPU")
+    assert plan.fall_back(ERRORS[0])
+    assert "CPU" in plan.news()
+    assert not plan.news()
 
 
 def test_other_errors_and_the_last_rung_come_through() -> None:

@@ -93,8 +93,15 @@ def fit_image(
     carried_on = chunk is not None and chunk.carried is not None
     weights: Weights = chunk.carried if chunk and carried_on else defaultdict(dict)
     neighbours = Neighbours(whole, stats, getattr(how, "neighbours", 0), chunk=chunk)
+    before: tuple[PlaneIndex, Weights] = (), {}
 
     def steps(y: Tensor, unit: UnitRange | ColourRanges, index: PlaneIndex) -> Iterator[Step]:
+        nonlocal before
+        if index == before[0]:  # it begins anew, for lack of memory
+            weights.clear()
+            weights.update(_copy_weights(before[1]))
+        else:
+            before = index, _copy_weights(weights)
         given = inputs(index)
         if given is None:
             return skip_plane(y)
@@ -116,6 +123,11 @@ def fit_image(
         task |= {"late_provenance": neighbours.to_json, "late_note": neighbours.note}
     plane_task = PlaneTask(steps, steps=planned, plan=plan, **task)
     return walk_planes(source, how, plane_task, chosen, stats)
+
+
+def _copy_weights(weights: Weights) -> Weights:
+    """Return the same weights in dictionaries of their own."""
+    return {key: {seen: dict(of) for seen, of in fits.items()} for key, fits in weights.items()}
 
 
 def _plane(y: Tensor, unit: UnitRange | ColourRanges, given: Inputs) -> Plane:
@@ -158,11 +170,11 @@ def _fit_plane(
         function = jointly(function)
 
     def fit(one: Settings) -> Iterator[Step]:
-        start = plane
+        start = replace(plane, plan=plan)
         if carried is not None:
             channel, weights = carried
             before = weights[channel, one.seed]
-            start = replace(plane, previous=before, warm_steps=method.warm_steps(how))
+            start = replace(start, previous=before, warm_steps=method.warm_steps(how))
         if method.bytes_per_pixel is None:
             return function(start, one)
         memory = method.bytes_per_pixel(how, len(plane.y)) * factor**2

@@ -14,9 +14,10 @@ from napari_dip.engine.threads import threads, threads_for
 WARM_UP = 20
 
 
-# Takes the step's index, from 1; returns the loss and, where this step looked at the whole image,
-# two or three images: output, answer, and the answer's standard deviation where the method knows
-# it.
+# Takes the step's index, from 1; returns the loss, without a graph where its gradients are there
+# already (`napari_dip.engine.out_of_memory.add_gradients`), and, where this step looked at the
+# whole image, two or three images: output, answer, and the answer's standard deviation where the
+# method knows it.
 Objective = Callable[[int], tuple[Tensor, "tuple[Tensor, ...] | None"]]
 
 
@@ -106,7 +107,8 @@ def optimize(
         with threads(step_threads):
             adam.zero_grad(set_to_none=True)
             loss, images = objective(index)
-            loss.backward()  # type: ignore[no-untyped-call]
+            if loss.requires_grad:
+                loss.backward()  # type: ignore[no-untyped-call]
             if gather is not None:
                 gather(parameters)
             if clip is not None:

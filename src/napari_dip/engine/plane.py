@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from napari_dip.engine.out_of_memory import MemoryPlan
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,8 @@ class Plane:
         and puts its own in their place.
     warm_steps : int
         Steps of a fit that starts from them.
+    plan : MemoryPlan, optional
+        How the run copes with little memory.
     """
 
     y: Tensor
@@ -49,6 +55,7 @@ class Plane:
     others: Tensor | None = None
     previous: dict[int, dict[str, Tensor]] | None = None
     warm_steps: int = 0
+    plan: MemoryPlan | None = None
 
     def cut(self, rows: slice, columns: slice) -> Plane:
         """Return a part of the plane, with the same part of all that comes with it."""

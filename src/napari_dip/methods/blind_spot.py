@@ -61,6 +61,7 @@ from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import choose_step, finished
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
+from napari_dip.engine.out_of_memory import MemoryPlan, add_gradients, in_strips
 from napari_dip.engine.plane import Plane
 from napari_dip.engine.threads import threads
 from napari_dip.nets.blind_spot import RING_WIDTHS, BlindSpotNet, best_mixture, ring_means, shrink
@@ -97,7 +98,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     Step
         One a gradient step; the answer changes each time that the whole image is predicted.
     """
-    y = plane.y
+    y, plan = plane.y, plane.plan or MemoryPlan(plane.y.device)
     generator = torch.Generator().manual_seed(s.seed)
     centre, unit, colours = y.mean(), UNIT * plane.noise, len(y)
     x = (y - centre) / unit
@@ -116,27 +117,30 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     error = AnswerError(variance, PREDICTION_WEIGHT, s.seed, visible) if wanted else None
     crop, batch = _crops(s, plane.hole)
     orientations = ALL if plane.hole[0] == plane.hole[1] else FLIPS
-    warm = _starts_warm(net, previous, padded[:, :-1]) if previous else False
+    warm = _starts_warm(net, previous, padded[:, :-1], plan) if previous else False
     steps = plane.warm_steps if warm else s.steps
     few = warm or y[0].numel() > MANY_PIXELS
     every = max(1, steps // (FEW_PREDICTIONS if few else PREDICTIONS))
     mean_net = AverageWeights(net, s.averaging)
     seen_side, cores = crop + 2 * net.reach, torch.get_num_threads()
+    parameters = list(net.parameters())
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
         crops = random_crops(padded, seen_side, batch, generator, orientations)
         if index > 1:  # the weights of the step before: the average never runs ahead
             mean_net.update(net)
-        mean, spread = net(crops[:, : -1 - colours])
-        middle = crops[..., net.reach : -net.reach, net.reach : -net.reach]
-        target, noise, weight = middle[:, :colours], middle[:, -1 - colours : -1], middle[:, -1:]
-        log_loss = _negative_log_likelihood(mean, target, _error_variance(spread), noise)
-        loss = (log_loss * weight).sum() / (weight.sum() * colours + 1e-12)
+        pixels = shrink(crops[:, -1:], net.reach, net.reach).sum() * colours + 1e-12
+
+        def losses(parts: int) -> Iterator[Tensor]:
+            return (_sum_log_loss(net, part) / pixels for part in crops.chunk(parts))
+
+        loss = add_gradients(losses, batch, parameters, plan)
         if index % every and index not in (1, steps):  # the first shows what the fit starts at
             return loss, None
         with torch.no_grad(), threads(cores):
             orientation = orientations[index // every % len(orientations)]
-            blind, answer, v = predict_image(mean_net.net, padded[:, :-1], orientation, blurs)
+            seen = padded[:, :-1]
+            blind, answer, v = predict_image(mean_net.net, seen, orientation, blurs, plan)
             answer = answer + _mean_left(x - answer, variance)
             images: tuple[Tensor, ...] = (blind * unit + centre, answer * unit + centre)
             if error is not None:
@@ -147,7 +151,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
 
     stream = optimize(
         objective,
-        net.parameters(),
+        parameters,
         steps,
         s.learning_rate,
         y,
@@ -238,7 +242,9 @@ def _predict_other(
 
 
 @torch.no_grad()
-def _starts_warm(net: BlindSpotNet, previous: dict[str, Tensor], padded: Tensor) -> bool:
+def _starts_warm(
+    net: BlindSpotNet, previous: dict[str, Tensor], padded: Tensor, plan: MemoryPlan
+) -> bool:
     """Load the previous weights where they predict better than the blur; return whether they do.
 
     Judged by the likelihood, not by the error alone: a network of another kind of plane may be as
@@ -247,9 +253,9 @@ def _starts_warm(net: BlindSpotNet, previous: dict[str, Tensor], padded: Tensor)
     network adds that was carried on: then its features are kept, and the fit starts at the mixture.
     """
     own = {name: value.clone() for name, value in net.state_dict().items()}
-    start = _mean_log_loss(net, padded)
+    start = _mean_log_loss(net, padded, plan)
     net.load_state_dict(previous)
-    carried = _mean_log_loss(net, padded)
+    carried = _mean_log_loss(net, padded, plan)
     if carried < start:
         return True
     if net.visible and carried < _log_loss_of_blur(net, padded):
@@ -269,10 +275,20 @@ def _log_loss_of_blur(net: BlindSpotNet, padded: Tensor) -> float:
     return float(error / variance + variance.log())
 
 
-def _mean_log_loss(net: BlindSpotNet, padded: Tensor) -> float:
+def _sum_log_loss(net: BlindSpotNet, crops: Tensor) -> Tensor:
+    """Return the sum of the negative log-likelihood of crops, of the pixels that count."""
+    colours = net.colours
+    mean, spread = net(crops[:, : -1 - colours])
+    middle = shrink(crops, net.reach, net.reach)
+    target, noise, weight = middle[:, :colours], middle[:, -1 - colours : -1], middle[:, -1:]
+    log_loss = _negative_log_likelihood(mean, target, _error_variance(spread), noise)
+    return (log_loss * weight).sum()
+
+
+def _mean_log_loss(net: BlindSpotNet, padded: Tensor, plan: MemoryPlan) -> float:
     """Return the mean negative log-likelihood of all pixels, up to a constant."""
     total, count = 0.0, 0
-    for mean, variance, measured, noise in _predict_strips(net, padded, 0):
+    for mean, variance, measured, noise in _predict_strips(net, padded, 0, plan):
         total += float(_negative_log_likelihood(mean, measured, variance, noise).sum())
         count += measured.numel()
     return total / count
@@ -304,9 +320,9 @@ def _error_variance(spread: Tensor) -> Tensor:
 
 
 def _predict_strips(
-    net: BlindSpotNet, padded: Tensor, orientation: int
+    net: BlindSpotNet, padded: Tensor, orientation: int, plan: MemoryPlan
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Yield prediction, variance of its error, measured pixels, their noise's variance, by strips.
+    """Return prediction, variance of its error, measured pixels, their noise's variance, by strips.
 
     All are turned; parameters are those of `predict_image`.
     """
@@ -314,16 +330,23 @@ def _predict_strips(
     height = padded.shape[-2] - 2 * reach
     rows = max(1, STRIP_PIXELS // padded.shape[-1])
     predict = net if bool(net.last.weight.any()) else net.start
-    for top in range(0, height, rows):
-        x = turn(padded[..., top : min(top + rows, height) + 2 * reach, :], orientation)
+
+    def strip(top: int, bottom: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x = turn(padded[..., top : bottom + 2 * reach, :], orientation)
         mean, spread = predict(x[:, : -net.colours])
         middle = x[..., reach:-reach, reach:-reach]
         measured, noise = middle[:, : net.colours], middle[:, -net.colours :]
-        yield mean, _error_variance(spread), measured, noise
+        return mean, _error_variance(spread), measured, noise
+
+    return in_strips(strip, height, rows, plan)
 
 
 def predict_image(
-    net: BlindSpotNet, padded: Tensor, orientation: int, blurs: BlurMixtures | None = None
+    net: BlindSpotNet,
+    padded: Tensor,
+    orientation: int,
+    blurs: BlurMixtures | None = None,
+    plan: MemoryPlan | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Denoise the whole image with the network as it is.
 
@@ -336,6 +359,8 @@ def predict_image(
         Which of the eight orientations the network gets to see.
     blurs : BlurMixtures, optional
         Of the image, where its noise is correlated: the answer is mixed with them.
+    plan : MemoryPlan, optional
+        How the run copes with little memory.
 
     Returns
     -------
@@ -344,8 +369,8 @@ def predict_image(
         each weighted by the inverse of its variance, and the variance of the prediction's error as
         the network says it.
     """
-    strips = []
-    for mean, v, measured, noise in _predict_strips(net, padded, orientation):
+    strips, plan = [], plan or MemoryPlan(padded.device)
+    for mean, v, measured, noise in _predict_strips(net, padded, orientation, plan):
         answer = (noise * mean + v * measured) / (noise + v)
         strips.append(turn_back(torch.stack([mean, answer, v, noise]), orientation))
     blind, answer, v, noise = torch.cat(strips, dim=-2)[:, 0]  # (4, 1, C, Y, X) before

@@ -32,6 +32,7 @@ from napari_dip.engine.average_weights import blend_weights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import Step, optimize
 from napari_dip.engine.orientations import random_crops, turn, turn_back
+from napari_dip.engine.out_of_memory import MemoryPlan, add_gradients, in_strips
 from napari_dip.engine.plane import Plane
 from napari_dip.nets.inpaint import GapNet
 from napari_dip.settings import Inpaint
@@ -61,12 +62,14 @@ def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
     """
     assert plane.known is not None
     y, known, generator = plane.y, plane.known, torch.Generator().manual_seed(s.seed)
+    plan = plane.plan or MemoryPlan(y.device)
     with seeded(s.seed):
         net = GapNet(len(y), s.channels, s.layers).to(y.device)
     mean_net = deepcopy(net)
     views = torch.cat([torch.where(known, y, 0), known.float()])[None]  # (1, C + 1, Y, X)
     large = _has_large_holes(known)
     every = max(1, s.steps // PREDICTIONS)
+    parameters = list(net.parameters())
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         if index > 1:
@@ -74,18 +77,28 @@ def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
         crops = random_crops(views, s.crop, s.batch, generator)
         image, mask = crops[:, :-1], crops[:, -1:]
         hidden = mask * _draw_hidden(mask, views, generator, large)
-        output = net(image, mask - hidden)
-        error = torch.hypot(output - image, torch.full_like(image, KNEE)) - KNEE
-        loss = (error * hidden).sum() / (hidden.sum() * len(y)).clamp(min=1)
+        pixels = (hidden.sum() * len(y)).clamp(min=1)
+
+        def losses(parts: int) -> Iterator[Tensor]:
+            chunks = (images.chunk(parts) for images in (image, mask, hidden))
+            return (_sum_errors(net, *part) / pixels for part in zip(*chunks, strict=True))
+
+        loss = add_gradients(losses, s.batch, parameters, plan)
         if index % every and index not in (1, s.steps):
             return loss, None
         turns = range(ORIENTATIONS) if index == s.steps else [index // every % ORIENTATIONS]
-        image = _fill_image(mean_net, views, list(turns), generator if blind else None)
-        return loss, (image, image)
+        filled = _fill_image(mean_net, views, list(turns), generator if blind else None, plan)
+        return loss, (filled, filled)
 
     yield from optimize(
-        objective, net.parameters(), s.steps, s.learning_rate, y, schedule=s.schedule, clip=1.0
+        objective, parameters, s.steps, s.learning_rate, y, schedule=s.schedule, clip=1.0
     )
+
+
+def _sum_errors(net: GapNet, image: Tensor, known: Tensor, hidden: Tensor) -> Tensor:
+    """Return the sum of the errors at the hidden pixels of crops."""
+    error = net(image, known - hidden) - image
+    return ((torch.hypot(error, torch.full_like(image, KNEE)) - KNEE) * hidden).sum()
 
 
 def _draw_hidden(known: Tensor, views: Tensor, generator: torch.Generator, large: bool) -> Tensor:
@@ -101,7 +114,11 @@ def _draw_hidden(known: Tensor, views: Tensor, generator: torch.Generator, large
 
 @torch.no_grad()
 def _fill_image(
-    net: GapNet, views: Tensor, turns: list[int], generator: torch.Generator | None
+    net: GapNet,
+    views: Tensor,
+    turns: list[int],
+    generator: torch.Generator | None,
+    plan: MemoryPlan | None = None,
 ) -> Tensor:
     """Fill the whole image, (C, Y, X), with the network as it is.
 
@@ -120,19 +137,19 @@ def _fill_image(
     else:
         group = (torch.rand(known.shape, generator=generator) / HIDDEN).floor().to(known.device)
         groups = [known * (group == g) for g in range(round(1 / HIDDEN))]
-    answer = torch.zeros_like(views[0, :-1])
+    answer, plan = torch.zeros_like(views[0, :-1]), plan or MemoryPlan(views.device)
     for orientation in turns:
         at_known, at_missing = torch.zeros_like(answer), torch.zeros_like(answer)
         for hidden in groups:
             seen = torch.cat([views[:, :-1], known - hidden], dim=1)
-            filled = turn_back(_in_strips(net, turn(seen, orientation)), orientation)[0]
+            filled = turn_back(_fill(net, turn(seen, orientation), plan), orientation)[0]
             at_known += filled * (hidden[0] if generator else known[0])
             at_missing += filled * (1 - known[0]) / len(groups)
         answer += (at_known + at_missing) / len(turns)
     return answer
 
 
-def _in_strips(net: GapNet, views: Tensor) -> Tensor:
+def _fill(net: GapNet, views: Tensor, plan: MemoryPlan) -> Tensor:
     """Fill (1, C + 1, Y, X) as the network does, the convolutions in strips of rows: memory.
 
     The smooth fill is that of the whole image, and strips overlap by as much as the convolutions
@@ -140,13 +157,14 @@ def _in_strips(net: GapNet, views: Tensor) -> Tensor:
     """
     height, width = views.shape[-2:]
     fill, seen = net.views(views[:, :-1], views[:, -1:])
-    rows = max(16, STRIP_PIXELS // width)
-    strips = []
-    for top in range(0, height, rows):
-        start, stop = max(0, top - net.reach), top + min(rows, height - top)
-        strip = net.correction(seen[..., start : stop + net.reach, :])
-        strips.append(strip[..., top - start : stop - start, :])
-    return fill + torch.cat(strips, dim=-2)
+
+    def strip(top: int, bottom: int) -> Tensor:
+        start = max(0, top - net.reach)
+        corrected = net.correction(seen[..., start : bottom + net.reach, :])
+        return corrected[..., top - start : bottom - start, :]
+
+    strips = in_strips(strip, height, max(16, STRIP_PIXELS // width), plan)
+    return fill + torch.cat(list(strips), dim=-2)
 
 
 def _has_large_holes(known: Tensor) -> bool:

@@ -191,7 +191,7 @@ def fit(plane: Plane, s: Invert, *, net: nn.Module, layer: str, repeat: int) -> 
 
     y = plane.y
     colours, height, width = y.shape
-    operator = Features(net, layer, (colours, height, width), repeat)
+    operator = Features(net.to(y.device), layer, (colours, height, width), repeat)
     with torch.no_grad():
         features = operator(y)
     if not torch.isfinite(features).all():

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_dip.engine.out_of_memory import MemoryPlan
     from napari_dip.nets.filter_unet import BlurredUNet
 
 SIDE = 256  # pixels of the crop that is shown where none was chosen
@@ -89,17 +90,25 @@ class Preview:
         noisy = _image(plane.read(data.cache, *where), plane.source.name)
         return cls(noisy, normalisation, PlaneCrops(data).read(plane, normalisation, *where))
 
-    def denoise(self, net: BlurredUNet) -> Image:
-        """Denoise it in one orientation."""
+    def denoise(self, net: BlurredUNet, plan: MemoryPlan | None = None) -> Image:
+        """Denoise it in one orientation, in tiles or on the CPU where the plan says so."""
         import torch
 
+        from napari_dip.engine.out_of_memory import MemoryPlan, compute
+        from napari_dip.models.tiled_apply import apply_in_tiles, tile_side
         from napari_dip.noise.units import UNIT
 
-        device = next(net.parameters()).device
-        x = self.seen.flatten(0, 1) / UNIT
-        with torch.no_grad():
-            answer = (net.for_noise(self.normalisation.hole) or net)(x[None].to(device))
-        z = answer[0].cpu().double().numpy() * UNIT
+        plan = plan or MemoryPlan(next(net.parameters()).device)
+
+        def answer() -> Tensor:
+            here = plan.place(net)
+            denoiser = here.for_noise(self.normalisation.hole) or here
+            x = (self.seen.flatten(0, 1) / UNIT)[None].to(next(here.parameters()).device)
+            tile = plan.side(tile_side(denoiser, x.device, 1, max(x.shape[-2:])))
+            with torch.no_grad():
+                return apply_in_tiles(denoiser, x, tile)[0]
+
+        z = compute(answer, plan).cpu().double().numpy() * UNIT
         pixels = self.normalisation.undo(z).astype(np.float32)
         return self.noisy.with_pixels(pixels if len(self.noisy.shape) == 3 else pixels[0])
 

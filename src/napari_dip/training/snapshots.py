@@ -63,25 +63,28 @@ class TrainingRun:
     group: ProcessGroup = ALONE
     measures: dict[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        device, what = self.state.device, "previews and validation go on"
+        self.plan, self.aside = MemoryPlan(device), MemoryPlan(device, what=what)
+
     def snapshots(self) -> Iterator[Snapshot]:
         """Train to the end; a reader that stops leaves a checkpoint."""
         state, checkpoints, group = self.state, self.checkpoints, self.group
-        plan = MemoryPlan(state.device)
         every = 1 if state.device.type == "cpu" else READ_EVERY
         smooth = self.data.correlated_noise(state.settings.stabilise)
         note, make_model = self._note(smooth), self._model_maker(smooth)
         if state.step == state.settings.steps:  # it ended, but its model may not have been saved
             unknown = torch.full((), math.nan)
             end = Step(state.step, unknown, None, unknown, state.step)
-            yield self._snapshot(end, note, make_model, plan)
+            yield self._snapshot(end, note, make_model)
             return
         try:
             with keep_freed_memory(state.device):
                 steps = training_steps_anywhere(
-                    state, self.crops, self.measures, plan, group, every
+                    state, self.crops, self.measures, self.plan, self.aside, group, every
                 )
                 for step in thinned(steps, every):
-                    yield self._snapshot(step, note, make_model, plan)
+                    yield self._snapshot(step, note, make_model)
                     note = ""
                     if checkpoints:
                         checkpoints.write_if_old()
@@ -120,11 +123,7 @@ class TrainingRun:
         return make
 
     def _snapshot(
-        self,
-        step: Step,
-        note: str,
-        make_model: Callable[[int, BlurredUNet], Model],
-        plan: MemoryPlan,
+        self, step: Step, note: str, make_model: Callable[[int, BlurredUNet], Model]
     ) -> Snapshot:
         state, net = self.state, self.state.average_net()
         made_by = {"settings": state.settings.to_json(), "device": str(state.device)}
@@ -136,9 +135,9 @@ class TrainingRun:
             chosen=step.index,
             plane=0,
             planes=1,
-            note=" ".join(text for text in (note, step.note) if text),
-            provenance={**made_by, **plan.to_json(), "steps": step.index},
-            make_image=partial(self.preview.denoise, net),
+            note=" ".join(text for text in (note, step.note, self.aside.news()) if text),
+            provenance={**made_by, **self.plan.to_json(), "steps": step.index},
+            make_image=partial(self.preview.denoise, net, self.aside),
             measures=dict(self.measures),
             noisy=self.preview.noisy,
             make_model=partial(make_model, step.index, net),

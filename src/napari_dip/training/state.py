@@ -58,7 +58,7 @@ class State:
 
     def move(self, device: torch.device) -> None:
         """Go on on another device from where it stands."""
-        parts = {name: value.to(device) for name, value in self.weights().items()}
+        parts = {name: value.to(device) for name, value in self._parts().items()}
         self.good = {name: value.to(device) for name, value in self.good.items()}
         self.device, self.net, self.mean = device, self.net.to(device), self.mean.to(device)
         self.adam = adam_for(
@@ -81,11 +81,15 @@ class State:
 
     def weights(self) -> dict[str, Tensor]:
         """Return copies of the weights, their averages and the optimiser's moments, by name."""
+        return {name: value.clone() for name, value in self._parts().items()}
+
+    def _parts(self) -> dict[str, Tensor]:
         parts = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         parts |= {f"mean.{name}": value for name, value in self.mean.state_dict().items()}
         for number, moments in self.adam.state_dict()["state"].items():
-            parts |= {f"adam.{number}.{name}": moments[name] for name in _MOMENTS}
-        return {name: value.detach().clone() for name, value in parts.items()}
+            if all(name in moments for name in _MOMENTS):  # else memory ran out as they were made
+                parts |= {f"adam.{number}.{name}": moments[name] for name in _MOMENTS}
+        return {name: value.detach() for name, value in parts.items()}
 
     def restore_weights(self, parts: Mapping[str, Tensor]) -> None:
         """Set weights, averages and moments to what `weights` returned."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from napari_dip.engine.loop import SCHEDULES, Step, optimize
-from napari_dip.engine.out_of_memory import MemoryPlan, with_fallbacks
+from napari_dip.engine.out_of_memory import MemoryPlan, add_gradients, compute, with_fallbacks
 from napari_dip.methods.registry import TRAINED
 from napari_dip.nets.correlated_noise import MORE
 from napari_dip.nets.filter_unet import BlurredUNet
@@ -37,15 +38,19 @@ def training_steps(
     measures: dict[str, float],
     group: ProcessGroup = ALONE,
     every: int = 1,
+    plan: MemoryPlan | None = None,
+    aside: MemoryPlan | None = None,
 ) -> Iterator[Step]:
     """Train from where the state stands to the end.
 
     `measures` is filled with what the curves show, as of the last step that was read. The figures
     of `every` steps are read, and judged, at once: reading them waits for the device. A step's
-    criterion is the validation error where it was measured.
+    criterion is the validation error where it was measured. The plan `aside` is that of
+    the validation.
     """
     s = state.settings
-    objective, unread = _Objective(state, crops, group), _Figures()
+    plan, aside = plan or MemoryPlan(state.device), aside or MemoryPlan(state.device)
+    objective, unread = _Objective(state, crops, plan, group), _Figures()
     held_out = [batch.on(state.device) for batch in crops.held_out()]
     look_every, done = max(1, s.steps // VALIDATIONS), state.filter_steps
     for step in _optimize(state, objective, group):
@@ -64,7 +69,7 @@ def training_steps(
             measures.update(figures[-1].measures)
             measures["learning_rate"] = s.learning_rate * objective.rate_factor(step.index)
             if look:
-                measures["validation"] = validation_error(state.mean, held_out, s.seed)
+                measures["validation"] = compute(partial(_validate, state, held_out, aside), aside)
             step = replace(step, loss=torch.tensor(figures[-1].loss))
         yield replace(step, note=note, criterion=measures["validation"] if look else None)
 
@@ -74,15 +79,16 @@ def training_steps_anywhere(
     crops: Crops,
     measures: dict[str, float],
     plan: MemoryPlan,
+    aside: MemoryPlan,
     group: ProcessGroup = ALONE,
     every: int = 1,
 ) -> Iterator[Step]:
-    """Train to the end, on the CPU from where memory runs out (one process only)."""
+    """Train to the end; one process goes on on the CPU from where a device runs out of memory."""
 
     def begin() -> Iterator[Step]:
         if state.device != plan.device:
             state.move(plan.device)
-        return training_steps(state, crops, measures, group, every)
+        return training_steps(state, crops, measures, group, every, plan, aside)
 
     return with_fallbacks(begin, plan) if group.world_size == 1 else begin()
 
@@ -109,8 +115,9 @@ class _Objective:
     `measures` is what `collapse.measure` returned for the last step.
     """
 
-    def __init__(self, state: State, crops: Crops, group: ProcessGroup) -> None:
-        self.state, self.crops, self.group, s = state, crops, group, state.settings
+    def __init__(self, state: State, crops: Crops, plan: MemoryPlan, group: ProcessGroup) -> None:
+        self.state, self.crops, self.plan, self.group = state, crops, plan, group
+        s = state.settings
         self.measures: dict[str, Tensor] = {}
         schedule = SCHEDULES[s.schedule]
         self.filter_steps = state.filter_steps
@@ -122,12 +129,26 @@ class _Objective:
         self.correlated_loss = torch.zeros((), device=state.device)
 
     def __call__(self, index: int) -> tuple[Tensor, None]:
+        drawn = self.state.generator.get_state()
+        try:
+            return self._loss(index), None
+        except Exception:
+            self.state.generator.set_state(drawn)  # the step may be done again
+            raise
+
+    def _loss(self, index: int) -> Tensor:
         correlated = self._correlated_noise(index)
         if self.state.net.holes[0]:  # no independent noise
-            return correlated, None
+            return correlated
         # The networks for the two kinds share no weight: the gradients are as if trained apart, and
         # the figures are those of independent noise alone.
-        return self._independent_noise(index) + (correlated - correlated.detach()), None
+        return self._independent_noise(index) + (correlated - correlated.detach())
+
+    def _parts(self, count: int, drawn: Tensor) -> Iterator[ProcessGroup]:
+        """Divide a batch as if among processes, which all draw the same (one process only)."""
+        for number in range(count):
+            self.state.generator.set_state(drawn)
+            yield ProcessGroup(number, count)
 
     def _correlated_every(self) -> int:
         """Return at which of the steps the network for correlated noise learns."""
@@ -147,35 +168,81 @@ class _Objective:
         due = self.correlated_from < index <= self.filter_steps
         if not due or index % self.correlated_every:
             return self.correlated_loss + 0 * net.mixture.sum()
-        drawn = self.crops.draw(
-            state.settings.batch, state.generator, self.group, correlated=True
-        ).on(state.device)
-        assert drawn.correlation is not None
-        with ShareDraws(self.group) if self.group.world_size > 1 else nullcontext():
-            loss = net.loss(drawn.noisy, drawn.correlation, state.generator)
+        batch, before = state.settings.batch, state.generator.get_state()
+
+        def loss_of(part: ProcessGroup) -> Tensor:
+            crops = self.crops.draw(batch, state.generator, part, correlated=True)
+            seen = crops.on(state.device)
+            assert seen.correlation is not None
+            with ShareDraws(part) if part.world_size > 1 else nullcontext():
+                return net.loss(seen.noisy, seen.correlation, state.generator)
+
+        def losses(parts: int) -> Iterator[Tensor]:
+            return (loss_of(part) / parts for part in self._parts(parts, before))
+
+        if self.group.world_size > 1:
+            loss = loss_of(self.group)
+        else:
+            loss = add_gradients(losses, batch, list(net.parameters()), self.plan)
         self.correlated_loss = loss.detach()
         return loss
 
     def _independent_noise(self, index: int) -> Tensor:
         """Return the loss of the filter, or of the method."""
-        state, s, group = self.state, self.state.settings, self.group
+        state, group = self.state, self.group
+        if index == self.filter_steps + 1:
+            state.settle_filter()
+        if group.world_size > 1:  # a sum and a number: those of all processes count
+            loss, count, seen = self._evaluate(index, group)
+            self.measures = collapse.measure(seen, group)
+            least = 1 / group.world_size
+            return loss if count is None else loss / group.mean(count).clamp_min(least)
+        apart = set(state.net.correlated.parameters() if state.net.correlated else ())
+        parameters = [weight for weight in state.net.parameters() if weight not in apart]
+        losses = partial(self._losses, index, state.generator.get_state())
+        return add_gradients(losses, state.settings.batch, parameters, self.plan)
+
+    def _losses(self, index: int, drawn: Tensor, parts: int) -> Iterator[Tensor]:
+        """Yield the losses of the parts of a batch; then there are the measures of all of it."""
+        counted = self._count(index, drawn, parts) if parts > 1 else None
+        looks: list[dict[str, Tensor]] = []
+        for part in self._parts(parts, drawn):
+            loss, count, seen = self._evaluate(index, part)
+            looks.append({name: image.detach() for name, image in seen.items()})
+            if count is not None:
+                loss = loss / (count if counted is None else counted).clamp_min(1 / parts)
+            yield loss / parts if parts > 1 else loss
+        seen = looks[0]
+        if parts > 1:
+            seen = {name: torch.cat([look[name] for look in looks]) for name in seen}
+        self.measures = collapse.measure(seen, self.group)
+
+    @torch.no_grad()
+    def _count(self, index: int, drawn: Tensor, parts: int) -> Tensor | None:
+        """Return the mean, over the parts, of the numbers that losses are divided by, if any."""
+        counts = []
+        for part in self._parts(parts, drawn):
+            count = self._evaluate(index, part)[1]
+            if count is None:
+                return None
+            counts.append(count)
+        return torch.stack(counts).mean()
+
+    def _evaluate(
+        self, index: int, group: ProcessGroup
+    ) -> tuple[Tensor, Tensor | None, dict[str, Tensor]]:
+        """Return the loss on the crops of a process, what it is to be divided by, what is seen."""
+        state, s = self.state, self.state.settings
         batch = self.crops.draw(s.batch, state.generator, group).on(state.device)
         if index <= self.filter_steps:
             assert state.net.filter is not None
-            return state.net.filter.likelihood_loss(batch.noisy)
-        if index == self.filter_steps + 1:
-            state.settle_filter()
+            return state.net.filter.likelihood_loss(batch.noisy), None, {}
         progress = (index - self.filter_steps) / (s.steps - self.filter_steps)
         with ShareDraws(group) if group.world_size > 1 else nullcontext():
             loss, seen = self.loss(
                 state.net, batch.noisy, batch.target, s, state.generator, progress
             )
-        if isinstance(loss, tuple):  # a sum and a number: those of all processes count
-            total, count = loss
-            loss = total / group.mean(count).clamp_min(1 / group.world_size)
-        self.measures = collapse.measure(seen, group)
-        assert isinstance(loss, Tensor)
-        return loss
+        return (*loss, seen) if isinstance(loss, tuple) else (loss, None, seen)
 
     def rate_factor(self, index: int) -> float:
         """Return the factor on the learning rate."""
@@ -224,6 +291,13 @@ def _judge(state: State, figures: list[_Read]) -> str:
                 state.restore_weights(state.good)
             return note
     return ""
+
+
+def _validate(state: State, held_out: list[Batch], plan: MemoryPlan) -> float:
+    net = plan.place(state.mean)
+    if net is not state.mean:
+        held_out = [batch.on(plan.device) for batch in held_out]
+    return validation_error(net, held_out, state.settings.seed)
 
 
 @torch.no_grad()

@@ -28,6 +28,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +37,7 @@ from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import choose_step
 from napari_dip.engine.loop import Step, optimize
+from napari_dip.engine.out_of_memory import MemoryPlan, add_gradients, in_strips
 from napari_dip.engine.plane import Plane
 from napari_dip.engine.tiles import Tiles
 from napari_dip.methods.patchdip.patches import FilteredPatches, Patches, cut_patches
@@ -58,7 +60,7 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
     Step
         One a gradient step; the answer changes each time that the whole image is made.
     """
-    y, noise = plane.y, plane.noise
+    y, noise, plan = plane.y, plane.noise, plane.plan or MemoryPlan(plane.y.device)
     generator = torch.Generator().manual_seed(s.seed)
     height, width = y.shape[-2:]
     tiles = Tiles(height, width, s.patch, s.stride)
@@ -73,7 +75,7 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
     mean_net = AverageWeights(net, s.averaging)
     jitter = torch.Generator(y.device).manual_seed(s.seed)
     order = shuffled(len(tiles.places), generator)
-    batch = min(s.batch, len(tiles.places))
+    batch, parameters = min(s.batch, len(tiles.places)), list(net.parameters())
     every = max(1, s.steps // PREDICTIONS, len(tiles.places) // batch)  # an epoch at least
 
     def draw() -> list[int]:
@@ -87,14 +89,14 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
         if not net.fixed_z:
             z = z + s.jitter * torch.randn(z.shape, generator=jitter, device=y.device)
         target, weight = (cut_patches(image, tiles, numbers) for image in (y, counted))
-        error = (patches.predict(net, z, numbers) - target) / patches.unit
-        loss = (error.square() * weight).sum() / (weight.sum() * len(y) + 1e-12)
+        given = net, patches, z, numbers, target, weight
+        loss = add_gradients(partial(_losses, *given), batch, parameters, plan)
         if index % every and index not in (1, s.steps):
             return loss, None
         batches = [draw() for _ in range(NORM_BATCHES)]
         with torch.no_grad():  # then each patch is treated alike, whichever others are beside it
             take_statistics(mean_net.net, (patches.inputs(mean_net.net, some) for some in batches))
-        image = assemble_image(mean_net.net.eval(), patches, batch)
+        image = assemble_image(mean_net.net.eval(), patches, batch, plan)
         if filtered and bool(hidden.any()):
             return loss, (image, weigh_in_measured(image, y, hidden, noise))
         return loss, (image, image)
@@ -102,7 +104,7 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
     first = y.mean((1, 2), keepdim=True).expand_as(y)
     steps = optimize(
         objective,
-        net.parameters(),
+        parameters,
         s.steps,
         s.learning_rate,
         first,
@@ -112,6 +114,34 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
     yield from choose_step(
         steps, s, y, hidden, averaging=PREDICTION_WEIGHT, spreading=SPREAD_WEIGHT
     )
+
+
+def _losses(
+    net: PriorNet,
+    patches: Patches,
+    z: Tensor,
+    numbers: list[int],
+    target: Tensor,
+    weight: Tensor,
+    parts: int,
+) -> Iterator[Tensor]:
+    """Yield the losses of the parts of a batch, for `napari_dip.engine.out_of_memory`.
+
+    Through the network the batch goes at once: its norms take the statistics of all patches.
+    """
+    pixels, some = weight.sum() * target.shape[1] + 1e-12, len(numbers) // parts
+    output = net.image(z, *patches.shape)
+    given = [output]
+    if parts > 1:
+        given = [part.detach().requires_grad_() for part in output.chunk(parts)]
+    for number, part in enumerate(given):
+        now = slice(number * some, (number + 1) * some)
+        error = (patches.average(part, numbers[now]) - target[now]) / patches.unit
+        yield (error.square() * weight[now]).sum() / pixels
+    if parts > 1:
+        gradient = torch.cat([part.grad for part in given if part.grad is not None])
+        along = (output * gradient).sum()
+        yield along - along.detach()  # of value 0
 
 
 def take_statistics(net: nn.Module, batches: Iterable[Tensor]) -> None:
@@ -137,13 +167,20 @@ def shuffled(count: int, generator: torch.Generator) -> Iterator[int]:
 
 
 @torch.no_grad()
-def assemble_image(net: PriorNet, patches: Patches, batch: int) -> Tensor:
+def assemble_image(
+    net: PriorNet, patches: Patches, batch: int, plan: MemoryPlan | None = None
+) -> Tensor:
     """Blend all patches to the image (C, Y, X), a few at a time."""
     image, tiles = torch.zeros_like(patches.y), patches.tiles
-    for start in range(0, len(tiles.places), batch):
-        numbers = range(start, min(start + batch, len(tiles.places)))
+
+    def predict(start: int, stop: int) -> list[tuple[int, Tensor]]:
+        numbers = range(start, stop)
         predicted = patches.predict(net, patches.inputs(net, numbers), numbers)
-        for number, patch in zip(numbers, predicted, strict=True):
+        return list(zip(numbers, predicted, strict=True))
+
+    plan = plan or MemoryPlan(image.device)
+    for some in in_strips(predict, len(tiles.places), batch, plan, least=1):
+        for number, patch in some:
             weight = torch.as_tensor(tiles.weight(number)).to(patches.y)
             image[(slice(None), *tiles.places[number])] += weight * patch
     return image

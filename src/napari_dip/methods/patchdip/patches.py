@@ -60,7 +60,11 @@ class Patches:
 
     def predict(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
         """Make some patches, (B, C, Y', X')."""
-        return net.image(z, *self.shape)
+        return self.average(net.image(z, *self.shape), numbers)
+
+    def average(self, output: Tensor, numbers: Sequence[int]) -> Tensor:
+        """Turn what the network returned for some patches into these, (B, C, Y', X')."""
+        return output
 
 
 class FilteredPatches(Patches):
@@ -88,10 +92,10 @@ class FilteredPatches(Patches):
         *_, last = (module for module in net.modules() if isinstance(module, nn.Conv2d))
         zero(last)
 
-    def predict(self, net: PriorNet, z: Tensor, numbers: Sequence[int]) -> Tensor:
-        """Make some patches, (B, C, Y', X')."""
+    def average(self, output: Tensor, numbers: Sequence[int]) -> Tensor:
+        """Average as the network says at the places, (B, BANDS * C, ...), to (B, C, Y', X')."""
         rings, bands = self._rings_and_bands(numbers)
-        maps = SLOPE * (net.image(z, *self.shape) - 0.5)  # (B, BANDS * C, at the places, ...)
+        maps = SLOPE * (output - 0.5)
         maps = functional.interpolate(
             maps, size=self.tiles.shape, mode="bilinear", align_corners=False
         )
