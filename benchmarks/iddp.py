@@ -11,8 +11,9 @@ where there is no `test_mix`, on the first 4 captures of field 19. The whole set
 
 Columns: PSNR for the range 255, clipped, on the whole images and on their centres of 256 x 256; PSNR after an affine
 match (two-photon captures are brighter or darker than their ground truth by up to 20%); SSIM; seconds of training and of
-applying. Each method has a learning rate of its own (`RATES`): for Noise2Void and Neighbor2Neighbor chosen on `fmd` at 1500 steps with
-the default before (docs/results/iddp_rates.json), for IDDP with that of now (tried.md). Baselines need no training. Written to docs/results/iddp_DATA.json after every model.
+applying. Of a method whose steps start from the filter that is learned through a blind spot, as IDDP's by default, the row *filter alone*
+scores that, and the method's own row adds its own steps. Each method has a learning rate of its own (`RATES`): for Noise2Void and Neighbor2Neighbor chosen on `fmd` at 1500 steps with
+the default of that time, a start at the filter (docs/results/iddp_rates.json), for IDDP with that of now (tried.md). Baselines need no training. Written to docs/results/iddp_DATA.json after every model.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ from common import (
     vst_nlm,
 )
 
-from napari_dip import denoise, last, psnr, read, ssim
+from napari_dip import Model, denoise, psnr, read, ssim
 from napari_dip.data_sets.fmd import PAPERS, TEST_FIELD, Capture, list_captures
 from napari_dip.methods import registry
 from napari_dip.training.train import iter_train
@@ -139,8 +140,11 @@ def trained(
     changes: dict[str, object],
     samples: list[str] | None,
     device: str,
-) -> tuple[dict, dict]:
-    """Train one model (blind on the images, or on a tree of FMD), apply it to the images, and score it."""
+) -> tuple[dict, dict, dict]:
+    """Train one model (blind on the images, or on a tree of FMD), apply it to the images, and score it.
+
+    The first table is that of the model, the second that of the filter that its steps start from, alone; empty where it has none.
+    """
     how = TRAINED[method](**{"seed": seed, "learning_rate": RATES[method], **changes})
     source, targets, axes = [y for y, _ in pairs.values()], None, None
     if Path(data).is_dir():
@@ -151,22 +155,30 @@ def trained(
         source, axes = [np.stack(source)[:, None]], "TZYX"
     if data == "repeats" and method != "n2n":
         source, targets = source[:1], targets[:1] if targets else None
-    started = time.perf_counter()
-    final = last(
-        iter_train(source, how, targets=targets, device=device, axes=axes, samples=samples)
-    )
-    seconds = time.perf_counter() - started
     shown = dict(list(pairs.items())[:1]) if data == "repeats" else pairs
+    started, filter_alone = time.perf_counter(), None
+    for final in iter_train(
+        source, how, targets=targets, device=device, axes=axes, samples=samples
+    ):
+        if final.step == how.filter_steps:
+            filter_alone = final.model
+    seconds = time.perf_counter() - started
+
+    def scored(model: Model) -> dict:
+        return {
+            name: scores(y, x, denoise(y, model, device=device)) for name, (y, x) in shown.items()
+        }
+
     started = time.perf_counter()
-    rows = {
-        name: scores(y, x, denoise(y, final.model, device=device)) for name, (y, x) in shown.items()
-    }
+    rows = scored(final.model)
     run = {
         "train_seconds": seconds,
         "apply_seconds": time.perf_counter() - started,
         "settings": how.to_json(),
     }
-    return rows, run | {"validation": final.criterion, "measures": dict(final.measures)}
+    run |= {"own_steps": how.steps - how.filter_steps, "validation": final.criterion}
+    alone = scored(filter_alone) if filter_alone else {}
+    return rows, alone, run | {"measures": dict(final.measures)}
 
 
 def baselines(pairs: Pairs, data: str, bm3d: bool) -> dict[str, dict[str, list[float]]]:
@@ -249,9 +261,12 @@ def main() -> None:
     for method in filter(None, args.methods.split(",")):
         for seed in map(int, args.seeds.split(",")):
             label = f"{TRAINED[method].title} seed {seed}"
-            table[label], runs[label] = trained(
+            table[label], alone, runs[label] = trained(
                 method, pairs, args.data, seed, changes, samples, args.device
             )
+            if alone:
+                table[f"{label}, filter alone"] = alone
+                print(line(f"{label}, filter alone", alone))
             if args.data == "mixed":
                 for kind in ("independent", "correlated"):
                     of_kind = {

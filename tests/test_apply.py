@@ -12,7 +12,7 @@ from napari_dip.nets.filter_unet import BlurredUNet
 
 RANDOM = np.random.default_rng(3)
 # Depth, start, unshuffle.
-NETS = [(0, "zero", 1), (1, "blur", 1), (2, "learned", 1), (3, "zero", 1), (2, "learned", 2)]
+NETS = [(0, "zero", 1), (1, "blur", 1), (2, "blind-spot", 1), (3, "zero", 1), (2, "blind-spot", 2)]
 SIZES = [(97, 240), (240, 97), (201, 203), *RANDOM.integers(60, 230, (4, 2)).tolist()]
 
 

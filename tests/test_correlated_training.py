@@ -138,7 +138,7 @@ def test_an_answer_worse_than_a_blur_is_replaced_by_blurs() -> None:
 
 @pytest.mark.parametrize("how", [IDDP, N2V, Nb2Nb], ids=lambda cls: cls.method)
 def test_a_mixed_training_denoises_both_kinds(how: type[IDDP]) -> None:
-    settings = how(steps=100, averaging=0.9, filter_share=0.7, **SMALL)
+    settings = how(steps=100, averaging=0.9, filter_share=0.7, **{**SMALL, "start": "blind-spot"})
     final = last(iter_train(mixed(), settings))
     for seed in (11, 12):
         for make, most in ((independent, 0.42), (correlated, 0.6)):
@@ -164,10 +164,10 @@ def test_training_on_independent_noise_has_no_network_more() -> None:
 
 
 def test_a_second_network_leaves_the_start_of_the_first_as_it_was() -> None:
-    one, two = (BlurredUNet(1, 4, 1, "learned", holes=holes) for holes in ((0,), (0, 2)))
+    one, two = (BlurredUNet(1, 4, 1, "blind-spot", holes=holes) for holes in ((0,), (0, 2)))
     for net in (one, two):
         torch.manual_seed(0)
-        net.__init__(1, 4, 1, "learned", holes=net.holes)  # type: ignore[misc]
+        net.__init__(1, 4, 1, "blind-spot", holes=net.holes)  # type: ignore[misc]
     for name, weight in one.state_dict().items():
         assert torch.equal(weight, two.state_dict()[name]), name
 

@@ -45,7 +45,7 @@ from napari_dip.training.steps import training_steps
 
 Y = np.random.default_rng(0).poisson(30, (40, 32)).astype("float32")
 SMALL: dict[str, Any] = {"steps": 3, "channels": 3, "depth": 1, "crop": 24, "start": "blur"}
-FILTER: dict[str, Any] = {"start": "learned", "filter_channels": 2, "filter_layers": 0}
+FILTER: dict[str, Any] = {"start": "blind-spot", "filter_channels": 2, "filter_layers": 0}
 
 
 def trained(how: Trained) -> np.ndarray:

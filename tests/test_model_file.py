@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_dip import IDDP, Model, denoise, iter_denoise, iter_train, load_model
+from napari_dip import IDDP, N2V, Model, denoise, iter_denoise, iter_train, load_model
 from napari_dip.models.model import build
 from napari_dip.models.tiled_apply import apply_in_tiles
 
@@ -229,6 +229,26 @@ def test_a_model_from_before_the_half_size_network_is_what_it_was(tmp_path: Path
     x = torch.randn((1, 1, 40, 40), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         assert torch.equal(found.net(x), net(x))
+
+
+@pytest.mark.parametrize("how", [IDDP, N2V])
+def test_a_model_of_the_older_name_of_its_start_gives_the_same_pixels(
+    how: type[IDDP], tmp_path: Path
+) -> None:
+    settings = how(depth=1, channels=2, filter_channels=2, steps=5, start="blind-spot")
+    model = Model(build(settings, 1).eval(), settings, 1, {"contrast": [5.0, 50.0]})
+    path = model.save(tmp_path / "model.safetensors")
+
+    def older(record: dict) -> None:
+        for part in ("settings", "network"):
+            assert record[part]["start"] == "blind-spot"
+            record[part]["start"] = "learned"
+
+    rewrite_record(path, "napari-dip", older)
+    found = load_model(path)
+    assert found.settings == settings == how(**{**settings.model_dump(), "start": "learned"})
+    y = np.random.default_rng(0).poisson(20, (40, 40)).astype(np.float32)
+    assert np.array_equal(denoise(y, found, device="cpu"), denoise(y, model, device="cpu"))
 
 
 def test_a_model_averages_as_many_orientations_as_are_asked_for(model: Model) -> None:

@@ -115,7 +115,7 @@ def test_only_the_middle_plane_is_a_target_and_changed(how: type) -> None:
 
 
 @pytest.mark.parametrize("how", METHODS, ids=lambda cls: cls.method)
-@pytest.mark.parametrize("start", ["learned", "zero"])
+@pytest.mark.parametrize("start", ["blind-spot", "zero"])
 def test_every_method_learns_from_neighbours_of_a_stack(how: type, start: str) -> None:
     noisy, clean = series(pixels=0)
     targets = {N2N: series(seed=0, pixels=0)[0][::-1].copy(), Supervised: clean}.get(how)
@@ -123,7 +123,7 @@ def test_every_method_learns_from_neighbours_of_a_stack(how: type, start: str) -
     found = train(Image(noisy, "TYX"), settings, targets=targets, axes="TYX")
     assert denoise(Image(noisy, "TYX"), found).shape == noisy.shape
     first = found.net.unet.down[0][0].weight
-    assert first.shape[1] == 4 * (5 + (start == "learned")) and bool(torch.isfinite(first).all())
+    assert first.shape[1] == 4 * (5 + (start == "blind-spot")) and bool(torch.isfinite(first).all())
 
 
 def test_repeats_that_are_targets_are_never_seen_beside() -> None:

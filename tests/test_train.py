@@ -34,7 +34,7 @@ from napari_dip.models.model import build
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.nets.gaussian import blur as gaussian_blur
-from napari_dip.settings import Settings
+from napari_dip.settings import Settings, Trained
 from napari_dip.training.collapse import MOST_RETURNS, CollapseWatch, measure
 from napari_dip.training.crops import Crops
 from napari_dip.training.losses import iddp, n2v, nb2nb
@@ -70,7 +70,7 @@ def rmse(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.sqrt(np.mean((np.asarray(a, dtype=float) - b) ** 2)))
 
 
-@pytest.mark.parametrize("start", ["learned", "blur"])
+@pytest.mark.parametrize("start", ["blind-spot", "blur"])
 @pytest.mark.parametrize("how", [IDDP, N2V, Nb2Nb, N2N, Supervised], ids=lambda cls: cls.method)
 def test_every_method_learns_to_denoise(how: type[Settings], start: str) -> None:
     data = repeats()
@@ -83,6 +83,25 @@ def test_every_method_learns_to_denoise(how: type[Settings], start: str) -> None
     model = train(data, settings, targets=targets)
     fresh = np.random.default_rng(9).poisson(scene())
     assert rmse(denoise(fresh, model), scene()) < 0.45 * rmse(fresh, scene())
+
+
+@pytest.mark.parametrize("how", [N2V, Nb2Nb, N2N, Supervised], ids=lambda cls: cls.method)
+def test_a_method_learns_to_denoise_by_its_own_steps_alone(how: type[Trained]) -> None:
+    settings = how(steps=120, learning_rate=0.01, averaging=0.9, channels=12, depth=1, crop=32)
+    data = list(np.asarray(repeats().pixels))
+    targets = {Supervised: [scene()] * 4, N2N: [*data[1:], data[0]]}.get(how)
+    model = train(data, settings, targets=targets)
+    fresh = np.random.default_rng(9).poisson(scene())
+    assert model.net.filter is None
+    assert rmse(denoise(fresh, model), scene()) < 0.75 * rmse(fresh, scene())
+
+
+def test_all_steps_of_a_method_are_its_own_but_of_iddp_a_tenth() -> None:
+    own = {name: cls().steps - cls().filter_steps for name, cls in TRAINED.items()}
+    assert own.pop("iddp") == 450 == IDDP().steps // 10
+    assert set(own.values()) == {4500}
+    assert IDDP.preset("paper").filter_steps == 0
+    assert N2V(start="blind-spot").filter_steps == 4050
 
 
 def test_a_stream_shows_preview_measures_and_model() -> None:

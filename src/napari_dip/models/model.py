@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from napari_dip.files.target import check_target
 from napari_dip.methods.registry import TRAINED
 from napari_dip.settings import Settings, Trained
+from napari_dip.settings.trained import renamed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -220,7 +221,7 @@ def settings_of(record: Mapping[str, Any], path: Path) -> Trained:
         *values,
     }  # a version without a knob did not write it here either
     mine = network(settings, record["channels"], holes_of(record, path))
-    if record["network"] != {name: mine[name] for name in mine if name in names}:
+    if renamed(record["network"]) != {name: mine[name] for name in mine if name in names}:
         raise ValueError(
             f"{path.name} names another network than its settings do; it can't be used."
         )

@@ -33,7 +33,7 @@ class BlurredUNet(nn.Module):
 
     Parameters
     ----------
-    start : {"learned", "blur", "zero"}
+    start : {"blind-spot", "blur", "zero"}
         What the U-Net's output is added to: the learned filter, the Gaussian, or nothing.
     blur : float
         Standard deviation of the Gaussian in pixels.
@@ -76,7 +76,7 @@ class BlurredUNet(nn.Module):
         self.colours, self.holes, planes = colours, holes, 2 * neighbours
         self.filter = (
             AdaptiveBlur(colours, filter_channels, filter_layers, planes=planes)
-            if start == "learned"
+            if start == "blind-spot"
             else None
         )
         inputs = colours * (1 + planes + (self.filter is not None))

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from napari_dip.settings import shared
 from napari_dip.settings.base import Presets, Retired, Settings, knob
+
+Start = Literal["blind-spot", "blur", "zero"]
+START = shared.shared(
+    "What the U-Net corrects: an averaging filter that is learned first through a blind spot, a "
+    "Gaussian blur, or nothing (zero).",
+)
+
+
+def renamed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with the names of now: files of older versions say "learned"."""
+    now = dict(values)
+    if now.get("start") == "learned":
+        now["start"] = "blind-spot"
+    return now
 
 
 class Trained(Settings):
@@ -49,16 +64,15 @@ class Trained(Settings):
         le=2,
         basic=True,
     )
-    start: Literal["learned", "blur", "zero"] = knob(
-        "learned",
-        "What the U-Net corrects: an averaging filter that is learned first, a Gaussian blur, or "
-        "nothing (zero).",
-    )
+    start: Start = START("zero")
     blur: float = knob(
         1.0, "Standard deviation of the Gaussian blur.", unit="pixels", ge=0.3, le=16
     )
     filter_share: float = knob(
-        0.9, "Share of the steps in which the averaging filter is learned.", gt=0, lt=1
+        0.9,
+        "Share of the steps in which the averaging filter is learned (start blind-spot).",
+        gt=0,
+        lt=1,
     )
     filter_learning_rate: float = knob(0.003, "Learning rate of the averaging filter.", gt=0, le=1)
     filter_channels: int = shared.CHANNELS(32, help_text="Width of the averaging filter's network.")
@@ -80,6 +94,11 @@ class Trained(Settings):
         1, "Flips and quarter turns averaged when the model is applied."
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_names_of_now(cls, values: Any) -> Any:
+        return renamed(values) if isinstance(values, Mapping) else values
+
     @field_validator("orientations", mode="before")
     @classmethod
     def _number(cls, value: object) -> object:
@@ -89,14 +108,16 @@ class Trained(Settings):
     @property
     def filter_steps(self) -> int:
         """Steps in which the averaging filter is learned, before the method's own."""
-        return int(self.filter_share * self.steps) if self.start == "learned" else 0
+        return int(self.filter_share * self.steps) if self.start == "blind-spot" else 0
 
 
 class IDDP(Trained):
     """Implicit Deep Denoiser Prior: a U-Net trained on noisy images alone, by its own answers.
 
-    The preset ``fast`` (the default) is stable and quick; ``paper`` has the published constants,
-    for millions of steps.
+    The preset ``fast`` (the default) is stable and quick. Its start is an averaging filter that is
+    learned through a blind spot, and takes 9 of 10 steps (`filter_share`): a tenth of the steps is
+    the method's own. ``paper`` has the published constants, all steps its own, for millions of
+    them.
 
     References
     ----------
@@ -106,7 +127,7 @@ class IDDP(Trained):
     method: ClassVar[str] = "iddp"
     title: ClassVar[str] = "Implicit Deep Denoiser Prior"
     retired: ClassVar[Retired] = {
-        "block": (1, "noise that pixels share has a network of its own, with start 'learned'")
+        "block": (1, "noise that pixels share has a network of its own, with start 'blind-spot'")
     }
     presets: ClassVar[Presets] = {
         "fast": {},
@@ -126,6 +147,7 @@ class IDDP(Trained):
         },
     }
 
+    start: Start = START("blind-spot")
     alpha: float = knob(
         0.15,
         "Weight of the blur term; above 1/8 the network cannot fall to passing noise through.",

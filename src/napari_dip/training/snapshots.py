@@ -33,7 +33,7 @@ CORRELATED_NOISE = (
 )
 CORRELATED_NOISE_STAYS = (
     "The noise of neighbouring pixels is correlated in {}: part of it looks like structure and "
-    "will stay. Take the start learned, which has a network of its own for such images."
+    "will stay. Take the start blind-spot, which has a network of its own for such images."
 )
 
 

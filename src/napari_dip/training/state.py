@@ -24,6 +24,7 @@ from napari_dip.models.safetensors_file import (
 )
 from napari_dip.nets.filter_unet import BlurredUNet
 from napari_dip.settings import Trained
+from napari_dip.settings.trained import renamed
 from napari_dip.training.collapse import CollapseWatch
 
 KEY = "napari-dip-checkpoint"
@@ -172,7 +173,9 @@ class State:
             defaults = {
                 name: field.default for name, field in type(self.settings).model_fields.items()
             }
-            theirs = {**defaults, **OLDER, **theirs}  # of a version without some of the settings
+            theirs = renamed(
+                {**defaults, **OLDER, **theirs}
+            )  # of a version without some of the settings
         differ = sorted(name for name in {*mine, *theirs} if mine.get(name) != theirs.get(name))
         if differ:
             raise ValueError(

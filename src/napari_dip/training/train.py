@@ -157,7 +157,7 @@ def iter_train(
         part = Part(series, channel, time, plane)
         data = _measured_dataset(source, targets, how, axes, samples, part)
         # A target's noise is independent of the image's, however far pixels share it.
-        learned = how.start == "learned" and not target
+        learned = how.start == "blind-spot" and not target
         holes = data.holes(how.stabilise) if learned else (0,)
         state = State(how, data.channels, chosen, holes)
         crops = Crops(
