@@ -14,6 +14,7 @@ from napari_dip import (
     IDDP,
     N2N,
     N2V,
+    Blind2Unblind,
     Image,
     Model,
     Nb2Nb,
@@ -49,7 +50,7 @@ SMALL = {
     "orientations": 1,
 }
 STEPS, SIZE = 60, 64
-METHODS = [IDDP, N2V, Nb2Nb, N2N, Supervised]
+METHODS = [IDDP, N2V, Nb2Nb, Blind2Unblind, N2N, Supervised]
 
 
 def series(planes: int = 6, seed: int = 0, pixels: int = 2) -> tuple[np.ndarray, np.ndarray]:

@@ -137,6 +137,7 @@ register(METHODS, "napari_dip.methods.noise2fast:METHOD")
 register(TRAINED, TrainedMethod(IDDP, "napari_dip.training.losses.iddp:loss"))
 register(TRAINED, TrainedMethod(N2V, "napari_dip.training.losses.n2v:loss"))
 register(TRAINED, TrainedMethod(Nb2Nb, "napari_dip.training.losses.nb2nb:loss"))
+register(TRAINED, "napari_dip.training.losses.b2u:METHOD")
 register(TRAINED, TrainedMethod(N2N, "napari_dip.training.losses.n2n:loss", "capture"))
 register(TRAINED, TrainedMethod(Supervised, "napari_dip.training.losses.supervised:loss", "clean"))
 
