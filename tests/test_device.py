@@ -18,6 +18,7 @@ from napari_dip import (
     ZSN2N,
     BlindSpot,
     Guided,
+    Image,
     Inpaint,
     Invert,
     Nb2Nb,
@@ -34,8 +35,10 @@ from napari_dip import (
 )
 from napari_dip.data_sets.build_dataset import build_dataset
 from napari_dip.engine.average_weights import AverageWeights, blend_weights
+from napari_dip.engine.device import describe_device, device_name, pick_device
 from napari_dip.engine.free_memory import free_memory
 from napari_dip.engine.loop import Step
+from napari_dip.engine.out_of_memory import MemoryPlan
 from napari_dip.engine.plane import Plane
 from napari_dip.methods.registry import METHODS
 from napari_dip.settings import Settings, Trained
@@ -167,3 +170,49 @@ def test_an_older_torch_does_not_say_how_much_memory_a_mac_has(
 ) -> None:
     monkeypatch.delattr(torch.mps, "recommended_max_memory", raising=False)
     assert free_memory(torch.device("mps")) > 1 << 20
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch as it says that there are two NVIDIA GPUs."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device}")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_one_of_several_gpus_is_chosen_by_its_number() -> None:
+    assert pick_device("auto") == pick_device("cuda") == torch.device("cuda")
+    assert pick_device("cuda:1") == pick_device(torch.device("cuda", 1)) == torch.device("cuda:1")
+    with pytest.raises(ValueError, match=r"machine has 2 CUDA device.*counted from 0.*auto or cpu"):
+        pick_device("cuda:2")
+    for name in ("cuda:-1", "cuda:one", "gpu"):
+        with pytest.raises(ValueError, match="There is no device"):
+            pick_device(name)
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_provenance_names_the_device_its_precision_and_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = torch.get_num_threads()
+    gpu = {"device": "cuda:1", "device_name": "GPU cuda:1", "precision": "TF32", "threads": threads}
+    assert describe_device(torch.device("cuda:1")) == gpu
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert describe_device(torch.device("cuda:1")) == gpu | {"precision": "float32"}
+    assert device_name(torch.device("mps")) == "Apple GPU"
+    assert len(device_name(torch.device("cpu"))) > 2
+    reduced = MemoryPlan(torch.device("cuda:1"), reduced=True, changes=["changed"])
+    assert reduced.to_json()["precision"] == "float16"
+
+
+def test_every_answer_and_model_says_what_computed_it() -> None:
+    model = train(Y, N2V(**SMALL), device="cpu")
+    image = Image(Y)
+    made = [denoise(image, how, device="cpu").provenance for how in (BlindSpot(steps=2), model)] + [
+        model.training
+    ]
+    wanted = describe_device(torch.device("cpu")).items()
+    assert all(wanted <= one.items() for one in made)

@@ -23,6 +23,7 @@ from napari_dip import (
 )
 from napari_dip.engine import free_memory as room
 from napari_dip.engine import out_of_memory as ladder
+from napari_dip.engine.device import describe_device
 from napari_dip.engine.free_memory import free_memory
 from napari_dip.engine.loop import Step
 from napari_dip.engine.out_of_memory import MemoryPlan, with_fallbacks
@@ -74,7 +75,7 @@ def test_the_ladder_has_every_rung_once_and_an_end() -> None:
     assert "CPU" in said[-1]
     assert len(set(said)) == len(said)
     assert plan.changes == said
-    assert plan.to_json() == {"device": "cpu", "out_of_memory": said}
+    assert plan.to_json() == {**describe_device(CPU), "out_of_memory": said}
     assert (plan.limit, plan.reduced) == (None, False)  # on the CPU all begins anew
 
 
@@ -94,6 +95,12 @@ def test_other_errors_and_the_last_rung_come_through() -> None:
     for error in (RuntimeError("shape mismatch"), MemoryError()):
         with pytest.raises(type(error)):
             next(with_fallbacks(lambda e=error: failing(e), MemoryPlan(CPU)))
+
+
+@pytest.fixture(autouse=True)
+def named_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ def process_image(
         "chosen": final.chosen,
         "planes": final.planes,
         "seconds": seconds,
-        "device": final.provenance.get("device"),
+        **{name: final.provenance.get(name) for name in ("device", "device_name")},
         **{name: of for name, of in made.items() if name == "part"},
         "note": " ".join([*notes, *([verdict.sentence] if verdict and verdict.flagged else [])]),
         "clipped": clipped,

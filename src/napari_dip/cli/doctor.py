@@ -93,8 +93,10 @@ def devices() -> list[dict[str, Any]]:
     """List what torch can compute on, by the names that ``--device`` takes."""
     import torch
 
+    from napari_dip.engine.device import device_name
+
     threads = torch.get_num_threads()
-    processor = platform.processor() or platform.machine()
+    processor = device_name(torch.device("cpu"))
     found = [{"name": "cpu", "is": f"{processor}, {threads} thread{'s' * (threads > 1)}"}]
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         about = torch.cuda.get_device_properties(number)

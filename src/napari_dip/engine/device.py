@@ -1,14 +1,17 @@
-"""Which device to compute on, and from which seed."""
+"""Which device to compute on, what it is, and from which seed."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 Device = str | torch.device  # what says where to compute
+AMPERE = (8, 0)  # compute capability of the first NVIDIA GPUs with bfloat16 and TF32
 
 
 def pick_device(name: Device = "auto") -> torch.device:
@@ -35,7 +38,44 @@ def pick_device(name: Device = "auto") -> torch.device:
         raise ValueError(
             f"Device {name!r} was asked for, but {why_missing(kind)} Give auto or cpu instead."
         )
-    return torch.device(name)
+    return torch.device(kind, int(index)) if index else torch.device(kind)
+
+
+def describe_device(device: torch.device) -> dict[str, object]:
+    """Return which device computes and how, for the provenance: its name, precision, threads."""
+    return {
+        "device": str(device),
+        "device_name": device_name(device),
+        "precision": precision_of(device),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """Return what a device is called by who made it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "Apple GPU" if device.type == "mps" else _processor()
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text("utf-8").splitlines() if info.exists() else ():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def is_ampere(device: torch.device) -> bool:
+    """Return whether a device is an NVIDIA GPU of that generation or a later one."""
+    nvidia = device.type == "cuda" and torch.version.hip is None
+    return nvidia and torch.cuda.get_device_capability(device) >= AMPERE
+
+
+def precision_of(device: torch.device) -> str:
+    """Return in what a device convolves float32: TF32, 10 bits of them, where torch allows it."""
+    tf32 = is_ampere(device) and torch.backends.cudnn.allow_tf32
+    return "TF32" if tf32 else "float32"
 
 
 def why_missing(kind: str) -> str:

@@ -19,6 +19,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from napari_dip.engine.device import describe_device
 from napari_dip.engine.loop import Step
 from napari_dip.errors import lack_of_memory
 
@@ -99,7 +100,8 @@ class MemoryPlan:
         """Return its part of the provenance, ready for JSON; empty where all went as planned."""
         changed: dict[str, object] = {}
         if self.changes:
-            changed |= {"device": str(self.device), "out_of_memory": list(self.changes)}
+            changed |= {**describe_device(self.device), "out_of_memory": list(self.changes)}
+            changed |= {"precision": "float16"} if self.reduced else {}
         return changed | ({"for_lack_of_memory": list(self.remarks)} if self.remarks else {})
 
     def halve_batch(self, error: BaseException, batch: int) -> bool:

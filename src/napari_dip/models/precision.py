@@ -74,10 +74,10 @@ class Bfloat16WherePrecise:
             return self.net(y).float()
 
     def to_json(self) -> dict[str, object]:
-        """Return in which precision it computed, and what was found, ready for JSON."""
+        """Return whether it computed in bfloat16, and what was found, ready for JSON."""
         tried = {} if math.isnan(self.lost) else {"bfloat16_costs_at_most_dB": round(self.lost, 4)}
         quick = "bfloat16, then float32" if self.refused else "bfloat16"
-        return {"precision": quick if self.used else "float32", **tried}
+        return tried | ({"precision": quick} if self.used else {})
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:

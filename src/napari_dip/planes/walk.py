@@ -246,6 +246,8 @@ def _stack(
 
 def _provenance(how: Settings, device: torch.device, stats: ImageStatistics) -> dict[str, object]:
     """Return what made the answer, ready for JSON; noise is a list where channels are several."""
+    from napari_dip.engine.device import describe_device
+
     models = [model for unit_range in stats.unit_ranges for model in unit_range.models]
     noise = [m and {"gain": m.gain, "variance": m.variance} for m in models]
     measured = [
@@ -257,7 +259,7 @@ def _provenance(how: Settings, device: torch.device, stats: ImageStatistics) -> 
     packages = {name: version(name) for name in ("napari-dip", "torch", "numpy")}
     return {
         "settings": how.to_json(),
-        "device": str(device),
+        **describe_device(device),
         "noise": noise if len(noise) > 1 else noise[0],
         "measured_noise": measured if len(measured) > 1 else measured[0],
         "noise_is_correlated": stats.noise_is_correlated,

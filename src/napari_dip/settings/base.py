@@ -63,7 +63,7 @@ class Settings(BaseModel):
     steps: int
     seed: int = knob(
         0,
-        "Seed of every random draw: same seed and device, same pixels.",
+        "Seed of every random draw: same seed, same pixels on one CPU; on a GPU up to rounding.",
         ge=0,
         le=2**31 - 1,
         basic=True,

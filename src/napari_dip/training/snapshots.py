@@ -12,6 +12,7 @@ from functools import partial
 import torch
 
 from napari_dip.data_sets.dataset import Dataset, list_names
+from napari_dip.engine.device import describe_device
 from napari_dip.engine.filters import thinned
 from napari_dip.engine.loop import Step
 from napari_dip.engine.malloc import keep_freed_memory
@@ -111,7 +112,7 @@ class TrainingRun:
         statistics = self.data.statistics(state.settings.stabilise, bool(smooth))
         facts = {
             "data": self.data.summary(),
-            "device": str(state.device),
+            **describe_device(state.device),
             "processes": self.group.world_size,
         }
 
@@ -126,7 +127,7 @@ class TrainingRun:
         self, step: Step, note: str, make_model: Callable[[int, BlurredUNet], Model]
     ) -> Snapshot:
         state, net = self.state, self.state.average_net()
-        made_by = {"settings": state.settings.to_json(), "device": str(state.device)}
+        made_by = {"settings": state.settings.to_json(), **describe_device(state.device)}
         return Snapshot(
             step=step.index,
             total=state.settings.steps,
