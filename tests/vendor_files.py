@@ -271,3 +271,61 @@ def _level(name: str, **items: object) -> bytes:
         + body
         + bytes(8 * len(items))
     )
+
+
+def write_lsm(path: Path, image: np.ndarray, compression: str | None = None, **about: int) -> None:
+    """Write an image TZCYX, of one channel or three and more; a thumbnail follows each page."""
+    info = np.zeros(1, np.dtype(tifffile.TIFF.CZ_LSMINFO))
+    sizes = dict(zip(("Time", "Z", "Channels", "Y", "X"), image.shape, strict=True))
+    values = {f"Dimension{axis}": n for axis, n in sizes.items()}
+    values |= {"MagicNumber": 67127628, "StructureSize": info.itemsize, "TimeIntervall": 1.5}
+    values |= {"VoxelSizeX": 1e-7, "VoxelSizeY": 2e-7, "VoxelSizeZ": 5e-7, "ScanType": 6, **about}
+    for name, value in values.items():
+        info[name] = value
+    tag = (34412, "B", info.nbytes, info.tobytes(), True)
+    colours = image.shape[2]
+    planar = {"planarconfig": "separate"} if colours > 1 else {}
+    with tifffile.TiffWriter(path, byteorder="<") as file:
+        for number, (t, z) in enumerate(np.ndindex(image.shape[:2])):
+            page = image[t, z] if colours > 1 else image[t, z, 0]
+            tags = [tag] if number == 0 else []
+            common = {"photometric": "minisblack", "metadata": None, **planar}
+            common |= {"compression": compression}
+            file.write(page, extratags=tags, **common)
+            file.write(np.zeros_like(page[..., :8, :8]), subfiletype=1, **common)
+
+
+def write_stk(path: Path, image: np.ndarray, along: str = "Z") -> None:
+    """Write an image of planes along Z or T: one page, and the others behind it."""
+    count, height, width = image.shape
+    strings = b"um\0"
+    after = 8 + image.nbytes
+    extra, tags = bytearray(), []
+    for key, fraction in ((4, (1, 10)), (5, (2, 10))):  # sizes along x and y
+        tags.append((key, after + len(extra)))
+        extra += struct.pack("<2I", *fraction)
+    tags.append((6, after + len(extra)))  # the unit
+    extra += struct.pack("<I", len(strings)) + strings + b"\0"
+    uic1 = after + len(extra)
+    extra += b"".join(struct.pack("<2I", *tag) for tag in tags)
+    uic2 = after + len(extra)
+    for n in range(count):
+        distance = (1, 2) if along == "Z" else (0, 1)
+        extra += struct.pack("<6I", *distance, 2460000, 1500 * n, 0, 0)
+    entries = [
+        (256, 3, 1, width),
+        (257, 3, 1, height),
+        (258, 3, 1, 16),
+        (259, 3, 1, 1),
+        (262, 3, 1, 1),
+        (273, 4, 1, 8),
+        (277, 3, 1, 1),
+        (278, 3, 1, height),
+        (279, 4, 1, height * width * 2),
+        (33628, 4, len(tags), uic1),
+        (33629, 5, count, uic2),
+    ]
+    directory = struct.pack("<H", len(entries))
+    directory += b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+    head = struct.pack("<2sHI", b"II", 42, after + len(extra))
+    path.write_bytes(head + image.astype("<u2").tobytes() + bytes(extra) + directory)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class LazyPages(LazyArray):
-    """An array-like of grey pages: only the strips or tiles that a slice touches are decoded.
+    """An array-like of grey planes: only the strips or tiles that a slice touches are decoded.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class LazyPages(LazyArray):
     dtype : dtype
         Of a pixel.
     segments : list of (offsets, byte counts)
-        Where each page's strips or tiles lie.
+        Where each plane's strips or tiles lie.
     segment_shape : (int, int)
         Rows and columns of a strip or tile.
     decode : callable
@@ -51,14 +51,18 @@ class LazyPages(LazyArray):
 
     @classmethod
     def of(cls, path: Path, series: tifffile.TiffPageSeries, damaged: str) -> Self | None:
-        """Find the pages of a series; None unless they are grey, of one size and in this file."""
+        """Find the planes of a series; None unless all are grey, of one size and in this file.
+
+        A page may hold several planes one after the other, as those of an LSM hold channels.
+        """
         shape, key = series.shape, series.keyframe
-        segments = [
-            (tuple(p.dataoffsets), tuple(p.databytecounts)) for p in series.pages if p is not None
-        ]
-        grey = key.samplesperpixel == key.imagedepth == 1 and key.shape == shape[-2:]
-        if not grey or key.dtype is None or key.jpegtables is not None:
+        planes = 1 if key.samplesperpixel == 1 else key.samplesperpixel * (key.planarconfig == 2)
+        apart = planes and key.shape == (shape[-2:] if planes == 1 else (planes, *shape[-2:]))
+        if not apart or key.imagedepth != 1 or key.dtype is None or key.jpegtables is not None:
             return None
+        segments = [
+            segment for page in series.pages if page is not None for segment in _split(page, planes)
+        ]
         if series.is_multifile or series.transform is not None:
             return None
         if len(segments) != prod(shape[:-2]) or any(0 in counts for _, counts in segments):
@@ -89,24 +93,36 @@ class LazyPages(LazyArray):
             for at in np.ndindex(out.shape[:-2]):
                 place = tuple(places[i] for places, i in zip(stack, at, strict=True))
                 page = int(np.ravel_multi_index(place, self.shape[:-2])) if place else 0
-                out[at] = self._read_page(file, page, rows, columns)
+                self._read_page(file, page, rows, columns, out[at])
         return out
 
-    def _read_page(self, file: BinaryIO, page: int, rows: range, columns: range) -> NDArray[Any]:
-        """Decode the segments of a page that some rows and columns touch."""
+    def _read_page(
+        self, file: BinaryIO, page: int, rows: range, columns: range, out: NDArray[Any]
+    ) -> None:
+        """Read some rows and columns of a page."""
+        if rows.step == columns.step == 1:
+            self._fill(file, page, rows[0], columns[0], out)
+            return
+        (top, bottom), (left, right) = _bounds(rows), _bounds(columns)
+        whole = np.empty((bottom - top, right - left), self.dtype)
+        self._fill(file, page, top, left, whole)
+        out[:] = whole[np.ix_(np.asarray(rows) - top, np.asarray(columns) - left)]
+
+    def _fill(self, file: BinaryIO, page: int, top: int, left: int, out: NDArray[Any]) -> None:
+        """Decode the segments of a page that a rectangle touches, one after the other."""
         height, width = self.shape[-2:]
         tall, wide = self.segment_shape
-        top, bottom = _bounds(rows)
-        left, right = _bounds(columns)
-        first_row, first_column = top // tall * tall, left // wide * wide
-        whole = np.zeros((bottom - first_row, right - first_column), self.dtype)
-        for y, x in product(range(first_row, bottom, tall), range(first_column, right, wide)):
+        bottom, right = top + out.shape[0], left + out.shape[1]
+        starts = range(top // tall * tall, bottom, tall), range(left // wide * wide, right, wide)
+        for y, x in product(*starts):
             number = y // tall * -(-width // wide) + x // wide
             segment = self._decode(file, page, number)[: height - y, : width - x]
-            target = whole[y - first_row :, x - first_column :][:tall, :wide]
-            target[:] = segment[: target.shape[0], : target.shape[1]]
-        inner = np.asarray(rows) - first_row, np.asarray(columns) - first_column
-        return np.asarray(whole[np.ix_(*inner)])
+            above, before = max(y, top), max(x, left)
+            inside = segment[above - y : bottom - y, before - x : right - x]
+            target = out[above - top :, before - left :][: inside.shape[0], : inside.shape[1]]
+            if target.shape != (min(y + tall, bottom) - above, min(x + wide, right) - before):
+                raise ValueError(self.damaged)
+            target[:] = inside
 
     def _decode(self, file: BinaryIO, page: int, number: int) -> NDArray[Any]:
         data = self._bytes(file, page, number)
@@ -124,6 +140,15 @@ class LazyPages(LazyArray):
         offsets, counts = self.segments[page]
         file.seek(offsets[number])
         return file.read(counts[number])
+
+
+def _split(page: Any, planes: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Return where the segments of each plane in a page lie, and how many bytes they have."""
+    offsets, counts = tuple(page.dataoffsets), tuple(page.databytecounts)
+    each = -(-len(offsets) // planes)
+    return [
+        (offsets[at : at + each], counts[at : at + each]) for at in range(0, each * planes, each)
+    ]
 
 
 def _bounds(places: range) -> tuple[int, int]:

@@ -133,4 +133,8 @@ def _stk_calibration(about: Mapping[str, Any]) -> Calibration:
     first = positive(float(steps[0])) if steps is not None and len(steps) else None
     if first:
         found["Z"] = (first, "um")
+    taken = about.get("TimeCreated")  # milliseconds of a day
+    if taken is not None and len(taken) > 1:
+        step = (float(taken[-1]) - float(taken[0])) / (1000 * (len(taken) - 1))
+        found |= {"T": (step, "s")} if step > 0 else {}
     return found

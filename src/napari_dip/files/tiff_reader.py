@@ -13,7 +13,7 @@ import threading
 import zlib
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tifffile
@@ -31,6 +31,7 @@ from napari_dip.files.tiff_axes import name_axes, squeeze, without_false_colours
 from napari_dip.files.tiff_checks import check_planes, check_segments
 from napari_dip.files.tiff_header import Header, is_inverted, read_header
 from napari_dip.images.image import Image, printable_name
+from napari_dip.images.part import PartOf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +42,9 @@ MAP_FROM = 1 << 25
 
 LAZY_FROM = 1 << 28
 """Bytes from which other pixels are decoded when they are wanted."""
+
+POSITIONS = {"lsm": "MP", "mmstack": "R", "ndtiff": "R"}
+"""Axes of tifffile's kinds of series that number positions of the stage and tiles."""
 
 _BROKEN = (
     *(ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError),
@@ -62,11 +66,11 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
     """Read an image of a TIFF file; see `napari_dip.files.read_write.read`."""
     with _open(path) as tif:
         images = _images(tif)
-        found = [_outline(tif, one) for _, one in images]
+        found = [_outline(tif, one) for one in images]
         chosen = choose_series(found, series, path.name)
-        number, image_series = images[chosen]
+        number, image_series, place = images[chosen]
         header = read_header(tif, number)
-        pixels, letters = _pixels(tif, image_series, path)
+        pixels, letters = _at(place, *_pixels(tif, image_series, path))
         remarks = _remarks_on_files(tif, image_series, path)
         inverted = is_inverted(image_series.keyframe)
     channels = header.channels or names_from_labels(header.labels, letters, pixels.shape)
@@ -110,7 +114,7 @@ def _with_details(image: Image, header: Header, inverted: bool) -> Image:
 def list_tiff_series(path: Path) -> list[Series]:
     """Return what images a TIFF file holds."""
     with _open(path) as tif:
-        return [_outline(tif, one) for _, one in _images(tif)]
+        return [_outline(tif, one) for one in _images(tif)]
 
 
 def list_tiff_files(path: Path) -> list[Path]:
@@ -154,17 +158,50 @@ def _remarks_on_files(
     return (f"The image lies in {len(names_of_files(xml))} files, of which {path.name} is one.",)
 
 
-def _images(tif: tifffile.TiffFile) -> list[tuple[int, tifffile.TiffPageSeries]]:
-    """Return the series that are images, no thumbnails, with their number among all series."""
+class _Found(NamedTuple):
+    """An image in a file: a series, or one position in a series."""
+
+    number: int
+    series: tifffile.TiffPageSeries
+    place: dict[str, int]
+
+
+def _images(tif: tifffile.TiffFile) -> list[_Found]:
+    """Return the images of a file, without thumbnails."""
     if tif.is_ome:
         check_planes(tif.ome_metadata or "")
     numbered = list(enumerate(tif.series))
-    return [(i, one) for i, one in numbered if not one.keyframe.is_reduced] or numbered
+    whole = [(i, one) for i, one in numbered if not one.keyframe.is_reduced] or numbered
+    if not whole:
+        raise ValueError("no images")
+    return [_Found(i, one, place) for i, one in whole for place in _positions(one)]
 
 
-def _outline(tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> Series:
+def _positions(series: tifffile.TiffPageSeries) -> list[dict[str, int]]:
+    """Return the places along axes of positions and tiles, which are images of their own."""
+    axes = [a for a in POSITIONS.get(series.kind, "") if a in series.axes]
+    lengths = [series.shape[series.axes.index(a)] for a in axes]
+    return [dict(zip(axes, place, strict=True)) for place in np.ndindex(*lengths)]
+
+
+def _at(place: dict[str, int], pixels: Any, letters: str) -> tuple[Any, str]:
+    """Return the pixels of one position."""
+    if not place:
+        return pixels, letters
+    left = "".join(a for a in letters if a not in place)
+    if isinstance(pixels, np.ndarray):
+        return pixels[tuple(place.get(a, slice(None)) for a in letters)], left
+    taken = {letters.index(a): [n] for a, n in place.items()}
+    return PartOf(pixels, taken, list(taken)), left
+
+
+def _outline(tif: tifffile.TiffFile, found: _Found) -> Series:
     """Return name, axes and shape; a name that tifffile has made up is none."""
-    return Series(str(series.name or "") if tif.is_ome else "", series.axes, tuple(series.shape))
+    series, place = found.series, found.place
+    kept = [(a, n) for a, n in zip(series.axes, series.shape, strict=True) if a not in place]
+    name = " ".join(f"{'tile' if a == 'M' else 'position'} {n}" for a, n in place.items())
+    name = name or (str(series.name or "") if tif.is_ome else "")
+    return Series(name, "".join(a for a, _ in kept), tuple(n for _, n in kept))
 
 
 def read_tiff_provenance(path: Path) -> dict[str, Any]:

@@ -66,10 +66,16 @@ def _calibration(header: Any, sizes: dict[str, int]) -> Calibration:
 
 
 def _channels(header: Any, count: int) -> tuple[tuple[str, ...], Details]:
+    """Return names and wavelengths; the window lists channels that were not taken, too."""
+    windows = [header.get(f"GUI Channel {n} Parameters", {}) for n in range(1, 33)]
+    by_name = {one["CH Name"]: one for one in windows if "CH Name" in one}
     names, about = [], []
     for number in range(1, count + 1):
-        one = header.get(f"GUI Channel {number} Parameters", {})
-        names.append(str(one.get("DyeName", one.get("CH Name", ""))))
+        taken = header.get(f"Channel {number} Parameters", windows[number - 1])
+        name = taken.get("CH Name", "")
+        one = by_name.get(name, windows[number - 1])
+        dye = taken.get("DyeName") or one.get("DyeName")
+        names.append(str(name if dye in ("", None, "None") else dye))
         found = {}
         for key in ("EmissionWavelength", "ExcitationWavelength"):
             if wave := positive(one.get(key)):
