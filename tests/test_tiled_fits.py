@@ -21,6 +21,8 @@ from napari_dip import (
     iter_upscale,
     last,
 )
+from napari_dip.engine.tiled_fit import even_side
+from napari_dip.engine.tiles import Tiles
 from napari_dip.snapshot import Snapshot
 
 RNG = np.random.default_rng(0)
@@ -54,7 +56,7 @@ def test_a_fit_goes_in_tiles(
     final = last(run())
     tiled = np.asarray(final.image.pixels)
     (said,) = final.provenance["for_lack_of_memory"]
-    assert "6 overlapping tiles of 48 x 48 pixels" in said
+    assert "6 overlapping tiles of 43 x 43 pixels" in said
     assert tiled.shape == whole.shape
     assert np.isfinite(tiled).all()
     assert abs(tiled.mean() - whole.mean()) < 0.12 * whole.mean()
@@ -72,3 +74,13 @@ def test_the_border_of_a_tile_cannot_be_seen(name: str, monkeypatch: pytest.Monk
     tiled = np.asarray(last(RUNS[name]()).image.pixels)
     steps = np.abs(np.diff(tiled, axis=1)).mean(axis=0)  # between neighbouring columns
     assert steps.max() < 2.5 * np.median(steps)
+
+
+@pytest.mark.parametrize(
+    ("size", "most", "side"),
+    [((2048, 2048), 1500, 1056), ((72, 104), 48, 43), ((300, 90), 128, 122)],
+)
+def test_tiles_are_as_small_as_as_few_can_be(size: tuple[int, int], most: int, side: int) -> None:
+    assert even_side(*size, most) == side
+    largest, even = (Tiles(*size, n, n - min(64, n // 4)) for n in (most, side))
+    assert len(even.places) == len(largest.places)

@@ -45,11 +45,27 @@ def fit_in_tiles(
     if pixels >= height * width or side >= max(height, width):
         yield from fit(plane)
         return
+    side = even_side(height, width, side)
     stride = side - min(OVERLAP, side // 4)
     tiles = Tiles(height, width, side, stride)
     large = Tiles(factor * height, factor * width, factor * side, factor * stride)
     note = plan.remark(IN_TILES.format(len(tiles.places), *tiles.shape))
     yield from noted(_fit_tiles(fit, plane, steps, tiles, large, factor), note)
+
+
+def even_side(height: int, width: int, most: int) -> int:
+    """Return the side of as few and as small square tiles as cover an image with their overlap.
+
+    Tiles of the largest side that memory allows may be one pixel more than half of the image: with
+    four of these the work would be four times that of the image.
+    """
+    overlap = min(OVERLAP, most // 4)
+    counts = (max(1, -(-(length - overlap) // (most - overlap))) for length in (height, width))
+    sides = [
+        -(-(length + (count - 1) * overlap) // count)
+        for length, count in zip((height, width), counts, strict=True)
+    ]
+    return min(most, max(sides))
 
 
 def _fit_tiles(
