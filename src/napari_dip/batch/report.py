@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_dip.batch.contact_sheet import SHEET, ContactSheet
 from napari_dip.batch.jobs import BEGUN_BEFORE, DONE_BEFORE
 from napari_dip.files.atomic import write_bytes
+from napari_dip.files.lock import locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,7 +123,8 @@ class ReportWriter:
             return ""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._sheet.add("|".join(_key(record)), record, pictures)
+            with locked(self._folder):
+                self._sheet.add("|".join(_key(record)), record, pictures)
         except OSError as error:
             return f"The contact sheet could not be written: {error}"
         return ""
@@ -137,7 +139,8 @@ class ReportWriter:
         try:
             write_report(self._folder, records, self._shard)
             if now:
-                self._sheet.close()
+                with locked(self._folder):
+                    self._sheet.close()
         except OSError as error:
             return f"The table of the files could not be written: {error}"
         finally:
@@ -146,32 +149,39 @@ class ReportWriter:
 
 
 def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | None = None) -> Path:
-    """Write what became of each file as a table; earlier runs' rows of other files stay."""
+    """Write what became of each file as a table; rows of other files stay.
+
+    Those are of earlier runs, and of such as work into the same folder at the same time.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _name(REPORT, shard)
-    rows = {_key(row): row for row in _earlier_rows(path)}
-    for record in records:
-        key = _key(record)
-        if record["status"] == BEFORE and key in rows:
-            continue
-        hints, verdict = record.get("residual") or {}, record.get("verdict")
-        rows[key] = {
-            **{column: record.get(column, "") for column in COLUMNS},
-            "seconds": f"{record['seconds']:.1f}" if "seconds" in record else "",
-            **{
-                column: "" if hints.get(hint) is None else f"{hints[hint]:.4g}"
-                for column, hint in HINTS.items()
-            },
-            "verdict": (" ".join(verdict["flagged"]) or NO_FAULT) if verdict else "",
-        }
-    text = StringIO(newline="")
-    table = csv.DictWriter(text, COLUMNS)
-    table.writeheader()
-    table.writerows(
-        {name: _no_formula(cell) for name, cell in row.items()} for row in rows.values()
-    )
-    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    with locked(folder):
+        rows = {_key(row): row for row in _earlier_rows(path)}
+        for record in records:
+            key = _key(record)
+            if record["status"] != BEFORE or key not in rows:
+                rows[key] = _row(record)
+        text = StringIO(newline="")
+        table = csv.DictWriter(text, COLUMNS)
+        table.writeheader()
+        table.writerows(
+            {name: _no_formula(cell) for name, cell in row.items()} for row in rows.values()
+        )
+        write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))
     return path
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    hints, verdict = record.get("residual") or {}, record.get("verdict")
+    return {
+        **{column: record.get(column, "") for column in COLUMNS},
+        "seconds": f"{record['seconds']:.1f}" if "seconds" in record else "",
+        **{
+            column: "" if hints.get(hint) is None else f"{hints[hint]:.4g}"
+            for column, hint in HINTS.items()
+        },
+        "verdict": (" ".join(verdict["flagged"]) or NO_FAULT) if verdict else "",
+    }
 
 
 def _name(name: str, shard: str | None) -> str:
