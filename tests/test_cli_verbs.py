@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from cli_help import FEW, leftovers, quick, save
 
-from napari_dip.batch import estimate
-from napari_dip.batch.estimate import estimate_image, estimate_seconds, format_duration
+from napari_dip.batch.estimate import estimate_seconds, format_duration
 from napari_dip.cli import main
 from napari_dip.cli.demo_picture import axis_labels, draw, figure_of
 from napari_dip.cli.progress import Progress
@@ -23,7 +22,6 @@ from napari_dip.methods.registry import METHODS
 from napari_dip.settings import DIP, BlindSpot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -198,29 +196,6 @@ def test_the_time_of_work_is_told_from_its_first_steps(monkeypatch: pytest.Monke
     monkeypatch.setattr("time.perf_counter", lambda: next(clock))
     steps = (SimpleNamespace(step=n, total=100) for n in range(1, 101))
     assert estimate_seconds(steps, probe=3.0) == 5 + 99
-
-
-def test_the_time_of_an_image_is_told_from_a_made_up_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-
-    def steps(*_: object, **__: object) -> Iterator[SimpleNamespace]:
-        for n in range(1, 101):
-            clock[0] += 0.5 if n == 1 else 0.25
-            yield SimpleNamespace(step=n, total=101)
-
-    monkeypatch.setattr("time.perf_counter", lambda: clock[0])
-    monkeypatch.setattr("napari_dip.api.iter_denoise", steps)
-    quarter = estimate.SIDE**2 // 4
-    estimate._time_steps.cache_clear()
-    try:
-        # The steps of a network of z see the whole image, those of a blind spot crops of it.
-        assert estimate_image(quarter, 1, DIP(), "cpu") == (0.5 + 25) / 4
-        assert estimate_image(quarter, 1, BlindSpot(), "cpu") == 2 * 0.5 / 4 + 25
-        # Each further plane goes on from the one before, in a quarter of the steps.
-        assert estimate_image(quarter, 3, BlindSpot(), "cpu") == 3 * 0.25 + 1.5 * 25
-        assert estimate_image(quarter, 2, BlindSpot(through_stack="apart"), "cpu") == 2 * 25.25
-    finally:
-        estimate._time_steps.cache_clear()
 
 
 @pytest.mark.parametrize("preset", DIP.presets)
