@@ -88,7 +88,8 @@ def main() -> None:
     viewer = napari.Viewer(show=True)
     viewer.window.resize(1500, 920)
     viewer.open_sample("napari-dip", "fish")
-    _, dock = viewer.window.add_plugin_dock_widget("napari-dip", "Denoise")
+    _, shown = viewer.window.add_plugin_dock_widget("napari-dip", "Denoise")
+    dock = shown.page
     dock.method_box.device.choose("cpu")
     wait(2)
     load = os.getloadavg()[0]

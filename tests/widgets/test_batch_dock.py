@@ -317,7 +317,8 @@ def test_a_file_of_settings_with_a_model_hides_the_method(
     (tmp_path / "s.toml").write_text('model = "a.safetensors"\n')
     dock.load(tmp_path / "s.toml")
     box = dock.method_box
-    hidden = (box.method, box.summary, box.preset, box.form, box.uncertainty)
+    hidden = (box.method, box.form, box.uncertainty)
+    dock.advanced.expand(animate=False)
     assert not any(widget.isVisibleTo(dock) for widget in hidden)
     dock.model.row.path = None
     assert all(widget.isVisibleTo(dock) for widget in hidden)

@@ -15,7 +15,9 @@ from napari_dip.methods.registry import METHODS, Method
 from napari_dip.planes import canvas
 from napari_dip.settings import BlindSpot, Settings, knob
 from napari_dip.widgets.layers.region import PLANE, RECTANGLE
+from napari_dip.widgets.napari_hooks.preferences import Preferences
 from napari_dip.widgets.parts import plots
+from napari_dip.widgets.parts.method_box import OWN_MODEL
 from napari_dip.widgets.parts.noise_window import NoiseWindow
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def test_a_run_ends_with_one_layer_that_looks_like_its_source(
     }
     dock = make_dock(axis_labels=("y", "x"), units=UM[:2], **look)
     finish(dock.start())
-    assert [layer.name for layer in viewer.layers] == ["cells", "cells denoised"]
+    assert [layer.name for layer in viewer.layers] == ["cells", "cells: Blind spot"]
     noisy, clean = viewer.layers
     assert clean.data.shape == noisy.data.shape and (clean.data == 30).all()
     for name in ("scale", "translate", "rotate", "shear", "contrast_limits"):
@@ -144,7 +146,8 @@ def test_a_rectangle_lands_in_place(
     finish(dock.start())
     assert engine.images[0].shape == (3, 20, 20)
     np.testing.assert_allclose(
-        viewer.layers["cells denoised"].data_to_world((1, 0, 0)), noisy.data_to_world((1, 10, 5))
+        viewer.layers["cells: Blind spot, part"].data_to_world((1, 0, 0)),
+        noisy.data_to_world((1, 10, 5)),
     )
 
 
@@ -157,28 +160,43 @@ def test_this_plane_follows_the_slider(
     viewer.dims.set_point(0, 1)
     finish(dock.start())
     assert (np.asarray(engine.images[0]) == 1).all()
-    assert tuple(viewer.layers["cells denoised"].translate) == (1, 0, 0)
+    assert tuple(viewer.layers["cells: Blind spot, plane 1"].translate) == (1, 0, 0)
 
 
-def test_the_axis_of_iterates_and_a_new_choice(
-    make_dock: Callable[..., Any], viewer: Any, finish: Any
+def test_another_step_is_put_into_its_own_plane_only(
+    make_dock: Callable[..., Any], viewer: Any, finish: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dock = make_dock(steps=400, scale=(0.2, 0.1), rotate=20, units=UM[:2])
+    """The real engine on three planes: the others stay as they are, to the bit."""
+    monkeypatch.setattr("napari_dip.api.iter_denoise", iter_denoise)
+    stack = np.random.default_rng(0).poisson(20, (3, 48, 48)).astype(np.uint16)
+    dock = make_dock(stack, steps=60)
+    monkeypatch.setattr(
+        "napari_dip.widgets.docks.base.preferences", lambda: Preferences(pictures_per_second=50)
+    )
     dock.method_box.keep.setChecked(True)
     run = finish(dock.start())
-    noisy, clean, iterates = viewer.layers
-    steps = iterates.metadata["napari_dip"]["iterates_at_steps"]
-    assert len(steps) >= 2 and steps[-1] == 400
-    assert iterates.data.shape == (len(steps), *noisy.data.shape)
-    np.testing.assert_allclose(iterates.data_to_world((0, 3, 4))[1:], noisy.data_to_world((3, 4)))
-    viewer.dims.set_point(0, 0)
-    assert not dock.panel.use_button.isHidden()
-    dock.panel.use_button.click()
-    assert (clean.data == steps[0]).all()
-    record = clean.metadata["napari_dip"]
-    assert (record["chosen_by"], record["iterate_used"]) == ("user", steps[0])
-    assert dock.panel.loss_plot.chosen == steps[0]
-    assert run.answer.iterates.items[0].step == steps[0]
+    layer, box = viewer.layers["cells: Blind spot"], dock.results.box
+    before, kept = np.array(layer.data), run.answer.iterates.planes
+    plane = next(number for number, one in kept.items() if len(one.items) > 1)
+    viewer.dims.set_point(0, plane)
+    assert box.slider.isVisibleTo(box) and box.slider.maximum() == len(kept[plane].items) - 1
+    assert box.slider.value() == [i.step for i in kept[plane].items].index(
+        run.answer.iterates.answers[plane]
+    )
+    box.slider.setValue(0 if box.slider.value() else 1)
+    after = np.array(layer.data)
+    changed = [bool((a != b).any()) for a, b in zip(before, after, strict=True)]
+    assert changed == [number == plane for number in range(3)]
+    step = kept[plane].items[box.slider.value()].step
+    record = layer.metadata["napari_dip"]
+    assert record["iterates_used"] == {str(plane): step} and record["chosen_by"] == "user"
+    assert "verdict" not in record, "that was on another answer"
+    box.slider.setValue(len(kept[plane].items) - 1 if box.slider.value() else 0)
+    dock.results.use_step(
+        [i.step for i in kept[plane].items].index(run.answer.iterates.answers[plane])
+    )
+    np.testing.assert_array_equal(np.asarray(layer.data), before)
+    assert "iterates_used" not in layer.metadata["napari_dip"]
 
 
 def test_an_edited_knob_reaches_the_engine_and_defaults_stay_exact(
@@ -194,7 +212,14 @@ def test_an_edited_knob_reaches_the_engine_and_defaults_stay_exact(
 def test_the_layer_list_is_followed(make_dock: Callable[..., Any], viewer: Any) -> None:
     dock = make_dock()
     viewer.add_image(np.zeros((4, 5, 6)), name="other")
+    assert dock.input.layers.layer.name == "other", "the active layer is the image"
+    viewer.layers.selection.active = viewer.layers["cells"]
     assert dock.input.layers.layer.name == "cells"
+    made = {"napari_dip": {"settings": {}}}
+    viewer.add_image(np.zeros((4, 5)), name="result", metadata=made)
+    viewer.add_image(np.zeros((4, 5)), name="truth", metadata={"napari_dip": {"role": "clean"}})
+    viewer.add_labels(np.zeros((4, 5), int))
+    assert dock.input.layers.layer.name == "cells", "nothing else is taken unasked"
     viewer.layers["cells"].name = "renamed"
     assert dock.input.layers.currentText() == "renamed"
     viewer.layers.remove("renamed")
@@ -257,12 +282,12 @@ def test_the_default_is_blind_spot_and_each_method_says_in_a_line_what_it_is_for
 ) -> None:
     box = make_dock().method_box
     names = [box.method.itemText(i) for i in range(box.method.count())]
-    assert names == ["Blind spot", "Deep Image Prior", "PatchDIP"]
-    assert isinstance(box.settings(), BlindSpot) and box.summary.text() == BlindSpot.summary
+    assert names[0] == "Blind spot: quick, recommended" and names[-1] == OWN_MODEL
+    assert isinstance(box.settings(), BlindSpot)
     for i, record in enumerate(METHODS.values()):
-        box.method.setCurrentIndex(i)
+        assert names[i].startswith(f"{record.settings.title}: ") and len(names[i]) < 50
         tip = box.method.itemData(i, Qt.ItemDataRole.ToolTipRole)
-        assert box.summary.text() == tip == record.settings.summary != ""
+        assert tip == record.settings.summary != ""
 
 
 def test_a_method_registered_elsewhere_is_offered_and_run(
@@ -276,7 +301,7 @@ def test_a_method_registered_elsewhere_is_offered_and_run(
     monkeypatch.setitem(METHODS, "toy", Method(Toy, "nowhere:fit"))
     dock = make_dock()
     dock.method_box.method.setCurrentText("Toy")
-    assert dock.method_box.summary.isHidden() and dock.method_box.form.box("steps").value == 3
+    assert dock.method_box.form.box("steps").value == 3
     assert finish(dock.start()).request.how == Toy()
 
 

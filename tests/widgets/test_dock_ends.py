@@ -43,7 +43,7 @@ def test_stop_keeps_the_answer_of_the_step_at_hand(
     assert dock.panel.message.text() == "Stopping after the step at hand ..."
     finish(run)
     assert engine.step <= at + 1 and engine.closed == 1
-    assert (viewer.layers["cells denoised"].data == engine.step).all()
+    assert (viewer.layers["cells: Blind spot"].data == engine.step).all()
     assert dock.panel.message.text().startswith("Stopped: the answer of step")
 
 
@@ -54,7 +54,7 @@ def test_stop_ends_a_paused_run(
     run = begun(dock, qtbot)
     with qtbot.waitSignal(run._worker.paused, timeout=WAIT):
         dock.panel.buttons["Pause"].click()
-    assert dock.panel.buttons["Pause"].text() == "Resume"
+    assert dock.panel.buttons["Pause"].text() == "Go on"
     at = engine.step
     qtbot.wait(50)
     assert engine.step == at
@@ -125,7 +125,7 @@ def test_a_layer_removed_during_the_run_ends_it_with_a_sentence(
 ) -> None:
     dock = make_dock(steps=100_000)
     run = begun(dock, qtbot)
-    viewer.layers.remove("cells denoised")
+    viewer.layers.remove("cells: Blind spot")
     finish(run)
     assert [layer.name for layer in viewer.layers] == ["cells"]
     assert errors == [dock.panel.message.text()] and "was removed" in errors[0]
@@ -140,7 +140,9 @@ def test_the_source_may_be_removed_during_the_run(
     viewer.layers.remove("cells")
     dock.stop()
     qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
-    assert [layer.name for layer in viewer.layers] == ["cells denoised"] and run.answer is not None
+    assert [layer.name for layer in viewer.layers] == [
+        "cells: Blind spot"
+    ] and run.answer is not None
 
 
 class OutOfMemoryError(RuntimeError):
@@ -197,6 +199,9 @@ def test_closing_the_dock_ends_the_run(
     at = engine.step
     qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
     assert engine.step <= at + 1 and engine.closed == 1
+    answer = viewer.layers["cells: Blind spot"]
+    assert (answer.data == engine.step).all(), "whole"
+    assert answer.metadata["napari_dip"]["step_chosen"] == engine.step, "and recorded"
     viewer.add_image(np.zeros((4, 4)))  # nobody listens any more
 
 

@@ -35,6 +35,6 @@ def test_without_a_rule_the_step_in_view_is_said(panel: RunPanel) -> None:
 def test_a_new_run_knows_nothing_of_the_rule_before(panel: RunPanel) -> None:
     panel.show_progress(Progress(4, 8, 4, points=((4, 0.1, 0.2),)))
     panel.start()
-    assert panel.message.text() == "Preparing ..."
+    assert panel.message.text() == "Preparing: measuring the noise ..."
     panel.show_progress(Progress(4, 8, 4))
     assert "best" not in panel.message.text()

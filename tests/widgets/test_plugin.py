@@ -28,7 +28,7 @@ from napari_dip.widgets.napari_hooks.samples import (
     noisy_stack,
     synthetic_stack,
 )
-from napari_dip.widgets.napari_hooks.writer import write_layer
+from napari_dip.widgets.napari_hooks.writer import OWN_SUFFIX, write_layer
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,13 +63,13 @@ def test_the_manifest_is_valid_and_its_names_exist() -> None:
     ]
     assert len(contributions.sample_data) == 3 and len(contributions.writers) == 1
     verbs = {command.title.split()[0] for command in contributions.commands}
-    assert verbs == {"Apply", "Denoise", "Make", "Open", "Restore", "Save", "Train"}
+    assert verbs == {"Denoise", "Make", "Open", "Restore", "Save", "Train"}
 
 
 def test_the_writer_and_the_reader_take_what_the_formats_are_named() -> None:
     contributions = PluginManifest.from_distribution("napari-dip").contributions
     assert contributions.writers[0].filename_extensions == [*TIFF.suffixes, *OME_TIFF.suffixes]
-    assert contributions.readers[0].filename_patterns == [f"*{SUFFIX}"]
+    assert contributions.readers[0].filename_patterns == [f"*{SUFFIX}", f"*{OWN_SUFFIX}"]
 
 
 def test_napari_hands_each_dock_its_viewer() -> None:
@@ -165,7 +165,7 @@ def test_the_writer_takes_colour_and_levels(kind: str, tmp_path: Path) -> None:
 
 def opened(window: Any, steps: int) -> Any:
     _, dock = window.window.add_plugin_dock_widget("napari-dip", "Denoise")
-    dock = getattr(dock, "__wrapped__", dock)
+    dock = getattr(dock, "__wrapped__", dock).page
     dock.method_box.form.box("steps").value = steps
     return dock
 
@@ -209,10 +209,27 @@ def test_closing_the_dock_in_a_window_ends_the_run(window: Any, engine: Any, qtb
     dock = opened(window, 100_000)
     run = dock.start()
     qtbot.waitUntil(lambda: run.layer is not None, timeout=WAIT)
-    window.window.remove_dock_widget(dock)
+    window.window.remove_dock_widget("all")
     at = engine.step
     qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
     assert engine.step <= at + 1 and engine.closed == 1
+    assert (window.layers[-1].data == engine.step).all(), "a whole answer"
+    assert "settings" in window.layers[-1].metadata["napari_dip"], "and recorded"
+
+
+def test_a_second_entry_of_the_menu_opens_its_tab_in_the_one_dock(
+    window: Any, engine: Any, qtbot: Any
+) -> None:
+    window.add_image(np.zeros((20, 24)))
+    page = opened(window, 100_000)
+    run = page.start()
+    qtbot.waitUntil(lambda: run.layer is not None, timeout=WAIT)
+    _, dock = window.window.add_plugin_dock_widget("napari-dip", "Train")
+    dock = getattr(dock, "__wrapped__", dock)
+    assert len(window.window.dock_widgets) == 1 and run.running, "the run goes on"
+    assert dock.pages["Denoise"] is page and dock.page is dock.pages["Train"]
+    page.discard()
+    qtbot.waitUntil(lambda: not run.running, timeout=WAIT)
 
 
 def test_closing_napari_during_a_run_ends_it(

@@ -54,7 +54,7 @@ def test_labels_mark_what_is_filled(make_restore: Any, viewer: Any, finish: Any)
     dock = make_restore("inpaint")
     dock.page.where.setCurrentText(LABELS)
     finish(dock.start())
-    filled = viewer.layers["cells filled"]
+    filled = viewer.layers["cells: filled"]
     assert np.array_equal(filled.data != data, labels > 0)
     assert tuple(filled.scale) == (0.2, 0.1)
     assert filled.metadata["napari_dip"]["missing_pixels"] == 12
@@ -71,7 +71,7 @@ def test_shapes_mark_what_is_filled_wherever_their_layer_lies(
     dock = make_restore("inpaint")
     dock.page.where.setCurrentText(SHAPES)
     finish(dock.start())
-    changed = viewer.layers["cells filled"].data != data
+    changed = viewer.layers["cells: filled"].data != data
     wanted = np.zeros((20, 30), bool)
     wanted[4:7, 8:12] = True
     assert np.array_equal(changed, np.broadcast_to(wanted, data.shape))
@@ -111,7 +111,7 @@ def test_found_pixels_are_filled_and_the_rest_is_denoised_where_asked(
     assert dock.page.where.currentText() == FOUND
     dock.page.keep.setChecked(False)
     finish(dock.start())
-    filled = viewer.layers["cells filled"].data
+    filled = viewer.layers["cells: filled"].data
     assert np.isfinite(filled).all() and not np.array_equal(filled[5:], data[5:])
 
 
@@ -125,7 +125,7 @@ def test_an_enlarged_image_covers_the_same_place(
     dock.page.factor.setCurrentText(str(factor))
     finish(dock.start())
     cells, large = viewer.layers
-    assert large.name == f"cells x{factor}"
+    assert large.name == f"cells: x{factor}"
     assert large.data.shape == (20 * factor, 30 * factor)
     np.testing.assert_allclose(large.scale, np.array(cells.scale) / factor)
     for corner in ((-0.5, -0.5), (19.5, 29.5)):  # outer edges
@@ -137,7 +137,7 @@ def test_a_colour_image_with_alpha_is_enlarged(make_restore: Any, viewer: Any, f
     data = np.random.default_rng(0).integers(0, 255, (12, 14, 4), dtype=np.uint8)
     viewer.add_image(data, name="cells", rgb=True)
     finish(make_restore("upscale").start())
-    large = viewer.layers["cells x2"]
+    large = viewer.layers["cells: x2"]
     assert large.data.shape == (24, 28, 4) and large.data.dtype == np.uint8
     assert np.array_equal(large.data[::2, ::2, 3], data[..., 3])
 
@@ -157,7 +157,7 @@ def test_a_guide_is_asked_for_and_cut_like_the_image(
     dock.page.guide.setCurrentText("bright")
     assert dock.panel.message.text() == ""
     finish(dock.start())
-    restored = viewer.layers["dim restored"]
+    restored = viewer.layers["dim: restored"]
     assert restored.data.shape == (2, 20, 30)
     assert restored.metadata["napari_dip"]["guide"] == "bright"
 
@@ -203,7 +203,7 @@ def test_what_is_missing_is_said_before_a_run(
     dock.page.where.setCurrentText(FOUND)
     finish(dock.start())
     assert "nothing was changed. No missing pixel was found" in dock.panel.message.text()
-    assert np.array_equal(viewer.layers["cells filled"].data, viewer.layers["cells"].data)
+    assert np.array_equal(viewer.layers["cells: filled"].data, viewer.layers["cells"].data)
 
 
 def test_features_of_a_network_in_a_file_are_inverted(
@@ -218,6 +218,6 @@ def test_features_of_a_network_in_a_file_are_inverted(
     dock.page.module.path = tmp_path / "net.pt"
     dock.page.layer.setText("0")
     assert finish(dock.start()).failure == ""
-    assert viewer.layers["cells from features"].data.shape == (20, 30)
+    assert viewer.layers["cells: from features"].data.shape == (20, 30)
     dock.page.layer.setText("7")
     assert "there are 0, 1" in finish(dock.start()).failure

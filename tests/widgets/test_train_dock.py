@@ -65,12 +65,12 @@ def test_a_training_shows_a_preview_and_leaves_a_model(
     run = finish(dock.start())
     assert run.failure == ""
     source, preview = viewer.layers
-    assert preview.name == "cells preview" and preview.data.shape == (1, 40, 48)
+    assert preview.name == "cells: preview" and preview.data.shape == (1, 40, 48)
     np.testing.assert_allclose(preview.data_to_world((0, 0, 0)), source.data_to_world((2, 0, 0)))
     assert preview.data.std() < source.data[2].std()
     model = load_model(tmp_path / "model.safetensors")
     assert model.training["steps"] == 3
-    assert "choose it in the dock Denoise" in dock.panel.message.text()
+    assert "press Use it" in dock.panel.message.text()
     assert not checkpoint_of(tmp_path / "model.safetensors").exists()
     assert len(dock.panel.training_plot.points["learning_rate"]) > 0
 
@@ -86,7 +86,7 @@ def test_stop_keeps_the_model_and_it_can_go_on(
     model = tmp_path / "model.safetensors"
     done = load_model(model).training["steps"]
     assert 0 < done < 100_000 and checkpoint_of(model).exists()
-    assert "it can be resumed" in dock.panel.message.text()
+    assert "it can go on later" in dock.panel.message.text()
     assert dock.extra.resume.isVisibleTo(dock) and dock.extra.replace.isVisibleTo(dock)
     assert dock.start() is None and "go on from where it was stopped" in dock.panel.message.text()
     dock.extra.resume.setChecked(True)
@@ -206,6 +206,7 @@ def test_the_axes_chosen_hold_where_all_layers_are_trained_on(
 ) -> None:
     dock = train()
     viewer.add_image(noisy(3, 40, 48), name="other")
+    viewer.layers.selection.active = viewer.layers["cells"]
     dock.extra.where.setCurrentText(LAYERS)
     dock.input.axes[0].setCurrentText("T")
     source = dock.input.source()
@@ -245,9 +246,7 @@ def test_a_finished_model_is_replaced_only_where_it_is_ticked_anew(
     replace = dock.extra.replace
     assert not replace.isVisibleTo(dock)
     finish(dock.start())
-    assert "choose it in the dock Denoise" in dock.panel.message.text(), (
-        "how it ended stays in view"
-    )
+    assert "press Use it" in dock.panel.message.text(), "how it ended stays in view"
     before = model.read_bytes()
     for _ in range(2):
         assert (
@@ -283,7 +282,7 @@ def test_what_is_left_of_a_stopped_training_is_not_replaced_unasked(
     assert dock.extra.replace.isVisibleTo(dock)
     dock.extra.replace.setChecked(True)
     finish(dock.start())
-    assert "choose it in the dock Denoise" in dock.panel.message.text()
+    assert "press Use it" in dock.panel.message.text()
     assert not left.exists()
 
 
@@ -338,6 +337,8 @@ def test_a_model_is_applied_by_the_dock_denoise(
     dock.extra.row.path = tmp_path / "other.safetensors"
     assert dock.start() is None and "no file" in dock.panel.message.text()
     dock.extra.row.path = None
+    assert not dock.method_box.is_own_model
+    dock.advanced.expand(animate=False)
     assert dock.method_box.form.isVisibleTo(dock)
 
 

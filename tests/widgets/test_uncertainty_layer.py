@@ -51,10 +51,10 @@ def test_a_second_layer_lies_on_the_first_in_its_own_contrast(
     assert with_map[0].uncertainty == "predicted"
     assert [layer.name for layer in viewer.layers] == [
         "cells",
-        "cells denoised",
-        "cells uncertainty",
+        "cells: Blind spot",
+        "cells: uncertainty",
     ]
-    std = viewer.layers["cells uncertainty"]
+    std = viewer.layers["cells: uncertainty"]
     assert std.data.shape == (20, 30)
     assert np.asarray(std.data) == pytest.approx(3.0)
     np.testing.assert_allclose(std.extent.world, viewer.layers["cells"].extent.world)
@@ -83,10 +83,10 @@ def test_a_map_that_is_removed_stays_away_and_the_run_goes_on(
     dock.method_box.uncertainty.setChecked(True)
     run = dock.start()
     qtbot.waitUntil(lambda: run.layers.std_layer is not None, timeout=WAIT)
-    viewer.layers.remove("cells uncertainty")
+    viewer.layers.remove("cells: uncertainty")
     finish(run)
     assert not run.failure
-    assert [layer.name for layer in viewer.layers] == ["cells", "cells denoised"]
+    assert [layer.name for layer in viewer.layers] == ["cells", "cells: Blind spot"]
 
 
 def test_discard_takes_both_layers_away(

@@ -18,8 +18,9 @@ from napari_dip.images.image import Image
 from napari_dip.noise.measure import measure_noise
 from napari_dip.settings import BlindSpot
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.layers.result_layers import Iterate, Iterates
+from napari_dip.widgets.layers.iterates import Iterates
 from napari_dip.widgets.layers.source import Source
+from napari_dip.widgets.parts.result_box import verdict_lines
 from napari_dip.widgets.runs.progress import Progress
 from napari_dip.widgets.runs.worker import Answer, Control, FitRequest, work
 
@@ -63,7 +64,7 @@ def test_the_end_brings_the_full_answer_and_every_point(engine: Any) -> None:
     assert engine.closed == 1 and engine.devices == ["cpu"]
 
 
-@pytest.mark.parametrize(("judged", "said"), [(True, "Noise is left"), (False, "")])
+@pytest.mark.parametrize(("judged", "said"), [(True, "Noise"), (False, "")])
 def test_the_verdict_is_said_with_the_answer_where_it_is_asked_for(judged: bool, said: str) -> None:
     noisy = np.random.default_rng(0).normal(100, 9, (96, 96))
     made = {"measured_noise": measure_noise([noisy]).to_json()}
@@ -74,8 +75,10 @@ def test_the_verdict_is_said_with_the_answer_where_it_is_asked_for(judged: bool,
 
     where = replace(source((96, 96)), data=noisy)
     _, answer = drain(work(FitRequest(where, BlindSpot(), begin=begin, judged=judged), Control()))
-    assert answer is not None and answer.remark.startswith(said)
-    assert ("verdict" in answer.provenance) == judged == bool(answer.remark)
+    assert answer is not None and ("verdict" in answer.provenance) == judged
+    lines = verdict_lines(answer.provenance)
+    assert [line.partition(" i")[0] for line in lines[:1]] == ([said] if said else [])
+    assert len(lines) == (2 if judged else 0)
 
 
 def test_no_picture_is_made_before_the_last_was_shown(engine: Any) -> None:
@@ -185,11 +188,12 @@ def test_the_generator_runs_in_any_thread(engine: Any) -> None:
 
 
 def test_kept_iterates_are_thinned_evenly() -> None:
-    iterates = Iterates(max_count=8)
+    iterates = Iterates(source((4, 4)), max_count=8)
     for step in range(1, 101):
-        iterates.offer(Iterate(step, np.full((4, 4), step), {}))
-    iterates.append_final(Iterate(100, np.full((4, 4), 100), {}))
-    steps = [iterate.step for iterate in iterates.items]
+        iterates.follow(0, step, step)
+        iterates.offer(0, np.full((4, 4), step))
+    iterates.end(np.full((4, 4), 100))
+    steps = [iterate.step for iterate in iterates.planes[0].items]
     assert steps[0] == 1 and steps[-1] == 100 and len(steps) <= 9
     assert len(set(np.diff(steps[:-1]).tolist())) == 1
 

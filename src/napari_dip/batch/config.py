@@ -139,12 +139,17 @@ def write_config(path: Path, values: Mapping[str, Any], *, overwrite: bool = Fal
         )
     if path.exists() and not overwrite:
         raise UsageError(f"The file of settings {path} exists", "choose another name", "overwrite")
-    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, ("\n".join([HEAD, *lines]) + "\n").encode())
+        write_bytes(path, config_text(values).encode())
     except (OSError, UnicodeError) as error:
         raise UsageError(f"The file of settings can't be written: {error}") from error
+
+
+def config_text(values: Mapping[str, Any]) -> str:
+    """Return what `write_config` writes."""
+    lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+    return "\n".join([HEAD, *lines]) + "\n"
 
 
 def config_values(

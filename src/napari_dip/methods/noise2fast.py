@@ -54,7 +54,7 @@ class Noise2Fast(Settings):
 
     method: ClassVar[str] = "noise2fast"
     title: ClassVar[str] = "Noise2Fast"
-    summary: ClassVar[str] = "Every second pixel predicts its neighbour; stops by itself."
+    summary: ClassVar[str] = "Quick, for one image: every second pixel predicts its neighbour."
     presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {

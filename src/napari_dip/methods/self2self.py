@@ -49,7 +49,7 @@ class Self2Self(Settings):
 
     method: ClassVar[str] = "self2self"
     title: ClassVar[str] = "Self2Self"
-    summary: ClassVar[str] = "Predicts hidden pixels with dropout, many times, and averages."
+    summary: ClassVar[str] = "Slow, for one image: predicts hidden pixels many times, and averages."
     presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {

@@ -48,7 +48,7 @@ class ZSN2N(Settings):
 
     method: ClassVar[str] = "zs-n2n"
     title: ClassVar[str] = "Zero-Shot Noise2Noise"
-    summary: ClassVar[str] = "A small network learns from two halves of the image's pixels."
+    summary: ClassVar[str] = "Quick, plain: a small network learns from two halves of the pixels."
     presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {

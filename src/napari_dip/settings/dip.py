@@ -68,7 +68,7 @@ class DIP(NetworkOfZ):
 
     method: ClassVar[str] = "dip"
     title: ClassVar[str] = "Deep Image Prior"
-    summary: ClassVar[str] = "An untrained network makes the image out of random numbers: slower."
+    summary: ClassVar[str] = "Slower: an untrained network makes the image out of random numbers."
     presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {

@@ -25,7 +25,7 @@ class PatchDIP(FitSettings):
 
     method: ClassVar[str] = "patchdip"
     title: ClassVar[str] = "PatchDIP"
-    summary: ClassVar[str] = "For what repeats over the image: one network for all its patches."
+    summary: ClassVar[str] = "For what repeats, slow: one network for all patches of the image."
     presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {

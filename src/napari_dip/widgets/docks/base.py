@@ -12,18 +12,17 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_dip.engine.threads import let_idle_threads_sleep
 from napari_dip.methods.method import Method, TrainedMethod
 from napari_dip.settings import Settings
-from napari_dip.widgets.layers.result_layers import add_iterates_layer, iterate_in_view
+from napari_dip.widgets.docks.results import Results
 from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.napari_hooks.preferences import preferences
 from napari_dip.widgets.parts.input_box import InputBox, LayerCombo
-from napari_dip.widgets.parts.layouts import Rows, scroll_area
+from napari_dip.widgets.parts.layouts import column, fold, scroll_area
 from napari_dip.widgets.parts.method_box import MethodBox
 from napari_dip.widgets.parts.run_panel import RunPanel
 from napari_dip.widgets.runs.fit_run import FitRun
 from napari_dip.widgets.runs.worker import FitRequest
 
 WIDTH = 330
-SCROLL_BAR = 24
 
 
 class Dock(QWidget):
@@ -50,34 +49,34 @@ class Dock(QWidget):
 
 
 class FitDock(Dock):
-    """Runs a fit on one image layer and shows the answer as it comes, on one layer."""
+    """Runs a fit on one image layer after another and shows each answer as it comes, on a layer."""
 
     methods: ClassVar[Mapping[str, Method] | Mapping[str, TrainedMethod]]
     label: ClassVar[str] = "Method"  # of the drop-down of methods
     has_uncertainty: ClassVar[bool] = False
     has_iterates: ClassVar[bool] = True
+    has_own_model: ClassVar[bool] = False
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
         self.run: FitRun | None = None
-        self._iterates_layer: Any = None  # of `run`
+        self._waiting: list[FitRequest] = []  # of the other layers chosen
         self._shut_down = self._refused = False
         self.input = InputBox(napari_viewer)
-        layers = {"uncertainty": self.has_uncertainty, "iterates": self.has_iterates}
-        self.method_box = MethodBox(preferences().device, self.methods, self.label, **layers)
-        self.method_box.align_with(self.input.rows.labels)
+        offers = {"uncertainty": self.has_uncertainty, "iterates": self.has_iterates}
+        self.method_box = MethodBox(
+            preferences().device,
+            self.methods,
+            self.label,
+            own_model=self.has_own_model,
+            **offers,
+        )
         self.panel = RunPanel(*_theme_colours(napari_viewer))
+        self.results = Results(napari_viewer, self.panel.message.say)
         self.extra = self._make_extra()
-        parts = [self.input, self.method_box]
-        if self.extra is not None:
-            parts.insert(1, self.extra)
-            if isinstance(rows := self.extra.layout(), Rows):
-                self.method_box.align_with(rows.labels)
-        self._top = scroll_area(*parts)
-        layout = QVBoxLayout(self)
-        layout.addWidget(self._top, stretch=1)
-        layout.addWidget(self.panel)
-        self._fit_width()
+        self.advanced = fold("Advanced", self.input.more, self.method_box)
+        self.advanced.setToolTip("Device, axes, and every setting of the method.")
+        self._lay_out()
         self._connect()
         self._on_choice()
 
@@ -86,24 +85,16 @@ class FitDock(Dock):
         ready = self._check()
         if ready is None or (self.run is not None and self.run.running):
             return None
-        stored = preferences()
-        request = replace(
-            ready,
-            device=self.method_box.device.device,
-            pictures_per_second=stored.pictures_per_second,
-            keep_iterates=self.method_box.keep.isChecked(),
-            folder=stored.output_folder,
-            follow=self.input.follow.isChecked(),
-        )
-        self._iterates_layer = None
-        self.run = FitRun(self.viewer, request)
-        # napari's closing window deletes docks without closing them
-        self.destroyed.connect(self.run.abandon)
-        self.run.progressed.connect(self.panel.show_progress)
-        self.run.ended.connect(self._on_ended)
-        self.panel.start(request.fits)
-        self.run.start()
-        return self.run
+        try:
+            others = self._other_requests(ready.how)
+        except ValueError as error:
+            self.panel.message.say(str(error), error=True)
+            return None
+        goes_on = ready.layers is not None
+        if not goes_on:
+            self.results.begin()
+        self._waiting = [self._with_choices(one) for one in others]
+        return self._begin(self._with_choices(ready), goes_on)
 
     def toggle_pause(self) -> None:
         """Pause, or go on."""
@@ -117,57 +108,76 @@ class FitDock(Dock):
 
     def stop(self) -> None:
         """End the run and keep the answer so far."""
+        self._waiting = []
         if self.run is not None and self.run.running:
             self.panel.show_ending("Stopping")
             self.run.stop()
 
     def discard(self) -> None:
         """End the run and remove its layer."""
+        self._waiting = []
         if self.run is not None and self.run.running:
             self.panel.show_ending("Discarding")
             self.run.discard()
 
-    def use_iterate(self) -> None:
-        """Make the iterate that the slider shows the answer."""
-        run, layer, layers = self.run, self._iterates_layer, self.viewer.layers
-        if run is None or layer is None:
-            return
-        if layer not in layers or run.layer is None or run.layer not in layers:
-            gone = "The layer of the iterates or of the answer is gone: run again."
-            self.panel.message.say(gone, error=True)
-            return
-        assert run.answer is not None and run.answer.iterates is not None
-        iterate = iterate_in_view(self.viewer, layer, run.answer.iterates)
-        run.layer.data = iterate.picture
-        chosen = {"chosen_by": "user", "iterate_used": iterate.step}
-        run.layers.set_provenance({**iterate.provenance, **chosen})
-        self.panel.loss_plot.mark(iterate.step)
-        self.panel.message.say(f"The answer is now the iterate of step {iterate.step:,}.")
-
     def shut_down(self) -> None:
-        """End what runs and let go of the viewer."""
+        """End what runs, with the answer so far on its layer, and let go of the viewer."""
         if self._shut_down:
             return
         self._shut_down = True
+        self._waiting = []
         self.input.disconnect_viewer()
+        self.viewer.events.theme.disconnect(self._on_theme)
         for combo in self.findChildren(LayerCombo):
             combo.disconnect_viewer()
         if self.run is not None and self.run.running:
-            self.run.abandon()
-        self.run = self._iterates_layer = None
-
-    def showEvent(self, event: Any) -> None:
-        """Take the width that napari's fonts and style ask for, which are known only now."""
-        super().showEvent(event)
-        self._fit_width()
+            self.destroyed.disconnect(self.run.abandon)
+            self.run.stop()
+        self.results.shut_down()
+        self.run = None
 
     def request(self, source: Source, how: Settings) -> FitRequest:
         """Return what a run on `source` does; a ValueError says in a sentence why it cannot."""
         return FitRequest(source, how)
 
     def _make_extra(self) -> QWidget | None:
-        """Return a box of the dock's own, shown between the input and the settings."""
+        """Return a box of the dock's own, shown under the buttons."""
         return None
+
+    def _other_requests(self, how: Settings) -> list[FitRequest]:
+        """Return what is run afterwards: the same on the other layers that are chosen."""
+        return []
+
+    def _with_choices(self, request: FitRequest) -> FitRequest:
+        stored = preferences()
+        return replace(
+            request,
+            device=self.method_box.device.device,
+            pictures_per_second=stored.pictures_per_second,
+            keep_iterates=self.method_box.keep.isChecked(),
+            folder=stored.output_folder,
+            follow=self.input.follow.isChecked(),
+            layer=request.layer or self.input.layers.layer,
+        )
+
+    def _begin(self, request: FitRequest, goes_on: bool = False) -> FitRun:
+        self.run = run = FitRun(self.viewer, request)
+        # napari's closing window deletes docks without closing them
+        self.destroyed.connect(run.abandon)
+        run.progressed.connect(self.panel.show_progress)
+        run.shown.connect(self._on_shown)
+        run.ended.connect(self._on_ended)
+        self.panel.start(request.fits, goes_on=goes_on)
+        self._set_locked(True, request.source.name)
+        run.start()
+        return run
+
+    def _set_locked(self, locked: bool, name: str = "") -> None:
+        """Let the form show what is run, and not be changed while it is."""
+        self.input.lock(locked, name)
+        for part in (self.method_box.head, self.advanced, self.extra):
+            if part is not None:
+                part.setEnabled(not locked)
 
     def _check(self) -> FitRequest | None:
         """Return what to run, or say why nothing can be run."""
@@ -186,10 +196,21 @@ class FitDock(Dock):
         self.input.follow.setVisible(request.source.planes > 1)
         return request
 
+    def _describe(self) -> None:
+        """Say how much would be run now; how the last run ended stays in view."""
+        try:
+            self.input.describe(self.input.source())
+        except ValueError:  # is said when Run is pressed
+            self.input.readout.setText("")
+
     def _on_choice(self) -> None:
         if self._shut_down or (self.run is not None and self.run.running):
             return
         self.panel.set_running(False, can_run=self._check() is not None)
+
+    def _on_shown(self) -> None:
+        if self.run is not None and not self._shut_down:
+            self.results.add(self.run)
 
     def _on_ended(self) -> None:
         run = self.run
@@ -201,8 +222,7 @@ class FitDock(Dock):
             show_error(run.failure)
             self.panel.show_end(run.failure, error=True)
         elif run.answer is not None:
-            self._show_iterates(run)
-            self.panel.show_end(run.summary(), error=bool(run.answer.warning))
+            self.panel.show_end(run.summary(), run.answer.last, error=bool(run.answer.warning))
         elif run.control.discard.is_set():
             self.panel.bar.reset()
             self.panel.show_end("Discarded: nothing is kept.")
@@ -211,37 +231,35 @@ class FitDock(Dock):
         else:  # by napari, whose list of tasks can end workers
             ended = "The run was ended by napari: the layer holds its last picture."
             self.panel.show_end(ended, error=True)
+        self.results.end()
+        self._set_locked(False)
         self.panel.set_running(False, can_run=self.input.layers.layer is not None)
-
-    def _show_iterates(self, run: FitRun) -> None:
-        if run.answer is None or run.answer.iterates is None:
-            return
-        source, name = run.request.source, f"{run.request.source.name} iterates"
-        self._iterates_layer = add_iterates_layer(
-            self.viewer, run.answer.iterates, source.look, name
-        )
-        self.panel.use_button.show()
+        if self.input.layers.layer is not None:
+            self._describe()
+        if self._waiting and run.answer is not None:
+            self._begin(self._waiting.pop(0))
 
     def _connect(self) -> None:
         self.method_box.changed.connect(self._on_choice)
-        self.method_box.method.currentIndexChanged.connect(self._fit_width)
         self.input.changed.connect(self._on_choice)
         buttons = self.panel.buttons
         buttons["Run"].clicked.connect(lambda: self.start())
         buttons["Pause"].clicked.connect(lambda: self.toggle_pause())
         buttons["Stop"].clicked.connect(lambda: self.stop())
         buttons["Discard"].clicked.connect(lambda: self.discard())
-        self.panel.use_button.clicked.connect(lambda: self.use_iterate())
+        self.viewer.events.theme.connect(self._on_theme)
 
-    def _fit_width(self) -> None:
-        """Be as wide as the method's longest labels need, in the font that there is now."""
-        self.method_box.align()
-        self.setMinimumWidth(max(WIDTH, content_width(self._top)))
+    def _on_theme(self, event: Any = None) -> None:
+        self.panel.paint(*_theme_colours(self.viewer))
 
-
-def content_width(area: Any) -> int:
-    """Return the width that a scroll area needs to show its content without cutting it."""
-    return int(area.widget().minimumSizeHint().width()) + SCROLL_BAR
+    def _lay_out(self) -> None:
+        """Put what is always in view on top, Run in one place, and the rest where it scrolls."""
+        layout: QVBoxLayout = column(self.input, self.method_box.head, self.panel, parent=self)
+        layout.setContentsMargins(6, 6, 6, 4)
+        below = [self.panel.message, self.extra, self.results.box, self.panel.curve, self.advanced]
+        self._below = scroll_area(*(part for part in below if part is not None))
+        layout.addWidget(self._below, stretch=1)
+        self.setMinimumWidth(WIDTH)
 
 
 def _theme_colours(viewer: Any) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""The dock "Batch": one method or model over a folder of files."""
+"""The tab "Batch": one method or model over a folder of files."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QProgressBar, QSplitter, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QProgressBar, QWidget
 
 from napari_dip.batch.config import config_values, read_config, write_config
 from napari_dip.batch.jobs import Job
 from napari_dip.batch.report import TO_DO
 from napari_dip.batch.task import Task
 from napari_dip.errors import UsageError
-from napari_dip.widgets.docks.base import WIDTH, Dock, content_width
+from napari_dip.widgets.docks.base import WIDTH, Dock
 from napari_dip.widgets.layers.open_files import open_job
 from napari_dip.widgets.napari_hooks.preferences import preferences
 from napari_dip.widgets.parts.file_table import FileTable
 from napari_dip.widgets.parts.files_box import FilesBox
-from napari_dip.widgets.parts.layouts import Message, button, column, row, scroll_area
+from napari_dip.widgets.parts.layouts import Message, button, column, fold, row, scroll_area
 from napari_dip.widgets.parts.method_box import MethodBox
 from napari_dip.widgets.parts.model_box import ModelBox
 from napari_dip.widgets.runs.batch_run import BatchRun
@@ -31,9 +30,8 @@ RUN_HELP = {
     "Stop": "End after the step at hand; Run goes on where it stopped.",
 }
 SETTINGS_HELP = {
-    "Load settings...": "Take method, settings and pattern from a file, "
-    "as napari-dip denoise --config does.",
-    "Save settings...": "Write such a file.",
+    "Load settings...": "Take method, settings and pattern from a file.",
+    "Save settings...": "Write such a file, for another day, another computer, or a cluster.",
 }
 
 
@@ -48,7 +46,6 @@ class BatchWidget(Dock):
         self.run: BatchRun | None = None
         self.files, self.model = FilesBox(), ModelBox("none: fit every image")
         self.method_box = MethodBox(preferences().device, iterates=False)
-        self.method_box.align_with([*self.files.rows.labels, *self.model.rows.labels])
         self.method_box.uncertainty.setText("Write the standard deviation too")
         self.method_box.uncertainty.setToolTip(
             "A second file beside each result: where the answer is less certain."
@@ -123,8 +120,7 @@ class BatchWidget(Dock):
         except (UsageError, ValueError) as error:
             self.message.say(str(error), error=True)
             return
-        command = f"napari-dip denoise IMAGES -o RESULTS --config {path.name}"
-        self.message.say(f"Saved; on the command line: {command}")
+        self.message.say(f"Saved as {path.name}.")
 
     def load(self, path: Path) -> None:
         """Show the settings of a file."""
@@ -144,11 +140,6 @@ class BatchWidget(Dock):
         """End what runs; called when the dock is closed."""
         if self.run is not None:
             self.run.stop()
-
-    def showEvent(self, event: Any) -> None:
-        """Stand in one column in the font of napari, which is known only now."""
-        super().showEvent(event)
-        self.method_box.align()
 
     def _on_planned(self, jobs: Sequence[Job]) -> None:
         self.table.show_jobs(jobs)
@@ -213,16 +204,13 @@ class BatchWidget(Dock):
         self.table.job_opened.connect(self._on_job_opened)
 
     def _lay_out(self) -> None:
+        """Put folders, method and Run on top, then how it goes, then what is rarely changed."""
+        layout = column(self.files, self.model, self.method_box.head, parent=self)
+        layout.setContentsMargins(6, 6, 6, 4)
+        layout.addLayout(row(*self.buttons.values()))
+        layout.addWidget(self.bar)
         settings_row = QWidget()
         row(*self.settings_buttons.values(), parent=settings_row)
-        top = scroll_area(self.files, self.model, self.method_box, settings_row)
-        bottom = QWidget()
-        layout = column(self.bar, self.message, self.table, parent=bottom, spacing=6)
-        layout.insertLayout(0, row(*self.buttons.values()))
-        layout.setStretchFactor(self.table, 1)
-        split = QSplitter(Qt.Orientation.Vertical)
-        split.addWidget(top)
-        split.addWidget(bottom)
-        split.setChildrenCollapsible(False)
-        QVBoxLayout(self).addWidget(split)
-        self.setMinimumWidth(max(WIDTH, content_width(top)))
+        self.advanced = fold("Advanced", settings_row, self.files.more, self.method_box)
+        layout.addWidget(scroll_area(self.message, self.table, self.advanced), stretch=1)
+        self.setMinimumWidth(WIDTH)

@@ -181,15 +181,14 @@ class RestoreWidget(FitDock):
         """What the task chosen asks for."""
         return self.pages[self.method_box.method.currentData()]
 
-    def _make_extra(self) -> None:
+    def _make_extra(self) -> QWidget:
         self.pages = {page.settings.method: page(self.viewer, self.input) for page in PAGES}
         stack = QStackedWidget()
         for page in self.pages.values():
             stack.addWidget(page)
             page.changed.connect(self._on_choice)
-        labels = [label for page in self.pages.values() for label in page.rows.labels]
-        self.method_box.insert(stack, labels)
         self.method_box.method.currentIndexChanged.connect(stack.setCurrentIndex)
+        return stack
 
 
 def _invert(path: Path, layer: str, image: Image, how: Any, *, device: str) -> Iterator[Snapshot]:

@@ -1,4 +1,4 @@
-"""The dock "Train": a network for a lab's own images, watched on a crop while it learns."""
+"""The tab "Train": a network for a lab's own images, watched on a crop while it learns."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from napari_dip.methods.registry import TRAINED
 from napari_dip.models.model import SUFFIX
 from napari_dip.settings import Settings
 from napari_dip.widgets.docks.base import FitDock
-from napari_dip.widgets.layers.source import Source, layer_axes, levels, make_source
+from napari_dip.widgets.layers.source import Source, is_raw, layer_axes, levels, make_source
 from napari_dip.widgets.parts.input_box import LayerCombo
-from napari_dip.widgets.parts.layouts import Rows, check_box, combo_box
+from napari_dip.widgets.parts.layouts import Rows, button, check_box, combo_box
 from napari_dip.widgets.parts.path_row import PathRow, is_file, is_folder
 from napari_dip.widgets.runs.fit_run import FitRun
 from napari_dip.widgets.runs.train_run import TrainRun, checkpoint_of
@@ -150,11 +150,22 @@ class TrainBox(QWidget):
 
 
 class TrainWidget(FitDock):
-    """Trains a network on noisy images and shows on one layer how it denoises a crop so far."""
+    """Trains a network on noisy images and shows on one layer how it denoises a plane so far.
+
+    `model_wanted` gives the file of a model that is to be put into the tab Denoise.
+    """
 
     methods = TRAINED
     has_iterates = False
     extra: TrainBox
+    model_wanted = Signal(object)
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
+        self.use_button = button("Use it", "Open the tab Denoise with this model.")
+        self.use_button.clicked.connect(lambda: self.model_wanted.emit(self.extra.model.path))
+        self.panel.add_buttons(self.use_button)
+        self.use_button.hide()
 
     def request(self, source: Source, how: Settings) -> FitRequest:
         """Return what a run does; a ValueError says in a sentence why it cannot."""
@@ -171,14 +182,27 @@ class TrainWidget(FitDock):
             result="preview",
             finish=train_run.finish,
             drop=train_run.drop,
+            layers=self._layers_of(train_run),
         )
 
     def start(self) -> FitRun | None:
         """Run on what is chosen; return the run, or None where the choice cannot be run."""
         run = super().start()
         if run is not None:
+            how: Any = run.request.how
+            second = {how.filter_steps: "second stage"} if 0 < how.filter_steps < how.steps else {}
+            self.panel.loss_plot.stages = second
+            self.use_button.hide()
             self.extra.untick_replace()
         return run
+
+    def _layers_of(self, train_run: TrainRun) -> Any:
+        """Return the layers of a training that was stopped, for the one that goes on from it."""
+        run = self.run
+        if not train_run.resume or run is None or run.layer not in self.viewer.layers:
+            return None
+        before = getattr(getattr(run.request.begin, "__self__", None), "model", None)
+        return run.layers if before == train_run.model else None
 
     def _make_extra(self) -> TrainBox:
         self.panel.loss_plot.name_criterion("validation error")
@@ -189,6 +213,8 @@ class TrainWidget(FitDock):
 
     def _on_ended(self) -> None:
         super()._on_ended()
+        run = self.run
+        self.use_button.setVisible(run is not None and run.answer is not None)
         self.extra.show_rows()  # there is a model or a checkpoint now; how it ended stays in view
 
 
@@ -213,8 +239,7 @@ def _plane_in_view(source: Source, viewer: Any, layer: Any, level: int) -> Sourc
 def _is_noisy(layer: Any) -> bool:
     from napari.layers import Image as ImageLayer
 
-    ours = "napari_dip" in layer.metadata or layer.name.endswith("preview")
-    return isinstance(layer, ImageLayer) and not ours
+    return isinstance(layer, ImageLayer) and is_raw(layer)
 
 
 def _paths(path_row: PathRow, wanted: str) -> list[Path]:

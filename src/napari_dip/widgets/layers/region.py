@@ -14,9 +14,12 @@ import numpy as np
 from napari_dip.widgets.layers.source import Index, level_factors, levels
 
 WHOLE, PLANE, RECTANGLE, VIEW = "Whole layer", "This plane", "Shapes rectangle", "What is in view"
+BOX = "Box to try"  # both the region's name and that of its Shapes layer
+SIDES = 128, 256  # least and largest side of the box, in pixels
 HELP = {
     WHOLE: "Every plane of the layer, one after the other.",
     PLANE: "The plane that the sliders stand on.",
+    BOX: "A small box in this plane, in the middle of the view: drag it to where it matters.",
     RECTANGLE: "The box around the selected shape of a Shapes layer, else around the last one, "
     "in every plane.",
     VIEW: "The part of this plane that the canvas shows: zoom in and try the settings on it first.",
@@ -41,9 +44,44 @@ def region(kind: str, layer: Any, axes: str, level: int, viewer: Any, shapes: An
     if kind == RECTANGLE:
         return _clip(axes, shape, *_rectangle(layer, shapes), step, None)
     point = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
+    if kind == BOX:
+        return _clip(axes, shape, *_rectangle(layer, box_layer(viewer)), step, point)
     if kind == VIEW:
         return _clip(axes, shape, *_view(layer, axes, viewer), step, point)
     return _clip(axes, shape, np.zeros(layer.ndim), np.asarray(shape) * step, step, point)
+
+
+def box_layer(viewer: Any) -> Any:
+    """Return the Shapes layer of the box to try, None where there is none."""
+    from napari.layers import Shapes
+
+    return next((x for x in viewer.layers if x.name == BOX and isinstance(x, Shapes)), None)
+
+
+def add_box(viewer: Any, layer: Any, axes: str, level: int) -> Any:
+    """Add the box to try in the middle of what is in view of a layer, to be dragged."""
+    try:
+        low, high = _view(layer, axes, viewer)
+    except ValueError:  # such as in 3D: the middle of the image
+        low, high = np.zeros(layer.ndim), np.array(levels(layer)[0].shape[: layer.ndim], float)
+    planar = [i for i, letter in enumerate(axes) if letter in "YX"]
+    point = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
+    middle, step = (low + high) / 2, level_factors(layer, level)
+    side = np.clip((high - low)[planar].min() / 2, *SIDES) // 2 * step[planar]
+    corners = np.tile(point, (4, 1))
+    for corner, signs in zip(corners, ((-1, -1), (-1, 1), (1, 1), (1, -1)), strict=True):
+        corner[planar] = middle[planar] - 0.5 + side * signs
+    box = viewer.add_shapes(
+        [[layer.data_to_world(corner) for corner in corners]],
+        name=BOX,
+        face_color="transparent",
+        edge_color="#f5cd50",
+        edge_width=float(2 * np.abs(np.asarray(layer.scale)).min()),
+        units=layer.units,
+    )
+    box.mode = "select"
+    box.selected_data = {0}
+    return box
 
 
 def _clip(axes: str, shape: Any, low: Any, high: Any, step: Any, point: Any) -> Index:

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from napari_dip.images.axis_names import letter_of
 from napari_dip.images.image import Image, guess_axes
+from napari_dip.images.lazy_array import as_slice
 from napari_dip.images.nearby import ALONG, places_near
 
 LARGE_PLANE = 2048 * 2048  # pixels; of larger ones a coarser level is chosen
 COLOURS = ("colormap", "contrast_limits", "gamma", "rgb", "blending", "opacity")
+MADE = {"method", "settings", "unfinished", "role"}  # keys of the record of what is not raw
 Index = tuple[slice, ...]
 Vector = NDArray[np.float64]
 
@@ -59,6 +61,35 @@ class Source:
         """How many planes the crop has; a colour image is one."""
         pairs = zip(self.layer_axes, self.shape, strict=False)
         return math.prod(n for letter, n in pairs if letter not in "YX")
+
+    def plane_index(self, number: int) -> tuple[int | slice, ...]:
+        """Return where a plane lies in the crop, by its number in the order of storage."""
+        letters = self.layer_axes
+        along = [n for letter, n in zip(letters, self.shape, strict=False) if letter not in "YX"]
+        places = iter(np.unravel_index(number, along)) if along else iter(())
+        return tuple(slice(None) if letter in "YX" else int(next(places)) for letter in letters)
+
+    def plane_at(self, point: Sequence[float]) -> int:
+        """Return the number of the plane that a point of the answer's layer lies in."""
+        pairs = zip(self.layer_axes, self.shape, point, strict=False)
+        along = [(n, min(max(round(float(x)), 0), n - 1)) for a, n, x in pairs if a not in "YX"]
+        places, lengths = [place for _, place in along], [n for n, _ in along]
+        return int(np.ravel_multi_index(places, lengths)) if along else 0
+
+    def read(self, ranges: Sequence[range]) -> NDArray[Any]:
+        """Read a part of the crop, by its places along each axis; no more is read."""
+        shifted = []
+        for axis, places in enumerate(ranges):
+            start = (self.index[axis].start or 0) if axis < len(self.index) else 0
+            moved = range(places.start + start, places.stop + start, places.step)
+            shifted.append(as_slice(moved))
+        return np.asarray(self.data[tuple(shifted)])
+
+    @property
+    def is_part(self) -> bool:
+        """Whether the crop is not all of the layer."""
+        pairs = zip(self.index, self.data.shape, strict=False)
+        return any(part.indices(n) != (0, n, 1) for part, n in pairs)
 
     def image(self) -> Image:
         """Return the crop as an Image; alpha is left out, since it holds no measurement."""
@@ -131,9 +162,7 @@ class Source:
         return None
 
     def _crop(self) -> Any:
-        pairs = zip(self.index, self.data.shape, strict=False)
-        whole = all(part.indices(n) == (0, n, 1) for part, n in pairs)
-        return self.data if whole else self.data[self.index]
+        return self.data[self.index] if self.is_part else self.data
 
 
 def levels(layer: Any) -> list[Any]:
@@ -199,6 +228,12 @@ def make_source(layer: Any, axes: str, index: Index, level: int = 0) -> Source:
         look=look,
         part=_part_of(layer),
     )
+
+
+def is_raw(layer: Any) -> bool:
+    """Return whether a layer may be denoised unasked: no result of a run, and no clean sample."""
+    made = layer.metadata.get("napari_dip", {})
+    return not isinstance(made, Mapping) or not MADE & set(made)
 
 
 def _part_of(layer: Any) -> Mapping[str, Any]:

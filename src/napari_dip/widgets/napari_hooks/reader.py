@@ -42,5 +42,5 @@ def open_model(path: str) -> list[tuple[None]]:
     viewer: Any = napari.current_viewer()
     if viewer is not None:
         _, widget = viewer.window.add_plugin_dock_widget("napari-dip", "Denoise")
-        widget.extra.row.path = Path(path)
+        widget.use_model(Path(path))
     return [(None,)]

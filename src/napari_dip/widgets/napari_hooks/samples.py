@@ -17,6 +17,7 @@ STACK_SCALE = (0.3, 0.1, 0.1)  # micrometres; Z is coarser, as in most stacks
 STACK_NOISE = "synthetic: Poisson noise of up to 40 photons, read noise of 3 photons, 100 offset"
 MOVIE_SCALE = (2.0, 0.1, 0.1)  # seconds between frames, micrometres
 MOVIE_NOISE = "synthetic: Poisson noise of up to 90 photons, read noise of 2 photons, 100 offset"
+CLEAN = {"role": "clean"}  # such a layer is never denoised unasked
 CITATION = (
     "Zhang et al., A Poisson-Gaussian Denoising Dataset with Real Fluorescence Microscopy Images, "
     "CVPR 2019, arXiv:1812.10366; confocal zebrafish, field of view 1"
@@ -24,19 +25,21 @@ CITATION = (
 
 
 def fish_pair() -> list[tuple[NDArray[Any], dict[str, Any], str]]:
-    """Return a real noisy capture, on top, and the average of 50, both (512, 512) uint8."""
+    """Return a real noisy capture, on top, and the average of 50, hidden; (512, 512) uint8."""
     from tifffile import imread
 
     pair = []
     for stem, name in (("fish_gt", "fish, average of 50"), ("fish_raw", "fish, noisy")):
         with as_file(files("napari_dip") / "data" / f"{stem}.tif") as path:
             pixels = imread(path)
-        look = {
+        look: dict[str, Any] = {
             "name": name,
             "axis_labels": ("y", "x"),
             "contrast_limits": [0, 255],
             "metadata": {"source": CITATION},
         }
+        if stem == "fish_gt":
+            look |= {"visible": False, "metadata": {"source": CITATION, "napari_dip": CLEAN}}
         pair.append((pixels, look, "image"))
     return pair
 
@@ -63,8 +66,10 @@ def moving_cells_pair() -> list[tuple[NDArray[Any], dict[str, Any], str]]:
         "contrast_limits": [float(clean.min()), float(clean.max())],
         "metadata": {"source": MOVIE_NOISE},
     }
+    made = {"source": MOVIE_NOISE, "napari_dip": CLEAN}
+    hidden = {"visible": False, "metadata": made}
     return [
-        (clean, look | {"name": "moving cells, truth", "visible": False}, "image"),
+        (clean, look | {"name": "moving cells, truth"} | hidden, "image"),
         (noisy, look | {"name": "moving cells, noisy"}, "image"),
     ]
 

@@ -12,6 +12,8 @@ from napari_dip.files.read_write import write
 from napari_dip.images.image import RGB_SIZES, Image
 from napari_dip.widgets.layers.source import axes_from_labels
 
+OWN_SUFFIX = ".denoised.tif"  # of files that napari opens by our reader
+
 
 def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """Write one image layer, as npe2 asks for it; napari's dialog has asked before it replaces.
@@ -24,14 +26,15 @@ def write_layer(path: str, data: Any, meta: Mapping[str, Any]) -> list[str]:
 
 def write_beside(image: Image, name: str, folder: str, result: str = "denoised") -> str:
     """Write an answer into a folder, never over another; return why not, or an empty sentence."""
-    stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in name).strip() or "image"
+    stem = f"{name} {result}".replace(":", "")
+    stem = "".join(c if c.isalnum() or c in " -_." else "_" for c in stem).strip()
     place = Path(folder).expanduser()
     try:
         place.mkdir(parents=True, exist_ok=True)
-        number, path = 1, place / f"{stem} {result}.tif"
+        number, path = 1, place / f"{stem}.tif"
         while path.exists():
             number += 1
-            path = place / f"{stem} {result} {number}.tif"
+            path = place / f"{stem} {number}.tif"
         write(path, image)
     except (OSError, ValueError) as error:
         return f"The answer is on its layer, but was not written to {place}: {error}"

@@ -23,6 +23,7 @@ class FilesBox(QWidget):
         super().__init__()
         hint = 'choose a folder, or files separated by ";"'
         self.images = PathRow("folder", "Folder of images", hint=hint)
+        self.images.setToolTip("The folder whose images are denoised, and those in it.")
         tip = "Which images of a folder, such as *_raw.tif; day1/*.tif asks for the folder too."
         self.pattern = line_edit("all, or such as *_raw.tif", tip)
         self.axes = line_edit("as in the files", "A letter of TZCYX for each axis, such as ZYX.")
@@ -37,26 +38,30 @@ class FilesBox(QWidget):
             self.parts[what] = line_edit(
                 "all", f"{tip} A name will do." if what == "channel" else tip
             )
-        self.recursive = check_box("Folders in the folder too", checked=True)
+        self.recursive = check_box("Folders in the folder too", "And in these.", checked=True)
         self.out = PathRow("folder", "Folder for the results", hint="choose a folder")
+        self.out.setToolTip("Another folder: results get the names of their images.")
         self.values = combo_box((text, key, "") for key, text in VALUES.items())
+        self.values.setToolTip("The kind of numbers in the results; float32 keeps all of them.")
         tip = "How TIFFs are compressed, without loss. Fiji opens zstd with Bio-Formats."
         self.compression = combo_box((text, key, tip) for key, text in COMPRESSIONS.items())
+        self.compression.setToolTip(tip)
         tip = "Without it what an earlier run has done with the same settings is left as done."
         self.replace = check_box("Replace files that exist", tip)
         self.ome_zarr: str | None = None  # of a file of settings; 0.4 by default
-        self.rows = Rows(self)
+        self.more = QWidget()  # what is rarely changed
+        self.rows, more = Rows(self), Rows(self.more)
         self.rows.add("Images", self.images)
-        self.rows.add("Pattern", self.pattern)
-        self.rows.add("", self.recursive, shrink=False)
         self.rows.add("Results", self.out)
         self.rows.add("", self.replace, shrink=False)
-        self.rows.add("Axes", self.axes)
+        more.add("Pattern", self.pattern)
+        more.add("", self.recursive, shrink=False)
+        more.add("Axes", self.axes)
         names = {"series": "Image", "channel": "Channel", "time": "Time", "plane": "Plane"}
         for what, line in self.parts.items():
-            self.rows.add(names[what], line)
-        self.rows.add("Values", self.values)
-        self.rows.add("Compression", self.compression)
+            more.add(names[what], line)
+        more.add("Values", self.values)
+        more.add("Compression", self.compression)
 
     def inputs(self) -> list[Path]:
         """Return the files and folders named; a ValueError asks for them."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QPalette
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -20,8 +21,10 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt import QCollapsible
 
 SPACING = 4
+WARNING = "#f5cd50", "#7a4100"  # on a dark and on a light theme, each legible on its background
 Layout = TypeVar("Layout", QVBoxLayout, QHBoxLayout)
 
 
@@ -40,6 +43,8 @@ class Rows(QFormLayout):
         if shrink:
             field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.addRow(label, field)
+        if (shown := self.labelForField(field)) is not None:
+            shown.setToolTip(field.toolTip())
 
     def set_visible(self, field: QWidget, visible: bool) -> None:
         """Show or hide a field and its label."""
@@ -62,22 +67,40 @@ class Message(QLabel):
         super().__init__()
         self.setWordWrap(True)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.hide()
 
     def say(self, sentence: str, *, error: bool = False) -> None:
         """Show a sentence; one about an error in the colour of warnings."""
         self.setText(sentence)
-        self.setStyleSheet("color: #e3b617;" if error else "")
+        self.setStyleSheet(f"color: {warning_colour(self)};" if error else "")
         self.setVisible(bool(sentence))
 
 
-def align(labels: Iterable[QLabel]) -> None:
-    """Give the label columns of several rows one width."""
-    labels = list(labels)
-    for label in labels:
-        label.ensurePolished()  # the font is that of the window it stands in
-    width = max(label.sizeHint().width() for label in labels)
-    for label in labels:
-        label.setMinimumWidth(width)
+def warning_colour(widget: QWidget) -> str:
+    """Return the colour of warnings that is legible in the theme that a widget stands in."""
+    window = widget.window() or widget
+    window.ensurePolished()
+    return WARNING[window.palette().color(QPalette.ColorRole.Window).lightness() > 127]
+
+
+def is_dark(colour: str) -> bool:
+    """Return whether a colour, such as ``"#262930"``, is a dark one."""
+    return QColor(colour).lightness() < 128
+
+
+def fold(title: str, *widgets: QWidget) -> QCollapsible:
+    """Return widgets under a title that opens and hides them; hidden at first."""
+    content = QWidget()
+    column(*widgets, parent=content, spacing=6)
+    made = QCollapsible(title, expandedIcon="▾", collapsedIcon="▸")
+    made.setDuration(0)
+    made.setContent(content)
+    made.collapse(animate=False)
+    layout = made.layout()
+    if layout is not None:
+        layout.setContentsMargins(0, 2, 0, 2)
+        layout.setSpacing(SPACING)
+    return made
 
 
 def combo_box(entries: Iterable[tuple[str, object, str]]) -> QComboBox:
@@ -142,4 +165,5 @@ def scroll_area(*widgets: QWidget) -> QScrollArea:
     scroll.setWidgetResizable(True)
     scroll.setFrameShape(QFrame.Shape.NoFrame)
     scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    scroll.setMinimumHeight(60)
     return scroll

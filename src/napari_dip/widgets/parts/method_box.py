@@ -1,4 +1,4 @@
-"""The middle part of a dock: which method, preset and settings, and on which device."""
+"""How to denoise: which method, preset and settings, and on which device."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QWidget
 from superqt.utils import signals_blocked
 
 from napari_dip.methods.method import Method, TrainedMethod
 from napari_dip.methods.registry import METHODS
 from napari_dip.settings import Settings
-from napari_dip.widgets.parts.layouts import Rows, align, check_box, column, combo_box
+from napari_dip.widgets.parts.layouts import Rows, check_box, column, combo_box
 from napari_dip.widgets.parts.settings_form import SettingsForm
+
+OWN_MODEL = "My model: trained before, quickest"
 
 
 def find_devices() -> list[tuple[str, str]]:
@@ -33,10 +35,10 @@ class DeviceCombo(QComboBox):
 
     def __init__(self, preferred: str = "auto") -> None:
         super().__init__()
-        self.addItem("auto (GPU if any)", "auto")
-        self.addItem("cpu", "cpu")
+        self.addItem("GPU if there is one", "auto")
+        self.addItem("CPU", "cpu")
         self.choose(preferred)
-        self.setToolTip("Where the fit runs. Open the list to look for GPUs.")
+        self.setToolTip("Where it is computed. Open the list to look for GPUs.")
         self._worker: Any = None
 
     @property
@@ -69,7 +71,11 @@ class DeviceCombo(QComboBox):
 
 
 class MethodBox(QWidget):
-    """Asks how to denoise; `uncertainty` and `iterates` offer a layer of each."""
+    """Asks how to denoise: the method in `head`, all else in the box itself.
+
+    `uncertainty` and `iterates` offer a layer and a slider of each; with `own_model` the last
+    method is a trained model, whose settings are in its file.
+    """
 
     changed = Signal()
 
@@ -81,27 +87,31 @@ class MethodBox(QWidget):
         *,
         uncertainty: bool = True,
         iterates: bool = True,
+        own_model: bool = False,
     ) -> None:
         super().__init__()
         self._methods = methods
         self._offers = {"uncertainty": uncertainty, "iterates": iterates}
-        self._other_labels: list[QLabel] = []
+        self._shows_method, self._hidden_knobs = True, set[str]()
         classes = [record.settings for record in methods.values()]
-        self.method = combo_box((how.title, how.method, how.summary) for how in classes)
-        self.summary = QLabel()
-        self.summary.setWordWrap(True)
+        entries = [(in_a_line(how), how.method, how.summary) for how in classes]
+        if own_model:
+            entries.append((OWN_MODEL, "", "A model that was trained, in the tab Train or before."))
+        self.method = combo_box(entries)
+        self.method.setToolTip(f"{label}: each is explained where the mouse rests on it.")
         self.preset, self.device = QComboBox(), DeviceCombo(device)
-        tip = "A slider then shows how the fit went, and any iterate can be made the answer."
-        self.keep = check_box("Keep iterates", tip)
+        self.preset.setToolTip("Several settings at once.")
+        tip = "A slider then goes through earlier and later answers, plane by plane."
+        self.keep = check_box("Keep answers of other steps", tip)
         tip = "A second layer, hidden at first, says for every pixel how far off the answer may be."
         self.uncertainty = check_box("Uncertainty layer", tip)
-        self._rows = Rows()
+        self.head = QWidget()
+        self.head_rows, self._rows = Rows(self.head), Rows()
+        self.head_rows.add(label, self.method)
         self._rows.add("Device", self.device)
-        self._rows.add(label, self.method, shrink=False)
-        self._rows.addRow("", self.summary)
         self._rows.add("Preset", self.preset)
         self.form = self._make_form()
-        self._layout = column(self.form, self.keep, self.uncertainty, parent=self)
+        self._layout = column(self.keep, self.uncertainty, self.form, parent=self)
         self._layout.insertLayout(0, self._rows)
         self.show_method(True)
         self.method.currentIndexChanged.connect(self._on_method)
@@ -110,32 +120,41 @@ class MethodBox(QWidget):
 
     @property
     def settings_class(self) -> type[Settings]:
-        """The method chosen."""
-        return self._methods[self.method.currentData()].settings
+        """The method chosen; the first where it is a trained model."""
+        chosen = self.method.currentData()
+        return self._methods[chosen or next(iter(self._methods))].settings
+
+    @property
+    def is_own_model(self) -> bool:
+        """Whether the method chosen is a trained model."""
+        return self.method.currentText() == OWN_MODEL
+
+    def choose_model(self, wanted: bool) -> None:
+        """Choose the trained model, or the first method where it is chosen."""
+        if wanted != self.is_own_model:
+            self.method.setCurrentIndex(self.method.count() - 1 if wanted else 0)
 
     def settings(self) -> Settings:
         """Return the settings chosen; a ValueError says in a sentence what is wrong with them."""
         how = self.form.settings()
-        return how.with_uncertainty() if self.uncertainty.isChecked() else how
-
-    def align_with(self, labels: list[QLabel]) -> None:
-        """Put labels elsewhere in the dock into the same column."""
-        self._other_labels += labels
-        self.align()
-
-    def align(self) -> None:
-        """Fit the column of labels to the longest, in the font that there is now."""
-        align([*self._other_labels, *self._rows.labels, *self.form.labels])
+        asked = self.uncertainty.isChecked() and not self.uncertainty.isHidden()
+        return how.with_uncertainty() if asked else how
 
     def show_method(self, visible: bool) -> None:
         """Show or hide all but the device: a trained model has its method in its file."""
         self._shows_method = visible
-        for field in (self.method, self.preset):
-            self._rows.set_visible(field, visible)
-        self._rows.set_visible(self.summary, visible and bool(self.summary.text()))
+        self.head_rows.set_visible(self.method, visible or self.is_own_model)
+        self._rows.set_visible(self.preset, visible and self.preset.count() > 1)
         self.form.setVisible(visible)
         self.keep.setVisible(visible and self._offers["iterates"])
-        self.uncertainty.setVisible(visible and self._offers["uncertainty"])
+        has_map = "uncertainty" in self.settings_class.model_fields
+        self.uncertainty.setVisible(visible and self._offers["uncertainty"] and has_map)
+
+    def hide_knobs(self, names: set[str]) -> None:
+        """Show all settings of the method but these, which do nothing for what is chosen."""
+        if names != self._hidden_knobs:
+            self._hidden_knobs = names
+            self.form.hide_knobs(names)
 
     def show_values(self, values: Mapping[str, Any]) -> None:
         """Show the values of a file of settings, as `napari_dip.batch.config.read_config` reads it.
@@ -152,17 +171,12 @@ class MethodBox(QWidget):
         if "device" in values:
             self.device.choose(values["device"])
 
-    def insert(self, box: QWidget, labels: list[QLabel]) -> None:
-        """Put a box between the choice of method and its settings, aligned with them."""
-        self._layout.insertWidget(1, box)
-        self.align_with(labels)
-
     def _make_form(self) -> SettingsForm:
         with signals_blocked(self.preset):
             self.preset.clear()
             self.preset.addItems(list(self.settings_class.presets))
-        self.summary.setText(self.settings_class.summary)
         form = SettingsForm(self.settings_class)
+        form.hide_knobs(self._hidden_knobs)
         form.changed.connect(self.changed)
         return form
 
@@ -172,5 +186,12 @@ class MethodBox(QWidget):
         old.hide()  # it may live on until Qt has time
         old.deleteLater()
         self.show_method(self._shows_method)
-        self.align()
         self.changed.emit()
+
+
+def in_a_line(how: type[Settings]) -> str:
+    """Return a method's name and the first words of its summary: ``Blind spot: quick, ...``."""
+    if not how.summary:
+        return how.title
+    words = how.summary.partition(":")[0].rstrip(".")
+    return f"{how.title}: {words[0].lower()}{words[1:]}"

@@ -26,7 +26,7 @@ class ModelBox(QWidget):
 
     changed = Signal()
 
-    def __init__(self, hint: str = "none: fit this image") -> None:
+    def __init__(self, hint: str = "choose a model") -> None:
         super().__init__()
         self.row = PathRow("open", "Choose a trained model", f"Models (*{SUFFIX})", hint)
         self.about = QLabel()
@@ -38,7 +38,7 @@ class ModelBox(QWidget):
         )
         self.rows = Rows(self)
         self.rows.add("Model", self.row)
-        self.rows.add("Orientations", self.orientations)
+        self.rows.add("Flips", self.orientations)
         self.rows.addRow(self.about)
         self.rows.set_visible(self.orientations, False)
         self.row.changed.connect(self._on_path)
@@ -46,6 +46,11 @@ class ModelBox(QWidget):
     def _on_path(self) -> None:
         self.rows.set_visible(self.orientations, self.path is not None)
         self.changed.emit()
+
+    @property
+    def name(self) -> str:
+        """The name of the model's file, without its ending."""
+        return "" if self.path is None else self.path.stem
 
     @property
     def path(self) -> Path | None:
@@ -59,7 +64,7 @@ class ModelBox(QWidget):
         try:
             record, settings = peek(self.path)
         except OSError as error:
-            raise ValueError(f"{error} Or empty the line to fit this image.") from error
+            raise ValueError(f"{error} Or choose another method.") from error
         steps = record["training"].get("steps", 0)
         parts = (
             settings.title,

@@ -39,6 +39,7 @@ class PathRow(QWidget):
         self.line.setClearButtonEnabled(True)
         self.button.setFixedWidth(28)
         self.button.setToolTip(title)
+        self.line.setToolTip(title)
         row(self.line, self.button, parent=self).setStretchFactor(self.line, 1)
         self.line.textChanged.connect(self.changed)
         self.button.clicked.connect(self._browse)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_dip.widgets.parts.layouts import column
+from napari_dip.widgets.parts.layouts import column, is_dark
 from napari_dip.widgets.runs.progress import Point, Progress
 
 try:
@@ -23,22 +23,23 @@ except ImportError:
 Points = list[tuple[int, float]]  # (step, value)
 
 MAX_POINTS = 4000
-LOSS, CRITERION = "#4da3ff", "#ffb454"  # both legible on napari's dark and light themes
+# On a dark and on a light theme: each is legible there.
+LOSS, CRITERION = ("#63b0ff", "#0a4f9c"), ("#ffb454", "#7d3f00")
 LOG_RANGE = 20  # largest over smallest value, from which on an axis is logarithmic
 SYMBOLS_UP_TO = 100  # points that are each marked
 COLLAPSE = 0.5  # share of noise let through, above which a training is collapsing
 MEASURES = {
-    "passed": ("noise let through", "#ff6b6b"),
-    "learning_rate": ("learning rate, of its largest", "#9be564"),
+    "passed": ("noise let through", ("#ff8585", "#a31515")),
+    "learning_rate": ("learning rate, of its largest", ("#9be564", "#2a5d00")),
 }
 
 
 class Plot(QWidget):
-    """A plot in the theme's colours of `background` and `text`."""
+    """A plot in the theme's colours, which `paint` sets."""
 
     heights: ClassVar = (0, 96, 192)  # least, wanted, largest
 
-    def __init__(self, background: str, text: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.setMinimumHeight(self.heights[0])
         self.setMaximumHeight(self.heights[2])
@@ -46,7 +47,7 @@ class Plot(QWidget):
         if pyqtgraph is None:
             self.hide()
             return
-        plot = pyqtgraph.PlotWidget(background=background)
+        self._view = plot = pyqtgraph.PlotWidget()
         # pyqtgraph asks for 640 x 480, which would make the dock half of napari's window.
         plot.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Expanding)
         column(plot, parent=self)
@@ -54,6 +55,12 @@ class Plot(QWidget):
         self._item.setMouseEnabled(x=False, y=False)
         self._item.setMenuEnabled(False)
         self._item.hideButtons()
+
+    def paint(self, background: str, text: str) -> None:
+        """Take the colours of a theme, as hex."""
+        if self._item is None:
+            return
+        self._view.setBackground(background)
         for side in ("bottom", "left", "right"):
             self._item.getAxis(side).setPen(text)
             self._item.getAxis(side).setTextPen(text)
@@ -64,18 +71,25 @@ class Plot(QWidget):
 
 
 class LossPlot(Plot):
-    """Loss (left axis) and stopping criterion (right axis), with a mark at the chosen step."""
+    """Loss (left axis) and stopping criterion (right axis), with a mark at the chosen step.
+
+    `stages` are the first steps of what a training does one after the other, by their names. Each
+    has a loss of its own, so that of the stage at work is drawn.
+    """
 
     heights = (150, 200, 300)
 
     def __init__(self, background: str = "#262930", text: str = "#f0f1f2") -> None:
-        super().__init__(background, text)
+        super().__init__()
         self.points: list[Point] = []
-        self._plane = 0
+        self.stages: dict[int, str] = {}
+        self._plane, self._criterion_name = 0, "stopping criterion"
         self.chosen: int | None = None  # the step marked
+        self._stage_marks: list[Any] = []
         if self._item is not None:
             self._add_axes()
-            self._add_lines(background, text)
+            self._add_lines()
+            self.paint(background, text)
             self._draw()
 
     def clear(self, visible: bool = True) -> None:
@@ -83,6 +97,26 @@ class LossPlot(Plot):
         self.points, self.chosen = [], None
         self.setVisible(visible and self._item is not None)
         self._draw()
+
+    def paint(self, background: str, text: str) -> None:
+        """Take the colours of a theme."""
+        super().paint(background, text)
+        if self._item is None:
+            return
+        pen, light = pyqtgraph.mkPen, not is_dark(background)
+        loss, criterion = LOSS[light], CRITERION[light]
+        names = {"left": ("loss", loss), "right": (self._criterion_name, criterion)}
+        for side, (label, colour) in names.items():
+            self._item.getAxis(side).setTextPen(colour)
+            self._item.getAxis(side).setLabel(label, color=colour)
+        self._loss.setPen(pen(loss + "48", width=1))  # of one batch: it jumps
+        self._mean.setPen(pen(loss, width=1.5))
+        self._criterion.setPen(pen(criterion, width=1.5))
+        self._criterion.setSymbolBrush(criterion)
+        self._mark.setPen(pen(text, style=Qt.PenStyle.DashLine))
+        self._mark.label.setColor(text)
+        self._mark.label.fill = pyqtgraph.mkBrush(background)
+        self._text = text
 
     def show_progress(self, progress: Progress) -> None:
         """Add a report's points and move the mark; a new plane starts a new curve."""
@@ -102,17 +136,14 @@ class LossPlot(Plot):
 
     def name_criterion(self, name: str) -> None:
         """Set the label of the right axis, where it is no stopping criterion."""
+        self._criterion_name = name
         if self._item is not None:
-            self._item.getAxis("right").setLabel(name, color=CRITERION)
+            self._item.getAxis("right").setLabel(name)
 
     def _add_axes(self) -> None:
         item = self._item
         item.layout.setContentsMargins(0, 4, 8, 6)  # axis labels hang over the edge
         item.showAxis("right")
-        labels = {"left": ("loss", LOSS), "right": ("stopping criterion", CRITERION)}
-        for side, (label, colour) in labels.items():
-            item.getAxis(side).setTextPen(colour)
-            item.getAxis(side).setLabel(label, color=colour)
         item.getAxis("bottom").setLabel("step")
         for side in ("bottom", "left", "right"):
             item.getAxis(side).enableAutoSIPrefix(False)
@@ -123,22 +154,17 @@ class LossPlot(Plot):
         self._right.setXLink(item)
         item.getViewBox().sigResized.connect(self._on_resized)
 
-    def _add_lines(self, background: str, text: str) -> None:
-        item, pen = self._item, pyqtgraph.mkPen
-        self._loss = item.plot(pen=pen(LOSS + "38", width=1))  # of one batch: it jumps
-        self._mean = item.plot(pen=pen(LOSS, width=1.5))
-        self._criterion = pyqtgraph.PlotDataItem(
-            pen=pen(CRITERION, width=1.5), symbolSize=4, symbolBrush=CRITERION, symbolPen=None
-        )
+    def _add_lines(self) -> None:
+        item = self._item
+        self._loss, self._mean = item.plot(), item.plot()
+        self._criterion = pyqtgraph.PlotDataItem(symbolSize=4, symbolPen=None)
         self._right.addItem(self._criterion)
-        label = {"position": 0.92, "color": text, "fill": background, "movable": False}
-        self._mark = pyqtgraph.InfiniteLine(
-            angle=90,
-            pen=pen(text, style=Qt.PenStyle.DashLine),
-            label="",
-            labelOpts={**label, "anchors": [(1, 0), (1, 0)]},
-        )
+        self._mark = self._vertical(0.92)
         item.addItem(self._mark, ignoreBounds=True)
+
+    def _vertical(self, position: float) -> Any:
+        options = {"position": position, "movable": False, "anchors": [(1, 0), (1, 0)]}
+        return pyqtgraph.InfiniteLine(angle=90, label="", labelOpts=options)
 
     def _on_resized(self) -> None:
         self._right.setGeometry(self._item.getViewBox().sceneBoundingRect())
@@ -148,6 +174,7 @@ class LossPlot(Plot):
             return
         self._item.getAxis("bottom").setStyle(showValues=bool(self.points))
         loss, criterion = (_finite(self.points, which) for which in (1, 2))
+        loss = self._of_stage(loss)
         self._draw_lines("left", loss, (self._loss, loss), (self._mean, _smooth(loss)))
         self._draw_lines("right", criterion, (self._criterion, criterion))
         self._criterion.setSymbol("o" if len(criterion) < SYMBOLS_UP_TO else None)
@@ -156,6 +183,21 @@ class LossPlot(Plot):
         if self.chosen is not None:
             self._mark.setValue(self.chosen)
             self._mark.label.setFormat(f"step {self.chosen:,}")
+
+    def _of_stage(self, loss: Points) -> Points:
+        """Mark the stages that were reached, and return the loss of the one at work."""
+        for mark in self._stage_marks:
+            self._item.removeItem(mark)
+        newest = loss[-1][0] if loss else 0
+        begun = {step: name for step, name in self.stages.items() if step <= newest}
+        self._stage_marks = [self._vertical(0.8) for _ in begun]
+        for mark, (step, name) in zip(self._stage_marks, begun.items(), strict=True):
+            mark.setPen(pyqtgraph.mkPen(self._text, style=Qt.PenStyle.DotLine))
+            mark.label.setColor(self._text)
+            mark.label.setFormat(name)
+            mark.setValue(step)
+            self._item.addItem(mark, ignoreBounds=True)
+        return [point for point in loss if point[0] >= max(begun, default=0)]
 
     def _draw_lines(self, side: str, points: Points, *lines: tuple[Any, Points]) -> None:
         log = _needs_log([value for _, value in points])
@@ -173,21 +215,30 @@ class TrainingPlot(Plot):
     """
 
     def __init__(self, background: str, text: str) -> None:
-        super().__init__(background, text)
+        super().__init__()
         self.points: dict[str, Points] = {name: [] for name in MEASURES}
         self._lines: dict[str, Any] = {}
         self.hide()
         if self._item is None:
             return
         self._item.setYRange(0, 1)
-        titles = (f'<span style="color: {tint}">{name}</span>' for name, tint in MEASURES.values())
-        self._item.setTitle("; ".join(titles), size="8pt")  # a legend would stand on the lines
         self._item.getAxis("left").setTicks([[(0, "0"), (0.5, "0.5"), (1, "1")]])
-        for name, (_, colour) in MEASURES.items():
-            self._lines[name] = self._item.plot(pen=pyqtgraph.mkPen(colour, width=1.5))
-        pen = pyqtgraph.mkPen(MEASURES["passed"][1], style=Qt.PenStyle.DotLine)
-        collapse = pyqtgraph.InfiniteLine(pos=COLLAPSE, angle=0, pen=pen)
-        self._item.addItem(collapse, ignoreBounds=True)
+        self._lines = {name: self._item.plot() for name in MEASURES}
+        self._collapse = pyqtgraph.InfiniteLine(pos=COLLAPSE, angle=0)
+        self._item.addItem(self._collapse, ignoreBounds=True)
+        self.paint(background, text)
+
+    def paint(self, background: str, text: str) -> None:
+        """Take the colours of a theme."""
+        super().paint(background, text)
+        if self._item is None:
+            return
+        tints = {name: of[not is_dark(background)] for name, (_, of) in MEASURES.items()}
+        titles = (f'<span style="color: {tints[n]}">{of}</span>' for n, (of, _) in MEASURES.items())
+        self._item.setTitle("; ".join(titles), size="8pt")  # a legend would stand on the lines
+        for name, line in self._lines.items():
+            line.setPen(pyqtgraph.mkPen(tints[name], width=1.5))
+        self._collapse.setPen(pyqtgraph.mkPen(tints["passed"], style=Qt.PenStyle.DotLine))
 
     def clear(self) -> None:
         """Forget the points."""

@@ -15,16 +15,15 @@ from typing import Any, Literal, get_args, get_origin
 from magicgui.widgets import create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QLabel, QWidget
-from superqt import QCollapsible
 
 from napari_dip.settings import Knob, Settings, knobs
-from napari_dip.widgets.parts.layouts import SPACING, Rows, column
+from napari_dip.widgets.parts.layouts import Rows
 
 BIGGEST = 2**53  # superqt's large spin box holds it
 
 
 class SettingsForm(QWidget):
-    """Shows one method's knobs, the basic ones in view and the others folded."""
+    """Shows one method's knobs, the basic ones first."""
 
     changed = Signal()
 
@@ -33,13 +32,9 @@ class SettingsForm(QWidget):
         self._settings = settings
         self._edited: dict[str, Any] = {}
         self._boxes: dict[str, Any] = {}
-        self._basic, advanced = Rows(), Rows()
-        for knob in knobs(settings):
-            self._add(knob, self._basic if knob.basic else advanced)
-        layout = column(parent=self)
-        layout.addLayout(self._basic)
-        if advanced.rowCount():
-            layout.addWidget(_folded(advanced))
+        self.rows = Rows(self)
+        for knob in sorted(knobs(settings), key=lambda knob: not knob.basic):
+            self._add(knob)
         self.show_preset(next(iter(settings.presets)))
 
     def show_preset(self, name: str, changes: Mapping[str, Any] | None = None) -> None:
@@ -64,16 +59,16 @@ class SettingsForm(QWidget):
         edits = {name: _from_box(value) for name, value in self._edited.items()}
         return self._settings.preset(self._preset, **edits)
 
-    @property
-    def labels(self) -> list[QLabel]:
-        """The labels in view at first, to be aligned with others; the longer ones are folded."""
-        return self._basic.labels
+    def hide_knobs(self, names: set[str]) -> None:
+        """Show all knobs but these."""
+        for name, box in self._boxes.items():
+            self.rows.set_visible(box.native, name not in names)
 
     def box(self, name: str) -> Any:
         """Return the magicgui widget of a knob."""
         return self._boxes[name]
 
-    def _add(self, knob: Knob, rows: Rows) -> None:
+    def _add(self, knob: Knob) -> None:
         presets = (self._settings.preset(name) for name in self._settings.presets)
         box = _box(knob, [getattr(preset, knob.name) for preset in presets])
         box.changed.connect(lambda value, name=knob.name: self._edit(name, value))
@@ -81,26 +76,11 @@ class SettingsForm(QWidget):
         self._boxes[knob.name] = box
         title = knob.name.replace("_", " ").capitalize()
         label = QLabel(f"{title} ({knob.unit})" if knob.unit and knob.unit != knob.name else title)
-        label.setToolTip(knob.help)
-        rows.add(label, box.native, shrink=box.widget_type != "CheckBox")
+        self.rows.add(label, box.native, shrink=box.widget_type != "CheckBox")
 
     def _edit(self, name: str, value: Any) -> None:
         self._edited[name] = value
         self.changed.emit()
-
-
-def _folded(rows: Rows) -> QCollapsible:
-    content = QWidget()
-    content.setLayout(rows)
-    fold = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
-    fold.setDuration(0)
-    fold.setContent(content)
-    fold.collapse(animate=False)
-    layout = fold.layout()
-    if layout is not None:
-        layout.setContentsMargins(0, 2, 0, 2)
-        layout.setSpacing(SPACING)
-    return fold
 
 
 def _box(knob: Knob, values: list[Any]) -> Any:

@@ -86,12 +86,13 @@ class FitRun(Run):
     """
 
     progressed = Signal(object)
+    shown = Signal()  # the first picture
     ended = Signal()
 
     def __init__(self, viewer: Any, request: FitRequest) -> None:
         super().__init__()
         self.viewer, self.request, self.control = viewer, request, Control()
-        self.layers = ResultLayers(viewer, request.source, request.result)
+        self.layers = request.layers or ResultLayers(viewer, request.source, request.result)
         self.answer: Answer | None = None
         self.failure = ""
         self.paused = False
@@ -179,8 +180,11 @@ class FitRun(Run):
         if self.control.discard.is_set():
             return
         if progress.picture is not None:
+            first = self.layer is None
             self.layers.show(progress.picture, progress.std)
             self.control.drawn.set()
+            if first:
+                self.shown.emit()
         if self._follower is not None and progress.step:
             self._follower.show(progress.plane, self.layer)
         self._move_bar(progress)
@@ -190,9 +194,12 @@ class FitRun(Run):
     def _on_answer(self, answer: Answer | None) -> None:
         if answer is None or self.control.discard.is_set():
             return
+        first = self.layer is None
         self.layers.show(answer.picture, answer.std, final=True)
         self.layers.set_provenance(answer.provenance)
         self.answer = answer
+        if first:
+            self.shown.emit()
         self.progressed.emit(answer.last)
 
     @one_at_a_time

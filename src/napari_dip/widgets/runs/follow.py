@@ -16,9 +16,7 @@ class Follower:
     """
 
     def __init__(self, viewer: Any, source: Source) -> None:
-        pairs = enumerate(zip(source.layer_axes, source.shape, strict=False))
-        self._lengths = {i: n for i, (letter, n) in pairs if letter not in "YX"}
-        self._viewer, self._plane = viewer, -1
+        self._viewer, self._source, self._plane = viewer, source, -1
         self._follows = source.planes > 1
         self._left_at = viewer.dims.point
 
@@ -30,11 +28,11 @@ class Follower:
         self._plane, self._follows = plane, dims.point == self._left_at
         if not self._follows:
             return
-        index = np.zeros(layer.ndim)
-        index[list(self._lengths)] = np.unravel_index(plane, list(self._lengths.values()))
-        world = layer.data_to_world(index)
+        places = [0 if isinstance(i, slice) else i for i in self._source.plane_index(plane)]
+        world = layer.data_to_world(np.array(places, dtype=float))
         first = dims.ndim - layer.ndim
-        hidden = [i for i in self._lengths if first + i in dims.not_displayed]
+        hidden = [i for i, letter in enumerate(self._source.layer_axes) if letter not in "YX"]
+        hidden = [i for i in hidden if first + i in dims.not_displayed]
         if hidden:
             dims.set_point([first + i for i in hidden], [float(world[i]) for i in hidden])
         self._left_at = dims.point

@@ -10,7 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.layers.result_layers import Iterate, Iterates
+from napari_dip.widgets.layers.iterates import Iterates
 
 REPORT_EVERY = 0.1  # seconds
 PICTURE_SHARE = 0.25  # of the worker's time, at most, goes into pictures
@@ -51,6 +51,8 @@ class Reporter:
         The first note and the newest are kept: an engine says each once, and a person reads slowly.
         """
         self.points.append((snapshot.step, snapshot.loss, snapshot.criterion))
+        if self.iterates is not None:
+            self.iterates.follow(snapshot.plane, snapshot.step, snapshot.chosen)
         if snapshot.note and snapshot.note not in self.notes:
             self.notes = [*self.notes[:1], snapshot.note]
 
@@ -69,7 +71,7 @@ class Reporter:
     def picture_made(self, snapshot: Snapshot, picture: Any, seconds: float) -> None:
         """Offer the picture to the iterates, and schedule the next: after a costly one later."""
         if self.iterates is not None:
-            self.iterates.offer(Iterate(snapshot.chosen, picture, dict(snapshot.provenance)))
+            self.iterates.offer(snapshot.plane, picture)
         self.last_picture = snapshot.chosen
         wait = max(1 / self.pictures_per_second, seconds * (1 / PICTURE_SHARE - 1))
         self.next_picture = time.monotonic() + wait

@@ -45,9 +45,9 @@ class TrainRun:
         """Save the model, and return where it is."""
         last.model.save(self.model, overwrite=True)
         if last.step < last.total:
-            return f"The model so far is {self.model.name}; it can be resumed."
+            return f"The model so far is {self.model.name}; it can go on later."
         self._delete_checkpoint()
-        return f"The model is {self.model.name}: choose it in the dock Denoise."
+        return f"The model is {self.model.name}: press Use it to denoise with it."
 
     def drop(self) -> None:
         """Leave nothing of a training that was discarded."""

@@ -21,7 +21,7 @@ from napari_dip.images.image import Image
 from napari_dip.planes.judge_image import judge_image
 from napari_dip.settings import Settings
 from napari_dip.snapshot import Snapshot
-from napari_dip.widgets.layers.result_layers import Iterate, Iterates
+from napari_dip.widgets.layers.iterates import Iterates
 from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.napari_hooks.writer import write_beside
 from napari_dip.widgets.runs.progress import Progress, Reporter
@@ -40,7 +40,7 @@ class FitRequest:
     how: Settings
     device: str = "auto"
     pictures_per_second: float = 3.0  # at most
-    keep_iterates: bool = False  # for a layer of iterates
+    keep_iterates: bool = False  # to choose among the answers of all steps afterwards
     folder: str = ""  # where the answer is also written as a TIFF; nowhere if empty
     begin: Callable[..., Iterator[Snapshot]] | None = None
     result: str = "denoised"  # what the answer is; its layer and its file are named so
@@ -49,6 +49,8 @@ class FitRequest:
     fits: bool = True  # whether there is a loss; else a model is applied in several orientations
     follow: bool = False  # whether the viewer's sliders move to the plane at work
     judged: bool = False  # whether a verdict on the answer is said, as on denoised images
+    layer: Any = None  # of the source, which is shown or hidden with the answer
+    layers: Any = None  # the `ResultLayers` of a run before, which this one renews
 
 
 def among_neighbours(
@@ -122,7 +124,7 @@ def work(request: FitRequest, control: Control) -> Generator[Progress, None, Ans
 
         begin = request.begin or api.iter_denoise
         stream = iter(begin(request.source.image(), how=request.how, device=request.device))
-        iterates = Iterates() if request.keep_iterates else None
+        iterates = Iterates(request.source) if request.keep_iterates else None
         reporter = Reporter(request.pictures_per_second, iterates)
         last = yield from _reports(stream, request.source, control, reporter)
         return None if last is None else _answer(request, last, reporter)
@@ -171,10 +173,9 @@ def _answer(request: FitRequest, last: Snapshot, reporter: Reporter) -> Answer:
     verdict = judge_image(source.image(), last.image) if request.judged else None
     if verdict is not None:
         provenance["verdict"] = verdict.to_json()
-        remark = f"{remark} {verdict.sentence}".strip()
     picture, std = source.layer_pixels(last.image), source.layer_std(last.std)
     if iterates is not None:
-        iterates.append_final(Iterate(last.chosen, picture, provenance))
+        iterates.end(picture)
     warning = ""
     if request.folder:
         answer = replace(last.image, provenance={**last.image.provenance, **provenance})
