@@ -41,5 +41,6 @@ from .settings import Upscale as Upscale
 from .snapshot import Snapshot as Snapshot
 from .snapshot import last as last
 from .training.losses.b2u import Blind2Unblind as Blind2Unblind
+from .training.losses.cvf_sid import CVFSID as CVFSID
 from .training.train import iter_train as iter_train
 from .training.train import train as train

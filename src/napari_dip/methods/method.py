@@ -69,11 +69,16 @@ class TrainedMethod:
         ``"module:function"``, see `napari_dip.training.losses.iddp.loss`.
     target : {"", "capture", "clean"}
         What it needs beside each noisy image: nothing, a second capture, or the clean image.
+    beside : str
+        ``"module:function"`` that takes the settings and the number of colours, and returns a
+        network that is trained with the model's and is no part of the model; as
+        ``BlurredUNet.beside`` the loss has it.
     """
 
     settings: type[Trained]
     loss: str
     target: Literal["", "capture", "clean"] = ""
+    beside: str = ""
 
     def function(self) -> Callable[..., Any]:
         """Import the loss and return it."""

@@ -138,6 +138,7 @@ register(TRAINED, TrainedMethod(IDDP, "napari_dip.training.losses.iddp:loss"))
 register(TRAINED, TrainedMethod(N2V, "napari_dip.training.losses.n2v:loss"))
 register(TRAINED, TrainedMethod(Nb2Nb, "napari_dip.training.losses.nb2nb:loss"))
 register(TRAINED, "napari_dip.training.losses.b2u:METHOD")
+register(TRAINED, "napari_dip.training.losses.cvf_sid:METHOD")
 register(TRAINED, TrainedMethod(N2N, "napari_dip.training.losses.n2n:loss", "capture"))
 register(TRAINED, TrainedMethod(Supervised, "napari_dip.training.losses.supervised:loss", "clean"))
 

@@ -51,6 +51,8 @@ class BlurredUNet(nn.Module):
     ----------
     correlated : RecorruptedUNet or None
         The network for correlated noise.
+    beside : nn.Module or None
+        What a method trains beside it, in a training alone.
     reach : int
         How many pixels an output may depend on in each direction, at most.
     multiple : int
@@ -95,6 +97,7 @@ class BlurredUNet(nn.Module):
         # A strip of the filter is at most a quarter of any tile that is large enough to matter.
         width = channels / unshuffle**2 + (filter_channels / 4 if self.filter else 0)
         self.bytes_a_pixel = MAPS_ALIVE * 4.0 * width
+        self.beside: nn.Module | None = None
         # Last, so that a seed gives the weights before it as it does without it.
         self.correlated = (
             RecorruptedUNet(

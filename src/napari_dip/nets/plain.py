@@ -11,16 +11,25 @@ class PlainNet(nn.Module):
     Parameters
     ----------
     colours : int
-        Channels of what comes in and of what goes out.
+        Channels of what comes in, and of what goes out where `outputs` is not given.
     channels : int
         Width in between.
     layers : int
         3x3 convolutions, each followed by a leaky ReLU.
     slope : float
         Of the leaky ReLU below 0.
+    outputs : int, optional
+        Channels of what goes out.
     """
 
-    def __init__(self, colours: int, channels: int, layers: int, slope: float = 0.2) -> None:
+    def __init__(
+        self,
+        colours: int,
+        channels: int,
+        layers: int,
+        slope: float = 0.2,
+        outputs: int | None = None,
+    ) -> None:
         super().__init__()
         parts: list[nn.Module] = []
         for number in range(layers):
@@ -29,9 +38,9 @@ class PlainNet(nn.Module):
                 nn.Conv2d(inputs, channels, 3, padding=1, padding_mode="replicate"),
                 nn.LeakyReLU(slope, inplace=True),
             ]
-        self.layers = nn.Sequential(*parts, nn.Conv2d(channels, colours, 1))
+        self.layers = nn.Sequential(*parts, nn.Conv2d(channels, outputs or colours, 1))
 
     def forward(self, y: Tensor) -> Tensor:
-        """Map (B, colours, Y, X) to the same shape."""
+        """Map (B, colours, Y, X) to (B, outputs, Y, X)."""
         mapped: Tensor = self.layers(y)
         return mapped

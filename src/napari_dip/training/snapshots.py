@@ -119,6 +119,7 @@ class TrainingRun:
         def make(step: int, net: BlurredUNet) -> Model:
             training = {"steps": step, **facts, "versions": versions()}
             copy = deepcopy(net).cpu()
+            copy.beside = None
             return Model(copy, state.settings, state.channels, statistics, training, **self.texts)
 
         return make

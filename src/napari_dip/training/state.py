@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from napari_dip.engine.average_weights import blend_weights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.loop import adam_for
+from napari_dip.methods.registry import TRAINED
 from napari_dip.models.model import FORMAT, OLDER, build, check_format, check_known
 from napari_dip.models.safetensors_file import (
     check_tensors,
@@ -49,7 +51,10 @@ class State:
         # Where all noise is correlated there are no steps of the method's own.
         self.filter_steps = settings.filter_steps if 0 in holes else settings.steps
         with seeded(settings.seed):
-            self.net = build(settings, channels, holes=holes).to(device)
+            self.net = build(settings, channels, holes=holes)
+            beside = TRAINED[settings.method].beside
+            self.net.beside = resolve_name(beside)(settings, channels) if beside else None
+        self.net.to(device)
         self.mean = deepcopy(self.net).requires_grad_(False)
         self.adam = adam_for(self.net.parameters(), settings.learning_rate, settings.beta2)
         self.generator = torch.Generator().manual_seed(settings.seed)
