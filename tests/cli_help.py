@@ -14,6 +14,8 @@ from napari_dip.snapshot import Snapshot
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
     from napari_dip.settings import Settings
 
 Fit = Callable[..., Iterator[Snapshot]]
@@ -31,6 +33,12 @@ def quick(image: Image, how: Settings, *, device: str = "auto") -> Iterator[Snap
 
         record = {"method": "dip", "settings": how.to_json(), "device": device}
         yield Snapshot(step, 3, 1 / step, 1 / step, step, 0, 1, "", record, make)
+
+
+def fit_quickly(monkeypatch: pytest.MonkeyPatch, fit: Fit = quick) -> None:
+    """Have another function do the work on whole images; it knows no ranges of stacks."""
+    monkeypatch.setattr("napari_dip.api.iter_denoise", fit)
+    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
 
 
 def save(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from cli_help import FEW, Fit, leftovers, quick, save
+from cli_help import FEW, Fit, fit_quickly, leftovers, quick, save
 
 from napari_dip.cli import main
 from napari_dip.cli.consume_with_progress import ENDINGS, consume_with_progress
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
-    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
+    fit_quickly(monkeypatch)
 
 
 @pytest.fixture
@@ -149,7 +148,7 @@ def test_a_failing_fit_is_said_and_leaves_nothing(
         if image.shape == (5, 5):
             raise error
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", fails_on_the_first)
+    fit_quickly(monkeypatch, fails_on_the_first)
     save(tmp_path / "in" / "a.tif", (5, 5))
     save(tmp_path / "in" / "b.tif")
     assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out")]) == 1
@@ -178,7 +177,7 @@ def test_ctrl_c_writes_the_answer_so_far_and_leaves_the_rest(
         yield next(steps)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", interrupted)
+    fit_quickly(monkeypatch, interrupted)
     for name in "abc":
         save(tmp_path / "in" / f"{name}.tif")
     assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--json"]) == 1
@@ -197,7 +196,7 @@ def test_ctrl_c_in_a_stack_says_that_planes_are_left(
         yield replace(next(quick(image, how)), plane=1, planes=5)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", interrupted)
+    fit_quickly(monkeypatch, interrupted)
     source = save(tmp_path / "a.tif", (5, 8, 9))
     assert main(["denoise", str(source), "-o", str(tmp_path / "b.tif")]) == 1
     assert "in plane 2 of 5" in capsys.readouterr().out
@@ -210,7 +209,7 @@ def test_a_remark_made_early_is_said_and_recorded(
         for snapshot in quick(image, how):
             yield replace(snapshot, note="The noise is correlated." if snapshot.step < 3 else "")
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", remarking)
+    fit_quickly(monkeypatch, remarking)
     assert main(["denoise", str(noisy), "-o", str(tmp_path / "b.tif"), "--json"]) == 0
     said = capsys.readouterr()
     assert said.err.count("The noise is correlated.") == 1
@@ -224,7 +223,7 @@ def test_ctrl_c_before_the_first_step_writes_nothing(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", at_once)
+    fit_quickly(monkeypatch, at_once)
     assert main(["denoise", str(noisy), "-o", str(tmp_path / "out.tif")]) == 1
     assert leftovers(tmp_path) == ["in/cells.tif"]
 
@@ -242,7 +241,7 @@ def test_the_first_signal_lets_the_step_at_hand_end(
             finished.append(snapshot.step)
             yield snapshot
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", signalled)
+    fit_quickly(monkeypatch, signalled)
     before = signal.getsignal(number)
     stream = signalled(Image(np.zeros((4, 4))), BlindSpot(), device="cpu")
     final, _, interrupted = consume_with_progress(stream, "a", Output(quiet=True))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_help import FEW, leftovers, quick, save
+from cli_help import FEW, fit_quickly, leftovers, quick, save
 from scipy.ndimage import gaussian_filter
 
 from napari_dip import Image, Snapshot, read, write
@@ -32,8 +32,7 @@ def begun(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(image.name)
         return quick(image, how, device=device)
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", remembered)
-    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
+    fit_quickly(monkeypatch, remembered)
     return names
 
 
@@ -203,7 +202,7 @@ def test_the_verdict_is_said_and_kept(
         answer = image.with_pixels(a, provenance=made)
         yield Snapshot(1, 1, 1.0, None, 1, 0, 1, "", made, lambda: answer)
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", fit)
+    fit_quickly(monkeypatch, fit)
     assert denoise(tmp_path / "in") == 0
     said = capsys.readouterr().out
     assert said.count("Noise is left in the answer") == said.count("No fault found") == 1

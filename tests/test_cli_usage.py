@@ -10,7 +10,7 @@ import warnings
 from pathlib import Path
 
 import pytest
-from cli_help import leftovers, quick, save
+from cli_help import fit_quickly, leftovers, save
 from rich.console import Console
 
 from napari_dip.cli import main
@@ -28,8 +28,7 @@ HEAVY = (
 
 @pytest.fixture(autouse=True)
 def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
-    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
+    fit_quickly(monkeypatch)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from cli_help import FEW, leftovers, quick, save
+from cli_help import FEW, fit_quickly, leftovers, quick, save
 
 from napari_dip.batch.estimate import estimate_seconds, format_duration
 from napari_dip.cli import main
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def fake_fit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
-    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
+    fit_quickly(monkeypatch)
 
 
 def test_score_says_the_range_and_where_it_comes_from(
@@ -186,7 +185,7 @@ def test_doctor_names_a_broken_device_and_goes_on(
     def broken(*_: object, **__: object) -> None:
         raise DenoiseError("The GPU is not well.")
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", broken)
+    fit_quickly(monkeypatch, broken)
     assert main(["doctor"]) == 0
     assert "The GPU is not well." in capsys.readouterr().out
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from cli_help import quick
+from cli_help import fit_quickly
 
 from napari_dip import read
 from napari_dip.batch.config import read_config
@@ -25,8 +25,7 @@ PARTS = 3  # tests that share them
 
 @pytest.fixture(autouse=True)
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
-    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
+    fit_quickly(monkeypatch)
     monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "benchmarks")
 
 

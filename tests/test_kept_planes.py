@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ from napari_dip.batch import kept_planes
 from napari_dip.batch.jobs import Job, std_beside
 from napari_dip.batch.process_file import Outcome, process_file
 from napari_dip.batch.report import DONE
+from napari_dip.batch.restore_tasks import restoration_task
 from napari_dip.batch.task import Task, with_model
 from napari_dip.cli import main
 from napari_dip.files import target
 from napari_dip.files.read_write import read, read_provenance, write
 from napari_dip.images.image import Image
-from napari_dip.settings import DIP, BlindSpot
+from napari_dip.settings import DIP, BlindSpot, Guided, Inpaint, Upscale
 from napari_dip.snapshot import Consumed, Snapshot, consume
 
 pytestmark = pytest.mark.timeout(300)
@@ -58,12 +60,10 @@ def done(job: Job, task: Task) -> Outcome:
     return outcome
 
 
-def undisturbed(source: Path, task: Task, monkeypatch: pytest.MonkeyPatch) -> tuple[Job, Outcome]:
+def undisturbed(source: Path, task: Task) -> tuple[Job, Outcome]:
     """Do a file with nothing kept."""
     job = Job(source, source.parent / "alone" / "x.tif")
-    with monkeypatch.context() as patch:
-        patch.setattr(kept_planes, "can_be_kept", lambda *_: False)
-        return job, done(job, task)
+    return job, done(job, replace(task, keep=False))
 
 
 @pytest.mark.parametrize(
@@ -77,15 +77,13 @@ def undisturbed(source: Path, task: Task, monkeypatch: pytest.MonkeyPatch) -> tu
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value.method}-{value.seed}",
 )
-def test_what_is_kept_gives_the_whole(
-    how: Any, axes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_kept_gives_the_whole(how: Any, axes: str, tmp_path: Path) -> None:
     task = Task(how)
     if isinstance(how, str):
         path = model(tmp_path / "m.safetensors", neighbours=int("3 planes" in how))
         task = with_model(Task(APART), path)
     source = stack(tmp_path, axes)
-    alone, whole = undisturbed(source, task, monkeypatch)
+    alone, whole = undisturbed(source, task)
     kept = Job(source, tmp_path / "kept" / "x.tif")
     with pytest.raises(Cut):
         process_file(kept, task, cut_after(17 if isinstance(how, str) else 9))
@@ -162,9 +160,7 @@ def test_planes_are_of_use_to_the_next_run_though_the_disk_was_full(
     assert begun == set(range(3, 7))
 
 
-def test_the_deviation_and_integers_are_kept_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_deviation_and_integers_are_kept_too(tmp_path: Path) -> None:
     task = Task(WARM.with_uncertainty(), dtype="same", std=True)
     source = stack(tmp_path)
     files = {}
@@ -176,16 +172,12 @@ def test_the_deviation_and_integers_are_kept_too(
                 process_file(job, task, cut_after(9))
             done(job, task)
         else:
-            with monkeypatch.context() as patch:
-                patch.setattr(kept_planes, "can_be_kept", lambda *_: False)
-                done(job, task)
+            done(job, replace(task, keep=False))
         files[name] = [file.read_bytes() for file in job.outputs]
     assert files["whole"] == files["cut"]
 
 
-def test_an_interrupted_answer_has_the_planes_that_are_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_answer_has_the_planes_that_are_done(tmp_path: Path) -> None:
     source = stack(tmp_path)
     job, alone = (Job(source, tmp_path / name / "x.tif") for name in ("kept", "alone"))
 
@@ -198,8 +190,7 @@ def test_an_interrupted_answer_has_the_planes_that_are_done(
     before, answer = (np.asarray(read(file).pixels) for file in (source, job.target))
     assert [bool((a == b).all()) for a, b in zip(before, answer, strict=True)][:4] == [False] * 4
     np.testing.assert_array_equal(before[5:], answer[5:])
-    monkeypatch.setattr(kept_planes, "can_be_kept", lambda *_: False)
-    process_file(alone, Task(WARM), stopped)
+    process_file(alone, Task(WARM, keep=False), stopped)
     assert read_provenance(job.target) == read_provenance(alone.target)
 
 
@@ -222,14 +213,77 @@ def test_what_was_kept_of_something_else_is_not_taken(change: str, tmp_path: Pat
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a copy of the process is made as on Unix")
 @pytest.mark.parametrize("moment", [2, 11, 20, 29, 38])
-def test_a_killed_run_goes_on_to_the_same_bytes(
-    moment: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_killed_run_goes_on_to_the_same_bytes(moment: int, tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     pixels = random.poisson(np.linspace(9, 40, 20)[:, None, None], (20, 18, 19)).astype("uint16")
     write(tmp_path / "in.tif", Image(pixels, "ZYX"))
-    task = Task(BlindSpot(steps=2, channels=4, neighbours=0))
-    alone, _ = undisturbed(tmp_path / "in.tif", task, monkeypatch)
+    kill_and_go_on(tmp_path, Task(BlindSpot(steps=2, channels=4, neighbours=0)), moment)
+
+
+RESTORATIONS = {
+    "upscale": (Upscale(steps=2, channels=4, scales=2), {"factor": 2, "down": "lanczos"}),
+    "inpaint": (Inpaint(steps=2, channels=4), {"mask": "auto", "keep_known": True}),
+    "guided": (Guided(steps=2, channels=4), {"guide": "guide.tif"}),
+}
+
+
+def restored(verb: str, folder: Path, axes: str = "ZYX") -> Task:
+    """Write a stack that lacks pixels, and a guide; return what restores it."""
+    shape = tuple({"T": 2, "C": 2, "Z": 4}.get(a, 20) for a in axes)
+    random = np.random.default_rng(1)
+    clean = np.broadcast_to(20 + 9 * np.sin(np.arange(20) / 2), shape)
+    pixels = random.poisson(clean).astype("float32")
+    if verb == "inpaint":
+        pixels[..., 4:6, 5] = np.nan
+    write(folder / "in.tif", Image(pixels, axes))
+    guide = Image(random.poisson(30 * clean).astype("uint16"), axes)
+    write(folder / "guide.tif", guide)
+    how, options = RESTORATIONS[verb]
+    files = {k: folder / v if k == "guide" else v for k, v in options.items()}
+    return restoration_task(Task(how), verb, **files)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a copy of the process is made as on Unix")
+@pytest.mark.parametrize("verb", RESTORATIONS)
+def test_a_killed_restoration_goes_on_to_the_same_bytes(verb: str, tmp_path: Path) -> None:
+    kill_and_go_on(tmp_path, restored(verb, tmp_path), moment=5)
+
+
+@pytest.mark.parametrize("verb", RESTORATIONS)
+def test_planes_that_were_restored_are_not_done_again(
+    verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_planes, "SHORT", 0.0)
+    task, seen = restored(verb, tmp_path, "TCZYX"), list[int]()
+    alone, _ = undisturbed(tmp_path / "in.tif", task)
+    job = Job(tmp_path / "in.tif", tmp_path / "out" / "x.tif")
+    with pytest.raises(Cut):
+        process_file(job, task, cut_after(5))
+    process_file(job, task, lambda stream: consume(stream, lambda one: seen.append(one.plane)))
+    assert min(seen) > 0 and max(seen) == 15
+    np.testing.assert_array_equal(
+        np.asarray(read(alone.target).pixels), np.asarray(read(job.target).pixels)
+    )
+    assert read_provenance(alone.target) == read_provenance(job.target)
+
+
+def test_what_is_not_reached_of_an_enlarged_stack_is_the_input_enlarged(tmp_path: Path) -> None:
+    task = restored("upscale", tmp_path, "ZYX")
+    answers = []
+    for keep in (True, False):
+        job = Job(tmp_path / "in.tif", tmp_path / f"{keep}" / "x.tif")
+        outcome = process_file(
+            job, replace(task, keep=keep), lambda stream: consume(stream, stop=lambda: True)
+        )
+        assert outcome.interrupted
+        answers.append(np.asarray(read(job.target).pixels))
+    assert answers[0].shape == (4, 40, 40)
+    np.testing.assert_array_equal(*answers)
+
+
+def kill_and_go_on(tmp_path: Path, task: Task, moment: int) -> None:
+    """Kill a run after some snapshots, run it again; it writes the bytes of one that was not."""
+    alone, _ = undisturbed(tmp_path / "in.tif", task)
     job = Job(tmp_path / "in.tif", tmp_path / "out" / "x.tif")
     ear, mouth = os.pipe()
     if not (child := os.fork()):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cli_help import FEW, leftovers, quick, save
+from cli_help import FEW, fit_quickly, leftovers, quick, save
 
 from napari_dip import Image, write
 from napari_dip.batch.report import COLUMNS, REPORT, write_report
@@ -31,7 +31,7 @@ def test_an_input_that_is_rewritten_during_the_work_is_said(
                 save(tmp_path / "in" / "new.tif", shape=(9, 8)).replace(tmp_path / "in" / "a.tif")
             yield snapshot
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", rewriting)
+    fit_quickly(monkeypatch, rewriting)
     for name in ("a", "b"):
         save(tmp_path / "in" / f"{name}.tif")
     assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FEW]) == 1
@@ -44,7 +44,7 @@ def test_an_input_that_is_rewritten_during_the_work_is_said(
 def test_a_picture_beside_a_tiff_of_its_name_stops_no_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    fit_quickly(monkeypatch)
     save(tmp_path / "in" / "x.tif")
     save(tmp_path / "in" / "x.png", dtype="uint8")
     assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FEW]) == 0
@@ -145,8 +145,7 @@ def test_a_large_input_that_gets_shorter_is_a_failed_row(
                 os.truncate(source, 9000)
             yield snapshot
 
-    monkeypatch.setattr("napari_dip.batch.kept_planes.can_be_kept", lambda *_: False)
-    monkeypatch.setattr("napari_dip.api.iter_denoise", shortening)
+    fit_quickly(monkeypatch, shortening)
     save(tmp_path / "in" / "b.tif")
     assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *FEW]) == 1
     assert leftovers(tmp_path / "out") == ["b.tif"] and seen
@@ -180,7 +179,7 @@ def test_pixels_in_a_file_are_in_memory_once(key: object, tmp_path: Path) -> Non
 def test_a_folder_that_cannot_be_looked_into_is_a_failed_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    fit_quickly(monkeypatch)
     save(tmp_path / "in" / "a.tif")
     save(tmp_path / "in" / "shut" / "b.tif").parent.chmod(0)
     access = os.access  # root may look into every folder
@@ -221,7 +220,7 @@ def test_what_another_user_has_left_stops_no_run(
 def test_what_a_killed_write_has_left_is_gone_after_the_next_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_dip.api.iter_denoise", quick)
+    fit_quickly(monkeypatch)
     out = tmp_path / "out"
     out.mkdir()
     if not (child := os.fork()):
@@ -286,7 +285,7 @@ def test_two_runs_into_one_folder_do_each_file_once(
             assert main(words) == 0  # does all while the first run is at its first file
         return quick(image, how, device=device)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("napari_dip.api.iter_denoise", with_another)
+    fit_quickly(monkeypatch, with_another)
     for name in ("a", "b"):
         save(tmp_path / "in" / f"{name}.tif")
     assert main(words) == 0 and begun == ["a", "a", "b"]

@@ -61,8 +61,8 @@ def fit_image(
     fit : callable, optional
         Fits one plane; by default the function that the method's record names.
     inputs : callable
-        Takes the index of a plane, returns what the fit is given beside it (`known`, `guide`), each
-        (C, Y, X); None for a plane that is left as it is.
+        Takes the index of a plane in `source`, returns what the fit is given beside it (`known`,
+        `guide`), each (C, Y, X); None for a plane that is left as it is.
     factor : int
         How many times as high and wide the answer is.
     **task
@@ -92,6 +92,9 @@ def fit_image(
     plan, function = MemoryPlan(chosen), fit or method.function()
     carried_on = chunk is not None and chunk.carried is not None
     weights: Weights = chunk.carried if chunk and carried_on else defaultdict(dict)
+    in_whole = (lambda index: index) if chunk is None else chunk.index_in_whole
+    if finish := task.get("finish"):
+        task["finish"] = lambda answer, index: finish(answer, in_whole(index))
     neighbours = Neighbours(whole, stats, getattr(how, "neighbours", 0), chunk=chunk)
     before: tuple[PlaneIndex, Weights] = (), {}
 
@@ -102,7 +105,7 @@ def fit_image(
             weights.update(_copy_weights(before[1]))
         else:
             before = index, _copy_weights(weights)
-        given = inputs(index)
+        given = inputs(in_whole(index))
         if given is None:
             return skip_plane(y)
         if method.needs_noise and (unit.noise == 0 or float(y.max() - y.min()) == 0):

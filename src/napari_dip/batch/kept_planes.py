@@ -1,9 +1,9 @@
 """The planes of a stack that are done are kept beside the output until that is whole.
 
-So a run that was killed goes on where it was cut off: the next one with the same content and
-settings takes the planes from there. They lie in the folder of `napari_dip.batch.chunk_folder`, in
-files of as many planes as take a few seconds. Where a plane starts from the weights of the one
-before, those lie beside the last file.
+So a run that was killed goes on where it was cut off, be it of a fit, a model or a restoration: the
+next one with the same content and settings takes the planes from there. They lie in the folder of
+`napari_dip.batch.chunk_folder`, in files of as many planes as take a few seconds. Where a plane
+starts from the weights of the one before, those lie beside the last file.
 """
 
 from __future__ import annotations
@@ -71,13 +71,17 @@ def measure_whole(image: Image, task: Task) -> ImageStatistics:
 
 
 def can_be_kept(job: Job, task: Task, image: Image, folder: Path) -> bool:
-    """Return whether planes are worked on one by one, and the disk has room for them twice."""
+    """Return whether planes are done one by one, and the disk has room for them twice."""
     stacked = prod(n for a, n in zip(image.axes, image.shape, strict=True) if a in "TZ")
-    by_plane = task.model is not None or (
-        task.begin is None and METHODS.get(task.settings.method) is not None
+    fitted = task.begin is None and METHODS.get(task.settings.method) is not None
+    by_plane = task.model is not None or task.prepare is not None or fitted
+    size = prod(_outline(task, image).shape) * 4 * len(job.outputs)
+    return (
+        task.keep
+        and by_plane
+        and stacked > 1
+        and has_room(job.target, 2 * size - _size_of_parts(folder))
     )
-    size = prod(image.shape) * 4 * len(job.outputs)
-    return by_plane and stacked > 1 and has_room(job.target, 2 * size - _size_of_parts(folder))
 
 
 def keep_planes(job: Job, task: Task, image: Image, source: dict[str, str]) -> Iterator[Snapshot]:
@@ -90,8 +94,17 @@ def keep_planes(job: Job, task: Task, image: Image, source: dict[str, str]) -> I
         yield from task.snapshots(image)
         return
     delete_chunks(job.target, keep=folder)
-    walk = _Walk(folder, task, image, measure_whole(image, task))
+    if task.prepare is None:
+        stats = measure_whole(image, task)
+        walk = _Walk(folder, task, image, stats, partial(task.snapshots, image))
+    else:
+        made = task.prepare(image, how=task.settings, device=task.device)
+        walk = _Walk(folder, task, image, None, made.work, made.unreached)
     yield from walk.snapshots()
+
+
+def _outline(task: Task, image: Image) -> Image:
+    return task.outline(image) if task.outline else image
 
 
 def _bounds_of_parts(folder: Path) -> dict[int, int]:
@@ -133,7 +146,9 @@ class _Walk:
     folder: Path
     task: Task
     image: Image
-    stats: ImageStatistics
+    stats: ImageStatistics | None  # of the whole, which a restoration has by itself
+    work: Callable[[Chunk], Iterator[Snapshot]]
+    unreached: Callable[[tuple[Any, ...]], Any] | None = None
     parts: list[_Part] = field(default_factory=list)
     weights: Any = field(default_factory=lambda: defaultdict(dict))
 
@@ -178,7 +193,7 @@ class _Walk:
             {axis: range(place, place + 1) for axis, place in outer},
             carried=self.weights if self.is_warm else None,
         )
-        return self.task.snapshots(self.image, chunk)
+        return self.work(chunk)
 
     def _place(self, number: int) -> tuple[int, ...]:
         return tuple(int(i) for i in np.unravel_index(number, self.lengths))
@@ -299,17 +314,17 @@ class _Walk:
 
     def _stack(self, parts: list[_Part], kind: int) -> Image:
         """Return the stack with what parts hold; elsewhere the input, and NaN for its deviation."""
-        source, bounds = self.image, [0, *(part.stop for part in parts)]
+        bounds = [0, *(part.stop for part in parts)]
+        whole = _outline(self.task, self.image)
+        unreached = self.unreached or (lambda index: self.image.pixels[index])
 
         def elsewhere(index: tuple[Any, ...]) -> Any:
-            return np.float32(np.nan) if kind else source.pixels[index]
+            return np.float32(np.nan) if kind else unreached(index)
 
         def open_part(number: int) -> Any:
             return parts[number].pixels(kind)
 
-        return source.with_pixels(
-            ChunkedStack(source.shape, self.axes, bounds, open_part, elsewhere)
-        )
+        return whole.with_pixels(ChunkedStack(whole.shape, self.axes, bounds, open_part, elsewhere))
 
 
 def _write_weights(file: Path, weights: Any) -> None:

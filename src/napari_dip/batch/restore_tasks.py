@@ -46,7 +46,7 @@ def restoration_task(task: Task, verb: str, **options: Any) -> Task:
 
 
 def prepare_inpaint(part: Part, mask: str | Path, keep_known: bool) -> dict[str, Any]:
-    from napari_dip.restore.inpaint import iter_inpaint
+    from napari_dip.restore.inpaint import prepare
     from napari_dip.restore.missing_pixels import FIND, find_missing_pixels
 
     if mask == FIND:
@@ -59,7 +59,7 @@ def prepare_inpaint(part: Part, mask: str | Path, keep_known: bool) -> dict[str,
         return FIND if whole is None else np.asarray(_part_for(image, whole, part).pixels)
 
     return {
-        "begin": lambda image, **more: iter_inpaint(
+        "prepare": lambda image, **more: prepare(
             image, missing(image), keep_known=keep_known, **more
         ),
         "check": lambda image: find_missing_pixels(image, missing(image)),
@@ -68,10 +68,10 @@ def prepare_inpaint(part: Part, mask: str | Path, keep_known: bool) -> dict[str,
 
 
 def prepare_upscale(part: Part, factor: int, down: Any) -> dict[str, Any]:
-    from napari_dip.restore.upscale import iter_upscale, outline
+    from napari_dip.restore.upscale import outline, prepare
 
     return {
-        "begin": partial(iter_upscale, factor=factor, down=down),
+        "prepare": partial(prepare, factor=factor, down=down),
         "outline": partial(outline, factor=factor),
         "made": {"factor": factor, "down": down},
     }
@@ -80,7 +80,7 @@ def prepare_upscale(part: Part, factor: int, down: Any) -> dict[str, Any]:
 def prepare_guided(
     part: Part, guide: str | Path, guide_channel: int | str | None = None
 ) -> dict[str, Any]:
-    from napari_dip.restore.guided import check_differs, iter_restore_guided, match_guide
+    from napari_dip.restore.guided import check_differs, match_guide, prepare
 
     chosen = replace(part, channel=part.channel if guide_channel is None else guide_channel)
     whole = _read(guide, chosen, "guide")
@@ -89,14 +89,14 @@ def prepare_guided(
         return _part_for(image, whole, chosen)
 
     return {
-        "begin": lambda image, **more: iter_restore_guided(image, fitting(image), **more),
+        "prepare": lambda image, **more: prepare(image, fitting(image), **more),
         "check": lambda image: check_differs(image, match_guide(image, fitting(image))),
         "made": {"guide_sha256": sha256(guide), "guide_channel": guide_channel},
     }
 
 
 def prepare_invert(part: Part, module: str | Path, layer: str) -> dict[str, Any]:
-    from napari_dip.restore.invert import iter_invert_features
+    from napari_dip.restore.invert import prepare
     from napari_dip.restore.network_layer import load_network_layer
 
     try:
@@ -104,7 +104,7 @@ def prepare_invert(part: Part, module: str | Path, layer: str) -> dict[str, Any]
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     return {
-        "begin": partial(iter_invert_features, module=net, layer=inner),
+        "prepare": partial(prepare, module=net, layer=inner),
         "made": {"module_sha256": sha256(module), "layer": layer},
     }
 

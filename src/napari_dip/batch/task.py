@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_dip.batch.jobs import Job
     from napari_dip.images.image import Image
     from napari_dip.planes.chunk import Chunk
+    from napari_dip.restore.common import Restoration
     from napari_dip.settings import Settings
     from napari_dip.snapshot import Snapshot
 
@@ -29,13 +30,16 @@ class Task:
     begin : callable, optional
         Starts the work on an image, called as `iter_denoise`, which it is by default; where planes
         are worked on one by one also as `napari_dip.api.iter_chunk`.
+    prepare : callable, optional
+        Of a restoration: checks and measures an image, and returns what works on it as a whole or
+        by ranges, called with the settings and the device.
     check : callable, optional
         Raises a ValueError for an image that the work cannot be done on.
     outline : callable, optional
         Returns an image of the answer's shape, where that is another.
     made : dict, optional
         What is added to the provenance of the outputs, and expected of those that exist already,
-        where `begin` is given.
+        where `begin` or `prepare` is given.
     model : Path, optional
         The trained model that is applied.
     orientations : {1, 2, 4, 8}, optional
@@ -47,6 +51,9 @@ class Task:
         Whether the standard deviation of every pixel is written beside each output.
     compression, ome_zarr
         How outputs are stored, see `napari_dip.files.read_write.write`.
+    keep : bool
+        Whether planes of a stack that are done are kept beside its output, so that a run which was
+        cut off goes on there.
     pattern, recursive
         Which images of a folder, see `napari_dip.batch.jobs.plan_jobs`.
     part : Part
@@ -63,6 +70,7 @@ class Task:
     dry_run: bool = False
     shard: str | None = None
     begin: Callable[..., Iterator[Snapshot]] | None = None
+    prepare: Callable[..., Restoration] | None = None
     check: Callable[[Image], object] | None = None
     outline: Callable[[Image], Image] | None = None
     made: dict[str, object] | None = None
@@ -70,6 +78,7 @@ class Task:
     orientations: Literal[1, 2, 4, 8] | None = None
     restoration: dict[str, Any] | None = None
     std: bool = False
+    keep: bool = True
     pattern: str = "*"
     recursive: bool = True
     part: Part = WHOLE
@@ -84,11 +93,13 @@ class Task:
     def snapshots(self, image: Image, chunk: Chunk | None = None) -> Iterator[Snapshot]:
         """Yield the snapshots of the work on an image, or on a chunk of it.
 
-        Bad input is refused before the first. A restoration knows no chunks.
+        Bad input is refused before the first. Of a restoration see `prepare`.
         """
         from napari_dip import api
 
-        if chunk is None:
+        if self.prepare is not None:
+            yield from self.prepare(image, how=self.settings, device=self.device).work(chunk)
+        elif chunk is None:
             begin = self.begin or api.iter_denoise
             yield from begin(image, how=self.settings, device=self.device)
         else:
@@ -104,7 +115,9 @@ class Task:
 
     def expected_provenance(self) -> dict[str, object]:
         """Return by what provenance an output is recognised; empty where it cannot be."""
-        made = self.made or ({} if self.begin else {"settings": self.settings.to_json()})
+        made = self.made or (
+            {} if self.begin or self.prepare else {"settings": self.settings.to_json()}
+        )
         return {**made, **self.recorded_options()} if made else {}
 
 

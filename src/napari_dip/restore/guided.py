@@ -19,11 +19,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dip.denoising import fit_image
 from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.restore.common import check_settings, run_to_end, typed_like_input
+from napari_dip.restore.common import (
+    Restoration,
+    check_settings,
+    prepare_restoration,
+    run_to_end,
+    typed_like_input,
+)
 from napari_dip.settings import Guided
 from napari_dip.settings.restore import BLIND_SPOT
 from napari_dip.snapshot import Snapshot
@@ -118,8 +123,14 @@ def iter_restore_guided(
     ValueError, DenoiseError
         As for `restore_guided`, a ValueError at the call.
     """
+    return prepare(as_image(image, axes), guide, how, device=device).work(None)
+
+
+def prepare(
+    source: Image, guide: Image | ArrayLike, how: Guided | None = None, *, device: Device = "auto"
+) -> Restoration:
+    """Check and measure what `restore_guided` is given; return what restores it, or a range."""
     how = check_settings(how, Guided)
-    source = as_image(image, axes)
     aid = match_guide(source, guide)
     check_differs(source, aid)
     try:
@@ -134,7 +145,8 @@ def iter_restore_guided(
         of_guide = indices[0] if len(indices) == 1 else index[: len(aid.axes)]
         return {"guide": stats.unit_range(aid, of_guide).to_unit(aid.plane(of_guide))}
 
-    return fit_image(source, how, device, inputs=inputs, provenance={"guide": aid.name})
+    made = {"guide": aid.name}
+    return prepare_restoration(source, how, device, inputs=inputs, provenance=made)
 
 
 def match_guide(image: Image, guide: Image | ArrayLike) -> Image:

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_dip.denoising import fit_image
 from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image, PlaneIndex
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.restore.common import check_settings, run_to_end, typed_like_input
+from napari_dip.restore.common import (
+    Restoration,
+    check_settings,
+    prepare_restoration,
+    run_to_end,
+    typed_like_input,
+)
 from napari_dip.restore.missing_pixels import FIND, MissingPixels, find_missing_pixels
 from napari_dip.settings import Inpaint
 from napari_dip.settings.restore import BLIND_SPOT
@@ -121,8 +126,21 @@ def iter_inpaint(
     ValueError, DenoiseError
         As for `inpaint`, a ValueError at the call.
     """
+    source = as_image(image, axes)
+    return prepare(source, mask, how, keep_known=keep_known, device=device).work(None)
+
+
+def prepare(
+    image: Image,
+    mask: Any = FIND,
+    how: Inpaint | None = None,
+    *,
+    keep_known: bool = True,
+    device: Device = "auto",
+) -> Restoration:
+    """Check and measure what `inpaint` is given; return what fills it, or a range of it."""
     how = check_settings(how, Inpaint)
-    missing = find_missing_pixels(as_image(image, axes), mask, how.keeps_hot_pixels)
+    missing = find_missing_pixels(image, mask, how.keeps_hot_pixels)
     source = missing.image
     stats = measure_image(
         source,
@@ -145,7 +163,7 @@ def iter_inpaint(
         """Put the known pixels back as they were measured."""
         return np.where(missing.plane_mask(index), answer, source.plane(index))
 
-    return fit_image(
+    return prepare_restoration(
         source,
         how,
         device,

@@ -19,11 +19,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_dip.denoising import fit_image
 from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image
 from napari_dip.planes.image_statistics import measure_image
-from napari_dip.restore.common import check_settings, run_to_end, typed_like_input
+from napari_dip.restore.common import (
+    Restoration,
+    check_settings,
+    prepare_restoration,
+    run_to_end,
+    typed_like_input,
+)
 from napari_dip.restore.network_layer import check_layer
 from napari_dip.settings import Invert
 from napari_dip.snapshot import Snapshot
@@ -128,16 +133,28 @@ def iter_invert_features(
     ValueError, DenoiseError
         As for `invert_features`, a ValueError at the call.
     """
+    return prepare(as_image(image, axes), module, layer, how, device=device).work(None)
+
+
+def prepare(
+    source: Image,
+    module: nn.Module,
+    layer: str,
+    how: Invert | None = None,
+    *,
+    device: Device = "auto",
+) -> Restoration:
+    """Check and measure what `invert_features` is given; return what inverts it, or a range."""
     from napari_dip.engine.device import pick_device
 
     how = check_settings(how, Invert)
     check_layer(module, layer)
-    source, chosen = as_image(image, axes), pick_device(device)
+    chosen = pick_device(device)
     # It refuses what no module should see.
     stats = measure_image(source, stabilise=False, keep_hot_pixels=how.keeps_hot_pixels)
     net = _frozen_copy(module, chosen)
     repeat = _channel_repeats(net, layer, source, chosen)
-    return fit_image(
+    return prepare_restoration(
         source,
         how,
         device,

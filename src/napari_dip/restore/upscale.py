@@ -17,10 +17,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_dip.denoising import fit_image
 from napari_dip.images.as_image import as_image
 from napari_dip.images.image import ArrayLike, Image
-from napari_dip.restore.common import check_settings, run_to_end, typed_like_input
+from napari_dip.restore.common import (
+    Restoration,
+    check_settings,
+    prepare_restoration,
+    run_to_end,
+    typed_like_input,
+)
 from napari_dip.settings import Upscale
 from napari_dip.snapshot import Snapshot
 
@@ -118,16 +123,26 @@ def iter_upscale(
     ValueError, DenoiseError
         As for `upscale`, a ValueError at the call.
     """
-    how = check_settings(how, Upscale)
+    return prepare(as_image(image, axes), factor, how, down=down, device=device).work(None)
+
+
+def prepare(
+    source: Image,
+    factor: int,
+    how: Upscale | None = None,
+    *,
+    down: Literal["lanczos", "binning"] = "lanczos",
+    device: Device = "auto",
+) -> Restoration:
+    """Check and measure what `upscale` is given; return what enlarges it, or a range of it."""
     _check_options(factor, down)
-    source = as_image(image, axes)
-    return fit_image(
+    return prepare_restoration(
         source,
-        how,
+        check_settings(how, Upscale),
         device,
         fit=partial(fit, factor=factor, down=down),
         factor=factor,
-        canvas=enlarge(source, factor),
+        canvas=partial(enlarge, factor=factor),
         provenance={"factor": factor, "down": down},
     )
 
