@@ -6,10 +6,17 @@ import pytest
 import torch
 
 from napari_dip.engine.device import seeded
-from napari_dip.methods.blind_spot import predict_image, random_crops, turn, turn_back
+from napari_dip.engine.orientations import iter_crops, random_crops, turn, turn_back
+from napari_dip.methods.blind_spot import (
+    _error_variance,
+    _negative_log_likelihood,
+    _WeightedLogLoss,
+    predict_image,
+)
 from napari_dip.nets.blind_spot import (
     RING_WIDTHS,
     BlindSpotNet,
+    add_convolution,
     best_mixture,
     join_phases,
     ring_means,
@@ -107,6 +114,14 @@ def test_crops_fit_into_any_image() -> None:
     assert random_crops(torch.rand(1, 2, 90, 80), 64, 5, generator).shape == (5, 2, 64, 64)
 
 
+def test_crops_are_the_same_drawn_ahead() -> None:
+    padded, many = torch.rand(1, 3, 40, 50), 70  # more than are drawn at once
+    ahead = iter_crops(padded, 16, 2, torch.Generator().manual_seed(1))
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(many):
+        assert torch.equal(next(ahead), random_crops(padded, 16, 2, generator))
+
+
 def test_strips_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     with seeded(0):
         net = BlindSpotNet(1, channels=6, layers=2)
@@ -129,9 +144,34 @@ def test_convolutions_of_phases_are_dilated_ones(hole: tuple[int, int]) -> None:
     conv = torch.nn.Conv2d(3, 5, 3)
     image = torch.randn(2, 3, 29, 34)
     dilated = torch.nn.functional.conv2d(image, conv.weight, conv.bias, dilation=step)
-    plain = join_phases(conv(split_phases(image, *step)), *step)
-    plain = plain[..., : dilated.shape[-2], : dilated.shape[-1]]
-    torch.testing.assert_close(plain, dilated)
+    beside = torch.randn(2, 1, *dilated.shape[-2:])
+    joined = join_phases(conv(split_phases(image, *step)), *step, beside)
+    torch.testing.assert_close(joined, torch.cat([dilated, beside], dim=1))
+
+
+def test_gradients_made_by_hand_are_those_of_autograd() -> None:
+    conv = torch.nn.Conv2d(3, 3, 3)
+    h = torch.randn(2, 3, 8, 9, requires_grad=True)
+    by_hand = add_convolution(h, conv)
+    seen = torch.nn.functional.leaky_relu(h, 0.1)
+    plain = h[..., 1:-1, 1:-1] + conv(seen)
+    given = [h, conv.weight, conv.bias]
+    same_gradients(by_hand, plain, given)
+
+    out = torch.randn(2, 4, 6, 7, requires_grad=True)
+    target, noise, weight = torch.randn(2, 2, 6, 7), torch.rand(2, 2, 6, 7), torch.rand(2, 1, 6, 7)
+    mean, spread = out.chunk(2, dim=1)
+    plain = _negative_log_likelihood(mean, target, _error_variance(spread), noise + 0.1) * weight
+    by_hand = _WeightedLogLoss.apply(out, target, noise + 0.1, weight)
+    same_gradients(by_hand * 3, plain.sum() * 3, [out])
+
+
+def same_gradients(first: torch.Tensor, second: torch.Tensor, given: list[torch.Tensor]) -> None:
+    torch.testing.assert_close(first, second)
+    along = torch.randn_like(first)
+    pairs = (torch.autograd.grad(made, given, along) for made in (first, second))
+    for one, other in zip(*pairs, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_a_new_blind_spot_network_is_its_start() -> None:

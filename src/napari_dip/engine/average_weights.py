@@ -29,8 +29,7 @@ class AverageWeights(Generic[Net]):
         """Take in the weights that the fitted network has now."""
         self.updates += 1
         past = float(min(self.weight, 1 - 1 / np.float32(self.updates)))  # float32 as the weights
-        means, weights = _weights(self.net), _weights(net)
-        torch._foreach_copy_(means, torch._foreach_lerp(weights, means, past))
+        blend_weights(self.net, net, 1 - past)
 
 
 @torch.no_grad()

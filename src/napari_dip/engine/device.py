@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -101,6 +102,12 @@ def put(tensor: Tensor, device: torch.device) -> Tensor:
     if device.type == "cuda" and torch.cuda.is_available():
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)
+
+
+@cache
+def one_on(device: torch.device) -> Tensor:
+    """Return the number 1 on a device, from which gradients begin; made once."""
+    return torch.ones((), device=device)
 
 
 @contextmanager

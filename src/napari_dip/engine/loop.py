@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_dip.engine.device import one_on
 from napari_dip.engine.threads import threads, threads_for
 
 # Steps over which a linear schedule rises: Adam's first estimates of its moments are rough.
@@ -108,11 +109,11 @@ def optimize(
             adam.zero_grad(set_to_none=True)
             loss, images = objective(index)
             if loss.requires_grad:
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward(one_on(loss.device))  # type: ignore[no-untyped-call]
             if gather is not None:
                 gather(parameters)
             if clip is not None:
-                torch.nn.utils.clip_grad_norm_(parameters, clip)
+                clip_gradients(parameters, clip)
             adam.step()
         output = None
         if images is not None:
@@ -120,6 +121,18 @@ def optimize(
             std = more[0] if more else None
             chosen = index
         yield Step(index, loss.detach(), output, answer, chosen, std=std, planned=steps)
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Iterable[torch.nn.Parameter], longest: float) -> None:
+    """Shorten the gradient to a length, all parameters together.
+
+    As `torch.nn.utils.clip_grad_norm_`, which goes through them one by one on some devices.
+    """
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if gradients:
+        length = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        torch._foreach_div_(gradients, (length / longest).clamp(min=1))
 
 
 def adam_for(

@@ -19,7 +19,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from napari_dip.engine.device import describe_device
+from napari_dip.engine.device import describe_device, one_on
 from napari_dip.engine.loop import Step
 from napari_dip.errors import lack_of_memory
 
@@ -220,7 +220,7 @@ def add_gradients(
         try:
             total: Tensor | None = None
             for loss in losses(parts_of(batch, plan.parts)):
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward(one_on(loss.device))  # type: ignore[no-untyped-call]
                 total = loss.detach() if total is None else total + loss.detach()
             assert total is not None
             return total

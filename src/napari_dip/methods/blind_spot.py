@@ -51,16 +51,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn.functional import softplus
 
 from napari_dip.engine.average_weights import AverageWeights
 from napari_dip.engine.device import seeded
 from napari_dip.engine.filters import choose_step, finished
 from napari_dip.engine.loop import Step, optimize
-from napari_dip.engine.orientations import ALL, FLIPS, random_crops, turn, turn_back
+from napari_dip.engine.orientations import ALL, FLIPS, iter_crops, turn, turn_back
 from napari_dip.engine.out_of_memory import MemoryPlan, add_gradients, in_strips
 from napari_dip.engine.plane import Plane
 from napari_dip.engine.threads import threads
@@ -111,35 +113,37 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
     hidden = (torch.rand((1, *y.shape[-2:]), generator=generator) < s.held_out_share).to(y.device)
     relative = torch.ones_like(y) if plane.variance is None else plane.variance
     variance = relative * NOISE_VARIANCE
-    padded, texture = _start_at_blur(net, x, variance, hidden, others)
+    crop, batch = _crops(s, plane.hole)
+    weight = (~hidden).float() / (batch * min(crop, *y.shape[-2:]) ** 2 * colours)
+    weight /= (~hidden).float().mean()  # of all pixels of a step they sum up to 1, about
+    padded, texture = _start_at_blur(net, x, variance, weight, others)
     blurs = None if plane.correlation is None else BlurMixtures(x, plane.correlation, variance)
     wanted = s.std_from == "predicted"
     error = AnswerError(variance, PREDICTION_WEIGHT, s.seed, visible) if wanted else None
-    crop, batch = _crops(s, plane.hole)
     orientations = ALL if plane.hole[0] == plane.hole[1] else FLIPS
-    warm = _starts_warm(net, previous, padded[:, :-1], plan) if previous else False
+    warm = _starts_warm(net, previous, padded[:, : -1 - colours], plan) if previous else False
     steps = plane.warm_steps if warm else s.steps
     few = warm or y[0].numel() > MANY_PIXELS
     every = max(1, steps // (FEW_PREDICTIONS if few else PREDICTIONS))
     mean_net = AverageWeights(net, s.averaging)
     seen_side, cores = crop + 2 * net.reach, torch.get_num_threads()
     parameters = list(net.parameters())
+    drawn = iter_crops(padded, seen_side, batch, generator, orientations)
 
     def objective(index: int) -> tuple[Tensor, tuple[Tensor, ...] | None]:
-        crops = random_crops(padded, seen_side, batch, generator, orientations)
+        crops = next(drawn)
         if index > 1:  # the weights of the step before: the average never runs ahead
             mean_net.update(net)
-        pixels = shrink(crops[:, -1:], net.reach, net.reach).sum() * colours + 1e-12
 
         def losses(parts: int) -> Iterator[Tensor]:
-            return (_sum_log_loss(net, part) / pixels for part in crops.chunk(parts))
+            return (_weighted_log_loss(net, part) for part in crops.chunk(parts))
 
         loss = add_gradients(losses, batch, parameters, plan)
         if index % every and index not in (1, steps):  # the first shows what the fit starts at
             return loss, None
         with torch.no_grad(), threads(cores):
             orientation = orientations[index // every % len(orientations)]
-            seen = padded[:, :-1]
+            seen = padded[:, : -1 - colours]
             blind, answer, v = predict_image(mean_net.net, seen, orientation, blurs, plan)
             answer = answer + _mean_left(x - answer, variance)
             images: tuple[Tensor, ...] = (blind * unit + centre, answer * unit + centre)
@@ -195,11 +199,12 @@ def _crops(s: BlindSpot | BlindSpotOrZ, hole: tuple[int, int]) -> tuple[int, int
 
 
 def _start_at_blur(
-    net: BlindSpotNet, x: Tensor, noise: Tensor, hidden: Tensor, others: Tensor | None
+    net: BlindSpotNet, x: Tensor, noise: Tensor, weight: Tensor, others: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
     """Return what a new network sees of an image, and set its variance to the error of its start.
 
-    Beside `_views`, last, which pixels are not hidden. The second is the filter of `fine_texture`,
+    Beside `_views`, the weight of each pixel in the loss, and what the image differs by from the
+    mixture. The second is the filter of `fine_texture`,
     where there is such texture.
     """
     views, texture = _views(net, x, noise, others, None), None
@@ -210,7 +215,7 @@ def _start_at_blur(
     error = (views[0] - views[1]).square().mean()  # of the blur and of the noise
     in_noise = (error / NOISE_VARIANCE - 1).clamp(UNLEARNT, 100).item()
     net.offset.data[:, net.colours :] = math.log(math.expm1(in_noise / SPREAD_UNITS))
-    return _pad(net, [*views, (~hidden).float()[None]]), texture
+    return _pad(net, [*views, weight[None], views[0] - views[1]]), texture
 
 
 def _views(
@@ -275,14 +280,36 @@ def _log_loss_of_blur(net: BlindSpotNet, padded: Tensor) -> float:
     return float(error / variance + variance.log())
 
 
-def _sum_log_loss(net: BlindSpotNet, crops: Tensor) -> Tensor:
-    """Return the sum of the negative log-likelihood of crops, of the pixels that count."""
-    colours = net.colours
-    mean, spread = net(crops[:, : -1 - colours])
-    middle = shrink(crops, net.reach, net.reach)
-    target, noise, weight = middle[:, :colours], middle[:, -1 - colours : -1], middle[:, -1:]
-    log_loss = _negative_log_likelihood(mean, target, _error_variance(spread), noise)
-    return (log_loss * weight).sum()
+def _weighted_log_loss(net: BlindSpotNet, crops: Tensor) -> Tensor:
+    """Return the weighted sum of the negative log-likelihood of crops."""
+    colours, middle = net.colours, shrink(crops, net.reach, net.reach)
+    noise, weight, change = middle[:, -1 - 2 * colours :].split([colours, 1, colours], dim=1)
+    out = net.change(crops[:, : -1 - 2 * colours])
+    loss: Tensor = _WeightedLogLoss.apply(out, change, noise, weight)
+    return loss
+
+
+class _WeightedLogLoss(torch.autograd.Function):
+    """`_negative_log_likelihood` of (B, 2 C, Y, X), summed by weights, in few operations."""
+
+    @staticmethod
+    def forward(ctx: Any, out: Tensor, target: Tensor, noise: Tensor, weight: Tensor) -> Tensor:
+        mean, spread = out.chunk(2, dim=1)
+        variance = torch.add(noise, softplus(spread), alpha=SPREAD_UNITS * NOISE_VARIANCE)
+        error, precision = mean - target, weight / variance
+        half = error * precision  # of the gradient of the mean
+        squares = error * half
+        ctx.save_for_backward(spread, variance, precision, half, squares)
+        return torch.addcmul(squares, weight, variance.log()).sum()
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        spread, variance, precision, half, squares = ctx.saved_tensors
+        of_variance = torch.addcdiv(precision, squares, variance, value=-1)
+        of_spread = torch.ops.aten.softplus_backward(of_variance, spread, 1, 20)
+        of_spread *= SPREAD_UNITS * NOISE_VARIANCE
+        return torch.cat([2 * half, of_spread], dim=1).mul_(gradients[0]), None, None, None
 
 
 def _mean_log_loss(net: BlindSpotNet, padded: Tensor, plan: MemoryPlan) -> float:

@@ -23,14 +23,18 @@ arXiv:2008.13711.
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from napari_dip.nets.gaussian import filter_lines, gaussian_line, radius_of
+from napari_dip.nets.gaussian import gaussian_line, is_tracing, mirror, radius_of
 
 SUMMED = 1 << 19  # pixels that are summed up at a time
+SLOPE = 0.1  # of what is below zero
 RING_WIDTHS = (0.6, 1.0, 1.6, 2.5, 4.0)  # standard deviations in pixels
 
 
@@ -84,6 +88,12 @@ class BlindSpotNet(nn.Module):
             Shape (B, colours, Y, X) each. The softplus of `spread`, times a unit, is the variance
             of the error of `mean`.
         """
+        out, mixture = self.change(x), x[:, self.colours : 2 * self.colours]
+        mean = out[:, : self.colours] + shrink(mixture, self.reach, self.reach)
+        return mean, out[:, self.colours :]
+
+    def change(self, x: Tensor) -> Tensor:
+        """Return (B, 2 colours, Y, X): the mean less the mixture, and the spread."""
         act = functional.leaky_relu
         image, rings = x[:, : self.colours], x[:, self.colours :]
         image = shrink(image, *self.spare)
@@ -94,13 +104,11 @@ class BlindSpotNet(nn.Module):
         rows, columns = 2 * self.step[0], 2 * self.step[1]
         h = split_phases(h, rows, columns)
         for conv in self.around:  # (phases, channels, ...), a pixel less on each side every time
-            h = shrink(h, 1, 1) + conv(act(h, 0.1))
-        rings = shrink(rings, self.reach, self.reach)
-        h = join_phases(h, rows, columns)[..., : rings.shape[-2], : rings.shape[-1]]
-        parts = [h, rings]
-        h = act(self.join(act(torch.cat(parts, dim=1), 0.1)), 0.1)
-        h = self.last(act(self.mix(h), 0.1)) + self.offset
-        return h[:, : self.colours] + rings[:, : self.colours], h[:, self.colours :]
+            h = add_convolution(h, conv)
+        h = join_phases(h, rows, columns, shrink(rings, self.reach, self.reach))
+        h = act(self.join(act(h, SLOPE)), SLOPE)
+        h = act(self.mix(h), SLOPE)
+        return functional.conv2d(h, self.last.weight, self.offset.flatten())
 
     def start(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return what `forward` does as long as the last weights are zero: the mixture."""
@@ -120,19 +128,56 @@ def split_phases(image: Tensor, rows: int, columns: int) -> Tensor:
     Tensor
         Shape (B * rows * columns, C, ceil(Y / rows), ceil(X / columns)).
     """
-    height, width = image.shape[-2:]
-    image = functional.pad(image, [0, -width % columns, 0, -height % rows])
+    down, right = -image.shape[-2] % rows, -image.shape[-1] % columns
+    if down or right:
+        image = functional.pad(image, [0, right, 0, down])
     batch, channels, height, width = image.shape
     image = image.reshape(batch, channels, height // rows, rows, width // columns, columns)
     image = image.permute(0, 3, 5, 1, 2, 4)
     return image.reshape(-1, channels, height // rows, width // columns)
 
 
-def join_phases(image: Tensor, rows: int, columns: int) -> Tensor:
-    """Undo `split_phases`, but for the zeros."""
+def join_phases(image: Tensor, rows: int, columns: int, beside: Tensor) -> Tensor:
+    """Undo `split_phases`, and add the channels of an image (B, C, Y, X) as large."""
     channels, height, width = image.shape[1:]
     image = image.reshape(-1, rows, columns, channels, height, width).permute(0, 3, 4, 1, 5, 2)
-    return image.reshape(-1, channels, height * rows, width * columns)
+    whole = height * rows, width * columns
+    if whole == beside.shape[-2:]:  # one copy for both
+        beside = beside.unflatten(-2, (height, rows)).unflatten(-1, (width, columns))
+        return torch.cat([image, beside], dim=1).reshape(len(image), -1, *whole)
+    image = image.reshape(-1, channels, *whole)
+    return torch.cat([image[..., : beside.shape[-2], : beside.shape[-1]], beside], dim=1)
+
+
+def add_convolution(h: Tensor, conv: nn.Conv2d) -> Tensor:
+    """Add to the middle of (B, C, Y, X) a 3x3 convolution of its activation."""
+    assert conv.bias is not None
+    if torch.is_grad_enabled():
+        out: Tensor = _AddConvolution.apply(h, conv.weight, conv.bias)
+        return out
+    return shrink(h, 1, 1) + conv(functional.leaky_relu(h, SLOPE))
+
+
+class _AddConvolution(torch.autograd.Function):
+    """`add_convolution` with its gradient in half of the operations, without copies of margins."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        seen = functional.leaky_relu(h, SLOPE)
+        ctx.save_for_backward(seen, weight)
+        return functional.conv2d(seen, weight, bias).add_(shrink(h, 1, 1))
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (gradient,), (seen, weight) = gradients, ctx.saved_tensors
+        aten, ones = torch.ops.aten, [1, 1]
+        back, of_weight, of_bias = aten.convolution_backward(
+            gradient, seen, weight, [len(weight)], ones, [0, 0], ones, False, [0, 0], 1, [True] * 3
+        )
+        back = aten.leaky_relu_backward(back, seen, SLOPE, True)
+        shrink(back, 1, 1).add_(gradient)
+        return back, of_weight, of_bias
 
 
 def shrink(image: Tensor, rows: int, columns: int) -> Tensor:
@@ -141,29 +186,72 @@ def shrink(image: Tensor, rows: int, columns: int) -> Tensor:
     return image[..., rows : height - rows, columns : width - columns]
 
 
-def ring_means(image: Tensor, hole: tuple[int, int] = (0, 0)) -> Tensor:
-    """Average (B, C, Y, X) around each pixel without its `hole`, to (B, C * rings, Y, X).
+def ring_means(
+    image: Tensor, hole: tuple[int, int] = (0, 0), widths: tuple[float, ...] = RING_WIDTHS
+) -> Tensor:
+    """Average (B, C, Y, X) around each pixel without its `hole`, to (B, rings * C, Y, X).
 
     They are Gaussian means of growing width without their middle, wider where the hole is; borders
     are mirrored.
     """
-    return torch.cat([ring_mean(image, width, hole) for width in RING_WIDTHS], dim=1)
+    count, colours, height, width = image.shape
+    if is_tracing():  # the device of a trace's constants can't be changed later
+        lines = _ring_lines(hole, widths, image)
+    else:
+        lines = _kept_lines(hole, widths, image.device, image.dtype)
+    margin = max(*lines[0].shape[-2:], *lines[1].shape[-2:]) // 2
+    wide = mirror(image, margin).reshape(-1, 1, height + 2 * margin, width + 2 * margin)
+    whole, middle = (_filter_in_ways(wide, margin, *lines[at : at + 2]) for at in (0, 2))
+    rings = (whole - middle).reshape(count, colours, len(widths), height, width)
+    return rings.transpose(1, 2).reshape(count, -1, height, width)
+
+
+def _filter_in_ways(wide: Tensor, margin: int, along_y: Tensor, along_x: Tensor) -> Tensor:
+    """Filter (B, 1, ...) by N lines (N, 1, Y', 1) and (N, 1, 1, X') in turn, to (B, N, ...)."""
+    part = shrink(wide, margin - along_y.shape[-2] // 2, margin - along_x.shape[-1] // 2)
+    return functional.conv2d(functional.conv2d(part, along_x), along_y, groups=len(along_y))
 
 
 def ring_mean(image: Tensor, width: float, hole: tuple[int, int] = (0, 0)) -> Tensor:
     """Average (B, C, Y, X) around each pixel without its `hole`, by one of the RING_WIDTHS."""
-    lines = [_line_and_middle(math.hypot(width, h / 2), h, image) for h in hole]
-    (line_y, middle_y), (line_x, middle_x) = lines
-    whole = filter_lines(image, line_y, line_x)
-    middle = filter_lines(image, middle_y, middle_x)
-    return (whole - middle) / (1 - middle_y.sum() * middle_x.sum())
+    return ring_means(image, hole, (width,))
 
 
-def _line_and_middle(sigma: float, half: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the weights of a Gaussian, and those within `half` pixels of its centre."""
-    radius = radius_of(sigma)
-    line = gaussian_line(sigma, radius, like)
-    return line, line[radius - half : radius + half + 1]
+def _ring_lines(
+    hole: tuple[int, int], widths: tuple[float, ...], like: Tensor
+) -> tuple[Tensor, ...]:
+    """Return what filters along y and along x, for each ring, and the same within the hole."""
+    lines, middles = [], []
+    for half in hole:
+        sigmas = [math.hypot(width, half / 2) for width in widths]
+        radius = radius_of(max(sigmas))
+        radii = [radius_of(sigma) for sigma in sigmas]
+        line = torch.stack(
+            [
+                functional.pad(gaussian_line(sigma, n, like), (radius - n, radius - n))
+                for sigma, n in zip(sigmas, radii, strict=True)
+            ]
+        )
+        lines.append(line)  # (rings, 2 radius + 1)
+        middles.append(line[:, radius - half : radius + half + 1])
+    around = 1 - middles[0].sum(1, keepdim=True) * middles[1].sum(1, keepdim=True)
+    (y, x), (middle_y, middle_x) = lines, middles
+    return (
+        (y / around)[:, None, :, None],
+        x[:, None, None],
+        (middle_y / around)[:, None, :, None],
+        middle_x[:, None, None],
+    )
+
+
+@cache
+def _kept_lines(
+    hole: tuple[int, int],
+    widths: tuple[float, ...],
+    device: torch.device,
+    dtype: torch.dtype,
+) -> tuple[Tensor, ...]:
+    return _ring_lines(hole, widths, torch.empty((), device=device, dtype=dtype))
 
 
 def best_mixture(
