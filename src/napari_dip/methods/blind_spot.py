@@ -283,9 +283,10 @@ def _log_loss_of_blur(net: BlindSpotNet, padded: Tensor) -> float:
 def _weighted_log_loss(net: BlindSpotNet, crops: Tensor) -> Tensor:
     """Return the weighted sum of the negative log-likelihood of crops."""
     colours, middle = net.colours, shrink(crops, net.reach, net.reach)
-    noise, weight, change = middle[:, -1 - 2 * colours :].split([colours, 1, colours], dim=1)
+    of_loss = middle[:, -1 - 2 * colours :]
+    noise, weight, change = torch.split(of_loss, [colours, 1, colours], dim=1)
     out = net.change(crops[:, : -1 - 2 * colours])
-    loss: Tensor = _WeightedLogLoss.apply(out, change, noise, weight)
+    loss: Tensor = _WeightedLogLoss.apply(out, change, noise, weight)  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -303,7 +304,7 @@ class _WeightedLogLoss(torch.autograd.Function):
         return torch.addcmul(squares, weight, variance.log()).sum()
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         spread, variance, precision, half, squares = ctx.saved_tensors
         of_variance = torch.addcdiv(precision, squares, variance, value=-1)

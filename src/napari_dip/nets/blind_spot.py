@@ -143,19 +143,19 @@ def join_phases(image: Tensor, rows: int, columns: int, beside: Tensor) -> Tenso
     image = image.reshape(-1, rows, columns, channels, height, width).permute(0, 3, 4, 1, 5, 2)
     whole = height * rows, width * columns
     if whole == beside.shape[-2:]:  # one copy for both
-        beside = beside.unflatten(-2, (height, rows)).unflatten(-1, (width, columns))
+        beside = beside.reshape(*beside.shape[:2], height, rows, width, columns)
         return torch.cat([image, beside], dim=1).reshape(len(image), -1, *whole)
     image = image.reshape(-1, channels, *whole)
     return torch.cat([image[..., : beside.shape[-2], : beside.shape[-1]], beside], dim=1)
 
 
-def add_convolution(h: Tensor, conv: nn.Conv2d) -> Tensor:
+def add_convolution(h: Tensor, conv: nn.Module) -> Tensor:
     """Add to the middle of (B, C, Y, X) a 3x3 convolution of its activation."""
-    assert conv.bias is not None
     if torch.is_grad_enabled():
-        out: Tensor = _AddConvolution.apply(h, conv.weight, conv.bias)
-        return out
-    return shrink(h, 1, 1) + conv(functional.leaky_relu(h, SLOPE))
+        out: Tensor = _AddConvolution.apply(h, conv.weight, conv.bias)  # type: ignore[no-untyped-call]
+    else:
+        out = shrink(h, 1, 1) + conv(functional.leaky_relu(h, SLOPE))
+    return out
 
 
 class _AddConvolution(torch.autograd.Function):
@@ -168,7 +168,7 @@ class _AddConvolution(torch.autograd.Function):
         return functional.conv2d(seen, weight, bias).add_(shrink(h, 1, 1))
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (gradient,), (seen, weight) = gradients, ctx.saved_tensors
         aten, ones = torch.ops.aten, [1, 1]
