@@ -25,6 +25,7 @@ from napari_dip.files.lazy_tiff import LazyPages
 from napari_dip.files.ome_files import described_by, is_tiff, names_of_files
 from napari_dip.files.pixel_sizes import scale_and_units
 from napari_dip.files.provenance import apply_record, read_provenance, read_record
+from napari_dip.files.raised_by import is_bug
 from napari_dip.files.raw_pixels import RawPixels
 from napari_dip.files.series import Series, SeriesError, choose_series
 from napari_dip.files.tiff_axes import name_axes, squeeze, without_false_colours
@@ -252,6 +253,8 @@ def _open(path: Path) -> Iterator[tifffile.TiffFile]:
                 f"{path.name} could not be read ({error.strerror or 'input/output error'})."
             ) from error
         except _BROKEN as error:
+            if is_bug(error):
+                raise
             if "imagecodecs" in str(error):
                 raise ValueError(
                     f"{path.name} is compressed in a way that needs the package imagecodecs: "

@@ -55,7 +55,7 @@ def _calibration(header: Any, sizes: dict[str, int]) -> Calibration:
     for number in range(8):
         one = header.get(f"Axis {number} Parameters Common", {})
         axis, count = one.get("AxisCode"), sizes.get(one.get("AxisCode"), 1)
-        if axis not in ("Z", "T") or count < 2:
+        if axis not in ("Z", "T") or count < 2 or not {"StartPosition", "EndPosition"} <= {*one}:
             continue
         step = abs(float(one["EndPosition"]) - float(one["StartPosition"])) / (count - 1)
         unit = clean_unit(one.get("UnitName", "nm" if axis == "Z" else "ms"))

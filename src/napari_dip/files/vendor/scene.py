@@ -18,6 +18,7 @@ from napari_dip.files.asked_axes import take_axes
 from napari_dip.files.channel_names import fitting_names
 from napari_dip.files.format import Format
 from napari_dip.files.pixel_sizes import Calibration, scale_and_units
+from napari_dip.files.raised_by import is_bug
 from napari_dip.files.series import Series, choose_series
 from napari_dip.images.details import Attributes, Details
 from napari_dip.images.image import Image, printable_name
@@ -140,6 +141,8 @@ class ScenePixels(LazyArray):
             with self._lock:
                 page = np.asarray(self.scene.plane(there), self.dtype)
         except Exception as error:  # a damaged file can raise anything in a library
+            if is_bug(error):
+                raise
             raise ValueError(self.damaged) from error
         if page.shape != self.shape[letters.index("Y") :]:
             raise ValueError(self.damaged)
@@ -190,6 +193,8 @@ def _scenes(
     except Unsupported as error:
         raise ValueError(f"{path.name} {error}") from None
     except Exception as error:  # a damaged file can raise anything in a library
+        if is_bug(error):
+            raise
         raise ValueError(_damaged(name, path)) from error
     if not scenes or any(0 in one.shape for one in scenes):
         raise ValueError(_damaged(name, path))
@@ -237,6 +242,8 @@ def _read_scene(
     try:
         details = replace(scene.details, planes=scene.planes_details())
     except Exception as error:  # as for pixels
+        if is_bug(error):
+            raise
         raise ValueError(damaged) from error
     pixels, letters, remarks = take_axes(ScenePixels(scene, damaged), scene.axes, axes, path.name)
     return Image(
