@@ -51,6 +51,8 @@ def invert() -> Any:
 # A DIP looks at its held-out pixels more often on the CPU, where it ends.
 PAPER = DIP.preset("paper", steps=3, channels=4, stop="never")
 ALL = RUNS | {"paper": lambda: denoise(Y, PAPER), "invert": invert}
+for like_another in ("predicted", "variance", "guided"):
+    del ALL[like_another]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -137,6 +139,14 @@ def test_validation_and_preview_go_to_the_cpu_by_themselves(
     answer, *_ = run(work, monkeypatch)
     assert notes == [RAN_OUT + "previews and validation go on on the CPU, which is slower."]
     assert criteria[0] == pytest.approx(criteria[1], rel=1e-5)
+    assert_same(answer, whole)
+
+
+def test_a_network_is_tried_on_the_cpu_where_the_device_is_full(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole, *_ = run(invert, monkeypatch)
+    answer, *_ = run(invert, monkeypatch, {Y.size // 2: 0})
     assert_same(answer, whole)
 
 

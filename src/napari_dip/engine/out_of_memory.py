@@ -87,9 +87,14 @@ class MemoryPlan:
 
     def place(self, net: Net) -> Net:
         """Return a network, or a copy on the CPU where that is left to it."""
-        if self.device.type != "cpu" or next(net.parameters()).device == self.device:
+        weights = dict(net.named_parameters())
+        if self.device.type != "cpu" or all(w.device == self.device for w in weights.values()):
             return net
-        return deepcopy(net).to(self.device)
+        moved: dict[int, Tensor] = {id(b): b.to(self.device) for b in net.buffers()}
+        for weight in weights.values():  # without a copy on the device that is full
+            there = weight.detach().to(self.device)
+            moved[id(weight)] = nn.Parameter(there, weight.requires_grad)
+        return deepcopy(net, moved)
 
     def news(self) -> str:
         """Return the changes that were not asked for yet, to be shown."""

@@ -181,15 +181,21 @@ def _channel_repeats(net: nn.Module, layer: str, source: Image, device: torch.de
     import torch
 
     from napari_dip.engine.operators import Features
+    from napari_dip.engine.out_of_memory import MemoryPlan, compute
     from napari_dip.errors import DenoiseError
 
-    plane = torch.zeros(source.plane(source.plane_indices()[0]).shape, device=device)
-    colours, height, width = plane.shape
+    plan = MemoryPlan(device)
+    colours, height, width = source.plane(source.plane_indices()[0]).shape
+
+    def look(repeat: int) -> None:
+        plane = torch.zeros(colours, height, width, device=plan.device)
+        Features(plan.place(net), layer, (colours, height, width), repeat)(plane)
+
     reason = ""
     for repeat in (1, 3) if colours == 1 else (1,):
         try:
             with torch.no_grad():
-                Features(net, layer, (colours, height, width), repeat)(plane)
+                compute(partial(look, repeat), plan)
             return repeat
         except (RuntimeError, ValueError, TypeError, DenoiseError) as error:
             reason = reason or str(error).strip().splitlines()[0]
