@@ -182,7 +182,7 @@ def figures() -> str:
 
 FOUND = (
     "Without stop-gradient the answer loses its picture within 40 steps, or never gets one: the published reason for it holds. In these "
-    "short runs, one seed and no learned filter, Eq. 4 is ahead of Eq. 11; whether it stays so at full length has not been measured.\n\n"
+    "short runs, one seed and no learned filter, Eq. 9 is ahead of Eq. 11; whether it stays so at full length has not been measured.\n\n"
 )
 
 

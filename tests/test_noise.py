@@ -10,6 +10,17 @@ from napari_dip.noise.add import add_gaussian, add_poisson, add_speckle
 from napari_dip.noise.residual import residual_check
 
 FLAT = np.full((300, 300), 120, "uint8")
+
+
+def test_uniform_speckle_has_its_variance_and_its_bounds() -> None:
+    x = np.full((400, 400), 100.0)
+    n = add_speckle(x, 0.12, distribution="uniform", seed=3) / 100 - 1
+    assert n.mean() == pytest.approx(0, abs=0.005) and n.var() == pytest.approx(0.12, rel=0.02)
+    assert 0.59 < n.max() <= 0.6 and -0.6 <= n.min() < -0.59  # sqrt(3 v)
+    with pytest.raises(ValueError, match="gaussian or uniform"):
+        add_speckle(x, 0.1, distribution="normal")  # type: ignore[arg-type]
+
+
 MODELS = [(add_gaussian, 25), (add_poisson, 30), (add_speckle, 0.1)]
 
 

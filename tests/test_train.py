@@ -28,7 +28,7 @@ from napari_dip import (
     write,
 )
 from napari_dip.data_sets.build_dataset import build_dataset
-from napari_dip.engine.loop import Step
+from napari_dip.engine.loop import SCHEDULES, Step
 from napari_dip.methods import registry
 from napari_dip.models.model import build
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
@@ -280,6 +280,7 @@ def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
     for changes in (
         {"stop_gradient": False},
         {"target": "image"},
+        {"target": "image-alone"},
         {"gain": 1.2},
         {"alpha": 0.3},
         {"known_level": False},
@@ -296,6 +297,42 @@ def test_the_loss_is_eq_11_and_its_variants_differ() -> None:
     plain = IDDP(known_level=False)
     total, _ = iddp.loss(net, crops(), None, plain, torch.Generator().manual_seed(0), 0.0)
     assert float(total) == pytest.approx(float(by_hand), rel=1e-6)
+
+
+def test_the_papers_other_losses_and_its_averaging_filter() -> None:
+    net, y = BlurredUNet(1, 4, 1, "blur", box=3), crops()
+    mean = torch.nn.functional.avg_pool2d(
+        torch.nn.functional.pad(y, [1] * 4, mode="reflect"), 3, 1, 0
+    )
+    with torch.no_grad():
+        assert torch.allclose(net(y), mean, atol=1e-6)  # its U-Net starts at 0
+        alone, seen = iddp.loss(
+            net, y, None, IDDP(target="image-alone"), torch.Generator().manual_seed(0), 0.0
+        )
+        total, _ = iddp.loss(
+            net,
+            y,
+            None,
+            IDDP(target="image", alpha=2.0, known_level=False),
+            torch.Generator().manual_seed(0),
+            0.0,
+        )
+        m = iddp.signs(y, torch.Generator().manual_seed(0))
+        again = (net(mean + m * (y - mean)) - mean).square().mean()
+    assert seen == {} and torch.isclose(alone, (mean - y).square().mean())
+    assert torch.isclose(total, 2 * (mean - y).square().mean() + again)
+    with pytest.raises(ValueError, match="odd side"):
+        IDDP(box=4)
+
+
+def test_the_preset_of_the_paper_is_the_papers() -> None:
+    s = IDDP.preset("paper")
+    factor = SCHEDULES[s.schedule](s.steps)
+    rates = [factor(n) for n in (1, 1_000_000, 1_500_001, 2_000_000)]
+    assert rates == pytest.approx([1, 1, 0.5, 0], abs=2e-6)  # no warm-up, to 0
+    assert (s.clip, s.box, s.alpha, s.batch, s.crop, s.filter_steps) == (0, 3, 0.001, 1, 128, 0)
+    model = train(repeats(), IDDP.preset("paper", steps=2, channels=2, crop=32), device="cpu")
+    assert model.net.box == 3 and model.to_json()["network"]["box"] == 3
 
 
 def test_the_learned_filter_is_blind_to_a_pixel_and_starts_as_a_blur() -> None:

@@ -82,7 +82,7 @@ def optimize(
     ----------
     first : Tensor
         The answer before any output exists: the noisy image, shape (C, Y, X).
-    schedule : {"constant", "linear"} or callable
+    schedule : {"constant", "linear", "to-zero"} or callable
         A callable takes the step's index and returns the factor on the learning rate.
     clip : float, optional
         The longest gradient that is believed; longer ones are shortened to it, so that one odd
@@ -160,7 +160,13 @@ def linear(steps: int) -> Callable[[int], float]:
     return lambda index: min(1.0, index / WARM_UP, 2 * (1 - (index - 1) / steps) + 0.02)
 
 
+def to_zero(steps: int) -> Callable[[int], float]:
+    """Return the schedule that is flat to the half and falls to zero behind the last step."""
+    return lambda index: min(1.0, 2 * (1 - (index - 1) / steps))
+
+
 SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {
     "constant": constant,
     "linear": linear,
+    "to-zero": to_zero,
 }

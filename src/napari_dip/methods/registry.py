@@ -31,6 +31,7 @@ from napari_dip.settings import (
 
 DIP_BYTES = 25 * 4  # 13 to 24 feature maps of full size live at once, for each channel of width
 PATCHDIP_BYTES = 130  # for each pixel and channel: images, not feature maps, measured
+MANY_PATCHES = 64  # a step whose feature maps are no small part of a plane's
 BLIND_SPOT_BYTES = 180  # for each pixel and channel of the image, beside what a strip takes
 NEIGHBOUR_BYTES = 80  # more, for each plane nearby and its channels
 STD_BYTES = 200  # more, where it predicts a standard deviation
@@ -98,6 +99,13 @@ def dip_bytes(s: Any, channels: int) -> float:
     return DIP_BYTES * s.channels * getattr(s, "restarts", 1)  # type: ignore[no-any-return]
 
 
+def patchdip_bytes(s: Any, channels: int) -> float:
+    """Return the memory of a fit of PatchDIP, in bytes for each pixel."""
+    every = s.start == "random" and s.batch >= MANY_PATCHES  # patches in a step
+    overlap = (s.patch / s.stride) ** 2
+    return PATCHDIP_BYTES * channels + (DIP_BYTES * s.channels * overlap if every else 0)
+
+
 def blind_spot_bytes(s: Any, channels: int) -> float:
     """Return the memory of a blind-spot fit, in bytes for each pixel."""
     each = BLIND_SPOT_BYTES + STD_BYTES * (s.std_from == "predicted")
@@ -127,7 +135,7 @@ register(
     Method(
         PatchDIP,
         "napari_dip.methods.patchdip.fit:fit",
-        lambda s, channels: PATCHDIP_BYTES * channels,
+        patchdip_bytes,
     ),
 )
 register(METHODS, "napari_dip.methods.self2self:METHOD")

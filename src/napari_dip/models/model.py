@@ -260,6 +260,7 @@ def network(settings: Trained, channels: int, holes: tuple[int, ...] = (0,)) -> 
         **({} if holes == (0,) else {"holes": list(holes)}),
         **({"neighbours": settings.neighbours} if settings.neighbours else {}),
         **({"unshuffle": settings.unshuffle} if settings.unshuffle > 1 else {}),
+        **({"box": settings.box} if settings.box else {}),
     }
 
 

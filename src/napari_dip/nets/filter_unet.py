@@ -20,7 +20,7 @@ from torch.nn import functional
 from napari_dip.nets.base import zero
 from napari_dip.nets.blind_spot_filter import AdaptiveBlur
 from napari_dip.nets.correlated_noise import RecorruptedUNet
-from napari_dip.nets.gaussian import blur, is_tracing, radius_of
+from napari_dip.nets.gaussian import blur, is_tracing, mirror, radius_of
 from napari_dip.nets.unet import UNet
 
 # Feature maps of full size and width alive at once: 11.8 to 13.5 measured, 4 to 64 channels.
@@ -37,6 +37,8 @@ class BlurredUNet(nn.Module):
         What the U-Net's output is added to: the learned filter, the Gaussian, or nothing.
     blur : float
         Standard deviation of the Gaussian in pixels.
+    box : int
+        Side of the squares whose mean takes the Gaussian's place; 0 for none.
     holes : tuple of int
         How far pixels share their noise, for each kind of images that this is for: (0,) for
         independent noise, (0, 3) for both kinds, (3,) for correlated noise alone.
@@ -73,6 +75,7 @@ class BlurredUNet(nn.Module):
         holes: tuple[int, ...] = (0,),
         neighbours: int = 0,
         unshuffle: int = 1,
+        box: int = 0,
     ) -> None:
         super().__init__()
         self.colours, self.holes, planes = colours, holes, 2 * neighbours
@@ -84,7 +87,7 @@ class BlurredUNet(nn.Module):
         inputs = colours * (1 + planes + (self.filter is not None))
         shares = unshuffle**2
         self.unet = UNet(inputs * shares, colours * shares, channels, depth, norm=False)
-        self.start, self.sigma, self.unshuffle = start, blur, unshuffle
+        self.start, self.sigma, self.unshuffle, self.box = start, blur, unshuffle, box
         if start != "zero":
             zero(self.unet.last)
         self.multiple = self.unet.multiple * unshuffle
@@ -92,7 +95,9 @@ class BlurredUNet(nn.Module):
         # a coarse pixel, the bilinear step up also its neighbour.
         reach = (8 * 2**depth - 6) * unshuffle + unshuffle - 1
         self.reach = (
-            max(reach, radius_of(blur) + 1) if self.filter is None else reach + self.filter.reach
+            max(reach, radius_of(blur) + 1, box)
+            if self.filter is None
+            else reach + self.filter.reach
         )
         # A strip of the filter is at most a quarter of any tile that is large enough to matter.
         width = channels / unshuffle**2 + (filter_channels / 4 if self.filter else 0)
@@ -122,7 +127,11 @@ class BlurredUNet(nn.Module):
     def smooth(self, y: Tensor) -> Tensor:
         """Blur (B, colours, Y, X) by the filter that the U-Net corrects; it gets no gradient."""
         with torch.no_grad():
-            return self._filtered(y) if self.filter else blur(self.middle(y), self.sigma)
+            if self.filter:
+                return self._filtered(y)
+            if self.box:
+                return functional.avg_pool2d(mirror(self.middle(y), self.box // 2), self.box, 1)
+            return blur(self.middle(y), self.sigma)
 
     def _filtered(self, y: Tensor) -> Tensor:
         """Apply the learned filter, which takes the most memory, in strips as far as it sees."""

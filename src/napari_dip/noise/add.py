@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 
@@ -84,9 +84,14 @@ def add_poisson(
 
 
 def add_speckle(
-    image: ImageOrArray, variance: float, *, seed: int = 0, clip: Limits = None
+    image: ImageOrArray,
+    variance: float,
+    *,
+    distribution: Literal["gaussian", "uniform"] = "gaussian",
+    seed: int = 0,
+    clip: Limits = None,
 ) -> ImageOrArray:
-    """Multiply by Gaussian noise: ``y = x + x n``, n of the given variance.
+    """Multiply by noise: ``y = x + x n``, n of the given variance.
 
     Parameters
     ----------
@@ -94,6 +99,8 @@ def add_speckle(
         Clean, in any range.
     variance : float
         Of the factor, hence free of the image's range.
+    distribution : {"gaussian", "uniform"}
+        Of n; its mean is 0.
     seed, clip
         As in `add_gaussian`.
 
@@ -105,10 +112,14 @@ def add_speckle(
     Raises
     ------
     ValueError
-        If `variance` is negative or not finite.
+        If `variance` is negative or not finite, or there is no such `distribution`.
     """
-    x = _clean(image, "variance", variance)
-    y = x + x * np.random.default_rng(seed).normal(0.0, 1.0, x.shape) * np.sqrt(variance)
+    x, random = _clean(image, "variance", variance), np.random.default_rng(seed)
+    if distribution not in ("gaussian", "uniform"):
+        raise ValueError(f"distribution is {distribution!r}; give gaussian or uniform.")
+    uniform = distribution == "uniform"
+    n = random.uniform(-(3**0.5), 3**0.5, x.shape) if uniform else random.normal(0, 1, x.shape)
+    y = x + x * n * np.sqrt(variance)
     return _like(image, y, clip)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from napari_dip.settings.base import knob
 from napari_dip.settings.network_registry import any_network
 
-Schedule = Literal["constant", "linear"]
+Schedule = Literal["constant", "linear", "to-zero"]
 Rule = Literal["held-out", "variance", "never"]
 HotPixels = Literal["auto", "keep"]
 
@@ -46,7 +46,10 @@ HOT_PIXELS = shared(
     "measured, for single pixels that are signal."
 )
 LEARNING_RATE = shared("Learning rate of Adam.", gt=0, le=1)
-SCHEDULE = shared("Learning rate over the steps: constant, or flat to the half and then down to 0.")
+SCHEDULE = shared(
+    "Learning rate over the steps: constant, or flat to the half and then down: linear rises over "
+    "20 steps and ends at a fiftieth, to-zero does neither."
+)
 AVERAGING = shared(
     "Weight of the past in the exponential average of weights, or of outputs of networks of z.",
     ge=0,

@@ -41,7 +41,9 @@ class Trained(Settings):
         lt=1,
     )
     clip: float = knob(
-        1.0, "The longest gradient that is believed; longer ones are shortened to it.", gt=0
+        1.0,
+        "The longest gradient that is believed; longer ones are shortened to it. 0 for no limit.",
+        ge=0,
     )
     channels: int = shared.CHANNELS(32, help_text="Width of the U-Net at full size.", basic=True)
     depth: int = knob(
@@ -67,6 +69,13 @@ class Trained(Settings):
     start: Start = START("zero")
     blur: float = knob(
         1.0, "Standard deviation of the Gaussian blur.", unit="pixels", ge=0.3, le=16
+    )
+    box: int = knob(
+        0,
+        "Side of the squares whose mean takes the place of the Gaussian blur; odd, 0 for none.",
+        unit="pixels",
+        ge=0,
+        le=31,
     )
     filter_share: float = knob(
         0.9,
@@ -105,6 +114,13 @@ class Trained(Settings):
         """Take the text of a flag: pydantic turns no texts into a choice of numbers."""
         return int(value) if isinstance(value, str) and value.isdecimal() else value
 
+    @field_validator("box")
+    @classmethod
+    def _has_a_middle(cls, value: int) -> int:
+        if value and value % 2 == 0:
+            raise ValueError("a square around a pixel has an odd side; take 0 or an odd number")
+        return value
+
     @property
     def filter_steps(self) -> int:
         """Steps in which the averaging filter is learned, before the method's own."""
@@ -136,8 +152,11 @@ class IDDP(Trained):
             "batch": 1,
             "crop": 128,
             "learning_rate": 2e-4,
+            "schedule": "to-zero",
             "beta2": 0.999,
+            "clip": 0.0,
             "alpha": 0.001,
+            "box": 3,
             "known_level": False,
             "start": "zero",
             "stabilise": False,
@@ -158,9 +177,10 @@ class IDDP(Trained):
     known_level: bool = knob(
         True, "Bring the noise that is drawn again up to the level that was measured."
     )
-    target: Literal["blur", "image"] = knob(
+    target: Literal["blur", "image", "image-alone"] = knob(
         "blur",
-        "What alpha draws the answer to: the blurred image (Eq. 11) or the noisy one (Eq. 4).",
+        "What alpha draws the answer to: the blurred image (Eq. 11) or the noisy one (Eq. 9); "
+        "image-alone fits the noisy one and draws no noise again (Eq. 4, Figure 1).",
     )
     stop_gradient: bool = knob(
         True, "Take the network's answer as given where the noise is drawn again."

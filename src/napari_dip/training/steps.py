@@ -97,7 +97,7 @@ def _optimize(state: State, objective: Objective, group: ProcessGroup) -> Iterat
         s.learning_rate,
         torch.zeros(1, device=state.device),
         schedule=objective.rate_factor,
-        clip=s.clip,
+        clip=s.clip or None,
         adam=state.adam,
         done=state.step,
         gather=group.average_gradients,

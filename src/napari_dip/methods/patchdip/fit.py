@@ -111,9 +111,8 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
         schedule=s.schedule,
         pixels=batch * s.patch**2,
     )
-    yield from choose_step(
-        steps, s, y, hidden, averaging=PREDICTION_WEIGHT, spreading=SPREAD_WEIGHT
-    )
+    weight = PREDICTION_WEIGHT if s.averaging else 0.0
+    yield from choose_step(steps, s, y, hidden, averaging=weight, spreading=SPREAD_WEIGHT)
 
 
 def _losses(

@@ -3,6 +3,9 @@
     loss = alpha || F(y) - blur(y) ||^2 + || F(eta + m (y - eta)) - eta ||^2,    eta = stopgrad F(y)
     (Eq. 11)
 
+Other losses of the paper: with ``target="image"`` the answer is drawn to y instead of its blur
+(Eq. 9), and with ``"image-alone"`` the loss is || F(y) - y ||^2 (Eq. 4), which learns the noise.
+
 What F removes, y - eta, is taken for the noise; its signs are drawn anew (m is +1 or -1, each with
 probability 1/2, a fresh draw for each pixel and step), added to the answer, and F must remove it
 again. The blur keeps the answer near the image.
@@ -67,6 +70,8 @@ def loss(
     seen : dict of Tensor
         For `napari_dip.training.collapse.measure`; empty where nothing is watched.
     """
+    if s.target == "image-alone":
+        return (net(noisy) - net.middle(noisy)).square().mean(), {}
     smooth = net.smooth(noisy)
     answer = net(noisy, smooth)
     y, eta = net.middle(noisy), answer.detach() if s.stop_gradient else answer
