@@ -237,3 +237,17 @@ def test_ctrl_c_leaves_the_rest_to_the_next_run(
     )
     assert json.loads(said.out)["not_begun"] == 6
     assert "1.tif" in (folder / "out" / "napari-dip-report.csv").read_text()
+
+
+def test_nobody_else_can_send_work_to_the_workers_of_a_run() -> None:
+    pytest.importorskip("cryptography")
+    distributed = pytest.importorskip("distributed")
+    with connect(1, None) as client:
+        address = client.scheduler.address
+        assert address.startswith("tls://")
+        assert client.submit(lambda: 1 + 1, pure=False).result() == 2
+        port = address.rpartition(":")[2]
+        stranger = distributed.Security.temporary()  # certificates of another run
+        for where, how in ((f"tcp://127.0.0.1:{port}", None), (address, stranger)):
+            with pytest.raises(OSError):
+                distributed.Client(where, security=how, timeout=3, set_as_default=False)

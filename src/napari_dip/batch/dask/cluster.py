@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from napari_dip.batch.dask import chunks, worker
@@ -71,6 +72,7 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 dashboard_address=None,
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=50,
+                security=_has_certificates(),
             )
             stack.enter_context(where)
             yield stack.enter_context(dask.Client(where, set_as_default=False))
@@ -85,6 +87,15 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 "local workers",
             ) from error
         yield stack.enter_context(client)
+
+
+def _has_certificates() -> bool:
+    """Return whether dask can make certificates, for this run alone and held in memory.
+
+    Whoever reaches the port of a scheduler can run code as its user, other users of the machine
+    too; without the certificates nobody is answered.
+    """
+    return find_spec("cryptography") is not None
 
 
 async def _check_answers(dask: Any, scheduler: str) -> None:
