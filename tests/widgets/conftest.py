@@ -71,6 +71,9 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> FakeEngine:
 def usual_preferences(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep out what a person prefers on this machine."""
     monkeypatch.setattr("napari_dip.widgets.docks.base.preferences", Preferences)
+    # Short trials of the real engine, which take seconds.
+    said = "napari_dip.widgets.parts.time_line._expect"
+    monkeypatch.setattr(said, lambda asked: (asked, 40.0, "about 40 s"))
 
 
 @pytest.fixture

@@ -49,6 +49,7 @@ class Inpaint(BlindSpotOrZ):
 
     method: ClassVar[str] = "inpaint"
     title: ClassVar[str] = "Inpainting"
+    summary: ClassVar[str] = "Fills missing pixels: from what surrounds them."
     presets: ClassVar[Presets] = {
         "fast": {},
         "holes": {
@@ -88,6 +89,7 @@ class Upscale(NetworkOfZ):
 
     method: ClassVar[str] = "upscale"
     title: ClassVar[str] = "Upscaling"
+    summary: ClassVar[str] = "Enlarges: twice to eight times as many pixels."
     presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {
@@ -131,6 +133,7 @@ class Guided(BlindSpotOrZ):
 
     method: ClassVar[str] = "guided"
     title: ClassVar[str] = "Guided restoration"
+    summary: ClassVar[str] = "Denoises with a guide: another, better image of the same place."
     presets: ClassVar[Presets] = {
         "fast": {},
         "flash": {
@@ -172,6 +175,7 @@ class Invert(NetworkOfZ):
 
     method: ClassVar[str] = "invert"
     title: ClassVar[str] = "Feature inversion"
+    summary: ClassVar[str] = "For experts: an image from what a network makes of it."
     presets: ClassVar[Presets] = {
         "fast": {},
         "paper": {"steps": 3000, "averaging": 0.99, "channels": 128, "schedule": "constant"},

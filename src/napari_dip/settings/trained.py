@@ -142,6 +142,7 @@ class IDDP(Trained):
 
     method: ClassVar[str] = "iddp"
     title: ClassVar[str] = "Implicit Deep Denoiser Prior"
+    summary: ClassVar[str] = "Recommended: learns from noisy images alone."
     retired: ClassVar[Retired] = {
         "block": (1, "noise that pixels share has a network of its own, with start 'blind-spot'")
     }
@@ -197,6 +198,7 @@ class N2V(Trained):
 
     method: ClassVar[str] = "n2v"
     title: ClassVar[str] = "Noise2Void"
+    summary: ClassVar[str] = "Noisy images alone: hidden pixels are predicted."
 
     hidden_share: float = knob(0.02, "Share of the pixels hidden in a crop.", gt=0, le=0.5)
     radius: int = knob(
@@ -214,6 +216,7 @@ class Nb2Nb(Trained):
 
     method: ClassVar[str] = "nb2nb"
     title: ClassVar[str] = "Neighbor2Neighbor"
+    summary: ClassVar[str] = "Noisy images alone: one half of the pixels predicts the other."
 
     gamma: float = knob(2.0, "Weight of the regulariser at the end; it grows from 0.", ge=0, le=100)
 
@@ -228,6 +231,7 @@ class N2N(Trained):
 
     method: ClassVar[str] = "n2n"
     title: ClassVar[str] = "Noise2Noise"
+    summary: ClassVar[str] = "Two noisy captures: of each scene, that predict each other."
 
 
 class Supervised(Trained):
@@ -235,3 +239,4 @@ class Supervised(Trained):
 
     method: ClassVar[str] = "supervised"
     title: ClassVar[str] = "Supervised U-Net"
+    summary: ClassVar[str] = "Noisy and clean images: pairs of them are needed."

@@ -16,9 +16,10 @@ from napari_dip.widgets.docks.results import Results
 from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.napari_hooks.preferences import preferences
 from napari_dip.widgets.parts.input_box import InputBox, LayerCombo
-from napari_dip.widgets.parts.layouts import column, fold, scroll_area
+from napari_dip.widgets.parts.layouts import Message, column, fold, is_dark, scroll_area
 from napari_dip.widgets.parts.method_box import MethodBox
 from napari_dip.widgets.parts.run_panel import RunPanel
+from napari_dip.widgets.parts.time_line import TimeLine
 from napari_dip.widgets.runs.fit_run import FitRun
 from napari_dip.widgets.runs.worker import FitRequest
 
@@ -32,6 +33,14 @@ class Dock(QWidget):
         super().__init__()
         self.viewer = viewer
         let_idle_threads_sleep()
+        self._on_theme()
+        viewer.events.theme.connect(self._on_theme)
+
+    def _on_theme(self, event: Any = None) -> None:
+        """Take the colours of the viewer's theme."""
+        Message.light = not is_dark(_theme_colours(self.viewer)[0])
+        for message in self.findChildren(Message):
+            message.repaint_text()
 
     def shut_down(self) -> None:
         """End what runs; may be called more than once."""
@@ -53,6 +62,8 @@ class FitDock(Dock):
 
     methods: ClassVar[Mapping[str, Method] | Mapping[str, TrainedMethod]]
     label: ClassVar[str] = "Method"  # of the drop-down of methods
+    where_label: ClassVar[str] = "Run on"
+    has_time_line: ClassVar[bool] = False
     has_uncertainty: ClassVar[bool] = False
     has_iterates: ClassVar[bool] = True
     has_own_model: ClassVar[bool] = False
@@ -62,7 +73,7 @@ class FitDock(Dock):
         self.run: FitRun | None = None
         self._waiting: list[FitRequest] = []  # of the other layers chosen
         self._shut_down = self._refused = False
-        self.input = InputBox(napari_viewer)
+        self.input, self.time_line = InputBox(napari_viewer, self.where_label), TimeLine()
         offers = {"uncertainty": self.has_uncertainty, "iterates": self.has_iterates}
         self.method_box = MethodBox(
             preferences().device,
@@ -82,7 +93,7 @@ class FitDock(Dock):
 
     def start(self) -> FitRun | None:
         """Run on what is chosen; return the run, or None where the choice cannot be run."""
-        ready = self._check()
+        ready = self._check(pressed=True)
         if ready is None or (self.run is not None and self.run.running):
             return None
         try:
@@ -134,6 +145,7 @@ class FitDock(Dock):
             self.destroyed.disconnect(self.run.abandon)
             self.run.stop()
         self.results.shut_down()
+        self.time_line.shut_down()
         self.run = None
 
     def request(self, source: Source, how: Settings) -> FitRequest:
@@ -179,22 +191,32 @@ class FitDock(Dock):
             if part is not None:
                 part.setEnabled(not locked)
 
-    def _check(self) -> FitRequest | None:
-        """Return what to run, or say why nothing can be run."""
+    def _check(self, pressed: bool = False) -> FitRequest | None:
+        """Return what to run, or say why nothing can be run: as a warning once Run was pressed."""
+        self.input.readout.setText("")
         try:
             source = self.input.source()
+            self.input.describe(source)
             request = self.request(source, self.method_box.settings())
         except ValueError as error:
             self._refused = True
-            self.input.readout.setText("")
-            self.panel.message.say(str(error), error=True)
+            self.time_line.clear()
+            self.panel.message.say(str(error), error=pressed)
             return None
         if self._refused:
             self._refused = False
             self.panel.message.say("")
-        self.input.describe(source)
+        self._expect(request)
         self.input.follow.setVisible(request.source.planes > 1)
         return request
+
+    def _expect(self, request: FitRequest) -> None:
+        """Let the line below the method say how long it would take."""
+        if self.has_time_line and request.fits:
+            device, layers = self.method_box.device.device, 1 + len(self.input.layers.others_chosen)
+            self.time_line.ask(request.source, request.how, device, layers)
+        else:
+            self.time_line.clear()
 
     def _describe(self) -> None:
         """Say how much would be run now; how the last run ended stays in view."""
@@ -247,14 +269,17 @@ class FitDock(Dock):
         buttons["Pause"].clicked.connect(lambda: self.toggle_pause())
         buttons["Stop"].clicked.connect(lambda: self.stop())
         buttons["Discard"].clicked.connect(lambda: self.discard())
-        self.viewer.events.theme.connect(self._on_theme)
 
     def _on_theme(self, event: Any = None) -> None:
-        self.panel.paint(*_theme_colours(self.viewer))
+        super()._on_theme(event)
+        if hasattr(self, "panel"):
+            self.panel.paint(*_theme_colours(self.viewer))
 
     def _lay_out(self) -> None:
         """Put what is always in view on top, Run in one place, and the rest where it scrolls."""
-        layout: QVBoxLayout = column(self.input, self.method_box.head, self.panel, parent=self)
+        head = [self.input, self.method_box.head, self.time_line, self.panel]
+        self.time_line.setVisible(self.has_time_line)
+        layout: QVBoxLayout = column(*head, parent=self)
         layout.setContentsMargins(6, 6, 6, 4)
         below = [self.panel.message, self.extra, self.results.box, self.panel.curve, self.advanced]
         self._below = scroll_area(*(part for part in below if part is not None))

@@ -28,7 +28,7 @@ class DenoiseWidget(FitDock):
 
     methods = METHODS
     has_uncertainty = True
-    has_own_model = True
+    has_own_model = has_time_line = True
     extra: ModelBox
     tab_wanted = Signal(str)
 
@@ -50,6 +50,7 @@ class DenoiseWidget(FitDock):
         self.try_button.clicked.connect(lambda: self.try_here())
         self.all_button.clicked.connect(lambda: self.run_on_all())
         self.panel.add_buttons(self.try_button, self.all_button, self.noise_button)
+        self.time_line.train_wanted.connect(lambda: self.tab_wanted.emit("Train"))
         self._on_moved = qdebounced(self._try_again, timeout=MOVED_AFTER, parent=self)
 
     def show_noise(self) -> NoiseWindow | None:

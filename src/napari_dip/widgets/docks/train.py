@@ -25,7 +25,7 @@ from napari_dip.widgets.runs.worker import FitRequest
 
 LAYER, LAYERS, FILES = "This layer", "All image layers", "Files or a folder"
 WHERE = {
-    LAYER: "All planes of the layer above.",
+    LAYER: "All planes of the image above; the preview shows what is learned on a part of it.",
     LAYERS: "All planes of all image layers, but for those that a run has made.",
     FILES: 'A file, a folder, or a pattern such as raw/*.tif; several separated by ";".',
 }
@@ -157,6 +157,7 @@ class TrainWidget(FitDock):
 
     methods = TRAINED
     has_iterates = False
+    where_label = "Preview"
     extra: TrainBox
     model_wanted = Signal(object)
 

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from napari_dip.batch.estimate import format_duration
 from napari_dip.batch.jobs import Job
 from napari_dip.batch.report import BEFORE, FAILED, INTERRUPTED, TO_DO
+from napari_dip.widgets.parts.layouts import WARNING, Message
 
 COLUMNS = {
     "File": "The image, without the folder that holds them all; double-click opens it and its "
@@ -113,7 +115,7 @@ class FileTable(QTableWidget):
         if status in (FAILED, INTERRUPTED):
             for column in (FILE, STATE, REMARK):
                 cell: Any = self.item(number, column)
-                cell.setForeground(Qt.GlobalColor.yellow)
+                cell.setForeground(QColor(WARNING[Message.light]))
 
     def _put_remark(self, number: int, text: str, wrap: bool) -> None:
         self._put(number, REMARK, text)

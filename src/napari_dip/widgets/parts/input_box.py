@@ -118,7 +118,7 @@ class InputBox(QWidget):
 
     changed = Signal()
 
-    def __init__(self, viewer: Any) -> None:
+    def __init__(self, viewer: Any, where_label: str = "Run on") -> None:
         super().__init__()
         self.viewer = viewer
         self.layers = LayerCombo(viewer, "Image", follows=True)
@@ -148,7 +148,7 @@ class InputBox(QWidget):
         self.follow.hide()
         self.rows, self.more_rows = Rows(self), Rows(self.more)
         self.rows.add("Image", self.layers)
-        self.rows.add("Run on", where)
+        self.rows.add(where_label, where)
         self.rows.addRow("", self.readout)
         self.more_rows.add("Level", self.level)
         self.more_rows.add("Axes", self._axes_box, shrink=False)

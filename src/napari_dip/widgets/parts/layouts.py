@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QPalette
+from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 SPACING = 4
+LABEL_WIDTH = 58  # pixels, so that boxes one below another have their fields in one column
 WARNING = "#f5cd50", "#7a4100"  # on a dark and on a light theme, each legible on its background
 Layout = TypeVar("Layout", QVBoxLayout, QHBoxLayout)
 
@@ -45,6 +46,7 @@ class Rows(QFormLayout):
         self.addRow(label, field)
         if (shown := self.labelForField(field)) is not None:
             shown.setToolTip(field.toolTip())
+            shown.setMinimumWidth(LABEL_WIDTH)
 
     def set_visible(self, field: QWidget, visible: bool) -> None:
         """Show or hide a field and its label."""
@@ -61,26 +63,30 @@ class Rows(QFormLayout):
 
 
 class Message(QLabel):
-    """A sentence for the user, which can be selected and copied."""
+    """A sentence for the user, which can be selected and copied.
+
+    `light` is whether napari's theme is a light one; docks keep it up to date.
+    """
+
+    light: ClassVar[bool] = False
 
     def __init__(self) -> None:
         super().__init__()
         self.setWordWrap(True)
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._error = False
         self.hide()
 
     def say(self, sentence: str, *, error: bool = False) -> None:
         """Show a sentence; one about an error in the colour of warnings."""
+        self._error = error
         self.setText(sentence)
-        self.setStyleSheet(f"color: {warning_colour(self)};" if error else "")
+        self.repaint_text()
         self.setVisible(bool(sentence))
 
-
-def warning_colour(widget: QWidget) -> str:
-    """Return the colour of warnings that is legible in the theme that a widget stands in."""
-    window = widget.window() or widget
-    window.ensurePolished()
-    return WARNING[window.palette().color(QPalette.ColorRole.Window).lightness() > 127]
+    def repaint_text(self) -> None:
+        """Take the colour that is legible in the theme there is now."""
+        self.setStyleSheet(f"color: {WARNING[self.light]};" if self._error else "")
 
 
 def is_dark(colour: str) -> bool:
@@ -109,6 +115,9 @@ def combo_box(entries: Iterable[tuple[str, object, str]]) -> QComboBox:
     for i, (text, data, tip) in enumerate(entries):
         combo.addItem(text, data)
         combo.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
+    view = combo.view()
+    if view is not None:  # long entries are read as a whole in the list, also of a narrow dock
+        view.setMinimumWidth(view.sizeHintForColumn(0) + 16)
     return combo
 
 
