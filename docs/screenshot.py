@@ -1,11 +1,11 @@
-"""Make docs/images/dock.png: napari with a dock, the noisy and the denoised image, and the curve.
+"""A microscopist's day in a real window of napari, by clicks and keys, with its pictures.
 
-With ``--dock Restore`` docs/images/restore.png: a bar painted over on a Labels layer, and filled.
-With ``--dock Train`` docs/images/train.png: a model trained on the one image. With ``--dock Batch
---data FOLDER`` docs/images/batch.png: the images of a folder, the sample and one that is cut short.
+Sample, Run, compare, save, open again; another step of a plane of a stack; the box to try, dragged;
+Train, Use it, Batch. What each step must have done is asserted on the way.
 
-Run it under a screen, or without one:
-``xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshot.py``.
+    xvfb-run -a -s "-screen 0 1600x1000x24" python docs/screenshot.py
+
+With ``--size 1600x1000``, ``--theme light`` and ``--out FOLDER`` the same elsewhere and otherwise.
 """
 
 from __future__ import annotations
@@ -15,127 +15,306 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Any
 
 import napari
 import numpy as np
 from PIL import Image
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QPoint, Qt, QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit
 
-SIZE = (1500, 900)
-ZOOM = 2.25  # of the grid's narrow cells: shows the middle of both images, and their noise
+from napari_dip.widgets.layers.region import BOX, box_layer
+
+LEFT = Qt.MouseButton.LeftButton
+LONG = 600  # seconds, at most, for anything
 
 
-def wait(seconds: float, until: object = None) -> None:
+def wait(seconds: float, until: Callable[[], bool] = lambda: False) -> None:
     """Let Qt work for a while, or until a call says True."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and not (callable(until) and until()):
+    while time.monotonic() < end and not until():
         QApplication.processEvents()
         time.sleep(0.01)
 
 
-def paint(viewer: napari.Viewer, dock: object) -> None:
-    """Mark two bars of the image as missing, on a Labels layer, and tell the dock."""
-    cells = viewer.layers[0]
-    marks = np.zeros(cells.data.shape, np.uint8)
-    height, width = marks.shape
-    marks[height // 2 : height // 2 + 8, width // 4 : 3 * width // 4] = 1
-    marks[height // 4 : 3 * height // 4, width // 2 : width // 2 + 8] = 1
-    viewer.add_labels(marks, name="dust", scale=cells.scale, units=cells.units)
-    viewer.layers.selection.active = cells
-    dock.page.where.setCurrentText("Labels layer")
+class Person:
+    """Has a mouse, a keyboard and a camera, and counts what is done."""
+
+    def __init__(self, viewer: napari.Viewer, out: Path) -> None:
+        self.viewer, self.out, self.actions = viewer, out, 0
+        self.window = viewer.window._qt_window
+        self.canvas = viewer.window._qt_viewer.canvas.native
+
+    def menu(self, *titles: str) -> None:
+        """Choose an entry of the menus by the titles on the way to it."""
+        found: Any = self.window.menuBar()
+        for title in titles:
+            plain = {a.text().replace("&", ""): a for a in found.actions()}
+            action = plain[next(text for text in plain if text.startswith(title))]
+            menu = action.menu()
+            if menu is None:
+                action.trigger()
+            else:
+                menu.aboutToShow.emit()
+                found = menu
+        self._done()
+
+    def click(self, widget: Any, where: QPoint | None = None) -> None:
+        """Press and let go of the mouse on a widget, which must be in view."""
+        assert widget.isVisible() and widget.isEnabled(), f"{widget} cannot be clicked"
+        QTest.mouseClick(widget, LEFT, pos=where or widget.rect().center())
+        self._done()
+
+    def choose(self, combo: Any, start: str) -> None:
+        """Choose the entry of a combo box that begins so, by its keys."""
+        at = next(i for i in range(combo.count()) if combo.itemText(i).startswith(start))
+        combo.setFocus()
+        while combo.currentIndex() != at:
+            down = combo.currentIndex() < at
+            QTest.keyClick(combo, Qt.Key.Key_Down if down else Qt.Key.Key_Up)
+        self._done()
+
+    def type(self, widget: Any, text: str) -> None:
+        """Type into a field, in place of what is there."""
+        line = widget if isinstance(widget, QLineEdit) else widget.findChild(QLineEdit)
+        line.selectAll()
+        QTest.keyClicks(line, text)
+        QTest.keyClick(line, Qt.Key.Key_Tab)
+        self._done()
+
+    def answer_dialog(self, path: Path) -> None:
+        """Type a path into the file dialog that the next click opens."""
+
+        def typed() -> None:
+            dialog: Any = QApplication.activeModalWidget()
+            if not isinstance(dialog, QFileDialog):
+                QTimer.singleShot(200, typed)
+                return
+            QTest.keyClicks(dialog.findChild(QLineEdit), str(path))
+            QTest.keyClick(dialog.findChild(QLineEdit), Qt.Key.Key_Return)
+
+        QTimer.singleShot(500, typed)
+
+    def drag(self, start: Any, end: Any) -> None:
+        """Drag on the canvas between two points of the world."""
+        places = [self._on_canvas(point) for point in (start, end)]
+        QTest.mousePress(self.canvas, LEFT, pos=places[0])
+        for share in np.linspace(0, 1, 8):
+            step = places[0] + (places[1] - places[0]) * float(share)
+            QTest.mouseMove(self.canvas, step)
+            wait(0.05)
+        QTest.mouseRelease(self.canvas, LEFT, pos=places[1])
+        self._done()
+
+    def look(self, name: str) -> None:
+        """Save the window as a picture."""
+        wait(0.6)
+        assert self.window.size().width() <= self.window.screen().size().width()
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = self.out / f"{name}.png"
+        self.window.grab().save(str(path))
+        # 256 colours are enough for gray images in a gray window, and make a third of the file.
+        picture = Image.open(path).convert("RGB")
+        picture.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+    def _on_canvas(self, world: Any) -> QPoint:
+        """Return where a point of the world, (y, x), lies on the canvas, which shows its middle."""
+        camera = self.viewer.scene.camera
+        middle = np.array([self.canvas.height(), self.canvas.width()]) / 2
+        y, x = middle + (np.asarray(world) - np.asarray(camera.center)[-2:]) * camera.zoom
+        return QPoint(round(x), round(y))
+
+    def _done(self) -> None:
+        self.actions += 1
+        wait(0.15)
 
 
-def batch(out: Path, steps: int, data: Path) -> None:
-    """Run a folder of images and a broken one in the dock Batch, open a pair, save the window."""
-    viewer = napari.Viewer(show=True)
-    viewer.window.resize(*SIZE)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-dip", "Batch")
-    out, data = out.absolute(), data.absolute()
-    os.chdir(tempfile.mkdtemp())
-    folder = Path("raw")
-    folder.mkdir()
+def ends(page: Any) -> None:
+    """Wait until the run of a tab is over, and well."""
+    wait(LONG, lambda: page.run is not None and not page.run.running)
+    assert page.run.failure == "" and page.run.answer is not None, page.panel.message.text()
+
+
+def steps(person: Person, page: Any, count: int) -> None:
+    """Set the number of steps under Advanced, and fold that again."""
+    page.advanced.expand(animate=False)
+    wait(0.2)
+    box = page.method_box.form.box("steps").native
+    person.type(box, str(count))
+    page.advanced.collapse(animate=False)
+
+
+def first_image(person: Person, folder: Path) -> Any:
+    """From the sample to a saved, judged result, opened again; in under ten actions."""
+    viewer = person.viewer
+    person.menu("File", "Open Sample", "napari-dip", "Confocal zebrafish")
+    person.menu("Plugins", "napari-dip", "Denoise")
+    dock = next(iter(viewer.window.dock_widgets.values()))
+    page = dock.page
+    wait(6, lambda: bool(page.time_line.label.text()))
+    person.look("start")
+    person.click(page.panel.buttons["Run"])
+    wait(LONG, lambda: page.panel.bar.maximum() > 1 and page.panel.bar.value() > 100)
+    person.look("running")
+    ends(page)
+    person.look("dock")
+    noisy, answer = viewer.layers["fish, noisy"], viewer.layers["fish, noisy: Blind spot"]
+    assert answer.visible and not noisy.visible and page.results.box.verdict.text()
+    person.click(page.results.box.views["Residual"])
+    person.look("residual")
+    person.canvas.setFocus()
+    QTest.keyPress(person.canvas, Qt.Key.Key_N)
+    wait(0.3)
+    assert noisy.visible and not answer.visible
+    QTest.keyRelease(person.canvas, Qt.Key.Key_N)
+    wait(0.3)
+    assert not noisy.visible
+    person.click(page.results.box.views["Denoised"])
+    person.answer_dialog(folder / "fish.denoised.tif")
+    person.click(page.results.box.buttons["Save result ..."])
+    assert (folder / "fish.denoised.tif").exists() and person.actions < 10, person.actions
+    saved = np.array(answer.data)
+    viewer.layers.clear()
+    wait(0.5)
+    viewer.open(str(folder / "fish.denoised.tif"), plugin="napari-dip")
+    (again,) = viewer.layers
+    np.testing.assert_array_equal(np.asarray(again.data), saved)
+    assert "settings" in again.metadata["napari_dip"]
+    return dock
+
+
+def stack(person: Person, dock: Any) -> None:
+    """A stack: another step of one plane, then the box to try, dragged."""
+    viewer, page = person.viewer, dock.page
+    viewer.layers.clear()
+    wait(0.5)
+    person.menu("File", "Open Sample", "napari-dip", "Noisy stack")
+    page.advanced.expand(animate=False)
+    wait(0.2)
+    person.click(page.method_box.keep, QPoint(8, 8))
+    page.advanced.collapse(animate=False)
+    steps(person, page, 80)
+    person.choose(page.input.region, "Whole")
+    person.click(page.panel.buttons["Run"])
+    ends(page)
+    layer, before = viewer.layers[-1], np.array(viewer.layers[-1].data)
+    viewer.dims.set_current_step(0, 0)
+    wait(0.3)
+    person.look("steps")
+    slider = page.results.box.slider
+    slider.setFocus()
+    QTest.keyClick(slider._slider, Qt.Key.Key_Home)
+    changed = [bool((a != b).any()) for a, b in zip(before, np.asarray(layer.data), strict=True)]
+    assert changed == [True] + [False] * (len(before) - 1), changed
+    viewer.dims.set_current_step(0, 5)
+    person.click(page.try_button)
+    ends(page)
+    person.look("try")
+    box = box_layer(viewer)
+    middle = np.asarray(box.data[0]).mean(axis=0)
+    start = np.asarray(box.data_to_world(middle))[-2:]
+    person.drag(start, start + 12 * np.asarray(box.scale)[-2:])
+    moved = np.asarray(box.data[0]).mean(axis=0) - middle
+    assert np.abs(moved[-2:]).min() > 6, f"the box was dragged by {moved}"
+    wait(LONG, lambda: page.run is not None and page.run.running)
+    ends(page)
+    assert page._tried == page._corners() and box.name == BOX
+
+
+def train(person: Person, dock: Any, folder: Path) -> None:
+    """A model of one image, and its use."""
+    viewer = person.viewer
+    viewer.layers.clear()
+    wait(0.5)
+    person.menu("File", "Open Sample", "napari-dip", "Confocal zebrafish")
+    person.click(dock.tabs.tabBar(), dock.tabs.tabBar().tabRect(1).center())
+    page = dock.page
+    os.chdir(folder)  # the window shows no folder of this machine
+    person.type(page.extra.model, "zebrafish.safetensors")
+    steps(person, page, 300)
+    person.click(page.panel.buttons["Run"])
+    ends(page)
+    page.panel.curve.expand(animate=False)
+    person.look("train")
+    page.panel.curve.collapse(animate=False)
+    person.click(page.use_button)
+    page = dock.page
+    assert page.method_box.is_own_model and page.extra.path == Path("zebrafish.safetensors")
+    person.choose(page.input.region, "Whole")
+    person.click(page.panel.buttons["Run"])
+    ends(page)
+    person.look("model")
+
+
+def restore(person: Person, dock: Any) -> None:
+    """Two bars painted over on a Labels layer, and filled."""
+    viewer = person.viewer
+    person.click(dock.tabs.tabBar(), dock.tabs.tabBar().tabRect(2).center())
+    page, fish = dock.page, viewer.layers["fish, noisy"]
+    page.pages["inpaint"].where.setCurrentText("Labels layer")
+    marks = np.zeros(fish.data.shape, np.uint8)
+    marks[252:260, 128:384] = marks[128:384, 252:260] = 1
+    viewer.add_labels(marks, name="dust", scale=fish.scale, units=fish.units)
+    viewer.layers.selection.active = fish
+    steps(person, page, 60)
+    person.click(page.panel.buttons["Run"])
+    ends(page)
+    viewer.layers["dust"].visible = False
+    person.look("restore")
+
+
+def batch(person: Person, dock: Any, folder: Path) -> None:
+    """A folder with an image that is cut short, and a pair opened by a double-click."""
+    viewer = person.viewer
+    viewer.layers.clear()
+    wait(0.5)
+    person.click(dock.tabs.tabBar(), dock.tabs.tabBar().tabRect(3).center())
+    page, raw = dock.page, folder / "raw"
+    raw.mkdir(exist_ok=True)
     with as_file(files("napari_dip") / "data" / "fish_raw.tif") as sample:
-        shutil.copy(sample, folder)
-        (folder / "cut_short.tif").write_bytes(sample.read_bytes()[:4000])
-    for path in sorted(path for path in data.iterdir() if path.is_file()):
-        shutil.copy(path, folder)
-    dock.files.images.path, dock.files.out.path = folder, Path("denoised")
-    if steps:
-        dock.method_box.form.box("steps").value = steps
-    dock.start()
-    wait(1800, lambda: dock.run is not None and not dock.run.running)
-    names = [job.source.name for job in dock.table.jobs]
-    dock.table.cellDoubleClicked.emit(names.index("fish_raw.tif"), 0)
-    viewer.canvas.grid.enabled = True
-    viewer.canvas.grid.stride = 1
-    viewer.reset_view()
-    wait(1.5)
-    save(viewer, out)
+        shutil.copy(sample, raw)
+        (raw / "cut_short.tif").write_bytes(sample.read_bytes()[:4000])
+    person.type(page.files.images, "raw")
+    person.type(page.files.out, "denoised")
+    steps(person, page, 60)
+    person.click(page.buttons["Run"])
+    wait(LONG, lambda: page.run is not None and not page.run.running)
+    names = [job.source.name for job in page.table.jobs]
+    page.table.cellDoubleClicked.emit(names.index("fish_raw.tif"), 0)
+    assert len(viewer.layers) == 2, page.message.text()
+    person.look("batch")
 
 
-def save(viewer: napari.Viewer, out: Path) -> None:
-    """Write the window as a picture, and close it."""
-    pixels = viewer.window.screenshot(size=None, canvas_only=False, flash=False)
-    viewer.close()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    # 256 colours are enough for a grey image in a grey window, and make a third of the file.
-    Image.fromarray(pixels[..., :3]).quantize(256, dither=Image.Dither.NONE).save(
-        out, optimize=True
-    )
-
-
-def main(out: Path, steps: int, stop_after: float, name: str) -> None:
-    """Denoise the sample pair in the dock, or restore it, and save the window."""
-    viewer = napari.Viewer(show=True)
-    viewer.window.resize(*SIZE)
-    viewer.open_sample("napari-dip", "fish")
-    viewer.layers.remove(viewer.layers[0])  # the clean one
-    _, dock = viewer.window.add_plugin_dock_widget("napari-dip", name)
-    if name == "Restore":
-        paint(viewer, dock)
-    if name == "Train":
-        out = out.absolute()
-        os.chdir(tempfile.mkdtemp())  # the window shows no folder of this machine
-        dock.extra.model.path = Path("zebrafish.safetensors")
-    if steps:
-        dock.method_box.form.box("steps").value = steps
-    run = dock.start()
-    wait(stop_after, lambda: not run.running)
-    if run.running:
-        dock.stop()
-        wait(30, lambda: not run.running)
-    viewer.canvas.grid.enabled = True
-    viewer.canvas.grid.stride = 1
-    viewer.reset_view()
-    camera = viewer.scene.camera if hasattr(viewer, "scene") else viewer.camera  # scene: since 0.9
-    camera.zoom *= ZOOM
-    wait(1.5)
-    save(viewer, out)
-
-
-if __name__ == "__main__":
+def main() -> None:
+    """Spend the day."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--out", type=Path, help="docs/images/dock.png, restore.png or train.png by default"
-    )
-    parser.add_argument(
-        "--dock", choices=("Denoise", "Restore", "Train", "Batch"), default="Denoise"
-    )
-    parser.add_argument(
-        "--steps", type=int, default=0, help="steps at most; the preset's by default"
-    )
-    parser.add_argument(
-        "--stop-after", type=float, default=600, help="seconds after which Stop is pressed"
-    )
-    parser.add_argument("--data", type=Path, help="for Batch: a folder with images")
+    parser.add_argument("--size", default="1280x720", help="of the window, in pixels")
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "images")
     options = parser.parse_args()
-    picture = {"Denoise": "dock.png"}.get(options.dock, f"{options.dock.lower()}.png")
-    out = options.out or Path(__file__).parent / "images" / picture
-    if options.dock == "Batch":
-        batch(out, options.steps, options.data)
-    else:
-        main(out, options.steps, options.stop_after, options.dock)
+    out, folder = options.out.absolute(), Path(tempfile.mkdtemp())
+    viewer = napari.Viewer(show=True)
+    viewer.theme = options.theme
+    width, height = map(int, options.size.split("x"))
+    viewer.window.resize(width, height)
+    wait(1)
+    person = Person(viewer, out)
+    dock = first_image(person, folder)
+    stack(person, dock)
+    train(person, dock, folder)
+    restore(person, dock)
+    batch(person, dock, folder)
+    size = person.window.size()
+    assert (size.width(), size.height()) == (width, height), "nothing has pushed the window out"
+    print(f"{person.actions} actions at {options.size}, {options.theme}: all as it should be")
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()

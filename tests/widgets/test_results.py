@@ -126,7 +126,7 @@ def test_a_box_is_tried_wherever_it_is_moved_and_then_all(
     box.data = [corner + np.array([0, -100, -120]) for corner in box.data]
     qtbot.waitUntil(lambda: len(engine.images) == 2 and not dock.run.running, timeout=WAIT)
     names = [layer.name for layer in viewer.layers]
-    assert names == ["cells", BOX, "cells: Blind spot, plane 2, box"], "one answer, where it lies"
+    assert names == ["cells", "cells: Blind spot, plane 2, box", BOX], "one answer, under the box"
     moved = viewer.layers["cells: Blind spot, plane 2, box"].translate
     np.testing.assert_allclose(moved - at, [0, -100, -120])
     finish(dock.run_on_all())

@@ -212,5 +212,6 @@ class BatchWidget(Dock):
         settings_row = QWidget()
         row(*self.settings_buttons.values(), parent=settings_row)
         self.advanced = fold("Advanced", settings_row, self.files.more, self.method_box)
+        self.advanced.setToolTip("Which files and parts, device, and every setting of the method.")
         layout.addWidget(scroll_area(self.message, self.table, self.advanced), stretch=1)
         self.setMinimumWidth(WIDTH)

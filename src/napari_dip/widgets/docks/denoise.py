@@ -133,7 +133,7 @@ class DenoiseWidget(FitDock):
                 last = f" to {stop - 1}" if stop - start > 1 else ""
                 parts.append(f"{words[letter]} {start}{last}")
         kind = self.input.region.currentText()
-        if self._is_cut(source):
+        if kind == BOX or self._is_cut(source):
             parts.append("box" if kind == BOX else "part")
         return "".join(f", {part}" for part in parts)
 
@@ -205,6 +205,12 @@ class DenoiseWidget(FitDock):
         if run is not None and run.request.result.endswith(", box") and run.layer is not None:
             self.results.begin()
             run.layers.remove()
+
+    def _on_shown(self) -> None:
+        super()._on_shown()
+        if (box := box_layer(self.viewer)) is not None:  # above the answer, to be seen and dragged
+            layers = self.viewer.layers
+            layers.move(layers.index(box), len(layers))
 
     def _set_locked(self, locked: bool, name: str = "") -> None:
         super()._set_locked(locked, name)

@@ -63,6 +63,9 @@ class InpaintPage(Page):
         self.labels, self.shapes = LayerCombo(viewer, "Labels"), LayerCombo(viewer, "Shapes")
         tip = "Else they are denoised too."
         self.keep = check_box("Keep known pixels as they are", tip, checked=True)
+        self.where.setToolTip("Which pixels are filled.")
+        self.labels.setToolTip("The Labels layer that is painted over what is missing.")
+        self.shapes.setToolTip("The Shapes layer that is drawn around what is missing.")
         self.rows.add("Missing", self.where)
         self.rows.add("Labels", self.labels)
         self.rows.add("Shapes", self.shapes)
@@ -99,6 +102,7 @@ class UpscalePage(Page):
 
     def add_rows(self, viewer: Any) -> None:
         self.factor = combo_box((str(factor), factor, "") for factor in (2, 3, 4, 8))
+        self.factor.setToolTip("How many times as many pixels along y and x.")
         self.down = combo_box((title, name, "") for name, title in DOWN.items())
         self.down.setToolTip("How the image is thought to have become coarse.")
         self.rows.add("Factor", self.factor)

@@ -46,7 +46,9 @@ class TrainBox(QWidget):
         hint = "choose a folder, file or pattern"
         self.where = combo_box((name, name, tip) for name, tip in WHERE.items())
         self.files = PathRow("folder", "Folder of noisy images", hint=hint)
+        self.where.setToolTip("The images that the model learns from.")
         self.target_layer = LayerCombo(viewer, "Image")
+        self.target_layer.setToolTip("The clean image, or the second capture, of the same place.")
         title = "Folder of the other captures or clean images"
         self.target_files = PathRow("folder", title, hint=hint)
         pattern, hint = f"Models (*{SUFFIX})", "choose where it is saved"

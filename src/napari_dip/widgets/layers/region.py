@@ -65,18 +65,23 @@ def add_box(viewer: Any, layer: Any, axes: str, level: int) -> Any:
     except ValueError:  # such as in 3D: the middle of the image
         low, high = np.zeros(layer.ndim), np.array(levels(layer)[0].shape[: layer.ndim], float)
     planar = [i for i, letter in enumerate(axes) if letter in "YX"]
-    point = np.asarray(layer.world_to_data(viewer.dims.point), dtype=float)
+    point = np.rint(layer.world_to_data(viewer.dims.point)).astype(float)  # on a plane, to be seen
     middle, step = (low + high) / 2, level_factors(layer, level)
     side = np.clip((high - low)[planar].min() / 2, *SIDES) // 2 * step[planar]
     corners = np.tile(point, (4, 1))
     for corner, signs in zip(corners, ((-1, -1), (-1, 1), (1, 1), (1, -1)), strict=True):
         corner[planar] = middle[planar] - 0.5 + side * signs
     box = viewer.add_shapes(
-        [[layer.data_to_world(corner) for corner in corners]],
+        [corners],
         name=BOX,
         face_color="transparent",
         edge_color="#f5cd50",
-        edge_width=float(2 * np.abs(np.asarray(layer.scale)).min()),
+        edge_width=float(step.max() * 2),
+        scale=layer.scale,
+        translate=layer.translate,
+        rotate=layer.rotate,
+        shear=layer.shear,
+        affine=layer.affine,
         units=layer.units,
     )
     box.mode = "select"

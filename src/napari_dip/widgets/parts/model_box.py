@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_dip.images.image import Image
@@ -16,6 +16,8 @@ from napari_dip.settings import Trained
 from napari_dip.snapshot import Snapshot
 from napari_dip.widgets.parts.layouts import Rows, combo_box
 from napari_dip.widgets.parts.path_row import PathRow
+
+TIP = Qt.ItemDataRole.ToolTipRole
 
 if TYPE_CHECKING:
     from napari_dip.planes.chunk import Chunk
@@ -36,6 +38,7 @@ class ModelBox(QWidget):
             (text, count, "Flips and quarter turns that are averaged; each takes as long.")
             for text, count in (("as the model names", None), *((str(n), n) for n in (1, 2, 4, 8)))
         )
+        self.orientations.setToolTip(str(self.orientations.itemData(0, TIP)))
         self.rows = Rows(self)
         self.rows.add("Model", self.row)
         self.rows.add("Flips", self.orientations)

@@ -95,7 +95,7 @@ def verdict_lines(record: Mapping[str, Any]) -> list[str]:
     facts = [
         f"noise removed: {removed:.0%}",
         f"structure in the residual: {'yes' if 'structure_left' in flagged else 'none seen'}",
-        f"brightness kept to {off:.2g} of the noise",
+        f"brightness kept within {off:.1%} of the noise",
         "pixels share noise: " + ("yes" if _is_correlated(record) else "no"),
     ]
     text = "; ".join(facts)

@@ -14,6 +14,7 @@ from napari_dip.widgets.layers.source import Source
 from napari_dip.widgets.parts.layouts import button, row
 
 ASKED_AFTER = 700  # milliseconds after the last change of the form
+ASKING = "Estimating how long it takes ..."
 MANY, LONG = 8, 600  # planes and seconds, from which on training once may be quicker
 
 
@@ -43,6 +44,7 @@ class TimeLine(QWidget):
         if asked != self._asked:
             self.clear()
             self._asked = asked
+            self.label.setText(ASKING)
             self._ask_later()
 
     def clear(self) -> None:
@@ -78,13 +80,14 @@ class TimeLine(QWidget):
             return
         if seconds is None:  # such as a method that needs a stack
             self._asked = None
+            self.label.setText("")
             return
         self.label.setText(f"Takes {words} at most on this computer.")
         self.train_button.setVisible(asked[-1] >= MANY and seconds >= LONG)
 
     def _on_finished(self) -> None:
         self._worker = None
-        if self._asked is not None and not self.label.text():
+        if self._asked is not None and self.label.text() == ASKING:
             self._ask_later()  # the form was changed meanwhile
 
 
