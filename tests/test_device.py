@@ -12,10 +12,12 @@ import torch
 from fake_device import DEVICE, fake_device
 
 from napari_dip import (
+    CVFSID,
     DIP,
     IDDP,
     N2V,
     ZSN2N,
+    Blind2Unblind,
     BlindSpot,
     Guided,
     Image,
@@ -76,6 +78,8 @@ RUNS: dict[str, Callable[[], Any]] = {
     "iddp": lambda: trained(IDDP(**{**SMALL, **FILTER, "steps": 6})),
     "n2v": lambda: trained(N2V(**SMALL)),
     "nb2nb": lambda: trained(Nb2Nb(**SMALL)),
+    "b2u": lambda: trained(Blind2Unblind(**SMALL)),
+    "cvf-sid": lambda: trained(CVFSID(**SMALL)),
 }
 
 
@@ -117,6 +121,8 @@ STEPS: dict[str, tuple[Callable[[], Iterator[Step]], int, int]] = {
     "iddp": (lambda: training(IDDP(steps=1000), 0.001), 319, 2),
     "n2v": (lambda: training(N2V(steps=1000), 0.001), 110, 3),
     "nb2nb": (lambda: training(Nb2Nb(steps=1000), 0.001), 160, 2),
+    "b2u": (lambda: training(Blind2Unblind(steps=1000), 0.001), 700, 1),
+    "cvf-sid": (lambda: training(CVFSID(steps=1000), 0.001), 2125, 1),
 }
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from napari_dip.nets.filter_unet import BlurredUNet
 
 RISES_FROM = 0.4  # share of the steps after which beta grows
-AROUND = ((0.5, 1.0, 0.5), (1.0, 0.0, 1.0), (0.5, 1.0, 0.5))  # weights of the neighbours, over 6
 
 
 class Blind2Unblind(Trained):
@@ -87,11 +86,11 @@ def loss(
     import torch
 
     y = net.middle(noisy)
-    blind = sum(
-        mask * net(net.with_middle(noisy, torch.lerp(y, neighbour_mean(y), mask)))
-        for mask in masks(y, s.mask)
-    )
-    assert isinstance(blind, torch.Tensor)
+    around = neighbour_mean(y)
+    hidden = masks(y, s.mask)
+    seen = [net.with_middle(noisy, torch.lerp(y, around, mask)) for mask in hidden]
+    answers = net(torch.cat(seen)).chunk(len(hidden))
+    blind = torch.stack([m * of for m, of in zip(hidden, answers, strict=True)]).sum(0)
     with torch.no_grad():
         visible = net(noisy) - y
     risen = max(0.0, (progress - RISES_FROM) / (1 - RISES_FROM))
@@ -113,11 +112,14 @@ def masks(like: Tensor, side: int) -> list[Tensor]:
 
 def neighbour_mean(y: Tensor) -> Tensor:
     """Return the mean of each pixel's eight neighbours, the nearest counting twice."""
+    import torch
     from torch.nn import functional
 
     from napari_dip.nets.gaussian import mirror
 
-    kernel = y.new_tensor(AROUND)[None, None] / 6
+    from_middle = torch.arange(-1, 2, device=y.device).abs()
+    far = (from_middle[:, None] + from_middle).to(y.dtype)  # a list would wait for the device
+    kernel = ((1.5 - far / 2) * (far > 0) / 6)[None, None]
     flat = mirror(y, 1).flatten(0, 1)[:, None]
     return functional.conv2d(flat, kernel).reshape(y.shape)
 
