@@ -98,6 +98,36 @@ def test_a_companion_that_is_not_read_is_said(tmp_path: Path) -> None:
     assert files_of_image(files[1]) == [files[1]]
 
 
+def test_a_set_is_read_by_its_companion(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = save(tmp_path / "in", "film.companion.ome")
+    companion = tmp_path / "in" / "film.companion.ome"
+    xml = ome_xml(9)
+    companion.write_text(xml, "utf-8")
+    for file in (*files, companion):
+        assert files_of_image(file) == [*files, companion]
+        image = dip.read(file)
+        assert image.axes == "ZYX" and image.scale[-1] == 0.2
+        np.testing.assert_array_equal(image, PIXELS)
+        assert [one.shape for one in dip.list_series(file)] == [(3, 24, 26)]
+    before = sha256_of_image(companion)
+    assert main(["denoise", str(tmp_path / "in"), "-o", str(tmp_path / "out"), *QUICK]) == 0
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])["files"]
+    assert [Path(row["output"]).name for row in rows] == ["film_0.ome.tif"]
+    assert main(["denoise", str(companion), "-o", str(tmp_path / "one.tif"), *QUICK]) == 0
+    assert dip.read(tmp_path / "one.tif").shape == (3, 24, 26)
+    companion.write_text(xml.replace("0.2", "0.3"), "utf-8")
+    assert sha256_of_image(companion) != before
+
+
+@pytest.mark.parametrize(
+    "xml", [" ", "no xml", '<!DOCTYPE a [<!ENTITY b "c">]><OME/>', "<OME", ome_xml(9)]
+)
+def test_a_companion_that_cannot_be_used_ends_in_a_sentence(xml: str, tmp_path: Path) -> None:
+    (tmp_path / "film.companion.ome").write_text(xml, "utf-8")
+    with pytest.raises(ValueError, match=r"film\.companion\.ome (holds no|describes an image)"):
+        dip.read(tmp_path / "film.companion.ome")
+
+
 def test_a_training_sees_each_plane_once(tmp_path: Path) -> None:
     save(tmp_path)
     how = dip.IDDP(steps=1, crop=16, batch=2, channels=4)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from napari_dip.files.ome_zarr import OME_ZARR
 from napari_dip.files.png import JPEG, PNG
-from napari_dip.files.tiff import LSM, OME_TIFF, STK, TIFF
+from napari_dip.files.tiff import COMPANION, LSM, OME_TIFF, STK, TIFF
 from napari_dip.files.vendor.czi import CZI
 from napari_dip.files.vendor.dv import DV
 from napari_dip.files.vendor.ims import IMS
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_dip.files.format import Format
 
 FORMATS: list[Format] = [TIFF, OME_TIFF, PNG, OME_ZARR, JPEG]
-FORMATS += [CZI, ND2, LIF, OIF, DV, IMS, LSM, STK]
+FORMATS += [CZI, ND2, LIF, OIF, DV, IMS, LSM, STK, COMPANION]
 
 
 def register_format(format_: Format | str) -> None:

@@ -70,5 +70,6 @@ OME_TIFF = replace(
     suffixes=(".ome.tif", ".ome.tiff", ".ome.btf"),
     write=partial(_write, ome=True),
 )
+COMPANION = replace(TIFF, name="OME companion", suffixes=(".companion.ome",), write=None)
 LSM = replace(TIFF, name="LSM", suffixes=(".lsm",), write=None)
 STK = replace(TIFF, name="STK", suffixes=(".stk",), write=None)

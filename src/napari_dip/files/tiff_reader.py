@@ -22,7 +22,14 @@ from napari_dip.files.asked_axes import take_axes
 from napari_dip.files.channel_names import fitting_names, names_from_labels
 from napari_dip.files.imagej_display import with_labels
 from napari_dip.files.lazy_tiff import LazyPages
-from napari_dip.files.ome_files import described_by, is_tiff, names_of_files
+from napari_dip.files.ome_files import (
+    companion_of,
+    described_by,
+    is_tiff,
+    names_of_files,
+    read_companion,
+    tiff_of,
+)
 from napari_dip.files.pixel_sizes import scale_and_units
 from napari_dip.files.provenance import apply_record, read_provenance, read_record
 from napari_dip.files.raised_by import is_bug
@@ -65,6 +72,7 @@ _SIGN_OF_MISSING_FILES = "failed to read"
 
 def read_tiff(path: Path, axes: str | None = None, series: int | str | None = None) -> Image:
     """Read an image of a TIFF file; see `napari_dip.files.read_write.read`."""
+    path = tiff_of(path)
     with _open(path) as tif:
         images = _images(tif)
         found = [_outline(tif, one) for one in images]
@@ -114,7 +122,7 @@ def _with_details(image: Image, header: Header, inverted: bool) -> Image:
 
 def list_tiff_series(path: Path) -> list[Series]:
     """Return what images a TIFF file holds."""
-    with _open(path) as tif:
+    with _open(tiff_of(path)) as tif:
         return [_outline(tif, one) for one in _images(tif)]
 
 
@@ -123,13 +131,15 @@ def list_tiff_files(path: Path) -> list[Path]:
 
     Of an image in one file, and of one whose other files are not there, the file itself.
     """
+    path = tiff_of(path)
     with _open(path) as tif:
-        xml = _ome_xml(tif)
+        xml, companion = _ome_xml(tif), companion_of(path, tif.pages.first.description)
     head = described_by(xml)
     if head is None or head == path.name:
         named = [path.with_name(name) for name in names_of_files(xml)]
         found = [file for file in named if file.is_file()]
-        return found if len(found) > 1 and path in found else [path]
+        found = found if len(found) > 1 and path in found else [path]
+        return found if companion is None else [*found, companion]
     first = path.with_name(head)
     files = list_tiff_files(first) if is_tiff(first) else []
     return [first, *(file for file in files if file != first)] if path in files else [path]
@@ -207,7 +217,7 @@ def _outline(tif: tifffile.TiffFile, found: _Found) -> Series:
 
 def read_tiff_provenance(path: Path) -> dict[str, Any]:
     """Return the provenance in a TIFF file of ours, empty for others."""
-    with _open(path) as tif:
+    with _open(tiff_of(path)) as tif:
         return read_provenance(read_header(tif).texts)
 
 
@@ -243,6 +253,9 @@ def _open(path: Path) -> Iterator[tifffile.TiffFile]:
     with _tifffile_log() as lines:
         try:
             with tifffile.TiffFile(path) as tif:
+                companion = companion_of(path, _ome_xml(tif))
+            xml = None if companion is None else read_companion(companion)
+            with tifffile.TiffFile(path, omexml=xml) as tif:
                 yield tif
         except SeriesError:
             raise
