@@ -28,7 +28,19 @@ def test_a_choice_is_timed_once_and_then_known_for_every_size() -> None:
     assert len(expected_time._known) == 1, "nothing was timed again"
 
 
-def test_steps_grow_with_the_image_or_do_not_and_later_planes_take_fewer(
+def test_steps_of_crops_take_as_long_however_large_the_image_is() -> None:
+    def step(how: BlindSpot | DIP, side: int) -> float:
+        few, many = (
+            expected_seconds((side, side), how.model_copy(update={"steps": n}), "cpu") or 0
+            for n in (400, 800)
+        )
+        return many - few
+
+    assert step(BlindSpot(), 2048) == pytest.approx(step(BlindSpot(), 256))
+    assert step(DIP(channels=8), 2048) == pytest.approx(64 * step(DIP(channels=8), 256))
+
+
+def test_later_planes_take_fewer_steps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     speed = Speed(step=Line(0.01, 0.0), rest=Line(0.1, 1e-6))
@@ -37,10 +49,6 @@ def test_steps_grow_with_the_image_or_do_not_and_later_planes_take_fewer(
     assert expected_seconds((1000, 1000), how, "cpu") == pytest.approx(4 + 1.1)
     stack = expected_seconds((1000, 1000), how, "cpu", planes=3)
     assert stack == pytest.approx(4 + 2 * how.warm_steps * 0.01 + 3 * 1.1)
-    grows = expected_time._line(0.02, 0.05, 100, 400)
-    assert grows.at(400) == pytest.approx(0.05)
-    assert grows.at(4000) == pytest.approx(0.41)
-    assert expected_time._line(0.02, 0.025, 100, 400).per_pixel == 0
 
 
 def test_a_trained_model_is_timed_by_its_orientations() -> None:

@@ -25,7 +25,6 @@ SIDES = {"cpu": (96, 192)}  # pixels, of the two images that are fitted
 SIDES_ELSEWHERE = (256, 768)  # a GPU needs as long for fewer pixels
 STEPS = 32  # of a fit, as many as a whole fit looks at its image, about
 LONGEST = 0.6  # seconds that one of them may take
-GROWS = 1.6  # times as long for the larger image: less is chance
 
 
 class Line(NamedTuple):
@@ -63,7 +62,8 @@ def expected_seconds(
     Two small synthetic images are denoised once for each choice of settings and device, in at most
     two seconds, whatever the number of steps; what that says is kept as long as the process lives,
     and then the answer takes less than a millisecond. Call it in a thread: it needs no window. A
-    fit may end before its last step, and a machine that has other work to do takes longer.
+    fit may end before its last step, and a machine that has other work to do takes longer: the time
+    is that of one that has none.
 
     Parameters
     ----------
@@ -132,25 +132,32 @@ def _time(how: Settings | Model, device: Device) -> Speed:
     (step, rest), (long_step, long_rest) = (
         _time_one(short, device, side, LONGEST) for side in (small, large)
     )
-    pixels = small**2, large**2
-    return Speed(_line(step, long_step, *pixels), _line(rest, long_rest, *pixels))
+    rest_per_pixel = min(max(0.0, (long_rest - rest) / (large**2 - small**2)), long_rest / large**2)
+    rest_line = Line(long_rest - rest_per_pixel * large**2, rest_per_pixel)
+    if getattr(how, "crop", 0) or getattr(how, "patch", 0):  # a step sees a part of any image
+        return Speed(Line(min(step, long_step), 0.0), rest_line)
+    return Speed(Line(0.0, long_step / large**2), rest_line)
 
 
 def _time_one(
     how: Settings | Model, device: Device, side: int, longest: float
 ) -> tuple[float, float]:
     """Return the seconds of a usual step, and of all else that is done to a plane of that side."""
-    began = before = time.perf_counter()
+    from napari_dip.engine.device import pick_device
+
+    # Of this thread alone, so that other work on the computer, such as a run, makes it no longer.
+    clock = time.thread_time if pick_device(device).type == "cpu" else time.perf_counter
+    began = before = clock()
     durations: list[float] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in iter_chunk(_noisy(side), how, device):
-            now = time.perf_counter()
+            now = clock()
             durations.append(now - before)
             before = now
             if now - began > longest and len(durations) > 2:
                 break
-    now = time.perf_counter()
+    now = clock()
     step = median(durations[1:] or durations)
     return step, max(0.0, now - began - step * len(durations))
 
@@ -164,15 +171,3 @@ def _noisy(side: int) -> Image:
     y, x = np.ogrid[:side, :side]
     clean = np.where(np.hypot(y - side / 2, x - side / 2) < side / 3, 40.0, 10.0)
     return as_image(np.random.default_rng(0).poisson(clean).astype(np.float32), "YX")
-
-
-def _line(small: float, large: float, fewer: int, more: int) -> Line:
-    """Return the line through two measurements, level where they hardly differ.
-
-    A step of crops takes as long however large the image is; the slope of what a busy machine adds
-    to one of two would make hours of it for a large one.
-    """
-    if large < GROWS * small:
-        return Line((small + large) / 2, 0.0)
-    per_pixel = min((large - small) / (more - fewer), large / more)
-    return Line(large - per_pixel * more, per_pixel)
