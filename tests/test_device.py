@@ -121,7 +121,7 @@ STEPS: dict[str, tuple[Callable[[], Iterator[Step]], int, int]] = {
     "iddp": (lambda: training(IDDP(steps=1000), 0.001), 319, 2),
     "n2v": (lambda: training(N2V(steps=1000), 0.001), 110, 3),
     "nb2nb": (lambda: training(Nb2Nb(steps=1000), 0.001), 160, 2),
-    "b2u": (lambda: training(Blind2Unblind(steps=1000), 0.001), 700, 1),
+    "b2u": (lambda: training(Blind2Unblind(steps=1000), 0.001), 270, 1),
     "cvf-sid": (lambda: training(CVFSID(steps=1000), 0.001), 2125, 1),
 }
 
