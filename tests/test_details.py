@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -9,6 +11,7 @@ import tifffile
 from napari_dip import read, write
 from napari_dip.files import tiff_writer
 from napari_dip.files.tiff_header import _lsm, _stk_calibration
+from napari_dip.images.details import Details
 from napari_dip.images.image import Image
 
 STACK = np.random.default_rng(0).integers(0, 200, (2, 3, 2, 20, 24)).astype(np.uint16)  # TZCYX
@@ -223,3 +226,25 @@ def test_large_planes_have_tiles_and_a_pyramid(axes, tmp_path, monkeypatch):
         second = levels[1].asarray()
     corner = pixels[:, :2, :2].mean((1, 2)) if axes == "ZYX" else pixels[:2, :2].mean((0, 1))
     np.testing.assert_allclose(second[(slice(None), 0, 0) if at else (0, 0)], corner, atol=0.51)
+
+
+def test_times_of_planes_go_with_the_axis_that_is_called_otherwise(tmp_path: Path) -> None:
+    planes = {"DeltaT": [0.0, 1.5, 3.0], "DeltaTUnit": ["s"] * 3}
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif",
+        np.zeros((3, 8, 9), "uint8"),
+        metadata={"axes": "TYX", "Plane": planes},
+    )
+    assert read(tmp_path / "a.ome.tif").details.planes[2, 0, 0]["DeltaT"] == "3.0"
+    image = read(tmp_path / "a.ome.tif", axes="ZYX")
+    assert {place: one["DeltaT"] for place, one in image.details.planes.items()} == {
+        (0, 0, 0): "0.0",
+        (0, 1, 0): "1.5",
+        (0, 2, 0): "3.0",
+    }
+    same = read(tmp_path / "a.ome.tif", axes="TYX")
+    assert same.details == read(tmp_path / "a.ome.tif").details
+    of_channels = Details(channels=({"Color": "FF0000"},) * 3).rename(
+        {"C": "Z", "Y": "Y", "X": "X"}
+    )
+    assert of_channels.channels == ()

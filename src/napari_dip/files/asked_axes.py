@@ -42,6 +42,14 @@ def take_axes(
     return pixels, letters, _remark(file, "".join(a for a, _ in lengths), letters)
 
 
+def new_names(said: str, shape: tuple[int, ...], asked: str) -> dict[str, str]:
+    """Return by which letter each axis goes that a caller calls otherwise than the file does."""
+    longer = "".join(a for a, n in zip(said, shape, strict=False) if n > 1 or a in "YX")
+    known = next((one for one in (longer, said) if len(one) == len(asked)), "")
+    pairs = list(zip(known, asked, strict=False))
+    return dict(pairs) if any(a != b for a, b in pairs) else {}
+
+
 def _remark(file: str, said: str, asked: str) -> tuple[str, ...]:
     pairs = list(zip(said, asked, strict=False))
     if len(said) != len(asked) or all(a == b or a not in LETTERS for a, b in pairs):

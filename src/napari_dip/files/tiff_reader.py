@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import tifffile
 
-from napari_dip.files.asked_axes import take_axes
+from napari_dip.files.asked_axes import new_names, take_axes
 from napari_dip.files.channel_names import fitting_names, names_from_labels
 from napari_dip.files.imagej_display import with_labels
 from napari_dip.files.lazy_tiff import LazyPages
@@ -96,6 +96,8 @@ def read_tiff(path: Path, axes: str | None = None, series: int | str | None = No
         pixels, letters = name_axes(*squeeze(pixels, letters), path)
     else:
         said = letters.replace("S", "C")
+        names = new_names(said, pixels.shape, axes.upper())
+        header = replace(header, details=header.details.rename(names))
         pixels, letters, more = take_axes(pixels, said, axes, path.name)
         remarks += more
     image = Image(

@@ -57,6 +57,18 @@ class Details:
             channels = tuple(channels[i] for i in places if i < len(channels))
         return replace(self, planes=planes, channels=channels)
 
+    def rename(self, names: Mapping[str, str]) -> Details:
+        """Return the details of an image whose axes are called otherwise: old letters to new."""
+        old = {new: letter for letter, new in names.items()}
+        kept = [old.get(axis, "" if axis in names else axis) for axis in "TZC"]
+        planes = {}
+        for place, attributes in self.planes.items():
+            at = dict(zip("TZC", place, strict=True))
+            t, z, c = (at.get(axis, 0) for axis in kept)
+            planes[t, z, c] = attributes
+        channels = self.channels if kept[2] == "C" or not names else ()
+        return replace(self, planes=planes, channels=channels)
+
     def of_channels(self, key: str, count: int) -> list[Any]:
         """Return one attribute of each of `count` channels, None where it is not known."""
         if len(self.channels) != count:

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from napari_dip.files.asked_axes import take_axes
+from napari_dip.files.asked_axes import new_names, take_axes
 from napari_dip.files.channel_names import fitting_names
 from napari_dip.files.format import Format
 from napari_dip.files.pixel_sizes import Calibration, scale_and_units
@@ -245,6 +245,8 @@ def _read_scene(
         if is_bug(error):
             raise
         raise ValueError(damaged) from error
+    if axes is not None:
+        details = details.rename(new_names(scene.axes, scene.shape, axes.upper()))
     pixels, letters, remarks = take_axes(ScenePixels(scene, damaged), scene.axes, axes, path.name)
     return Image(
         pixels,
