@@ -24,7 +24,10 @@ from napari_dip import (
     train,
 )
 from napari_dip.data_sets.build_dataset import build_dataset
+from napari_dip.noise.anscombe import FLAT, is_flat
 from napari_dip.noise.hot_pixels import (
+    _median_of_nine,
+    _order,
     find_hot_pixels,
     find_hot_pixels_of_stack,
     replace_hot_pixels,
@@ -321,3 +324,18 @@ def test_hot_pixels_are_kept_in_training_where_asked(keep: bool) -> None:
     model = train(image, how=how, device="cpu")
     final = last(iter_denoise(image, model, device="cpu"))
     assert final.provenance["hot_pixels"] == (0 if keep else 1)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (3, 50), (70, 41), (300, 280)])
+def test_the_quick_median_and_the_quick_look_for_flat_squares_change_nothing(
+    shape: tuple[int, int],
+) -> None:
+    image = np.random.default_rng(0).poisson(3, shape).astype(float)
+    median = ndimage.median_filter(image, 3, mode="mirror")
+    assert np.array_equal(_median_of_nine(image), median)
+    for values in (median, median / 7):  # whole numbers are sorted otherwise
+        assert np.array_equal(_order(values), np.argsort(values, axis=None, kind="stable"))
+    image[shape[0] // 2 :, : shape[1] // 2] = 5  # flat up to a corner
+    for one in (image, median):
+        flat = ndimage.maximum_filter(one, FLAT) == ndimage.minimum_filter(one, FLAT)
+        assert np.array_equal(is_flat(one), flat)

@@ -33,9 +33,24 @@ def is_flat(y: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
     """Return where the square of side `FLAT` around a pixel of (..., Y, X) holds one value."""
     from scipy import ndimage
 
+    half = FLAT // 2 + 1  # of which a square at the border has as much at the least
+    if min(y.shape[-2:]) >= half and not _has_square(y, half):
+        return np.zeros(y.shape, dtype=bool)
     size = (*[1] * (y.ndim - 2), FLAT, FLAT)
     flat: NDArray[np.bool_] = ndimage.maximum_filter(y, size) == ndimage.minimum_filter(y, size)
     return flat
+
+
+def _has_square(y: NDArray[np.floating[Any]], side: int) -> bool:
+    """Return whether rows of (..., Y, X) hold one value each over a square of some side."""
+    same = y[..., 1:] == y[..., :-1]
+    for axis, length in ((-1, side - 1), (-2, side)):
+        same, done = np.moveaxis(same, axis, 0), 1
+        while done < length:  # runs of up to twice the length
+            more = min(done, length - done)
+            same, done = same[more:] & same[:-more], done + more
+        same = np.moveaxis(same, 0, axis)
+    return bool(same.any())
 
 
 @dataclass(frozen=True)

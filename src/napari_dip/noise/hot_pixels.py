@@ -53,6 +53,7 @@ BESIDE = 3.5  # standard deviations a neighbour may reach, or half of the pixel 
 TEXTURE = 0.8  # of the spread in the 7x7 square around that counts as noise of the pixel
 MOST = 0.04  # of an image; more are photons counted one by one, or drawn
 PART = 1 << 15  # pixels looked at together
+CACHED = 1 << 14  # pixels whose squares are sorted together
 
 
 def replace_hot_pixels(plane: Pixels, hot: Mask | None = None) -> tuple[Pixels, int]:
@@ -122,12 +123,10 @@ def find_hot_pixels_of_stack(planes: Sequence[Pixels]) -> Mask:
 
 def _find(channel: Pixels) -> Mask:
     """Return the hot and dead pixels of one channel (Y, X)."""
-    from scipy import ndimage
-
     found = np.zeros(channel.shape, dtype=bool)
     if min(channel.shape) < 3 or channel.size < 64:  # too few to tell noise by
         return found
-    level = ndimage.median_filter(channel, 3, mode="mirror")
+    level = _median_of_nine(channel)
     noise = _Noise.of(level, channel - level)
     if noise is None:
         return found
@@ -141,6 +140,42 @@ def _find(channel: Pixels) -> Mask:
     return found
 
 
+def _median_of_nine(image: Pixels) -> Pixels:
+    """Return the median of 3x3 pixels, mirrored at the border.
+
+    It is made in parts that fit the cache. The three columns of a square are sorted; its median is
+    that of the greatest of their least, the median of their medians, the least of their greatest.
+    """
+    padded, out = np.pad(image, 1, mode="reflect"), np.empty_like(image)
+    rows = max(1, CACHED // image.shape[1])
+    for top in range(0, len(image), rows):
+        part = padded[top : top + rows + 2]
+        low, middle, high = _sorted3(part[:-2], part[1:-1], part[2:])
+        lows, middles, highs = ([n[:, :-2], n[:, 1:-1], n[:, 2:]] for n in (low, middle, high))
+        least = np.maximum(np.maximum(lows[0], lows[1]), lows[2])
+        most = np.minimum(np.minimum(highs[0], highs[1]), highs[2])
+        out[top : top + rows] = _sorted3(least, _sorted3(*middles)[1], most)[1]
+    return out
+
+
+def _sorted3(a: Pixels, b: Pixels, c: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    a, b = np.minimum(a, b), np.maximum(a, b)
+    b, c = np.minimum(b, c), np.maximum(b, c)
+    return np.minimum(a, b), np.maximum(a, b), c
+
+
+def _order(values: Pixels) -> Indices:
+    """Return the flat indices of ascending values; whole numbers are sorted in one pass."""
+    flat = values.ravel()
+    if (
+        flat.min() >= 0
+        and flat.max() < 1 << 16
+        and (flat == (whole := flat.astype(np.uint16))).all()
+    ):
+        return np.argsort(whole, kind="stable")
+    return np.argsort(flat, kind="stable")
+
+
 @dataclass(frozen=True)
 class _Noise:
     """Departures from the median around, in standard deviations of noise of that intensity."""
@@ -152,7 +187,7 @@ class _Noise:
     @classmethod
     def of(cls, level: Pixels, away: Pixels) -> _Noise | None:
         """Measure the noise; None where most pixels are like their neighbours at any intensity."""
-        order = np.argsort(level, axis=None, kind="stable")
+        order = _order(level)
         ranked = level.ravel()[order]
         levels, stds = [], []
         for part in _split(ranked, NOISE_BIN):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 LEAST = 32  # lines, and pixels of a line, that a measurement needs
 SEGMENTS = 8  # disjoint parts of a line, which must agree
+BLOCKS = 16  # in a segment at most, about
 BANDS = 4  # disjoint groups of lines, which must show it each
 # Gaussian weights of the lines that a line is compared with: the first width that leaves no order,
 # and a narrow one that leaves least of the object, to correct and to test
@@ -125,9 +126,12 @@ def _offsets(lines: Pixels) -> Pixels | None:
 
 
 def _block_means(lines: Pixels) -> Pixels:
-    """Return means of up to 8 pixels along the rows: (rows, SEGMENTS, blocks)."""
+    """Return means of 8 pixels along the rows, fewer of short ones: (rows, SEGMENTS, blocks).
+
+    Rows of more than 1024 pixels have longer blocks: `BLOCKS` a segment tell as much.
+    """
     rows, pixels = lines.shape
-    width = min(8, pixels // (2 * SEGMENTS))
+    width = max(min(8, pixels // (2 * SEGMENTS)), pixels // (SEGMENTS * BLOCKS))
     count = pixels // (width * SEGMENTS)
     first = (pixels - count * width * SEGMENTS) // 2
     used = lines[:, first : first + count * width * SEGMENTS]

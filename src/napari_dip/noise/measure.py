@@ -188,7 +188,8 @@ def _quiet_variance(windows: list[Window], curve: Curve | None = None) -> float:
 
 def _is_drawn(y: Pixels) -> bool:
     """Return whether hardly any pixel differs from those around it: labels, a blank plane."""
-    return float(np.mean(second_difference(y)[1:-1, 1:-1] != 0)) < DRAWN
+    fine = [second_difference(part)[1:-1, 1:-1].ravel() for part, _ in _windows(y, 1)]
+    return float(np.mean(np.concatenate(fine) != 0)) < DRAWN
 
 
 def _saturation(pixels: Pixels, unit: float) -> tuple[float, float] | None:
