@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING
 from napari_dip.batch.check_options import check_writable
 from napari_dip.errors import UsageError
 from napari_dip.files.inputs import one_of_each_image, resolve_pattern, series_numbers
+from napari_dip.files.read_write import list_series
 from napari_dip.files.registry import (
     format_of,
     format_of_name,
+    images_in,
     images_under,
     is_image_folder,
     is_one_image,
     readable_suffixes,
     writable_suffixes,
 )
+from napari_dip.files.series import choose_series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 DONE_BEFORE, BEGUN_BEFORE = "done", "begun"  # what can be known of a job
 HOLDS_STD = "the standard deviation of every pixel"  # in the provenance of such a file
@@ -94,12 +97,19 @@ def plan_jobs(
         inputs = [path for given in inputs for path in resolve_pattern(given)]
     except FileNotFoundError as error:
         raise UsageError(str(error)) from error
+    chosen = {path: taken for path in inputs if (taken := _images_by_name(path, series))}
+    if len(inputs) == 1 and len(chosen.get(inputs[0], ())) == 1:
+        inputs, into_folder = chosen[inputs[0]], into_folder or _is_folder_name(out)
+        chosen = {inputs[0]: inputs}
     single = len(inputs) == 1 and is_one_image(inputs[0])
     single = single and not into_folder and not _is_folder_name(out)
     if single:
         jobs = [_single_job(inputs[0], out, dtype)]
     else:
-        jobs = _folder_jobs(inputs, out, dtype, pattern, recursive)
+        jobs = _folder_jobs(inputs, out, dtype, pattern, recursive, chosen)
+    if chosen:  # whose images are known by now
+        alone = {image for images in chosen.values() for image in images}
+        jobs = [replace(job, series=0) if job.source in alone else job for job in jobs]
     jobs = [one for job in _each_image(jobs, dtype) for one in _each_series(job, series)]
     jobs = _with_own_names(jobs)
     if single and len(jobs) > 1:
@@ -196,8 +206,22 @@ def _each_image(jobs: Sequence[Job], dtype: str) -> list[Job]:
     return found
 
 
+def _images_by_name(path: Path, series: int | str | None) -> list[Path]:
+    """Return those images of a plate or collection that are asked for, by number or name."""
+    if series is None or not is_image_folder(path) or is_one_image(path):
+        return []
+    images = images_in(path)
+    numbers = series_numbers(path, series)
+    try:
+        return [images[n] for n in numbers or [choose_series(list_series(path), series, path.name)]]
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
 def _each_series(job: Job, series: int | str | None) -> list[Job]:
     """Return a job for each image of a file that is wanted."""
+    if job.series is not None:
+        return [job]
     numbers = series_numbers(job.source, series)
     if numbers is None:
         return [job]
@@ -213,7 +237,12 @@ def _each_series(job: Job, series: int | str | None) -> list[Job]:
 
 
 def _folder_jobs(
-    inputs: Sequence[Path], out: Path, dtype: str, pattern: str, recursive: bool
+    inputs: Sequence[Path],
+    out: Path,
+    dtype: str,
+    pattern: str,
+    recursive: bool,
+    chosen: Mapping[Path, Sequence[Path]],
 ) -> list[Job]:
     if out.exists() and not out.is_dir():
         problem = f"is a folder for several images or a folder of them, but {out} is a file."
@@ -230,7 +259,8 @@ def _folder_jobs(
             continue
         # Those of an OUT inside the folder are results of an earlier run, not inputs.
         nested = out if path.resolve() in out.resolve().parents else None
-        images = images_under(path, recursive=recursive, leave_out=nested)
+        under = images_under(path, recursive=recursive, leave_out=nested)
+        images = list(chosen.get(path, under))
         images = [file for file in images if file.relative_to(path).match(pattern)]
         images = [file for file in images if not _is_std(file)]
         if not images:
