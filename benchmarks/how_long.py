@@ -87,10 +87,12 @@ def main() -> None:
         return
     record = RESULTS / "how_long.json"  # the cases that are not run now stay
     rows = json.loads(record.read_text())["rows"] if record.exists() else {}
-    for case in args.cases.split(","):
+    for case in filter(None, args.cases.split(",")):
         command = [sys.executable, __file__, "--one", case, "--threads", str(args.threads)]
         rows[case] = json.loads(subprocess.run(command, check=True, stdout=-1).stdout)
         print(case, rows[case], flush=True)
+    in_order = [case for case in CASES.split(",") if case in rows]
+    rows = {case: rows[case] for case in dict.fromkeys([*in_order, *rows])}
     save("how_long", {"machine": machine(), "rows": rows})
     lines = [
         [
