@@ -126,12 +126,17 @@ def test_a_box_is_tried_wherever_it_is_moved_and_then_all(
     box.data = [corner + np.array([0, -100, -120]) for corner in box.data]
     qtbot.waitUntil(lambda: len(engine.images) == 2 and not dock.run.running, timeout=WAIT)
     names = [layer.name for layer in viewer.layers]
-    assert names == ["cells", "cells: Blind spot, plane 2, box", BOX], "one answer, under the box"
+    assert names == ["cells", BOX, "cells: Blind spot, plane 2, box"], "one answer, where it lies"
     moved = viewer.layers["cells: Blind spot, plane 2, box"].translate
     np.testing.assert_allclose(moved - at, [0, -100, -120])
+    box.data = [corner + np.array([0, 3, 3]) for corner in box.data]
     finish(dock.run_on_all())
     assert [layer.name for layer in viewer.layers] == ["cells", "cells: Blind spot"]
     assert dock.input.region.currentText() == WHOLE and engine.images[-1].shape == (3, 400, 500)
+    dock.input.region.setCurrentText(BOX)
+    assert box_layer(viewer) is not None
+    viewer.layers.clear()
+    assert len(viewer.layers) == 0 and dock.input.region.currentText() == WHOLE
 
 
 def test_a_range_of_planes_is_run_and_named(

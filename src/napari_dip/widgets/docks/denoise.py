@@ -50,6 +50,7 @@ class DenoiseWidget(FitDock):
         self.try_button.clicked.connect(lambda: self.try_here())
         self.all_button.clicked.connect(lambda: self.run_on_all())
         self.panel.add_buttons(self.try_button, self.all_button, self.noise_button)
+        self.input.region_chosen.connect(self._on_region)
         self.time_line.train_wanted.connect(lambda: self.tab_wanted.emit("Train"))
         self._on_moved = qdebounced(self._try_again, timeout=MOVED_AFTER, parent=self)
 
@@ -68,10 +69,6 @@ class DenoiseWidget(FitDock):
         layer = self.input.layers.layer
         if layer is None or (self.run is not None and self.run.running):
             return None
-        if box_layer(self.viewer) is None:
-            axes = "".join(combo.currentText() for combo in self.input.axes)
-            add_box(self.viewer, layer, axes, self.input.chosen_level)
-        self._listen_to_box()
         self.input.region.setCurrentText(BOX)
         return self.start()
 
@@ -160,11 +157,18 @@ class DenoiseWidget(FitDock):
         if hasattr(self, "all_button"):
             self.all_button.setVisible(trying)
             self.try_button.setVisible(not trying)
-        if trying and box_layer(self.viewer) is None and self.input.layers.layer is not None:
-            axes = "".join(combo.currentText() for combo in self.input.axes)
-            add_box(self.viewer, self.input.layers.layer, axes, self.input.chosen_level)
-            self._listen_to_box()
+        if trying and box_layer(self.viewer) is None:  # it was removed
+            self.input.region.setCurrentText(WHOLE)
         super()._on_choice()
+
+    def _on_region(self) -> None:
+        """Add the box where it is chosen; before the form looks for it."""
+        layer = self.input.layers.layer
+        if self.input.region.currentText() == BOX and layer is not None:
+            if box_layer(self.viewer) is None:
+                axes = "".join(combo.currentText() for combo in self.input.axes)
+                add_box(self.viewer, layer, axes, self.input.chosen_level)
+            self._listen_to_box()
 
     def _listen_to_box(self) -> None:
         box = box_layer(self.viewer)
@@ -205,12 +209,6 @@ class DenoiseWidget(FitDock):
         if run is not None and run.request.result.endswith(", box") and run.layer is not None:
             self.results.begin()
             run.layers.remove()
-
-    def _on_shown(self) -> None:
-        super()._on_shown()
-        if (box := box_layer(self.viewer)) is not None:  # above the answer, to be seen and dragged
-            layers = self.viewer.layers
-            layers.move(layers.index(box), len(layers))
 
     def _set_locked(self, locked: bool, name: str = "") -> None:
         super()._set_locked(locked, name)

@@ -76,7 +76,7 @@ def add_box(viewer: Any, layer: Any, axes: str, level: int) -> Any:
         name=BOX,
         face_color="transparent",
         edge_color="#f5cd50",
-        edge_width=float(step.max() * 2),
+        edge_width=float(step.max() * 4),
         scale=layer.scale,
         translate=layer.translate,
         rotate=layer.rotate,

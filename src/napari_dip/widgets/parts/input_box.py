@@ -117,6 +117,7 @@ class InputBox(QWidget):
     """Asks what to run on; `more` asks for what is rarely changed."""
 
     changed = Signal()
+    region_chosen = Signal()  # before `changed`
 
     def __init__(self, viewer: Any, where_label: str = "Run on") -> None:
         super().__init__()
@@ -156,6 +157,7 @@ class InputBox(QWidget):
         self.layers.chosen.connect(self._on_layer)
         self.shapes.chosen.connect(self._on_change)
         self.level.currentIndexChanged.connect(self._on_change)
+        self.region.currentIndexChanged.connect(lambda _: self.region_chosen.emit())
         self.region.currentIndexChanged.connect(self._on_change)
         viewer.dims.events.point.connect(self._on_slider)
         viewer.layers.selection.events.changed.connect(self._on_selection)

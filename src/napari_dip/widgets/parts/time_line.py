@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QWidget
 from superqt import QElidingLabel
-from superqt.utils import create_worker, qdebounced
+from superqt.utils import qdebounced
 
 from napari_dip.settings import Settings
 from napari_dip.widgets.layers.source import Source
@@ -22,6 +24,7 @@ class TimeLine(QWidget):
     """Asks in a thread, and only while it is in view: what it times keeps a processor busy."""
 
     train_wanted = Signal()
+    _known = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +36,8 @@ class TimeLine(QWidget):
         row(self.label, self.train_button, parent=self).setStretch(0, 1)
         self.setToolTip("Measured on this computer by short trials; it may end earlier.")
         self._asked: tuple[Any, ...] | None = None
-        self._worker: Any = None
+        self._working = False
+        self._known.connect(self._on_known)
         self._ask_later = qdebounced(self._ask, timeout=ASKED_AFTER, parent=self)
 
     def ask(self, source: Source, how: Settings, device: str, layers: int) -> None:
@@ -64,31 +68,24 @@ class TimeLine(QWidget):
         self._asked = None
 
     def _ask(self) -> None:
-        if self._asked is None or self._worker is not None or not self.isVisible():
+        if self._asked is None or self._working or not self.isVisible():
             return
-        self._worker = create_worker(
-            _expect,
-            self._asked,
-            _connect={"returned": self._on_known, "finished": self._on_finished},
-            _ignore_errors=True,
-            _start_thread=True,
-        )
+        self._working = True
+        threading.Thread(target=self._work, args=(self._asked,)).start()
+
+    def _work(self, asked: tuple[Any, ...]) -> None:
+        known = _expect(asked)
+        with suppress(RuntimeError):  # the window was closed meanwhile
+            self._known.emit(known)
 
     def _on_known(self, known: tuple[Any, float | None, str]) -> None:
+        self._working = False
         asked, seconds, words = known
-        if asked != self._asked:
+        if asked != self._asked:  # the form was changed meanwhile
+            self._ask_later()
             return
-        if seconds is None:  # such as a method that needs a stack
-            self._asked = None
-            self.label.setText("")
-            return
-        self.label.setText(f"Takes {words} at most on this computer.")
-        self.train_button.setVisible(asked[-1] >= MANY and seconds >= LONG)
-
-    def _on_finished(self) -> None:
-        self._worker = None
-        if self._asked is not None and self.label.text() == ASKING:
-            self._ask_later()  # the form was changed meanwhile
+        self.label.setText("" if seconds is None else f"Takes {words} at most on this computer.")
+        self.train_button.setVisible(asked[-1] >= MANY and (seconds or 0) >= LONG)
 
 
 def _expect(asked: tuple[Any, ...]) -> tuple[Any, float | None, str]:
