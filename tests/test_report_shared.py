@@ -58,6 +58,12 @@ def test_rows_and_entries_of_two_processes_stay(tmp_path: Path) -> None:
     assert len(entries) == len(names) and all(line.endswith("</section>") for line in entries)
 
 
+def test_the_output_of_a_file_that_failed_is_an_empty_cell(tmp_path: Path) -> None:
+    write_report(tmp_path, [{"input": "a.tif", "output": None, "status": "failed", "error": "x"}])
+    (row,) = csv.DictReader((tmp_path / REPORT).read_text("utf-8").splitlines())
+    assert row["output"] == "" and row["error"] == "x"
+
+
 def test_a_lock_that_is_never_given_back_ends_in_a_sentence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

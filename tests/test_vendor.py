@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import subprocess
 import sys
 import tracemalloc
@@ -16,6 +17,7 @@ import vendor_files
 from vendor_files import pixels
 
 from napari_dip import list_series, read
+from napari_dip.cli import main
 from napari_dip.data_sets.sources import FileCache, Source
 from napari_dip.files.checksum import sha256_of_image
 from napari_dip.files.registry import images_under, readable_suffixes
@@ -296,3 +298,20 @@ def test_axes_that_an_image_has_not_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(czi.CziReader, "enumerate_subblocks", blocks)
     with pytest.raises(ValueError, match=r"more axes than .*: H \(3\)"):
         read(tmp_path / "a.czi")
+
+
+def test_where_all_images_are_done_none_is_said_to_be_left_out(tmp_path, capsys):
+    pytest.importorskip("pylibCZIrw")
+    vendor_files.write_czi(tmp_path / "a.czi", [pixels(1, 1, 2), pixels(1, 1, 2) + 900])
+    words = ["denoise", str(tmp_path / "a.czi"), "--json", "--steps", "2", "--channels", "4"]
+    wanted = {
+        "all": ("image 0", False),
+        "0:1": ("image 0", True),
+        "all --channel GFP": ("channel 1", True),
+    }
+    for number, (series, (said, there)) in enumerate(wanted.items()):
+        out = str(tmp_path / f"out{number}")
+        assert main([*words, "-o", out, "--series", *series.split()]) == 0
+        rows = json.loads(capsys.readouterr().out.splitlines()[-1])["files"]
+        assert all((said in row["note"]) == there for row in rows)
+        assert all("image" not in row["note"] for row in rows if series.startswith("all"))

@@ -302,7 +302,8 @@ def _is_std(file: Path) -> bool:
 def _check_readable(source: Path) -> None:
     if format_of(source) is None:
         raise UsageError(
-            f"{source} is not an image that can be read: {', '.join(readable_suffixes())} are."
+            f"{source} is not an image that can be read: {', '.join(readable_suffixes())} are; "
+            "save other formats as OME-TIFF with Fiji (Bio-Formats)."
         )
 
 

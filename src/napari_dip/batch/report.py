@@ -174,7 +174,7 @@ def write_report(folder: Path, records: Sequence[dict[str, Any]], shard: str | N
 def _row(record: dict[str, Any]) -> dict[str, Any]:
     hints, verdict = record.get("residual") or {}, record.get("verdict")
     return {
-        **{column: record.get(column, "") for column in COLUMNS},
+        **{column: "" if record.get(column) is None else record[column] for column in COLUMNS},
         "seconds": f"{record['seconds']:.1f}" if "seconds" in record else "",
         **{
             column: "" if hints.get(hint) is None else f"{hints[hint]:.4g}"

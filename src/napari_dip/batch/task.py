@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_dip.errors import UsageError
-from napari_dip.files.inputs import names_several
-from napari_dip.images.part import WHOLE, Part
+from napari_dip.files.inputs import ALL, names_several
+from napari_dip.images.part import WHOLE, Part, left_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +88,13 @@ class Task:
         from napari_dip.files.read_write import read
 
         part = self.part if job.series is None else replace(self.part, series=job.series)
-        return read(job.source, axes=self.axes, **part.given())
+        image = read(job.source, axes=self.axes, **part.given())
+        taken = image.provenance.get("part")
+        if self.part.series != ALL or not isinstance(taken, dict):
+            return image
+        of_series = {"series": taken.get("series")}
+        remarks = tuple(one for one in image.remarks if one != left_out(of_series))
+        return replace(image, remarks=remarks)  # the others have jobs of their own
 
     def snapshots(self, image: Image, chunk: Chunk | None = None) -> Iterator[Snapshot]:
         """Yield the snapshots of the work on an image, or on a chunk of it.
