@@ -13,7 +13,7 @@ Columns: PSNR for the range 255, clipped, on the whole images and on their centr
 match (two-photon captures are brighter or darker than their ground truth by up to 20%); SSIM; seconds of training and of
 applying. Of a method whose steps start from the filter that is learned through a blind spot, as IDDP's by default, the row *filter alone*
 scores that, and the method's own row adds its own steps. Each method has a learning rate of its own (`RATES`): for Noise2Void and Neighbor2Neighbor chosen on `fmd` at 1500 steps with
-the default of that time, a start at the filter (docs/results/iddp_rates.json), for IDDP with that of now (tried.md). Baselines need no training. Written to docs/results/iddp_DATA.json after every model.
+the default of that time, a start at the filter (docs/results/iddp_rates.json), for IDDP with that of now (tried.md). Methods that are not there have their default. Baselines need no training. Written to docs/results/iddp_DATA.json after every model.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def trained(
 
     The first table is that of the model, the second that of the filter that its steps start from, alone; empty where it has none.
     """
-    how = TRAINED[method](**{"seed": seed, "learning_rate": RATES[method], **changes})
+    rate = {"learning_rate": RATES[method]} if method in RATES else {}
+    how = TRAINED[method](**{"seed": seed, **rate, **changes})
     source, targets, axes = [y for y, _ in pairs.values()], None, None
     if Path(data).is_dir():
         source = Path(data)
