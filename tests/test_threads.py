@@ -10,7 +10,7 @@ import torch
 
 from napari_dip import BlindSpot, PatchDIP, denoise
 from napari_dip.engine.loop import optimize
-from napari_dip.engine.threads import THREAD_PIXELS
+from napari_dip.engine.threads import THREAD_VALUES
 
 NOISY = np.random.default_rng(0).poisson(20 + 10 * np.sin(np.arange(96) / 7), (96, 96))
 
@@ -34,9 +34,9 @@ def test_the_pixels_do_not_depend_on_the_number_of_threads(how: BlindSpot | Patc
 
 
 @pytest.mark.parametrize(
-    ("pixels", "given"), [(1, 1), (2 * THREAD_PIXELS, 2), (9 * THREAD_PIXELS, 3), (None, 3)]
+    ("values", "given"), [(1, 1), (2 * THREAD_VALUES, 2), (9 * THREAD_VALUES, 3), (None, 3)]
 )
-def test_a_step_gets_the_threads_that_it_is_worth(pixels: int | None, given: int) -> None:
+def test_a_step_gets_the_threads_that_it_is_worth(values: int | None, given: int) -> None:
     torch.set_num_threads(3)
     weight = torch.nn.Parameter(torch.ones(1))
     seen = []
@@ -45,6 +45,6 @@ def test_a_step_gets_the_threads_that_it_is_worth(pixels: int | None, given: int
         seen.append(torch.get_num_threads())
         return weight.square().sum(), None
 
-    for _ in optimize(objective, [weight], 2, 0.1, torch.zeros(1), pixels=pixels):
+    for _ in optimize(objective, [weight], 2, 0.1, torch.zeros(1), values=values):
         assert torch.get_num_threads() == 3
     assert seen == [given, given]

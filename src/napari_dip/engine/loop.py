@@ -74,7 +74,7 @@ def optimize(
     adam: torch.optim.Adam | None = None,
     done: int = 0,
     gather: Callable[[list[torch.nn.Parameter]], None] | None = None,
-    pixels: int | None = None,
+    values: int | None = None,
 ) -> Iterator[Step]:
     """Minimise an objective with Adam (Kingma and Ba, arXiv:1412.6980), one Step at a time.
 
@@ -93,11 +93,11 @@ def optimize(
         Steps that were done before, in a training that goes on.
     gather : callable, optional
         Called after the gradients are computed, to average them over several processes.
-    pixels : int, optional
-        That a step works on, where they are few: then it gets no more threads than that is worth.
+    values : int, optional
+        Of a layer, pixels times channels: a step gets no more threads than they are worth.
     """
     parameters = list(parameters)
-    step_threads = torch.get_num_threads() if pixels is None else threads_for(pixels)
+    step_threads = torch.get_num_threads() if values is None else threads_for(values)
     adam = adam or adam_for(parameters, learning_rate)
     factor = schedule if callable(schedule) else SCHEDULES[schedule](steps)
     answer, chosen = first, 0

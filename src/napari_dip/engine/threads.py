@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-THREAD_PIXELS = 1 << 15  # of a gradient step: a thread more costs more than it saves for less
+THREAD_VALUES = 1 << 21  # of a layer: a thread more costs more than it saves for less
 
 
 def let_idle_threads_sleep() -> None:
@@ -18,15 +18,17 @@ def let_idle_threads_sleep() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
-def threads_for(pixels: int) -> int:
-    """Return how many threads a gradient step over so many pixels is worth, of those there are.
+def threads_for(values: int) -> int:
+    """Return how many threads a gradient step is worth, of those there are.
+
+    `values` are those of a layer: pixels times channels.
 
     Threads meet after each operation. In a step of a hundred small ones they wait for each other
     longer than they work, and on busy cores for whatever else runs there.
     """
     import torch
 
-    return min(torch.get_num_threads(), max(1, pixels // THREAD_PIXELS))
+    return min(torch.get_num_threads(), max(1, values // THREAD_VALUES))
 
 
 @contextmanager

@@ -161,7 +161,7 @@ def fit(plane: Plane, s: BlindSpot | BlindSpotOrZ) -> Iterator[Step]:
         y,
         schedule=s.schedule,
         clip=1.0,
-        pixels=batch * seen_side**2,
+        values=batch * seen_side**2 * s.channels,
     )
     stream = choose_step(stream, s, y, hidden, averaging=PREDICTION_WEIGHT, spreading=SPREAD_WEIGHT)
     if previous is not None:

@@ -110,7 +110,13 @@ def fit_measurement(
 
     first = torch.zeros(colours, height, width, device=device)  # never shown: all have an output
     steps = optimize(
-        objective, net.parameters(), s.steps, s.learning_rate, first, schedule=s.schedule
+        objective,
+        net.parameters(),
+        s.steps,
+        s.learning_rate,
+        first,
+        schedule=s.schedule,
+        values=height * width * s.channels,
     )
     if s.backtrack:
         steps = backtracked(steps, net)

@@ -91,7 +91,14 @@ def fit(plane: Plane, s: Inpaint, *, blind: bool = False) -> Iterator[Step]:
         return loss, (filled, filled)
 
     yield from optimize(
-        objective, parameters, s.steps, s.learning_rate, y, schedule=s.schedule, clip=1.0
+        objective,
+        parameters,
+        s.steps,
+        s.learning_rate,
+        y,
+        schedule=s.schedule,
+        clip=1.0,
+        values=s.batch * s.crop**2 * s.channels,
     )
 
 

@@ -120,8 +120,8 @@ def fit(plane: Plane, s: Noise2Fast) -> Iterator[Step]:
             answer = least + (most - least) * torch.sigmoid(net(x)[0])
         return loss, (answer, answer)
 
-    pixels = s.batch * s.crop**2 or None
-    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, y, pixels=pixels)
+    values = s.batch * (s.crop**2 or y[0].numel()) * s.channels
+    steps = optimize(objective, net.parameters(), s.steps, s.learning_rate, y, values=values)
     return ended(averaged(steps, s.averaging), y, s.patience)
 
 

@@ -129,7 +129,7 @@ def fit(plane: Plane, s: Self2Self) -> Iterator[Step]:
         s.learning_rate,
         y,
         schedule=s.schedule,
-        pixels=s.batch * s.crop**2 or None,
+        values=s.batch * (s.crop**2 or y[0].numel()) * s.channels,
     )
 
 

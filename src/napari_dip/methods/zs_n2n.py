@@ -109,7 +109,7 @@ def fit(plane: Plane, s: ZSN2N) -> Iterator[Step]:
         s.learning_rate,
         y,
         schedule=lambda index: 1.0 if 2 * index <= s.steps else 0.5,
-        pixels=s.batch * s.crop**2 or None,
+        values=s.batch * (s.crop**2 or y[0].numel()) * s.channels,
     )
 
 

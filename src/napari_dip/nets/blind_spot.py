@@ -209,7 +209,9 @@ def ring_means(
 def _filter_in_ways(wide: Tensor, margin: int, along_y: Tensor, along_x: Tensor) -> Tensor:
     """Filter (B, 1, ...) by N lines (N, 1, Y', 1) and (N, 1, 1, X') in turn, to (B, N, ...)."""
     part = shrink(wide, margin - along_y.shape[-2] // 2, margin - along_x.shape[-1] // 2)
-    return functional.conv2d(functional.conv2d(part, along_x), along_y, groups=len(along_y))
+    ways = len(along_y)  # groups: plain convolutions of few threads and of many differ by rounding
+    along = functional.conv2d(part.expand(-1, ways, -1, -1), along_x, groups=ways)
+    return functional.conv2d(along, along_y, groups=ways)
 
 
 def ring_mean(image: Tensor, width: float, hole: tuple[int, int] = (0, 0)) -> Tensor:

@@ -109,7 +109,7 @@ def fit(plane: Plane, s: PatchDIP) -> Iterator[Step]:
         s.learning_rate,
         first,
         schedule=s.schedule,
-        pixels=batch * s.patch**2,
+        values=batch * s.patch**2 * s.channels,
     )
     weight = PREDICTION_WEIGHT if s.averaging else 0.0
     yield from choose_step(steps, s, y, hidden, averaging=weight, spreading=SPREAD_WEIGHT)
