@@ -95,7 +95,7 @@ def verdict_lines(record: Mapping[str, Any]) -> list[str]:
     facts = [
         f"noise removed: {removed:.0%}",
         f"structure in the residual: {'yes' if 'structure_left' in flagged else 'none seen'}",
-        f"brightness kept within {off:.1%} of the noise",
+        f"brightness off by {off:.1%} of the noise at most",
         "pixels share noise: " + ("yes" if _is_correlated(record) else "no"),
     ]
     text = "; ".join(facts)
