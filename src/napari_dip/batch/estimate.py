@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from math import prod
 from typing import TYPE_CHECKING, Any
 
+from napari_dip.batch.expected_time import expected_seconds
 from napari_dip.batch.report import TO_DO
 from napari_dip.errors import DenoiseError
 
@@ -39,18 +41,33 @@ def estimate_run(
     if not to_do:
         return None, ""
     first, about = to_do[0]
+    of_first = _expected(about, task)
+    of_all = sum(_expected(row, task) for _, row in to_do)
     try:
         seconds = estimate_seconds(task.snapshots(task.read(first)), stop=stop)
     except (ValueError, OSError, DenoiseError) as error:
         return None, f"How long it takes can't be told from {first.source.name}: {error}"
     if stop():
         return None, ""
-    seconds *= float(sum(row["bytes"] for _, row in to_do) / about["bytes"])
+    seconds *= of_all / of_first
     earlier = "" if task.model else "; fits often end earlier"
     return seconds, (
         f"About {format_duration(seconds)} in one process on this machine, from the first seconds "
         f"of {first.source.name}{earlier}."
     )
+
+
+def _expected(row: Mapping[str, Any], task: Task) -> float:
+    """Return a number that grows as the time of a file: seconds of a fit, else the answer's bytes.
+
+    Small images take as long as larger ones where a step sees a part of any image.
+    """
+    if task.begin is None and task.prepare is None:
+        sides = [n for axis, n in zip(row["axes"], row["shape"], strict=True) if axis in "YX"]
+        planes = prod(row["shape"]) // prod(sides)
+        if seconds := expected_seconds(sides, task.settings, task.device, planes=planes):
+            return seconds
+    return float(row["bytes"])
 
 
 def estimate_seconds(
