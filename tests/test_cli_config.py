@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from cli_help import save
 
 from napari_dip.batch.config import HEAD, config_values, read_config, write_config
+from napari_dip.batch.methods_text import settings_of, settings_text
 from napari_dip.batch.task import Task
 from napari_dip.cli import main
+from napari_dip.cli.commands import build
 from napari_dip.errors import UsageError
 from napari_dip.methods import registry
-from napari_dip.settings import DIP, PatchDIP, Settings
+from napari_dip.settings import DIP, PatchDIP, Settings, knobs
 
 METHODS = registry.settings_classes(registry.METHODS)
 
@@ -223,3 +227,18 @@ def test_patterns_and_recursion_choose_the_files(
         == 2
     )
     assert "*.nd2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_command_that_a_record_gives_is_understood(name: str) -> None:
+    how = METHODS[name](seed=3)
+    for knob in knobs(type(how)):
+        if knob.annotation is bool:
+            changed = {knob.name: not getattr(how, knob.name)}
+            with contextlib.suppress(ValueError):  # knobs that exclude each other
+                how = type(how)(**{**how.model_dump(), **changed})
+    record = {"settings": how.to_json()}
+    assert settings_of(record) == how
+    words = shlex.split(settings_text(record).splitlines()[0].removeprefix("# "))[1:]
+    _, bound, _ = build(words).parse_args(words, exit_on_error=False, print_error=False)
+    assert bound.arguments

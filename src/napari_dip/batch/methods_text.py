@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +90,12 @@ def settings_text(record: Mapping[str, Any]) -> str:
     if how is None or how.method not in METHODS:
         return ""
     values = config_values(how, next(iter(how.presets)), None)
-    flags = [f"--{key.replace('_', '-')} {value}" for key, value in values.items()]
+    flags = [_flag(key.replace("_", "-"), value) for key, value in values.items()]
     command = f"napari-dip denoise IMAGES -o RESULTS {' '.join(flags)}"
     return f"# {command}\n#\n# The same as a file of settings:\n{config_text(values)}"
+
+
+def _flag(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {shlex.quote(str(value))}"
