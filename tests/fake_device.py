@@ -125,7 +125,7 @@ def fake_device(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDevice]:
         patch.setattr(torch, "Generator", OnCpu)
         step = torch.optim.Adam.step
 
-        def fused(adam: torch.optim.Adam) -> None:  # as it is on a GPU
+        def fused(adam: torch.optim.Adam, closure: None = None) -> None:  # as it is on a GPU
             before = mode.operations.copy()
             step(adam)
             mode.operations = before + Counter(adam=1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from operator import attrgetter
@@ -228,3 +230,30 @@ def test_no_context_leaks_between_yields() -> None:
         for _ in iter_denoise(noisy, how, device="cpu"):
             assert torch.is_grad_enabled()
             assert not torch.is_inference_mode_enabled()
+
+
+def test_adam_is_that_of_torch_also_from_where_it_was_saved() -> None:
+    start = torch.randn(7, generator=torch.Generator().manual_seed(0))
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    adams = [adam_for([ours], 0.1), torch.optim.Adam([theirs], lr=0.1)]
+    for index in range(6):
+        if index == 3:
+            state = adams[0].state_dict()
+            adams[0] = adam_for([ours], 0.1)
+            adams[0].load_state_dict(state)
+        for adam, weight in zip(adams, (ours, theirs), strict=True):
+            adam.zero_grad()
+            weight.cos().sum().backward()
+            adam.step()
+    torch.testing.assert_close(ours, theirs)
+
+
+def test_a_fit_does_not_load_the_compiler_of_torch() -> None:
+    code = (
+        "import sys, torch; from napari_dip.engine.loop import optimize; "
+        "w = torch.nn.Parameter(torch.ones(1)); "
+        "list(optimize(lambda i: (w.square().sum(), None), [w], 2, 0.1, w, clip=1.0)); "
+        "print(w.item() < 1, 'torch._dynamo' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from inspect import unwrap
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -147,7 +149,24 @@ def adam_for(
     """
     parameters = list(parameters)
     fused = parameters[0].device.type in ("cpu", "cuda")
-    return torch.optim.Adam(parameters, lr=learning_rate, betas=(0.9, beta2), fused=fused)
+    return _Adam(parameters, lr=learning_rate, betas=(0.9, beta2), fused=fused)
+
+
+class _Adam(torch.optim.Adam):
+    """Adam without torch's compiler.
+
+    Methods of torch's optimisers are wrapped for it and load it at their first call, which takes
+    two seconds of processor time. It is not used here.
+    """
+
+    add_param_group = unwrap(torch.optim.Adam.add_param_group)
+    zero_grad = unwrap(torch.optim.Adam.zero_grad)
+    state_dict = unwrap(torch.optim.Adam.state_dict)
+    load_state_dict = unwrap(torch.optim.Adam.load_state_dict)
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        return unwrap(torch.optim.Adam.step)(self, closure)
 
 
 def constant(steps: int) -> Callable[[int], float]:
