@@ -129,7 +129,7 @@ def split_phases(image: Tensor, rows: int, columns: int) -> Tensor:
         Shape (B * rows * columns, C, ceil(Y / rows), ceil(X / columns)).
     """
     down, right = -image.shape[-2] % rows, -image.shape[-1] % columns
-    if down or right:
+    if down or right or is_tracing():  # a trace is for other sizes, too
         image = functional.pad(image, [0, right, 0, down])
     batch, channels, height, width = image.shape
     image = image.reshape(batch, channels, height // rows, rows, width // columns, columns)
@@ -142,7 +142,7 @@ def join_phases(image: Tensor, rows: int, columns: int, beside: Tensor) -> Tenso
     channels, height, width = image.shape[1:]
     image = image.reshape(-1, rows, columns, channels, height, width).permute(0, 3, 4, 1, 5, 2)
     whole = height * rows, width * columns
-    if whole == beside.shape[-2:]:  # one copy for both
+    if whole == beside.shape[-2:] and not is_tracing():  # one copy for both
         beside = beside.reshape(*beside.shape[:2], height, rows, width, columns)
         return torch.cat([image, beside], dim=1).reshape(len(image), -1, *whole)
     image = image.reshape(-1, channels, *whole)

@@ -72,7 +72,7 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Any]:
                 dashboard_address=None,
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},
                 silence_logs=50,
-                security=_has_certificates(),
+                security=_has_certificates() or None,
             )
             stack.enter_context(where)
             yield stack.enter_context(dask.Client(where, set_as_default=False))
