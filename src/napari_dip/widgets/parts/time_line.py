@@ -34,7 +34,9 @@ class TimeLine(QWidget):
         self.train_button.hide()
         self.train_button.clicked.connect(lambda: self.train_wanted.emit())
         row(self.label, self.train_button, parent=self).setStretch(0, 1)
-        self.setToolTip("Measured on this computer by short trials; it may end earlier.")
+        self.setToolTip(
+            "Measured by short trials. It may end earlier; on a busy computer it takes longer."
+        )
         self._asked: tuple[Any, ...] | None = None
         self._working = False
         self._known.connect(self._on_known)
@@ -84,7 +86,7 @@ class TimeLine(QWidget):
         if asked != self._asked:  # the form was changed meanwhile
             self._ask_later()
             return
-        self.label.setText("" if seconds is None else f"Takes {words} at most on this computer.")
+        self.label.setText("" if seconds is None else f"Takes {words} on this computer.")
         self.train_button.setVisible(asked[-1] >= MANY and (seconds or 0) >= LONG)
 
 
